@@ -1,0 +1,75 @@
+# Two commands do everything: `make sweep` and `make test`. The environment is made on first use, from locked requirements.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PYTHON ?= python3
+CORES ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())')
+TORCH ?= requirements/torch.txt
+ARGS ?=
+# A live panel on a terminal, plain lines in a file or a pipe.
+SHOW := $(shell if [ -t 2 ]; then echo --logger rich; else echo --quiet rules; fi)
+BIN := .venv/bin
+
+.PHONY: help sweep theory test check format lock clean
+
+help:
+	@echo 'make sweep   pre-train the miniature suite, sweep it, write results/report.html'
+	@echo 'make theory  run the synthetic branch, write results/theory/report.html'
+	@echo 'make test    run the whole test suite'
+	@echo 'make check   lint and types'
+	@echo 'make format  format code and rules'
+	@echo 'make lock    resolve requirements/*.in anew'
+	@echo 'make clean   remove what killed runs left behind; results stay'
+
+sweep: .venv/run.stamp
+	@$(BIN)/python -m w2sg.show --before
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) $(ARGS) $(SHOW)
+	@$(BIN)/python -m w2sg.show
+
+theory: .venv/run.stamp
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake theory --cores $(CORES) $(ARGS) $(SHOW)
+	@echo 'report: $(CURDIR)/results/theory/report.html'
+
+test: .venv/test.stamp
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(ARGS)
+
+check: .venv/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/pyright
+	$(BIN)/codespell
+
+format: .venv/test.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow/rules
+
+# Whatever version is found, an older one than 3.11 fails here and not somewhere inside.
+.venv/pip.stamp: requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, found " + sys.version.split()[0] + "; try make PYTHON=python3.12")'
+	@echo 'making the environment in .venv (once; about a minute and 1.7 GB)'
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/uv.txt
+	@touch $@
+
+# torch comes first and without its dependencies, which the lock lists: its CPU and CUDA builds have the same version.
+.venv/torch.stamp: $(TORCH) .venv/pip.stamp
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r $(TORCH)
+	@touch $@
+
+.venv/%.stamp: requirements/%.lock .venv/torch.stamp
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes --compile-bytecode -r $<
+	@touch $@
+
+lock: .venv/pip.stamp
+	@for name in run test; do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	    --custom-compile-command 'make lock' --no-emit-package torch --override requirements/override.txt \
+	    requirements/$$name.in -o requirements/$$name.lock || exit 1; \
+	done
+
+clean: .venv/run.stamp
+	@$(BIN)/snakemake --unlock --quiet
+	@$(BIN)/snakemake --delete-temp-output --quiet
+	@find results resources logs -name '.*.tmp' -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,181 @@
+"""A tiny study: a corpus of a hundred posts, a suite pre-trained on it, and random models of other architectures."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from tests import tiny
+
+ROOT = Path(__file__).resolve().parents[2]
+MEMBERS = {"train": "train.tab", "evaluation": "test.tab"}
+
+
+def save_corpus(path: Path, *, posts: int = 160) -> dict:
+    """A wheel in the newsgroups' format, in which two groups of words tell the labels apart; returns its config."""
+    rng = np.random.default_rng(0)
+    words = {"comp.x": tiny.WORDS[:16] + ["compute"], "rec.y": tiny.WORDS[8:] + ["play"]}
+    sums = {}
+    with zipfile.ZipFile(path, "w") as archive:
+        for part, name in MEMBERS.items():
+            text = io.StringIO()
+            writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+            writer.writerows([["category", "text"], ["discrete", "string"], ["class", "meta"]])
+            for number in range(posts):
+                label = list(words)[number % 2]
+                writer.writerow([label, " ".join(rng.choice(words[label], size=60))])
+            content = text.getvalue().encode()
+            archive.writestr(name, content)
+            sums[part] = {"name": name, "sha256": hashlib.sha256(content).hexdigest()}
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return {"source": "path", "path": str(path), "sha256": digest, "reader": "newsgroups", "members": sums}
+
+
+def study(folder: Path) -> dict:
+    """Configuration of the tiny study; its files are made in ``folder``."""
+    files = tiny.save_pairs(folder / "pairs", pairs=24)
+    for architecture in ("olmo", "llama"):
+        tiny.save_revisions(folder / architecture, architecture, [0, 8])
+    tiny.save_revisions(folder / "small", "gpt_neox", [8], weights="bin")
+    trained = {
+        "source": "pretrain",
+        "corpus": "tiny",
+        "dtype": "float32",
+        "architecture": {**tiny.SIZES, "hidden_size": 32},
+        "pretraining": {
+            "seed": 0,
+            "steps": 64,
+            "save_every": 16,
+            "batch_size": 4,
+            "sequence_length": 32,
+            "learning_rate": 2.0e-3,
+            "warmup_steps": 2,
+            "vocabulary_size": 300,
+        },
+    }
+    local = {"source": "local", "dtype": "float32"}
+    heads = {
+        "seeds": [0, 1],
+        "paper": {"learning_rates": [1.0e-5, 1.0e-2]},
+        "converged": {"penalties": [0.01, 1.0], "folds": 3},
+    }
+    return {
+        "study": "smoke",
+        "banded": [],
+        "sweep": {"families": ["smoke", "olmo", "llama"], "datasets": ["mine", "posts"]},
+        "activations": {"batch_tokens": 512, "max_tokens": 32},
+        "evaluation": {"corpus": "tiny", "documents": 3},
+        "heads": heads,
+        "metrics": {"bootstrap": 50},
+        "corpora": {"tiny": save_corpus(folder / "corpus.whl")},
+        "datasets": {
+            "mine": {"source": "files", "files": {k: str(v) for k, v in files.items()}, "pairs": 24},
+            "posts": {
+                "source": "corpus", "corpus": "tiny", "task": "topic", "chosen": ["comp.*"], "rejected": ["rec.*"], "pairs": 24,
+                "seed": 0, "words": 20, "min_words": 10, "skip_words": 0, "pool": "mean",
+            },
+        },
+        "models": {
+            "smoke-strong": trained,
+            "smoke-weak": {**trained, "architecture": {**tiny.SIZES, "num_hidden_layers": 1}},
+            "olmo": {**local, "path": str(folder / "olmo"), "tokens_per_step": 128},
+            "llama": {**local, "path": str(folder / "llama")},
+            "small": {**local, "path": str(folder / "small")},
+        },
+        "families": {
+            "smoke": {"strong": "smoke-strong", "weak": "smoke-weak", "select": {"first": 2, "stride": 3}},
+            "olmo": {"strong": "olmo", "weak": "small"},
+            "llama": {"strong": "llama", "weak": "small", "weak_revision": "step8"},
+        },
+    }  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workflow:
+    """The workflow with a configuration in a working directory of its own."""
+
+    folder: Path
+    """Working directory."""
+    config: dict
+    """What --configfile lays over the shipped configuration."""
+
+    def command(self, *arguments: str) -> list[str]:
+        """Returns the command line; the configuration file is written anew."""
+        path = self.folder / "study.yaml"
+        path.write_text(yaml.safe_dump(self.config))
+        fixed = [
+            "--snakefile",
+            str(ROOT / "Snakefile"),
+            "--workflow-profile",
+            str(ROOT / "profiles" / "default"),
+        ]
+        return [
+            sys.executable,
+            "-m",
+            "snakemake",
+            *fixed,
+            "--cores",
+            "2",
+            "--configfile",
+            str(path),
+            *arguments,
+        ]
+
+    def run(self, *arguments: str, check: bool = True) -> str:
+        """Returns stdout and stderr of a run that must succeed unless ``check`` is off."""
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        text = done.stdout + done.stderr
+        assert not check or done.returncode == 0, text[-6000:]
+        assert check or done.returncode != 0, "the run succeeded"
+        return text
+
+    def kill_after(self, seconds: float, *arguments: str) -> bool:
+        """Starts a run and kills its whole process group; returns whether it was still running."""
+        process = subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            process.wait(timeout=seconds)
+            return False
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            return True
+
+    def tables(self) -> dict[str, bytes]:
+        """Returns the content of every table, feature file and figure below results/."""
+        kinds = (".parquet", ".csv", ".txt", ".safetensors", ".svg", ".html", ".tsv")
+        found = sorted(p for p in (self.folder / "results").rglob("*") if p.suffix in kinds and ".state" not in p.parts)
+        return {str(p.relative_to(self.folder)): p.read_bytes() for p in found}
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Workflow:
+    """The tiny study, run once; tests that change it must copy it."""
+    inputs = tmp_path_factory.mktemp("inputs")
+    workflow = Workflow(folder=tmp_path_factory.mktemp("finished"), config=study(inputs))
+    workflow.run()
+    return workflow

@@ -1,0 +1,146 @@
+"""The whole DAG on tiny models: results are whole, reruns do nothing, changes rerun exactly their descendants."""
+
+from __future__ import annotations
+
+import copy
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.dag.conftest import ROOT, Workflow
+from w2sg import schemas, tables
+
+AGGREGATES = {"collect_metrics": 1, "summarize_sweep": 1, "write_report": 1, "all": 1}
+
+
+@pytest.fixture
+def workflow(finished, tmp_path) -> Workflow:
+    """A copy of the finished study, time stamps kept."""
+    shutil.copytree(finished.folder, tmp_path / "run", symlinks=True)
+    return Workflow(folder=tmp_path / "run", config=copy.deepcopy(finished.config))
+
+
+def planned(workflow: Workflow, *arguments: str) -> dict[str, int]:
+    """Jobs per rule that a dry run plans."""
+    text = workflow.run("-n", "-q", "rules", *arguments)
+    if "Nothing to be done" in text:
+        return {}
+    stats = text.split("Job stats:")[-1].split("total")[0]
+    return {name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)$", stats, flags=re.M)}
+
+
+def test_every_metric_is_there_and_finite(finished):
+    metrics = tables.read_table(finished.folder / "results" / "tables" / "metrics.parquet", schemas.METRICS)
+    assert set(metrics["family"]) == {"smoke", "olmo", "llama"}
+    assert set(metrics["dataset"]) == {"mine", "posts", "tiny"}
+    assert set(metrics["head"]) == {"w2s", "ceiling", "weak", "probe", "model"}
+    undefined = metrics["metric"] == "pgr"
+    assert np.isfinite(metrics.loc[~undefined, "value"]).all()
+    assert metrics.loc[metrics["metric"] == "accuracy", "value"].between(0, 1).all()
+    smoke = metrics[(metrics["family"] == "smoke") & (metrics["head"] == "w2s")]
+    assert sorted(smoke["step"].unique()) == [0, 1, 8, 64]
+    assert sorted(smoke["layer"].unique()) == [0, 1, 2]
+    assert set(smoke["setting"]) == {"lr=1e-05", "lr=0.01", "selected", "cv"}
+    olmo = metrics[(metrics["family"] == "olmo") & (metrics["step"] == 8)]
+    assert olmo["tokens"].iloc[0] == pytest.approx(8 * 128 / 1e9)
+
+
+def test_pgr_is_null_unless_the_ceiling_beats_the_supervisor(finished):
+    metrics = tables.read_table(finished.folder / "results" / "tables" / "metrics.parquet", schemas.METRICS)
+    key = ["family", "step", "dataset", "layer", "protocol", "setting", "seed"]
+    accuracy = metrics[metrics["metric"] == "accuracy"]
+    top = accuracy[accuracy["head"] == "ceiling"].set_index(key)["value"]
+    pgr = metrics[metrics["metric"] == "pgr"].set_index(key)["value"]
+    own = accuracy[accuracy["head"] == "w2s"].set_index(key)["value"]
+    gain = metrics[(metrics["metric"] == "gain") & (metrics["head"] == "w2s")].set_index(key)["value"]
+    weak = own - gain
+    assert (pgr.notna() == (top > weak + 1e-12)[pgr.index]).all()
+
+
+def test_the_report_and_figures_are_there_and_the_log_shows_progress(finished):
+    assert "<h2>Answer</h2>" in (finished.folder / "results" / "report.html").read_text()
+    assert len(list((finished.folder / "results" / "figures").rglob("*.svg"))) == 6
+    log = (finished.folder / "logs" / "pretrain_family" / "smoke-strong.log").read_text()
+    assert re.search(r"tokens/s · loss [\d.]+", log)
+
+
+def test_a_second_run_and_a_touched_script_do_nothing(workflow):
+    assert planned(workflow) == {}
+    script = ROOT / "workflow" / "scripts" / "extract_activations.py"
+    script.touch()
+    assert planned(workflow) == {}
+
+
+def test_an_added_revision_plans_exactly_its_jobs(workflow):
+    workflow.config["families"]["smoke"]["select"]["add"] = ["step32"]
+    assert planned(workflow) == {
+        "extract_activations": 1, "train_heads": 2, "collect_family": 1, "plot_trajectory": 6, **AGGREGATES,
+    }  # fmt: skip
+    workflow.run()
+    metrics = pd.read_parquet(workflow.folder / "results" / "tables" / "metrics.parquet")
+    assert 32 in set(metrics.loc[metrics["family"] == "smoke", "step"])
+
+
+def test_more_published_revisions_change_no_result(workflow):
+    workflow.config["models"]["smoke-strong"]["pretraining"]["save_every"] = 8
+    workflow.config["families"]["smoke"]["select"] = {"first": 2, "add": ["step8", "step64"]}
+    assert set(planned(workflow)) <= {"pretrain_family", *AGGREGATES}
+    before = workflow.tables()
+    workflow.run()
+    after = workflow.tables()
+    assert {k: v for k, v in after.items() if "metrics/" in k} == {k: v for k, v in before.items() if "metrics/" in k}
+
+
+def test_changed_heads_train_again_without_new_forward_passes(workflow):
+    workflow.config["heads"]["converged"]["penalties"] = [0.1]
+    jobs = planned(workflow)
+    assert "extract_activations" not in jobs
+    assert jobs["train_heads"] == 16
+    assert jobs["train_supervisor"] == 4
+
+
+def test_a_lost_table_of_one_revision_is_noticed_and_remade_alike(workflow):
+    lost = workflow.folder / "results" / "metrics" / "olmo" / "step8" / "mine.parquet"
+    before = lost.read_bytes()
+    lost.unlink()
+    assert planned(workflow)["train_heads"] == 1
+    workflow.run()
+    assert lost.read_bytes() == before
+
+
+def test_one_core_gives_the_same_tables(workflow):
+    before = workflow.tables()
+    # A lost intermediate goes unnoticed while what was made of it is there, so that goes too.
+    for lost in ("pretrained", "activations/smoke-strong", "metrics/smoke"):
+        shutil.rmtree(workflow.folder / "results" / lost)
+    workflow.run("--cores", "1")
+    assert workflow.tables() == before
+
+
+def test_a_failing_job_leaves_its_traceback_and_its_reason(workflow):
+    weights = next(workflow.folder.glob("results/pretrained/smoke-strong/step8/model.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    features = workflow.folder / "results" / "activations" / "smoke-strong" / "step8"
+    shutil.rmtree(features)
+    shutil.rmtree(workflow.folder / "results" / "metrics" / "smoke" / "step8")
+    text = workflow.run(check=False)
+    assert "SHA-256 differs" in text
+    log = (workflow.folder / "logs" / "extract_activations" / "smoke-strong" / "step8.log").read_text()
+    assert "Traceback" in log
+    assert "RevisionError" in log
+
+
+def test_lint_is_clean():
+    workflow = Workflow(folder=ROOT, config={})
+    done = workflow.command("--lint")
+    import subprocess
+
+    result = subprocess.run(
+        [part for part in done if part not in ("--configfile", str(ROOT / "study.yaml"))],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    (ROOT / "study.yaml").unlink()
+    assert result.returncode == 0, result.stdout + result.stderr

@@ -1,0 +1,91 @@
+"""Random tiny models of several architectures, saved as ordinary Hugging Face folders, and tiny preference pairs."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+from transformers import (
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    OlmoConfig,
+    OlmoForCausalLM,
+    PreTrainedTokenizerFast,
+)
+
+WORDS = [
+    "the", "a", "one", "some", "red", "blue", "old", "new", "cat", "dog",
+    "ship", "house", "sees", "likes", "finds", "builds", "near", "above", "under", "with",
+]  # fmt: skip
+SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+
+
+def sentence(rng: np.random.Generator, *, low: int = 3, high: int = 30) -> str:
+    return " ".join(rng.choice(WORDS, size=int(rng.integers(low, high))))
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    inner = Tokenizer(models.BPE())
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=320,
+        special_tokens=["<|endoftext|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    inner.train_from_iterator([" ".join(WORDS)] * 4, trainer)
+    inner.post_processor = processors.TemplateProcessing(
+        single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", 0)]
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="<|endoftext|>", bos_token="<|endoftext|>")
+
+
+def model(architecture: str, *, seed: int, width: int = 16) -> torch.nn.Module:
+    torch.manual_seed(seed)
+    sizes = {**SIZES, "hidden_size": width, "vocab_size": 320, "max_position_embeddings": 128}
+    if architecture == "gpt_neox":
+        return GPTNeoXForCausalLM(GPTNeoXConfig(**sizes, initializer_range=0.2))
+    if architecture == "olmo":
+        return OlmoForCausalLM(OlmoConfig(**sizes, pad_token_id=0, initializer_range=0.2))
+    if architecture == "llama":
+        return LlamaForCausalLM(LlamaConfig(**sizes, num_key_value_heads=1, initializer_range=0.2))
+    raise ValueError(architecture)
+
+
+def save_revisions(
+    folder: Path, architecture: str, steps: list[int], *, width: int = 16, weights: str = "safetensors"
+) -> None:
+    """One folder step<N> per revision, each with other random weights."""
+    for step in steps:
+        target = folder / f"step{step}"
+        made = model(architecture, seed=step, width=width)
+        made.save_pretrained(target)
+        tokenizer().save_pretrained(target)
+        if weights == "bin":
+            torch.save(made.state_dict(), target / "pytorch_model.bin")
+            (target / "model.safetensors").unlink()
+
+
+def save_pairs(folder: Path, *, pairs: int, seed: int = 0) -> dict[str, Path]:
+    """Three JSONL files in which the chosen response has a word the rejected one lacks."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {}
+    for split in ("ground_truth", "weak_supervision", "test"):
+        files[split] = folder / f"{split}.jsonl.gz"
+        with gzip.open(files[split], "wt", encoding="utf-8") as file:
+            for number in range(pairs):
+                prompt = f"\n\nHuman: {split} {number} {sentence(rng)}\n\nAssistant:"
+                row = {
+                    "prompt": prompt,
+                    "chosen": f" good {sentence(rng)}",
+                    "rejected": f" bad {sentence(rng)}",
+                }
+                file.write(json.dumps(row) + "\n")
+    return files

@@ -1,0 +1,169 @@
+"""Activations against the plain forward pass of each text alone."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from tests import tiny
+from w2sg import activations, features, models
+from w2sg.tables import TableError
+
+ARCHITECTURES = ["gpt_neox", "olmo", "llama"]
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def loaded(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param)
+    tiny.save_revisions(folder, request.param, [1])
+    return models.load_model(folder / "step1", dtype="float32", device="cpu")
+
+
+def texts(n: int = 17) -> list[str]:
+    rng = np.random.default_rng(0)
+    return [tiny.sentence(rng, high=40) for _ in range(n)]
+
+
+def alone(model: models.LoadedModel, ids: list[int]) -> np.ndarray:
+    out = model.decoder(input_ids=torch.tensor([ids]), output_hidden_states=True, use_cache=False)
+    return torch.stack([state[0] for state in out.hidden_states]).numpy()  # (layers, tokens, width)
+
+
+@pytest.mark.parametrize("batch_tokens", [2, 64, 10_000])
+def test_last_token_states_equal_each_text_alone_whatever_the_batching(loaded, batch_tokens):
+    ids = activations.encode(loaded.tokenizer, texts(), max_tokens=32)
+    got = activations.extract_states(loaded, ids, layers=(0, 1, 2), batch_tokens=batch_tokens)
+    for position, row in enumerate(ids):
+        expected = alone(loaded, row)[:, -1]
+        np.testing.assert_allclose(got[:, position], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_wrong_position_would_be_noticed(loaded):
+    ids = activations.encode(loaded.tokenizer, texts(4), max_tokens=32)
+    got = activations.extract_states(loaded, ids, layers=(2,), batch_tokens=1000)
+    assert not np.allclose(got[0, 0], alone(loaded, ids[0])[2, -2], atol=1e-3)
+
+
+def test_mean_pool_averages_real_tokens_only(loaded):
+    ids = activations.encode(loaded.tokenizer, texts(5), max_tokens=32)
+    got = activations.extract_states(loaded, ids, layers=(0, 2), batch_tokens=1000, pool="mean")
+    for position, row in enumerate(ids):
+        expected = alone(loaded, row)[[0, 2]].mean(axis=1)
+        np.testing.assert_allclose(got[:, position], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_id_zero_inside_a_text_is_a_token_like_any_other(loaded):
+    ids = [[0, 5, 0, 7], [3, 0]]
+    got = activations.extract_states(loaded, ids, layers=(2,), batch_tokens=1000)
+    for position, row in enumerate(ids):
+        np.testing.assert_allclose(got[:, position], alone(loaded, row)[[2], -1], rtol=1e-5, atol=1e-6)
+
+
+def test_long_texts_lose_their_beginning_and_keep_the_start_mark(loaded):
+    text = " ".join(tiny.WORDS * 3)
+    whole = activations.encode(loaded.tokenizer, [text], max_tokens=10_000)[0]
+    cut = activations.encode(loaded.tokenizer, [text], max_tokens=12)[0]
+    assert len(cut) == 12
+    assert cut[0] == 0
+    assert cut[1:] == whole[-11:]
+
+
+def test_batches_cover_every_text_once_within_the_budget():
+    lengths = [5, 1, 9, 9, 2, 30]
+    batches = activations.plan_batches(lengths, batch_tokens=18)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(6))
+    for batch in batches:
+        longest = max(lengths[row] for row in batch)
+        assert len(batch) * longest <= 18 or len(batch) == 1
+
+
+def test_states_that_are_not_finite_name_the_text(loaded, monkeypatch):
+    ids = activations.encode(loaded.tokenizer, texts(3), max_tokens=32)
+    weight = loaded.embedding.weight
+    saved = weight[ids[1][-1]].clone()
+    with torch.no_grad():
+        weight[ids[1][-1]] = float("nan")
+    try:
+        with pytest.raises(FloatingPointError):
+            activations.extract_states(loaded, ids, layers=(0,), batch_tokens=1000)
+    finally:
+        with torch.no_grad():
+            weight[ids[1][-1]] = saved
+
+
+def test_layers():
+    assert activations.layer_indices("all", 3) == (0, 1, 2, 3)
+    assert activations.layer_indices("final", 3) == (3,)
+    assert activations.layer_indices([-1, 0, 3], 3) == (0, 3)
+    with pytest.raises(ValueError, match="layers: 4"):
+        activations.layer_indices([4], 3)
+
+
+def test_evaluation_loss_equals_the_library_loss_window_by_window(loaded):
+    documents = texts(6)
+    got = activations.evaluation_loss(loaded, documents, window=8, batch_tokens=20)
+    total, count, n_bytes = 0.0, 0, 0
+    for text in documents:
+        encoded = loaded.tokenizer(text, return_offsets_mapping=True)
+        ids, spans = encoded["input_ids"], encoded["offset_mapping"]
+        for start in range(0, len(ids), 8):
+            window = ids[start : start + 8]
+            if len(window) < 2:
+                continue
+            states = loaded.decoder(input_ids=torch.tensor([window]))[0]
+            log_p = torch.log_softmax(loaded.output(states)[0].double(), dim=-1)
+            total -= sum(float(log_p[i, token]) for i, token in enumerate(window[1:]))
+            count += len(window) - 1
+            n_bytes += sum(len(text[a:b].encode()) for a, b in spans[start + 1 : start + 8])
+    assert got.tokens == count
+    assert math.isclose(got.nats_per_token, total / count, rel_tol=1e-5)
+    assert math.isclose(got.bits_per_byte, total / math.log(2) / n_bytes, rel_tol=1e-5)
+
+
+def test_bfloat16_states_are_close_and_finite(tmp_path):
+    tiny.save_revisions(tmp_path, "gpt_neox", [3])
+    full = models.load_model(tmp_path / "step3", dtype="float32", device="cpu")
+    half = models.load_model(tmp_path / "step3", dtype="bfloat16", device="cpu")
+    ids = activations.encode(full.tokenizer, texts(6), max_tokens=32)
+    a = activations.extract_states(full, ids, layers=(2,), batch_tokens=100)
+    b = activations.extract_states(half, ids, layers=(2,), batch_tokens=100)
+    assert b.dtype == np.float32
+    assert np.abs(a - b).max() < 0.1
+
+
+def _features(n: int = 4) -> features.Features:
+    rng = np.random.default_rng(1)
+    return features.Features(
+        chosen=rng.normal(size=(2, n, 3)).astype(np.float32),
+        rejected=rng.normal(size=(2, n, 3)).astype(np.float32),
+        row_ids=np.array([f"row{i}" for i in range(n)]),
+        layers=(0, 2),
+        metadata={"model": "m", "revision": "step1"},
+    )
+
+
+def test_feature_files_return_what_was_written_and_equal_content_gives_equal_bytes(tmp_path):
+    made = _features()
+    for name in ("a", "b"):
+        features.write_features(tmp_path / name, made, dtype="float32")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    back = features.read_features(tmp_path / "a", expect={"model": "m"})
+    np.testing.assert_array_equal(back.chosen, made.chosen)
+    chosen, rejected = back.rows(["row3", "row0"])
+    np.testing.assert_array_equal(chosen, made.chosen[:, [3, 0]])
+    np.testing.assert_array_equal(rejected, made.rejected[:, [3, 0]])
+    assert back.layers == (0, 2)
+
+
+def test_foreign_cut_and_mismatched_feature_files_are_refused(tmp_path):
+    features.write_features(tmp_path / "a", _features(), dtype="float32")
+    with pytest.raises(TableError, match="revision is 'step1', expected 'step2'"):
+        features.read_features(tmp_path / "a", expect={"revision": "step2"})
+    (tmp_path / "cut").write_bytes((tmp_path / "a").read_bytes()[:100])
+    with pytest.raises(TableError, match="not a whole feature file"):
+        features.read_features(tmp_path / "cut")
+    with pytest.raises(ValueError, match="row nowhere"):
+        features.read_features(tmp_path / "a").rows(["nowhere"])

@@ -1,0 +1,127 @@
+"""Wrong configurations end before anything runs, and the message names the culprit and what is allowed."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from w2sg import config_reference, sweep
+from w2sg.config import ConfigError, check_config, check_sources, load_schema
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def shipped(*studies: str) -> dict:
+    merged: dict = {}
+    for name in ("datasets", "models", "config", *studies):
+        for key, value in yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text()).items():
+            merged[key] = {**merged[key], **value} if isinstance(merged.get(key), dict) else value
+    return merged
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict:
+    return load_schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
+
+
+def put(config: dict, path: str, value: object) -> dict:
+    changed = copy.deepcopy(config)
+    *parents, last = path.split("/")
+    place = changed
+    for key in parents:
+        place = place[key]
+    place[last] = value
+    return changed
+
+
+@pytest.mark.parametrize("studies", [(), ("nano_seeds",), ("nano_spam",), ("paper",)])
+def test_shipped_studies_are_right(schema, studies):
+    check_config(shipped(*studies), schema)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "parts"),
+    [
+        ("heads/lerning_rates", [0.1], ["heads", "unknown key 'lerning_rates'", "allowed here: "]),
+        ("metrcis", {}, ["unknown key 'metrcis'", "did you mean 'metrics'"]),
+        (
+            "heads/paper/batch_size",
+            "16",
+            ["heads.paper.batch_size", "'16' (str)", "expected integer", "Pairs per step"],
+        ),
+        ("heads/paper/learning_rates", ["1e-5"], ["heads.paper.learning_rates.0", "write 1.0e-5"]),
+        ("heads/paper/learning_rates", [-0.1], ["heads.paper.learning_rates.0", "exclusiveMinimum"]),
+        ("heads/margin", "pairs", ["heads.margin", "allowed: pair, single"]),
+        ("heads/seeds", [1, 1], ["heads.seeds", "repeats a value"]),
+        ("activations/layers", "last", ["activations.layers"]),
+        ("activations/device", "gpu", ["activations.device", "auto, cpu, cuda"]),
+        ("sweep/families", ["nanno"], ["sweep.families", "no entry 'nanno'", "nano"]),
+        ("sweep/datasets", [], ["sweep.datasets"]),
+        ("models/nano-strong/dtype", "float16", ["models.nano-strong.dtype", "float32, bfloat16"]),
+        ("models/nano-strong/pretraining/steps", 0, ["models.nano-strong.pretraining.steps", "minimum"]),
+        ("models/nano-strong/architecture/num_attention_heads", 3, ["models.nano-strong", "multiple"]),
+        ("models/pythia-1b/repo", "pythia", ["models.pythia-1b.repo", "owner/name"]),
+        ("datasets/newsgroups_tech/corpus", "news", ["datasets.newsgroups_tech.corpus", "no corpus 'news'"]),
+        ("datasets/newsgroups_tech/task", "topics", ["datasets.newsgroups_tech.task", "topic"]),
+        ("corpora/newsgroups/sha256", "abc", ["corpora.newsgroups.sha256", "64 hexadecimal digits"]),
+        ("probe/test_fraction", 1, ["probe.test_fraction"]),
+    ],
+)
+def test_wrong_keys_and_values(schema, path, value, parts):
+    with pytest.raises(ConfigError) as caught:
+        check_config(put(shipped(), path, value), schema)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "parts"),
+    [
+        ("families/nano/strong", "nobody", ["families.nano.strong", "no model 'nobody'"]),
+        ("families/nano/weak_revision", "step3", ["families.nano.weak_revision", "step2048"]),
+        ("families/nano/select", {"first": 400}, ["families.nano.select", "400 revisions wanted"]),
+        ("families/nano/select", {"add": ["step600"]}, ["families.nano.select", "'step600'", "step576"]),
+    ],
+)
+def test_wrong_families(path, value, parts):
+    with pytest.raises(ConfigError) as caught:
+        sweep.resolve_family("nano", put(shipped(), path, value), ROOT)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_missing_files_and_revision_folders_are_named_before_anything_runs(tmp_path):
+    config = shipped()
+    config["datasets"]["mine"] = {
+        "source": "files",
+        "files": {"ground_truth": "a", "weak_supervision": "b", "test": "c"},
+    }
+    config["models"]["here"] = {"source": "local", "dtype": "float32", "path": str(tmp_path)}
+    config["families"]["here"] = {"strong": "here", "weak": "here"}
+    with pytest.raises(ConfigError, match="holds no step<N> folders"):
+        sweep.resolve_family("here", config, ROOT)
+    (tmp_path / "step1").mkdir()
+    family = sweep.resolve_family("here", config, ROOT)
+    (tmp_path / "step1").rmdir()
+    with pytest.raises(ConfigError) as caught:
+        check_sources(config, {"here": family}, ["mine"])
+    assert "datasets.mine: no file a" in str(caught.value)
+    assert f"models.here: no revision folder {tmp_path / 'step1'}" in str(caught.value)
+
+
+def test_the_papers_study_has_154_and_317_revisions():
+    config = shipped("paper")
+    counts = {name: len(sweep.resolve_family(name, config, ROOT).revisions) for name in config["sweep"]["families"]}
+    assert counts == {"pythia-6.9b": 154, "olmo-7b": 317}
+
+
+def test_the_embedded_selection_is_pythias_own_schedule():
+    steps = [r.step for r in sweep.resolve_family("nano", shipped(), ROOT).revisions]
+    assert steps == [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, *range(640, 2049, 128)]
+
+
+def test_the_reference_is_up_to_date(schema):
+    assert (ROOT / "config" / "README.md").read_text(encoding="utf-8") == config_reference.reference(schema)

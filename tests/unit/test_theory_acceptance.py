@@ -1,0 +1,238 @@
+"""Experiments as data, acceptance arithmetic, figures and adaptors, each with a control that must fail."""
+
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+
+from w2sg import tables
+from w2sg.theory import (
+    acceptance,
+    criteria_checks,
+    criteria_runs,
+    figure_tables,
+    judging,
+    plots,
+    run,
+    schemas,
+    simulate,
+)
+from w2sg.theory.experiments import EXPERIMENTS, KAPPAS, QUARTER_DECADES, Experiment, Grid, describe
+from w2sg.theory.figures import FIGURES
+from w2sg.theory.phase_diagram import PhaseSize, cells_of
+from w2sg.theory.probe_settings import PhaseSettings
+from w2sg.theory.streams import parallel, stream
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
+SMALL = PhaseSize(dimension=1000, grid=3, seeds=2)
+
+
+def skip(_):
+    """Progress nobody watches."""
+
+
+@pytest.fixture(scope="module")
+def threshold():
+    return run.simulate_experiment("kappa_threshold", seeds=2, seed=0, phase=SMALL)
+
+
+def test_grids_have_the_stated_sizes():
+    sizes = {name: [len(list(grid.cells())) for grid in item.grids] for name, item in EXPERIMENTS.items() if item.grids}
+    assert sizes == {
+        "kappa_threshold": [10],
+        "trajectories": [4, 4, 4],
+        "spike_strength": [40],
+        "alignment": [50],
+        "weak_quality": [36],
+        "learning_rate": [84],
+        "random_start": [3, 1],
+    }
+    assert KAPPAS[5:] == (0.5722, 0.6667, 0.7611, 0.8556, 0.95)
+    assert QUARTER_DECADES[0] == 1e-4 and QUARTER_DECADES[-1] == 10 and len(QUARTER_DECADES) == 21
+    assert len({item.number for item in EXPERIMENTS.values()}) == len(EXPERIMENTS)
+    assert len(cells_of("phase_kappa_cw", SMALL, PhaseSettings())) == 9
+    assert describe("landscape")["figure"] == "9"
+
+
+def test_every_experiment_is_judged_and_every_figure_drawn_from_one():
+    assert {name for name in EXPERIMENTS if not name.startswith("phase_")} == set(acceptance.JUDGES)
+    assert set(figure_tables.TABLES) == set(plots.PLOTS) == set(FIGURES)
+    assert {figure.experiment for figure in FIGURES.values()} <= set(EXPERIMENTS)
+
+
+def test_jackknife_of_a_mean_is_its_standard_error():
+    values = np.random.default_rng(0).standard_normal((30, 4))
+    found = judging.jackknife(values, lambda curve: float(curve[1]))
+    assert found.value == pytest.approx(values[:, 1].mean())
+    assert found.error == pytest.approx(judging.mean(values[:, 1]).error, rel=1e-10)
+    assert math.isnan(judging.jackknife(values[:1], lambda curve: float(curve[1])).error)
+
+
+def test_crossing():
+    x = np.array([0.0, 1.0, 2.0])
+    assert judging.crossing(x, np.array([3.0, 2.0, 0.0]), 1.0) == 1.5
+    assert math.isnan(judging.crossing(x, np.array([3.0, 2.0, 1.5]), 1.0))
+    assert judging.crossing(x, np.array([0.5, 2.0, 1.5]), 1.0) == 0.0
+
+
+def test_ledger_decides_and_writes_what_it_decided(tmp_path):
+    ledger = judging.Ledger(section="0", experiment="none")
+    near = judging.Estimate(value=1.1, error=0.04, seeds=5)
+    ledger.near("strict", near, 1.0, 0.05)
+    ledger.near("with slack", near, 1.0, 0.05, slack=2)
+    ledger.below("below", near, 1.0)
+    ledger.above("above", near, 1.0)
+    ledger.within("undefined", judging.exact(math.nan), 0, 1)
+    assert [row["holds"] for row in ledger.rows] == [False, True, False, True, False]
+    table = pd.DataFrame(ledger.rows)
+    tables.write_table(table, tmp_path / "a.parquet", schemas.ACCEPTANCE, provenance={})
+    assert "3 of 5 acceptance criteria FAIL: strict; below; undefined" in acceptance.verdict(table, "none")
+    assert acceptance.verdict(table.iloc[[1]], "none") == "its acceptance criterion holds"
+
+
+def test_threshold_is_judged_and_a_wrong_table_fails(threshold):
+    assert len(threshold) == 10 * 8 * 2
+    rows = pd.DataFrame(criteria_runs.judge_kappa_threshold(threshold).rows)
+    assert rows["holds"].all(), rows[~rows["holds"]].to_string()
+    worse = threshold.assign(distance=threshold["distance"] + 0.1)
+    assert not pd.DataFrame(criteria_runs.judge_kappa_threshold(worse).rows)["holds"].all()
+
+
+def test_results_do_not_depend_on_threads(threshold):
+    again = run.simulate_experiment("kappa_threshold", seeds=2, seed=0, phase=SMALL, threads=3)
+    pd.testing.assert_frame_equal(threshold, again)
+    other = run.simulate_experiment("kappa_threshold", seeds=2, seed=1, phase=SMALL)
+    assert not np.allclose(threshold["m"], other["m"])
+    drawn = [stream(0, 1, k).standard_normal() for k in range(3)]
+    assert len(set(drawn)) == 3 and drawn == [stream(0, 1, k).standard_normal() for k in range(3)]
+    assert parallel(lambda x: x * x, range(5), threads=2) == [0, 1, 4, 9, 16]
+
+
+def test_more_seeds_extend_the_same_runs():
+    item = Experiment(
+        name="kappa_threshold",
+        section="8.1",
+        figure="1a",
+        number=1,
+        grids=(Grid(variant="batch", lams=(2.0,), kappas=(0.5,), etas=(0.002,), steps=3, batch=5),),
+    )
+    few, many = (simulate.simulate_grid(item, seeds=n, seed=0, threads=1, advance=skip) for n in (2, 4))
+    pd.testing.assert_frame_equal(few, many[many["seed"] < 2].reset_index(drop=True))
+
+
+@pytest.mark.parametrize("name", ["kappa_threshold", "region", "bound", "phase_lam_kappa", "phase_kappa_cw"])
+def test_tables_keep_their_schema_and_units_are_counted(name, tmp_path, threshold, monkeypatch):
+    from w2sg.theory import bounds
+    from w2sg.theory.probe_settings import BoundSettings
+
+    monkeypatch.setattr(bounds, "BoundSettings", lambda: BoundSettings(fraction=0.9, measured=0.01, steps=50))
+    done = []
+    frame = threshold
+    if name != "kappa_threshold":
+        frame = run.simulate_experiment(name, seeds=2, seed=0, phase=SMALL, advance=done.append)
+        assert sum(done) == run.count_units(name, SMALL)
+    tables.write_table(frame, tmp_path / "t.parquet", schemas.schema_of(name), provenance={})
+    read = tables.read_table(tmp_path / "t.parquet", schemas.schema_of(name))
+    judged = pd.DataFrame(acceptance.judge(name, read).rows)
+    tables.write_table(judged, tmp_path / "a.parquet", schemas.ACCEPTANCE, provenance={})
+    plt.style.use(plots.STYLE)
+    for figure in (f for f in FIGURES.values() if f.experiment == name):
+        shown = figure_tables.figure_table(figure.name, read)
+        tables.write_table(shown, tmp_path / "f.parquet", schemas.FIGURE, provenance={})
+        drawn = plots.plot_figure(figure.name, shown, verdict="all 2 acceptance criteria hold")
+        assert drawn.axes
+        plt.close(drawn)
+
+
+def test_region_criteria_hold_and_see_a_wrong_radius(monkeypatch):
+    frame = run.simulate_experiment("region", seeds=2, seed=3, phase=SMALL)
+    rows = pd.DataFrame(criteria_checks.judge_region(frame).rows)
+    assert rows["holds"].all(), rows[~rows["holds"]].to_string()
+    worked = criteria_checks.worked_radii()
+    monkeypatch.setattr(criteria_checks, "worked_radii", lambda: worked.assign(r_conv=worked["r_conv"] * 1.02))
+    assert not pd.DataFrame(criteria_checks.judge_region(frame).rows)["holds"].all()
+
+
+def test_check_script_lists_what_fails(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import check_theory
+
+    ledger = judging.Ledger(section="8.1", experiment="kappa_threshold")
+    ledger.below("good", judging.exact(0.5), 1.0)
+    tables.write_table(pd.DataFrame(ledger.rows), tmp_path / "a.parquet", schemas.ACCEPTANCE, provenance={})
+    fixed = {
+        "acceptance": str(tmp_path / "a.parquet"),
+        "output": str(tmp_path / "v.txt"),
+        "log": str(tmp_path / "l.log"),
+    }
+    check_theory.main(**fixed)
+    assert (tmp_path / "v.txt").read_text() == "all 1 acceptance criteria hold\n"
+    ledger.below("bad", judging.exact(1.5), 1.0)
+    tables.write_table(pd.DataFrame(ledger.rows), tmp_path / "a.parquet", schemas.ACCEPTANCE, provenance={})
+    with pytest.raises(SystemExit):
+        check_theory.main(**fixed)
+    assert "kappa_threshold: bad: expected < 1, measured 1.5" in (tmp_path / "l.log").read_text()
+
+
+def test_other_scripts_run_without_snakemake(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import plot_theory
+    import simulate_experiment
+
+    source, log = str(tmp_path / "t.parquet"), str(tmp_path / "l.log")
+    simulate_experiment.main(
+        experiment="kappa_threshold", seeds=2, seed=0, phase={}, threads=1, output=source, recipe=1, log=log
+    )
+    out = {name: str(tmp_path / f"f.{name}") for name in ("svg", "png")}
+    shared = dict(figure="fig1a", experiment="kappa_threshold", source=source, recipe=1, log=log)
+    plot_theory.main(**shared, **out, table=str(tmp_path / "f.parquet"))
+    first = (tmp_path / "f.svg").read_bytes()
+    plot_theory.main(**shared, **out, table=str(tmp_path / "f.parquet"))
+    assert (tmp_path / "f.svg").read_bytes() == first
+    assert tables.read_provenance(source)["experiment"] == "kappa_threshold"
+
+
+def test_report_shows_failures(threshold):
+    from w2sg.theory import report
+    from w2sg.theory.radii import worked_radii
+
+    rows = pd.DataFrame(criteria_runs.judge_kappa_threshold(threshold.assign(distance=2.0)).rows)
+    html = report.render(
+        acceptance=rows,
+        radii=worked_radii(),
+        figures={name: "<svg/>" for name in FIGURES},
+        verdicts={name: acceptance.verdict(rows, item.experiment) for name, item in FIGURES.items()},
+        settings={"seeds": 2},
+    )
+    failed = int((~rows["holds"]).sum())
+    assert failed and f"{failed} fail" in html and 'class="no">NO' in html and "smoothed ReLU" in html
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda: run.simulate_experiment("nothing", seeds=2, seed=0, phase=SMALL), "experiment"),
+        (lambda: run.simulate_experiment("bound", seeds=1, seed=0, phase=SMALL), "seeds"),
+        (lambda: PhaseSize(grid=1), "grid"),
+        (lambda: cells_of("phase", SMALL, PhaseSettings()), "diagram"),
+        (lambda: figure_tables.figure_table("fig2", pd.DataFrame()), "figure"),
+        (lambda: plots.plot_figure("fig2", pd.DataFrame(), verdict=""), "figure"),
+        (lambda: describe("nothing"), "experiment"),
+    ],
+)
+def test_bad_settings_are_named(call, named):
+    with pytest.raises(ValueError, match=named):
+        call()
+
+
+def test_data_modules_are_light():
+    """The rule graph reads these modules: they must not pull in numpy, numba or matplotlib."""
+    import subprocess
+
+    code = "import sys, w2sg.theory.experiments, w2sg.theory.figures; sys.exit(bool({'numpy', 'numba', 'pandas'} & set(sys.modules)))"
+    root = str(SCRIPTS.parents[1])
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=root).returncode == 0

@@ -1,0 +1,166 @@
+"""Check of the configuration: every mistake is named with its key and what is allowed, before anything runs.
+
+Read whenever the Snakefile is parsed: only the standard library and jsonschema (which Snakemake needs) are imported.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.exceptions import best_match
+
+from w2sg.pair_specs import check_corpus_spec, check_pair_spec, required_inputs
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be run; the message names the key and what was expected."""
+
+
+def load_schema(path: Path) -> dict[str, Any]:
+    """Returns the configuration schema (JSON Schema, written as YAML)."""
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def check_config(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    """Raises :class:`ConfigError` listing every key that is unknown, missing, or of a wrong type or range.
+
+    Args:
+        config: The merged configuration.
+        schema: JSON Schema with ``additionalProperties: false`` throughout and a description for each key.
+
+    Raises:
+        ConfigError: With one line per mistake.
+    """
+    validator = Draft202012Validator(schema)
+    errors = sorted(validator.iter_errors(_plain(config)), key=lambda error: [str(p) for p in error.absolute_path])
+    lines = [line for error in errors for line in _explain(error, schema)]
+    lines = lines or [*_entry_checks(config), *_cross_checks(config)]
+    if lines:
+        raise ConfigError("the configuration has mistakes:\n" + "\n".join(f"  - {line}" for line in lines))
+
+
+def _plain(value: Any) -> Any:
+    """Copies mappings into dicts: Snakemake hands over ordered ones, which jsonschema does not take for objects."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _explain(error: ValidationError, schema: Mapping[str, Any]) -> Iterator[str]:
+    if error.context:  # anyOf/oneOf: the branch that got furthest is the one the user meant
+        best = best_match([error])
+        if best is not error:
+            yield from _explain(best, schema)
+            return
+    place = ".".join(str(part) for part in error.absolute_path) or "the top level"
+    rule: Mapping[str, Any] = error.schema if isinstance(error.schema, Mapping) else {}
+    value: Any = error.validator_value
+    instance: Any = error.instance
+    own = rule.get("description", "")
+    meaning = own or _meaning(schema, list(error.absolute_path))
+    if error.validator in ("additionalProperties", "unevaluatedProperties"):
+        allowed = sorted(rule.get("properties", {}))
+        for key in sorted(set(instance) - set(allowed), key=str):
+            near = difflib.get_close_matches(str(key), allowed, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            yield f"{place}: unknown key {key!r}; {hint}allowed here: {', '.join(allowed)}"
+    elif error.validator == "required":
+        missing = [key for key in value if key not in instance]
+        yield f"{place}: missing key {', '.join(missing)}"
+    elif error.validator == "enum":
+        yield f"{place}: got {instance!r}, allowed: {', '.join(map(str, value))}. {meaning}"
+    elif error.validator == "type":
+        kind = type(instance).__name__
+        yield f"{place}: got {instance!r} ({kind}), expected {value}{_hint(instance)}. {meaning}"
+    else:
+        yield f"{place}: {error.message} ({error.validator}: {value}). {meaning}"
+
+
+def _hint(value: Any) -> str:
+    """Returns what to do about a number that YAML read as text, else nothing."""
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return ""
+    if not isinstance(value, str):
+        return ""
+    return " (YAML reads 1e-5 as text: write 1.0e-5)" if "e" in value.lower() else " (remove the quotes)"
+
+
+def _meaning(schema: Mapping[str, Any], path: list[Any]) -> str:
+    """Returns the description of the innermost key on a path that has one."""
+    node: Mapping[str, Any] = schema
+    meaning = ""
+    for part in path:
+        if "$ref" in node:
+            node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
+        inner = node.get("items", {}) if isinstance(part, int) else node.get("properties", {}).get(part)
+        node = inner if isinstance(inner, Mapping) else {}
+        meaning = node.get("description", meaning)
+    return meaning
+
+
+def check_sources(config: Mapping[str, Any], families: Mapping[str, Any], datasets: list[str]) -> None:
+    """Raises :class:`ConfigError` if a local file or folder that the study needs is not there.
+
+    Args:
+        config: The checked configuration.
+        families: Resolved families of the study, by name.
+        datasets: Names of the study's datasets.
+
+    Raises:
+        ConfigError: With one line per missing file.
+    """
+    lines = [
+        f"datasets.{name}: no file {path}; paths are relative to the working directory {Path.cwd()}"
+        for name in datasets
+        for path in required_inputs(config["datasets"][name])
+        if not Path(path).is_file()
+    ]
+    for family in families.values():
+        needed = {family.strong: [r.name for r in family.revisions], family.weak: [family.weak_revision]}
+        for name, revisions in needed.items():
+            model = config["models"][name]
+            if model["source"] == "local":
+                folders = [Path(model["path"]) / revision for revision in revisions]
+                lines += [f"models.{name}: no revision folder {f}" for f in folders if not f.is_dir()]
+    if lines:
+        raise ConfigError("files that the study needs are missing:\n" + "\n".join(f"  - {x}" for x in lines))
+
+
+def _entry_checks(config: Mapping[str, Any]) -> Iterator[str]:
+    """What depends on an entry's source: corpora and datasets are checked by the module that knows them."""
+    for section, check in (("corpora", check_corpus_spec), ("datasets", check_pair_spec)):
+        for name, spec in config[section].items():
+            try:
+                check(name, spec)
+            except ValueError as error:
+                yield from str(error).splitlines()
+
+
+def _cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
+    """What a schema cannot say: names that refer to other sections."""
+    for kind in ("families", "datasets"):
+        for name in config["sweep"][kind]:
+            if name not in config[kind]:
+                yield f"sweep.{kind}: no entry {name!r} in {kind}; there are: {', '.join(sorted(config[kind]))}"
+    references = [(f"datasets.{n}.corpus", d["corpus"]) for n, d in config["datasets"].items() if "corpus" in d]
+    references += [(f"models.{n}.corpus", m["corpus"]) for n, m in config["models"].items() if "corpus" in m]
+    references.append(("evaluation.corpus", config["evaluation"]["corpus"]))
+    for place, corpus in references:
+        if corpus not in config["corpora"]:
+            yield f"{place}: no corpus {corpus!r}; corpora are: {', '.join(sorted(config['corpora']))}"
+    for name, model in config["models"].items():
+        architecture = model.get("architecture", {})
+        hidden, heads = architecture.get("hidden_size", 0), architecture.get("num_attention_heads", 1)
+        if hidden % heads:
+            yield f"models.{name}.architecture: hidden_size {hidden} is not a multiple of num_attention_heads {heads}"
+    for key in ("seeds",):
+        values = config["heads"][key]
+        if len(set(values)) != len(values):
+            yield f"heads.{key}: {values} repeats a value"

@@ -1,0 +1,234 @@
+"""Logistic regressions whose penalty is chosen by cross-validation inside their training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch.nn.functional import pad, softplus
+
+from w2sg.logistic import BLOCK, Basis, Problems, find_basis, minimise
+
+SEARCH_TOLERANCE = 1e-3
+"""Relative gradient at which a penalty that is clearly worse than another is left alone."""
+CONTENDER = 1.02
+"""A penalty whose held-out loss is within this factor of the best so far is solved on."""
+CONTENDER_TOLERANCE = 1e-5
+"""Relative gradient to which it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """Fits of S label sets on one feature matrix, in the features' own units."""
+
+    weights: np.ndarray
+    """Coefficients, float64, (S, d)."""
+    intercept: np.ndarray
+    """Intercepts, (S,); zero if none was asked for."""
+    penalty: np.ndarray
+    """Chosen penalty, (S,)."""
+    cv_loss: np.ndarray
+    """Held-out log loss of each penalty, nats per row, (S, P), rough where it is far from the best; NaN where
+    the search did not go, or had nothing to choose."""
+    gradient: np.ndarray
+    """Norm of the final gradient over its norm at zero, (S,)."""
+    iterations: np.ndarray
+    """Steps of the final fit, (S,)."""
+    converged: np.ndarray
+    """Whether ``gradient`` fell to the tolerance, (S,)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Design:
+    """Scaled features, float32 with a last column of ones for an intercept, and the way back."""
+
+    x: torch.Tensor
+    center: torch.Tensor
+    scale: torch.Tensor
+    intercept: bool
+    basis: Basis
+
+
+def deal_folds(groups: np.ndarray, *, folds: int, rng: np.random.Generator) -> np.ndarray:
+    """Returns the fold of each row, (n,): groups are shuffled, then dealt out in turn.
+
+    Args:
+        groups: Group of each row, (n,); rows of a group share a fold.
+        folds: Number of folds.
+        rng: Source of the shuffle.
+
+    Raises:
+        ValueError: If there are fewer groups than folds.
+    """
+    names, members = np.unique(groups, return_inverse=True)
+    if not 2 <= folds <= len(names):
+        raise ValueError(f"folds is {folds}; allowed are 2 to the number of training groups, {len(names)}")
+    return (rng.permutation(len(names)) % folds)[members]
+
+
+def fit_selected(
+    features: np.ndarray,
+    target: np.ndarray,
+    folds: np.ndarray,
+    *,
+    penalties: Sequence[float],
+    intercept: bool = False,
+    tolerance: float = 1e-7,
+    patience: int = 2,
+    max_iterations: int = 1000,
+    device: str = "cpu",
+) -> Fit:
+    """Returns logistic fits, each with the penalty of smallest held-out log loss.
+
+    Features are scaled by their spread over the training rows of each fit, in cross-validation those of its
+    own folds: the standard deviation with an intercept, else the root mean square, which does not depend on
+    the sign a pair difference happens to have. Penalties are tried from the strongest down, each from the
+    last one's solution.
+
+    Args:
+        features: Rows in their own units, (n, d).
+        target: Probability of the first class, (S, n).
+        folds: Fold of each row, (S, n); -1 for a row that takes no part in a fit.
+        penalties: Strengths to choose from (see :mod:`w2sg.logistic`); a single one needs no choice.
+        intercept: Whether to fit an unpenalised intercept.
+        tolerance: Largest norm of the final gradient, relative to that at zero coefficients.
+        patience: A label set's search ends after this many weaker penalties in a row that raised its loss.
+        max_iterations: Steps after which a fit is given up; a final one is reported as not converged.
+        device: Where to compute.
+
+    Raises:
+        ValueError: If a penalty is not positive, a value is not finite or shapes disagree.
+    """
+    _check(features, target, folds, penalties)
+    design = _scale(features, intercept=intercept, device=device)
+    labels = torch.as_tensor(target, dtype=torch.float64, device=device)
+    fold = torch.as_tensor(folds, dtype=torch.int64, device=device)
+    cv_loss, start = np.full((len(target), len(penalties)), np.nan), None
+    chosen = np.zeros(len(target), dtype=np.int64)
+    if len(penalties) > 1:
+        cv_loss, start = _search_penalty(design, labels, fold, penalties, patience, max_iterations)
+        # Ties go to the stronger penalty.
+        order = np.argsort(penalties, kind="stable")[::-1]
+        chosen = order[np.nanargmin(cv_loss[:, order], axis=1)]
+    penalty = np.asarray(penalties, dtype=np.float64)[chosen]
+    problems = _pose(design, labels, fold >= 0)
+    solution = minimise(
+        replace(problems, penalty=torch.as_tensor(penalty, device=device)),
+        design.basis,
+        start=start,
+        tolerance=tolerance,
+        max_iterations=max_iterations,
+    )
+    weights = solution.coefficients[:, : len(design.scale)] / design.scale
+    offset = weights.new_zeros(len(weights))
+    if intercept:
+        offset = solution.coefficients[:, -1] - weights @ design.center
+    return Fit(
+        weights=weights.cpu().numpy(),
+        intercept=offset.cpu().numpy(),
+        penalty=penalty,
+        cv_loss=cv_loss,
+        gradient=solution.gradient.cpu().numpy(),
+        iterations=solution.iterations.cpu().numpy(),
+        converged=solution.converged.cpu().numpy(),
+    )
+
+
+def _check(features: np.ndarray, target: np.ndarray, folds: np.ndarray, penalties: Sequence[float]) -> None:
+    if features.ndim != 2 or target.shape != folds.shape or target.shape[1:] != features.shape[:1]:
+        raise ValueError(f"features {features.shape}, target {target.shape} and folds {folds.shape} disagree")
+    if not len(penalties) or not all(0 < penalty < np.inf for penalty in penalties):
+        raise ValueError(f"penalties is {list(penalties)}; allowed are positive numbers, at least one")
+    if not np.isfinite(features).all():
+        raise ValueError("features hold values that are not finite; allowed are finite numbers")
+    if not ((target >= 0) & (target <= 1)).all():
+        raise ValueError("target holds values outside of [0, 1] or NaN; allowed are probabilities")
+
+
+def _scale(features: np.ndarray, *, intercept: bool, device: str) -> _Design:
+    """Returns features of unit spread over all rows; any other scale gives the same fits, more slowly."""
+    x = torch.tensor(features, dtype=torch.float32, device=device)
+    mean = torch.stack([block.double().sum(0) for block in x.split(BLOCK)]).sum(0) / len(x)
+    center = mean.to(x) if intercept else torch.zeros_like(x[0])
+    x -= center
+    square = torch.stack([block.double().square().sum(0) for block in x.split(BLOCK)]).sum(0) / len(x)
+    scale = square.sqrt().to(x)
+    # A constant feature leaves only rounding once it is centred.
+    scale = torch.where(scale > 1e-6 * mean.abs(), scale, 1.0)
+    x /= scale
+    if intercept:
+        x = pad(x, (0, 1), value=1.0)
+    basis = find_basis(x, intercept=intercept)
+    return _Design(x=x, center=center.double(), scale=scale.double(), intercept=intercept, basis=basis)
+
+
+def _pose(design: _Design, labels: torch.Tensor, train: torch.Tensor) -> Problems:
+    """Returns problems on the rows marked in ``train``, (C, n), with the features' spread over those rows."""
+    weight = train.double() / train.sum(1, keepdim=True)
+    ratio = weight.new_ones(len(train), design.x.shape[1])
+    if not bool(train.all()):
+        part = weight.to(design.x)
+        spread = (part @ design.x.square()).double()
+        if design.intercept:
+            spread -= (part @ design.x).double().square()
+        ratio = torch.where(spread > 1e-12, spread, 1.0).sqrt()
+    if design.intercept:
+        ratio[:, -1] = 0.0
+    return Problems(
+        features=design.x,
+        target=labels,
+        weight=weight,
+        ratio=ratio,
+        penalty=weight.new_ones(len(weight)),
+        intercept=design.intercept,
+    )
+
+
+def _search_penalty(
+    design: _Design,
+    labels: torch.Tensor,
+    fold: torch.Tensor,
+    penalties: Sequence[float],
+    patience: int,
+    max_iterations: int,
+) -> tuple[np.ndarray, torch.Tensor]:
+    """Returns each penalty's held-out loss, (S, P), and the folds' mean solution at the best, (S, d)."""
+    sets, parts = len(labels), int(fold.max()) + 1
+    held = fold[:, None] == torch.arange(parts, device=fold.device)[:, None]  # (S, F, n)
+    train = (fold[:, None] >= 0) & ~held
+    problems = _pose(design, labels.repeat_interleave(parts, 0), train.flatten(0, 1))
+    column = torch.arange(sets * parts, device=fold.device).unflatten(0, (sets, parts))
+    u = torch.zeros_like(problems.ratio)  # (S F, d)
+    loss = np.full((sets, len(penalties)), np.nan)
+    best, start, rises = np.full(sets, np.inf), torch.zeros_like(u[:sets]), np.zeros(sets, dtype=np.int64)
+    for index in np.argsort(penalties, kind="stable")[::-1]:
+        live = np.flatnonzero(rises < patience)
+        if not len(live):
+            break
+        for tolerance in (SEARCH_TOLERANCE, CONTENDER_TOLERANCE):
+            columns = column[torch.as_tensor(live)].flatten()
+            found = minimise(
+                problems.pick(columns, penalty=float(penalties[index])),
+                design.basis,
+                start=u[columns],
+                tolerance=tolerance,
+                max_iterations=max_iterations,
+            )
+            u[columns] = found.coefficients
+            loss[live, index] = _held_loss(found.logits, problems.target[columns], held[torch.as_tensor(live)])
+            live = live[loss[live, index] <= CONTENDER * best[live]]
+            if not len(live):
+                break
+        better = loss[:, index] < best  # NaN, so false, where the search has ended
+        best, rises = np.where(better, loss[:, index], best), np.where(better, 0, rises + 1)
+        means = u.unflatten(0, (sets, parts)).mean(1)
+        start[torch.as_tensor(better)] = means[torch.as_tensor(better)]
+    return loss, start
+
+
+def _held_loss(logits: torch.Tensor, target: torch.Tensor, held: torch.Tensor) -> np.ndarray:
+    """Returns the log loss, (S,), of rows judged by the fits that held them out; ``held`` is (S, F, n)."""
+    rows = (softplus(logits) - target * logits).view(held.shape)  # (S, F, n)
+    return ((rows * held).sum((1, 2)) / held.sum((1, 2))).cpu().numpy()

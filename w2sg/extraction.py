@@ -1,0 +1,138 @@
+"""What one extraction job does with a loaded revision: features of every dataset, and its evaluation loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from w2sg.activations import encode, evaluation_loss, extract_states, layer_indices
+from w2sg.corpora import DOCUMENTS
+from w2sg.features import Features, write_features
+from w2sg.models import LoadedModel
+from w2sg.pretraining_data import select_documents
+from w2sg.runtime import Progress
+from w2sg.tables import read_table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How forward passes are run."""
+
+    layers: str | tuple[int, ...]
+    """``all``, ``final`` or hidden-state indices."""
+    max_tokens: int
+    """Longest text in tokens; longer ones lose their beginning. The model's own context bounds it too."""
+    batch_tokens: int
+    """Padded tokens per forward pass."""
+    device: str
+    """``auto``, ``cpu`` or ``cuda``."""
+    threads: int
+    """CPU threads of a forward pass."""
+    dtype: str
+    """Compute and storage type."""
+
+    @classmethod
+    def from_config(cls, section: Mapping[str, Any], *, dtype: str) -> Settings:
+        """Returns the settings of the ``activations`` section, with the model's own compute type."""
+        layers = section["layers"]
+        return cls(**{**section, "layers": layers if isinstance(layers, str) else tuple(layers)}, dtype=dtype)
+
+
+def evaluation_texts(path: str, *, documents_wanted: int) -> list[str]:
+    """Returns held-out documents of a corpus, evenly spaced over their sorted ids, so that no group is left out.
+
+    Raises:
+        ValueError: If the corpus has fewer than wanted; the message gives both numbers.
+    """
+    texts = select_documents(read_table(path, DOCUMENTS), "heldout")
+    if len(texts) < documents_wanted:
+        raise ValueError(
+            f"evaluation.documents: {documents_wanted} wanted, {path} holds {len(texts)} held-out documents"
+        )
+    return [texts[position * len(texts) // documents_wanted] for position in range(documents_wanted)]
+
+
+def measure_loss(model: LoadedModel, texts: Sequence[str], *, settings: Settings) -> list[dict[str, Any]]:
+    """Returns the metric rows of the evaluation loss: nats per token and bits per byte."""
+    window = min(settings.max_tokens, model.context)
+    loss = evaluation_loss(model, texts, window=window, batch_tokens=settings.batch_tokens)
+    keys = {
+        "layer": -1,
+        "head": "model",
+        "protocol": "language_model",
+        "setting": f"window={window}",
+        "seed": 0,
+    }
+    half = 1.96 * loss.standard_error
+    ratio = loss.bits_per_byte / loss.nats_per_token
+    estimates = {
+        "nats_per_token": (loss.nats_per_token, half),
+        "bits_per_byte": (loss.bits_per_byte, half * ratio),
+    }
+    return [
+        keys | {"metric": name, "value": value, "low": value - width, "high": value + width, "n": loss.tokens}
+        for name, (value, width) in estimates.items()
+    ]
+
+
+def write_all_features(
+    model: LoadedModel,
+    frames: Mapping[str, pd.DataFrame],
+    *,
+    outputs: Mapping[str, str],
+    pools: Mapping[str, str],
+    settings: Settings,
+    origin: Mapping[str, str],
+) -> None:
+    """Writes one feature file per dataset from one loaded model.
+
+    Args:
+        model: The loaded revision.
+        frames: Pairs per dataset, with columns row_id, prompt, chosen, rejected.
+        outputs: Feature file per dataset.
+        pools: ``last`` or ``mean`` per dataset.
+        settings: How forward passes are run.
+        origin: Metadata of the files: model, revision, commit, recipe.
+
+    Raises:
+        ValueError: Naming model, revision, dataset and row, if hidden states are not finite.
+    """
+    layers = layer_indices(settings.layers, len(model.blocks))
+    limit = min(settings.max_tokens, model.context)
+    encoded = {}
+    for dataset, frame in frames.items():
+        prompts = frame["prompt"]
+        texts = [*(prompts + frame["chosen"]), *(prompts + frame["rejected"])]
+        encoded[dataset] = encode(model.tokenizer, texts, max_tokens=limit)
+    total = sum(len(row) for ids in encoded.values() for row in ids)
+    progress = Progress(f"extract {origin['model']} {origin['revision']}", total, "tokens")
+    for dataset, ids in encoded.items():
+        n = len(frames[dataset])
+        row_ids = frames[dataset]["row_id"].to_numpy(dtype=str)
+        try:
+            states = extract_states(
+                model,
+                ids,
+                layers=layers,
+                batch_tokens=settings.batch_tokens,
+                pool=pools[dataset],
+                on_batch=progress.update,
+            )
+        except FloatingPointError as error:
+            position = int(error.args[0])
+            side = "chosen" if position < n else "rejected"
+            raise ValueError(
+                f"{origin['model']} {origin['revision']}: hidden states of dataset {dataset}, row "
+                f"{row_ids[position % n]} ({side}) are not finite; the revision is broken, or {settings.dtype} is too narrow"
+            ) from None
+        features = Features(
+            chosen=states[:, :n],
+            rejected=states[:, n:],
+            row_ids=row_ids,
+            layers=layers,
+            metadata={**origin, "dataset": dataset, "pool": pools[dataset], "max_tokens": str(limit)},
+        )
+        write_features(outputs[dataset], features, dtype=settings.dtype)

@@ -1,0 +1,106 @@
+"""Feature files: the hidden states of a dataset's pairs with their row ids, as safetensors."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from w2sg.runtime import atomic_path
+from w2sg.tables import TableError
+
+ID_BYTES = 32
+"""Longest row id, in ASCII characters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """Hidden states of both texts of each pair."""
+
+    chosen: np.ndarray
+    """States of prompt + chosen, float32, (layers, pairs, width)."""
+    rejected: np.ndarray
+    """States of prompt + rejected, float32, (layers, pairs, width)."""
+    row_ids: np.ndarray
+    """Row id of each pair, str, (pairs,)."""
+    layers: tuple[int, ...]
+    """Hidden-state index of each layer."""
+    metadata: dict[str, str]
+    """Origin: model, revision, commit, dataset and recipe."""
+
+    def rows(self, row_ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Returns chosen and rejected states of the named rows, in that order.
+
+        Raises:
+            ValueError: If a row id has no features; the first such id is named.
+        """
+        position = {row_id: index for index, row_id in enumerate(self.row_ids)}
+        missing = [row_id for row_id in row_ids if row_id not in position]
+        if missing:
+            raise ValueError(f"{len(missing)} pairs have no features, such as row {missing[0]}")
+        index = [position[row_id] for row_id in row_ids]
+        return self.chosen[:, index], self.rejected[:, index]
+
+
+def write_features(path: str | os.PathLike[str], features: Features, *, dtype: str) -> None:
+    """Writes features atomically; ``dtype`` is the forward pass's own, so that nothing is lost.
+
+    Raises:
+        ValueError: If shapes disagree or a row id is too long.
+    """
+    n = len(features.row_ids)
+    if features.chosen.shape != features.rejected.shape or features.chosen.shape[:2] != (
+        len(features.layers),
+        n,
+    ):
+        raise ValueError(f"features {features.chosen.shape} do not fit {len(features.layers)} layers of {n} pairs")
+    ids = np.array([row_id.encode("ascii") for row_id in features.row_ids], dtype=f"S{ID_BYTES}")
+    if any(len(row_id) > ID_BYTES for row_id in features.row_ids):
+        raise ValueError(f"a row id is longer than {ID_BYTES} characters")
+    kind = getattr(torch, dtype)
+    tensors = {
+        "chosen": torch.from_numpy(np.ascontiguousarray(features.chosen)).to(kind),
+        "rejected": torch.from_numpy(np.ascontiguousarray(features.rejected)).to(kind),
+        "layers": torch.tensor(features.layers, dtype=torch.int64),
+        "row_ids": torch.from_numpy(ids.view(np.uint8).reshape(n, ID_BYTES).copy()),
+    }
+    with atomic_path(path) as temporary:
+        # One entry: safetensors writes several in random order, and equal content must give equal bytes.
+        save_file(tensors, temporary, metadata={"w2sg": json.dumps(features.metadata, sort_keys=True)})
+
+
+def read_features(path: str | os.PathLike[str], *, expect: Mapping[str, str] | None = None) -> Features:
+    """Returns the features of a file as float32.
+
+    Args:
+        path: File written by :func:`write_features`.
+        expect: Metadata the file must carry, such as model and revision: a foreign file is refused.
+
+    Raises:
+        TableError: If the file is cut, foreign, or belongs to something else.
+    """
+    remake = "delete it and run snakemake again to remake it"
+    try:
+        with safe_open(Path(path), framework="pt") as file:
+            metadata = json.loads((file.metadata() or {}).get("w2sg", "{}"))
+            tensors = {key: file.get_tensor(key) for key in ("chosen", "rejected", "layers", "row_ids")}
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise TableError(f"{path}: not a whole feature file ({error}); {remake}") from error
+    for key, value in (expect or {}).items():
+        if metadata.get(key) != value:
+            raise TableError(f"{path}: {key} is {metadata.get(key)!r}, expected {value!r}; {remake}")
+    ids = tensors["row_ids"].numpy().view(f"S{ID_BYTES}").reshape(-1)
+    return Features(
+        chosen=tensors["chosen"].float().numpy(),
+        rejected=tensors["rejected"].float().numpy(),
+        row_ids=np.char.decode(ids, "ascii"),
+        layers=tuple(tensors["layers"].tolist()),
+        metadata=metadata,
+    )

@@ -1,0 +1,273 @@
+"""L2-regularised logistic regression: many problems on one feature matrix, solved together.
+
+All folds, seeds and label sets of a layer share the rows of one matrix, so one step of each of them is one
+matrix product. A row that is held out has weight zero.
+
+Problem c minimises, over coefficients u of the scaled features (and an unpenalised intercept, if asked for),
+
+    sum_i weight[c, i] * (softplus(z_i) - target[c, i] * z_i) + penalty / 2 * sum_j (ratio[c, j] * u_j)^2
+
+with z = x u and weights that sum to one: the mean loss plus ``penalty / 2`` times the squared norm of the
+coefficients of features scaled to unit spread over the problem's own training rows. scikit-learn sums the
+losses, so its ``C`` is ``1 / (penalty * training rows)``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+MEMORY = 32
+"""Steps remembered by the quasi-Newton method."""
+DENSE_LIMIT = 768
+"""Longest short side of a feature matrix whose second moments are decomposed whole."""
+RANK = 256
+"""Leading directions found for larger matrices."""
+ROWS = 2048
+"""Rows that suffice to find them."""
+SINGLE_TOLERANCE = 1e-5
+"""Relative gradient that needs no check in double precision."""
+BLOCK = 256
+"""Rows of the features held in double precision at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problems:
+    """C problems on the n rows of one matrix; features in single precision, everything else in double."""
+
+    features: torch.Tensor
+    """Scaled features, float32, (n, d)."""
+    target: torch.Tensor
+    """Probability of the first class, (C, n)."""
+    weight: torch.Tensor
+    """Weight of each row in the mean loss, (C, n): rows sum to one, held-out rows are zero."""
+    ratio: torch.Tensor
+    """Spread of each feature over the problem's training rows, (C, d); zero for an intercept's constant."""
+    penalty: torch.Tensor
+    """Strength of the penalty, (C,)."""
+    intercept: bool = False
+    """Whether the last feature is the constant one."""
+
+    def pick(self, index: torch.Tensor, *, penalty: torch.Tensor | float) -> Problems:
+        """Returns the problems of the given indices with another penalty."""
+        strength = torch.as_tensor(penalty).to(self.penalty).expand(len(index))
+        weight, ratio = self.weight[index], self.ratio[index]
+        return replace(self, target=self.target[index], weight=weight, ratio=ratio, penalty=strength)
+
+    @property
+    def ridge(self) -> torch.Tensor:
+        """Curvature of the penalty on each coefficient, (C, d)."""
+        return self.penalty[:, None] * self.ratio**2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Basis:
+    """Leading eigenvectors of the second moments x'x / n."""
+
+    vectors: torch.Tensor
+    """Orthonormal rows, (r, d)."""
+    values: torch.Tensor
+    """Eigenvalues, (r,)."""
+    rest: float
+    """Eigenvalue assumed for every other direction."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solution:
+    """Minimisers of C problems."""
+
+    coefficients: torch.Tensor
+    """Coefficients of the scaled features, (C, d)."""
+    logits: torch.Tensor
+    """Logits of all rows, also of those held out, (C, n)."""
+    gradient: torch.Tensor
+    """Norm of the gradient over its norm at zero, (C,); 0 where that is zero too."""
+    iterations: torch.Tensor
+    """Steps taken, (C,)."""
+    converged: torch.Tensor
+    """Whether ``gradient`` fell to the tolerance, (C,)."""
+
+
+def find_basis(features: torch.Tensor, *, intercept: bool = False) -> Basis:
+    """Returns eigenvectors of the features' second moments: all if one side is short, else the leading ones.
+
+    The basis only preconditions, so some of the rows and one step of subspace iteration from a fixed
+    pseudo-random start will do for the leading ones.
+
+    Args:
+        features: Rows, (n, d).
+        intercept: Whether the last feature is a constant, which is left out: it is preconditioned alone.
+    """
+    if intercept:
+        basis = find_basis(features[:, :-1])
+        return replace(basis, vectors=torch.nn.functional.pad(basis.vectors, (0, 1)))
+    n, d = features.shape
+    if min(n, d) <= DENSE_LIMIT:
+        gram = features.T @ features if d <= n else features @ features.T
+        values, vectors = torch.linalg.eigh(gram.double())
+        keep = values > values[-1] * 1e-6
+        values, vectors = values[keep], vectors[:, keep].T.to(features)
+        if d > n:  # from eigenvectors of x x' to those of x'x
+            vectors = (vectors @ features) / values.sqrt().to(features)[:, None]
+        return Basis(vectors=vectors, values=(values / n).to(features), rest=0.0)
+    features = features[:: -(-n // ROWS)]
+    n = len(features)
+    probe = torch.randn(RANK, n, generator=torch.Generator().manual_seed(0)).to(features)
+    for _ in range(2):
+        subspace = torch.linalg.qr((probe @ features).T)[0].T  # (r, d)
+        probe = subspace @ features.T  # (r, n)
+    values, rotation = torch.linalg.eigh((probe @ probe.T).double())
+    values = (values / n).clamp_min(0).to(features)
+    return Basis(vectors=rotation.T.to(features) @ subspace, values=values, rest=float(values[0]))
+
+
+def minimise(
+    problems: Problems,
+    basis: Basis,
+    *,
+    start: torch.Tensor | None = None,
+    tolerance: float,
+    max_iterations: int,
+) -> Solution:
+    """Returns the minimisers, by a quasi-Newton method with all problems in step.
+
+    L-BFGS whose initial inverse Hessian is that of a logistic loss with one curvature for all rows: in the
+    eigenbasis that is a division. What L-BFGS has to learn is only how unequal the rows' p (1 - p) are.
+    Logits are linear in the step, so the line search needs no product with the features, and each iteration
+    takes two. A solved problem stands still, so that its answer does not depend on its companions.
+
+    Products with the features are in single precision but only ever of changes, which shrink; logits,
+    residuals and gradient are sums in double. When all problems seem solved, they are computed anew in
+    double, and the iteration goes on from there if that was not true.
+
+    Args:
+        problems: What to solve.
+        basis: From :func:`find_basis` of the same features.
+        start: Coefficients to start from, (C, d); zero by default.
+        tolerance: Largest norm of the gradient, relative to that at zero coefficients.
+        max_iterations: Steps after which to give up.
+    """
+    x, ridge = problems.features, problems.ridge
+    u, logits = torch.zeros_like(ridge), torch.zeros_like(problems.target)  # (C, d), (C, n)
+    residual = _residual(problems, logits)
+    gradient = _times(residual, x)
+    scale = gradient.norm(dim=1)
+    scale = torch.where(scale > 0, scale, 1.0)
+    rough = tolerance >= SINGLE_TOLERANCE
+    if start is not None:
+        u = start
+        logits, residual, gradient = _recompute(problems, ridge, u, double=not rough)
+    history: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+    steps = torch.zeros(len(u), dtype=torch.int64, device=x.device)
+    exact = rough
+    while True:
+        norm = gradient.norm(dim=1) / scale
+        moving = norm > tolerance
+        stop = not bool(moving.any()) or int(steps.max()) >= max_iterations
+        if stop and exact:
+            break
+        if stop:
+            logits, residual, gradient = _recompute(problems, ridge, u, double=True)
+            exact = True
+            continue
+        exact = rough
+        p = torch.sigmoid(logits)
+        curvature = (problems.weight * p * (1 - p)).sum(1, keepdim=True).clamp_min(1e-4).to(x)
+        direction = -_apply_inverse(gradient.to(x), history, problems, basis, curvature)
+        change = (direction @ x.T).double()  # (C, n)
+        length = _search(problems, ridge, logits, direction.double(), change, gradient)
+        length = torch.where(moving, length, 0.0)[:, None]
+        step = length * direction
+        u, logits, steps = u + step, logits + length * change, steps + moving
+        before, residual = residual, _residual(problems, logits)
+        bend = _times(residual - before, x) + ridge * step
+        gradient = gradient + bend
+        history = [*history[1 - MEMORY :], _remember(step.to(x), bend.to(x))]
+    return Solution(coefficients=u, logits=logits, gradient=norm, iterations=steps, converged=~moving)
+
+
+def _times(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Returns a product in the precision of its right side, as double."""
+    return (left.to(right) @ right).double()
+
+
+def _residual(problems: Problems, logits: torch.Tensor) -> torch.Tensor:
+    """Returns the derivative of the weighted loss by the logits, (C, n)."""
+    return problems.weight * (torch.sigmoid(logits) - problems.target)
+
+
+def _recompute(
+    problems: Problems, ridge: torch.Tensor, u: torch.Tensor, *, double: bool
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Returns logits, residuals and gradient; in double precision by blocks, which spare a whole copy."""
+    x = problems.features
+    blocks = x.split(BLOCK) if double else (x,)
+    kind = torch.float64 if double else x.dtype
+    logits = torch.cat([_times(u, block.to(kind).T) for block in blocks], dim=1)
+    residual = _residual(problems, logits)
+    gradient = ridge * u
+    for part, block in zip(residual.split(len(blocks[0]), dim=1), blocks, strict=True):
+        gradient = gradient + _times(part, block.to(kind))
+    return logits, residual, gradient
+
+
+def _remember(step: torch.Tensor, bend: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Returns a step, its change of gradient and one over their product, 0 where rounding has eaten it."""
+    product = (step * bend).sum(1, keepdim=True)
+    sound = product > 1e-10 * step.norm(dim=1, keepdim=True) * bend.norm(dim=1, keepdim=True)
+    return step, bend, torch.where(sound, 1.0 / product, 0.0)
+
+
+def _apply_inverse(
+    gradient: torch.Tensor,
+    history: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
+    problems: Problems,
+    basis: Basis,
+    curvature: torch.Tensor,
+) -> torch.Tensor:
+    """Returns the L-BFGS inverse Hessian times the gradient (two-loop recursion)."""
+    q, along = gradient, []
+    for step, bend, factor in reversed(history):
+        along.append(factor * (step * q).sum(1, keepdim=True))
+        q = q - along[-1] * bend
+    penalty = problems.penalty[:, None].to(gradient)
+    other = penalty + curvature * basis.rest  # (C, 1)
+    inside = 1.0 / (penalty + curvature * basis.values) - 1.0 / other  # (C, r)
+    result = q / other + (inside * (q @ basis.vectors.T)) @ basis.vectors
+    if problems.intercept:  # orthogonal to the centred features, and not penalised
+        result[:, -1:] = q[:, -1:] / curvature
+    for step, bend, factor in history:
+        result = result + step * (along.pop() - factor * (bend * result).sum(1, keepdim=True))
+    return result
+
+
+def _search(
+    problems: Problems,
+    ridge: torch.Tensor,
+    logits: torch.Tensor,
+    direction: torch.Tensor,
+    change: torch.Tensor,
+    gradient: torch.Tensor,
+) -> torch.Tensor:
+    """Returns step lengths, (C,), that leave at most 0.3 of the slope: Newton's method inside a bracket.
+
+    The slope is the initial one plus its change: summed anew, it would drown in the rounding of ``change``.
+    """
+    weight, p0 = problems.weight, torch.sigmoid(logits)
+    initial = (gradient * direction).sum(1)
+    quadratic = (ridge * direction**2).sum(1)
+    length = torch.ones_like(initial)
+    low, high = torch.zeros_like(length), torch.full_like(length, torch.inf)
+    for _ in range(8):
+        p = torch.sigmoid(logits + length[:, None] * change)
+        slope = initial + (weight * (p - p0) * change).sum(1) + length * quadratic
+        good = slope.abs() <= 0.3 * initial.abs()
+        if bool(good.all()):
+            break
+        low, high = torch.where(slope < 0, length, low), torch.where(slope > 0, length, high)
+        newton = length - slope / ((weight * p * (1 - p) * change**2).sum(1) + quadratic)
+        middle = torch.where(high.isinf(), 2 * length, (low + high) / 2)
+        inside = (newton > low) & (newton < high)
+        length = torch.where(good, length, torch.where(inside, newton, middle))
+    return length

@@ -1,0 +1,78 @@
+"""How rows of published datasets become (prompt, chosen, rejected)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+HUMAN, ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
+"""Marks of a speaker's turn in HH-RLHF; all prompts are written with them."""
+
+Parsed = tuple[Any, Any, Any] | str
+"""A pair, or the reason why a row is none by the parser's definition (it is then left out and counted)."""
+
+
+def parse_columns(row: Mapping[str, Any], *, fields: Mapping[str, str | None]) -> Parsed:
+    """Returns the texts of a row that has a column for each; a field set to null is empty.
+
+    Args:
+        row: Column values.
+        fields: Column of each of prompt, chosen, rejected; its own name by default.
+
+    Raises:
+        ValueError: If a column is absent.
+    """
+    texts = []
+    for field in ("prompt", "chosen", "rejected"):
+        column = fields.get(field, field)
+        if column is not None and column not in row:
+            raise ValueError(f"no field {column!r}; fields are {', '.join(row)}; set fields: {{{field}: ...}}")
+        texts.append("" if column is None else row[column])
+    return texts[0], texts[1], texts[2]
+
+
+def parse_hh_single_turn(row: Mapping[str, Any]) -> Parsed:
+    """Returns the texts of an HH-RLHF row (two whole dialogues) that has exactly one question and one answer.
+
+    The prompt is everything up to and including the first assistant mark, so responses begin with a space,
+    and prompt + chosen, prompt + rejected are the dialogues of the row character for character.
+    """
+    halves = []
+    for field in ("chosen", "rejected"):
+        dialogue = row[field]
+        if not isinstance(dialogue, str):
+            return f"{field} is no text"
+        question, mark, answer = dialogue.partition(ASSISTANT)
+        if not mark or not question.startswith(HUMAN):
+            return f"no dialogue of the form {HUMAN!r} ... {ASSISTANT!r} ..."
+        if dialogue.count(HUMAN) != 1 or ASSISTANT in answer:
+            return "more than one turn"
+        halves.append((question + mark, answer))
+    if halves[0][0] != halves[1][0]:
+        return "chosen and rejected answer different prompts"
+    return halves[0][0], halves[0][1], halves[1][1]
+
+
+def parse_cai_harmless(row: Mapping[str, Any]) -> Parsed:
+    """Returns the texts of a row whose chosen and rejected are lists of messages (role, content).
+
+    Kept are dialogues of one user message and one assistant message. They are written with the marks of
+    HH-RLHF, the response after one space, so that both datasets look alike to a model.
+    """
+    halves = []
+    for field in ("chosen", "rejected"):
+        messages = row[field]
+        if [message["role"] for message in messages] != ["user", "assistant"]:
+            return "not one user message and one assistant message"
+        question, answer = (str(message["content"] or "").strip() for message in messages)
+        halves.append((f"{HUMAN} {question}{ASSISTANT}", f" {answer}"))
+    if halves[0][0] != halves[1][0]:
+        return "chosen and rejected answer different prompts"
+    return halves[0][0], halves[0][1], halves[1][1]
+
+
+PARSERS: dict[str, Callable[[Mapping[str, Any]], Parsed]] = {
+    "hh_single_turn": parse_hh_single_turn,
+    "cai_harmless": parse_cai_harmless,
+}
+"""Named parsers; ``columns`` (:func:`parse_columns`) is the one that takes settings."""

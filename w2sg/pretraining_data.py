@@ -1,0 +1,110 @@
+"""From documents to batches: what pre-training may read, its token stream, and the order of its chunks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from w2sg.runtime import atomic_path
+
+PARTS = ("train", "heldout", "evaluation")
+"""Parts of a corpus: pre-training, evaluation loss, and the posts that preference pairs are made of."""
+
+READABLE = ("train", "heldout")
+"""Parts that may be handed out as running text; what the pairs are made of never is."""
+
+
+def select_documents(frame: pd.DataFrame, part: str) -> list[str]:
+    """Returns the texts of one part, in the order of their ids.
+
+    This is the only way from a corpus to pre-training, and it has no way to the part that pairs come from.
+
+    Args:
+        frame: Columns ``doc_id`` (unique), ``part`` (one of :data:`PARTS`) and ``text``; others are ignored.
+        part: ``train`` for the tokenizer and pre-training, ``heldout`` for the evaluation loss.
+
+    Raises:
+        ValueError: If another part is asked for, a row has an unknown part, an id is repeated, a text is
+            empty, or nothing is left.
+    """
+    if part not in READABLE:
+        raise ValueError(f"part: got {part!r}, allowed: {', '.join(READABLE)} (text of the pairs is never trained on)")
+    missing = {"doc_id", "part", "text"} - set(frame.columns)
+    if missing:
+        raise ValueError(f"frame: lacks columns {sorted(missing)}, found {list(frame.columns)}")
+    unknown = sorted(set(frame["part"]) - set(PARTS), key=str)
+    if unknown:
+        raise ValueError(f"frame: unknown parts {unknown}, allowed: {', '.join(PARTS)}")
+    repeated = frame.loc[frame["doc_id"].duplicated(), "doc_id"]
+    if len(repeated):
+        raise ValueError(f"frame: doc_id {repeated.iloc[0]!r} occurs more than once, allowed: unique ids")
+    chosen = frame.loc[frame["part"] == part, ["doc_id", "text"]].sort_values("doc_id")
+    empty = chosen.loc[chosen["text"].str.strip() == "", "doc_id"]
+    if len(empty):
+        raise ValueError(f"frame: document {empty.iloc[0]!r} has no text, allowed: texts with at least one letter")
+    if chosen.empty:
+        raise ValueError(f"frame: got no document of part {part!r}, allowed: at least one")
+    return chosen["text"].tolist()
+
+
+def write_tokens(ids: np.ndarray, path: str | os.PathLike[str]) -> None:
+    """Writes a token stream (n,) uint16 as safetensors, atomically; equal streams give equal bytes."""
+    if ids.ndim != 1 or ids.dtype != np.uint16:
+        raise ValueError(f"ids: got shape {ids.shape} and type {ids.dtype}, allowed: one dimension of uint16")
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(save_tensors({"ids": np.ascontiguousarray(ids)}))
+
+
+def read_tokens(path: str | os.PathLike[str]) -> np.ndarray:
+    """Returns a token stream, (n,) uint16.
+
+    Raises:
+        ValueError: If the file is not a whole token stream.
+    """
+    try:
+        return load_tensors(Path(path).read_bytes())["ids"]
+    except (SafetensorError, KeyError) as error:
+        raise ValueError(
+            f"{path}: not a token stream ({error}); delete it and run snakemake again to remake it"
+        ) from error
+
+
+class Batches:
+    """The batches of a training, by step: chunks of the stream in one shuffled order, repeated if it ends.
+
+    Args:
+        ids: Token stream (n,); a rest shorter than a chunk is left out.
+        length: Tokens of a chunk.
+        batch_size: Chunks of a batch.
+        seed: Seed of the order.
+
+    Raises:
+        ValueError: If the stream is shorter than one batch.
+    """
+
+    def __init__(self, ids: np.ndarray, *, length: int, batch_size: int, seed: int) -> None:
+        """Cuts and shuffles; see the class for the arguments."""
+        count = len(ids) // length
+        if count < batch_size:
+            raise ValueError(f"ids: got {len(ids)} tokens, allowed: at least one batch of {batch_size} x {length}")
+        self._chunks = ids[: count * length].reshape(count, length)
+        self._order = np.random.default_rng(seed).permutation(count)
+        self._size = batch_size
+
+    def batch(self, step: int) -> np.ndarray:
+        """Returns the token ids (batch_size, length), int64, of an update, counted from 1."""
+        positions = np.arange((step - 1) * self._size, step * self._size) % len(self._order)
+        return self._chunks[self._order[positions]].astype(np.int64)
+
+    def fingerprint(self) -> str:
+        """Returns a hash of tokens and order: another text, seed or generator gives another one."""
+        digest = hashlib.sha256(self._chunks.astype("<u2").tobytes())
+        digest.update(self._order.astype("<i8").tobytes())
+        return digest.hexdigest()

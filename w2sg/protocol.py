@@ -1,0 +1,296 @@
+"""The scientific protocol on frozen features: supervisor, probe, ceiling and W2SG heads, and their metrics.
+
+One implementation for every family: nothing here knows where a model came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from w2sg.features import Features
+from w2sg.heads import (
+    ConvergedSettings,
+    PaperHeadSettings,
+    fit_converged_heads,
+    label_weakly,
+    score_pairs,
+    train_paper_heads,
+)
+from w2sg.pair_specs import SPLITS
+from w2sg.presentation import WeakLabels, harden
+from w2sg.probes import ProbeSettings, fit_probes
+from w2sg.scoring import Intervals, head_rows, probe_rows
+
+TRAIN, WEAK, TEST = SPLITS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """One split of a dataset as features."""
+
+    chosen: np.ndarray
+    """States of the chosen texts, float32, (L, n, d)."""
+    rejected: np.ndarray
+    """States of the rejected texts, float32, (L, n, d)."""
+    row_ids: tuple[str, ...]
+    """Row id of each pair."""
+
+    def layer(self, index: int) -> Split:
+        """Returns the split with one layer only; the layer axis stays."""
+        keep = [index]
+        return Split(chosen=self.chosen[keep], rejected=self.rejected[keep], row_ids=self.row_ids)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitFeatures:
+    """A revision's features of one dataset, by split."""
+
+    layers: tuple[int, ...]
+    """Hidden-state index of each layer."""
+    splits: Mapping[str, Split]
+    """Ground truth, weak supervision, test."""
+
+    def __getitem__(self, name: str) -> Split:
+        return self.splits[name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Supervision:
+    """What a weak supervisor leaves behind."""
+
+    labels: pd.DataFrame
+    """Schema LABELS."""
+    metrics: pd.DataFrame
+    """Schema RESULTS without model, revision, commit and dataset."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Trained:
+    """Heads of one protocol."""
+
+    protocol: str
+    """``paper`` or ``converged``."""
+    settings: tuple[str, ...]
+    """Name of each of the K settings."""
+    weights: np.ndarray
+    """(L, S, K, d)."""
+    extras: Mapping[str, np.ndarray]
+    """Scalars of the training itself, (L, S, K) each, such as the progressive loss."""
+
+
+def split_features(features: Features, pairs: pd.DataFrame) -> SplitFeatures:
+    """Returns features dealt to splits, each row matched by its id.
+
+    Args:
+        features: Features of all pairs of a dataset.
+        pairs: Columns split and row_id.
+
+    Raises:
+        ValueError: If a pair has no features, or a split has no pairs.
+    """
+    splits = {}
+    for name in SPLITS:
+        row_ids = tuple(pairs.loc[pairs["split"] == name, "row_id"])
+        if not row_ids:
+            raise ValueError(f"the dataset has no pairs in split {name}")
+        chosen, rejected = features.rows(row_ids)
+        splits[name] = Split(chosen=chosen, rejected=rejected, row_ids=row_ids)
+    return SplitFeatures(layers=features.layers, splits=splits)
+
+
+def supervise(features: SplitFeatures, *, heads: Mapping[str, Any], intervals: Mapping[str, Any]) -> Supervision:
+    """Returns the soft labels and the metrics of a supervisor trained on true labels of its last layer.
+
+    Args:
+        features: The weak model's features.
+        heads: Section ``heads`` of the configuration.
+        intervals: Section ``metrics`` of the configuration.
+    """
+    seeds, layer = heads["seeds"], features.layers[-1]
+    train, weak, test = (features[name].layer(-1) for name in (TRAIN, WEAK, TEST))
+    bootstrap = Intervals.for_pairs(len(test.row_ids), intervals)
+    labels, rows = [], []
+    for trained in _train(train, np.ones((len(seeds), len(train.row_ids))), heads=heads):
+        margins = {name: _margins(trained, split)[0] for name, split in ((WEAK, weak), (TEST, test))}  # (S, K, n)
+        rows.append(_rows(trained, margins[TEST][None], (layer,), head="weak", heads=heads, bootstrap=bootstrap))
+        for position, seed in enumerate(seeds):
+            for name, split in ((WEAK, weak), (TEST, test)):
+                labels.append(_label_frame(margins[name][position, -1], trained.protocol, seed, name, split))
+    return Supervision(labels=pd.concat(labels, ignore_index=True), metrics=pd.concat(rows, ignore_index=True))
+
+
+def _label_frame(margins: np.ndarray, protocol: str, seed: int, name: str, split: Split) -> pd.DataFrame:
+    shown = label_weakly(margins, seed=seed)
+    return pd.DataFrame(
+        {
+            "protocol": protocol,
+            "seed": seed,
+            "split": name,
+            "row_id": split.row_ids,
+            "swapped": shown.swapped,
+            "probability": shown.probability,
+            "margin": margins,
+        }
+    )
+
+
+def evaluate_revision(
+    features: SplitFeatures,
+    weak_labels: pd.DataFrame,
+    *,
+    heads: Mapping[str, Any],
+    probe: Mapping[str, Any],
+    intervals: Mapping[str, Any],
+) -> pd.DataFrame:
+    """Returns the metric rows of a revision: probe, ceiling and W2SG heads of all layers, seeds and settings.
+
+    The ceiling learns the true labels of the ground-truth split, the W2SG head the supervisor's soft labels of the
+    weak-supervision split; both are judged on the test split, whose labels nothing is chosen by.
+
+    Args:
+        features: The strong model's features.
+        weak_labels: Schema LABELS.
+        heads: Section ``heads`` of the configuration.
+        probe: Section ``probe`` of the configuration.
+        intervals: Section ``metrics`` of the configuration.
+
+    Returns:
+        Schema RESULTS without model, revision, commit and dataset.
+
+    Raises:
+        ValueError: If the labels' rows are not those of the features.
+    """
+    seeds, layers = heads["seeds"], features.layers
+    test = features[TEST]
+    bootstrap = Intervals.for_pairs(len(test.row_ids), intervals)
+    truth = np.ones((len(seeds), len(features[TRAIN].row_ids)))
+    rows = [_probe_rows(features[TRAIN], layers, probe=probe, seeds=seeds, intervals=intervals)]
+    for ceiling in _train(features[TRAIN], truth, heads=heads):
+        protocol = ceiling.protocol
+        soft = np.stack([_soft_labels(weak_labels, protocol, seed, features[WEAK]) for seed in seeds])
+        supervisor = np.stack([_weak_margins(weak_labels, protocol, seed, test) for seed in seeds])  # (S, n)
+        student = next(_train(features[WEAK], soft, heads=heads, only=protocol))
+        top, own = _margins(ceiling, test), _margins(student, test)  # (L, S, K, n)
+        rows.append(_rows(ceiling, top, layers, head="ceiling", heads=heads, bootstrap=bootstrap, weak=supervisor))
+        rows.append(
+            _rows(
+                student,
+                own,
+                layers,
+                head="w2s",
+                heads=heads,
+                bootstrap=bootstrap,
+                weak=supervisor,
+                ceiling=top,
+            )
+        )
+    return pd.concat(rows, ignore_index=True)
+
+
+def _train(split: Split, target: np.ndarray, *, heads: Mapping[str, Any], only: str | None = None):
+    """Yields the heads of each protocol; the last setting of each is the headline one."""
+    seeds = heads["seeds"]
+    if only in (None, "paper"):
+        section = heads["paper"]
+        settings = PaperHeadSettings(
+            **{**section, "learning_rates": tuple(section["learning_rates"])},
+            loss=heads["loss"],
+            margin=heads["margin"],
+        )
+        made = train_paper_heads(split.chosen, split.rejected, target, settings=settings, seeds=seeds)
+        rates = np.array(settings.learning_rates)
+        chosen = made.selected[:, :, None]
+        loss = np.concatenate([made.progressive_loss, np.take_along_axis(made.progressive_loss, chosen, 2)], axis=2)
+        yield _Trained(
+            protocol="paper",
+            settings=(*(f"lr={rate:g}" for rate in rates), "selected"),
+            weights=np.concatenate([made.weights, made.best()[:, :, None]], axis=2),
+            extras={
+                "progressive_loss": loss,
+                "learning_rate": np.concatenate(
+                    [np.broadcast_to(rates, made.progressive_loss.shape), rates[chosen]], axis=2
+                ),
+            },
+        )
+    if only in (None, "converged"):
+        section = heads["converged"]
+        settings = ConvergedSettings(penalties=tuple(section["penalties"]), folds=section["folds"])
+        labels = harden(target) if heads["loss"] == "hard" else target
+        if heads["margin"] == "single":
+            states = np.concatenate([split.chosen, split.rejected], axis=1)  # (L, 2n, d)
+            labels = np.concatenate([labels, 1.0 - labels], axis=1)  # (S, 2n)
+            groups = np.tile(np.arange(len(split.row_ids)), 2)
+        else:
+            states, groups = split.chosen - split.rejected, None
+        made = fit_converged_heads(states, labels, settings=settings, seeds=seeds, groups=groups)
+        yield _Trained(
+            protocol="converged",
+            settings=("cv",),
+            weights=made.weights[:, :, None],
+            extras={
+                "penalty": made.penalty[:, :, None],
+                "converged": made.converged[:, :, None].astype(float),
+            },
+        )
+
+
+def _margins(trained: _Trained, split: Split) -> np.ndarray:
+    return score_pairs(trained.weights, split.chosen, split.rejected)
+
+
+def _rows(
+    trained: _Trained,
+    margins: np.ndarray,
+    layers: Sequence[int],
+    *,
+    head: str,
+    heads: Mapping[str, Any],
+    bootstrap: Intervals,
+    weak: np.ndarray | None = None,
+    ceiling: np.ndarray | None = None,
+) -> pd.DataFrame:
+    keys = {"head": head, "protocol": trained.protocol}
+    axes = (tuple(layers), tuple(heads["seeds"]), trained.settings)
+    return head_rows(margins, axes, keys=keys, bootstrap=bootstrap, weak=weak, ceiling=ceiling, extras=trained.extras)
+
+
+def _of(labels: pd.DataFrame, protocol: str, seed: int, name: str, split: Split) -> pd.DataFrame:
+    rows = labels[(labels["protocol"] == protocol) & (labels["seed"] == seed) & (labels["split"] == name)]
+    indexed = rows.set_index("row_id")
+    missing = [row_id for row_id in split.row_ids if row_id not in indexed.index]
+    if missing or len(indexed) != len(split.row_ids) or not indexed.index.is_unique:
+        raise ValueError(
+            f"the supervisor labelled {len(indexed)} pairs of split {name}, the student has {len(split.row_ids)}; "
+            f"{len(missing)} of them have no label, such as {missing[:1]}"
+        )
+    return indexed.loc[list(split.row_ids)]
+
+
+def _soft_labels(labels: pd.DataFrame, protocol: str, seed: int, split: Split) -> np.ndarray:
+    rows = _of(labels, protocol, seed, WEAK, split)
+    shown = WeakLabels(swapped=rows["swapped"].to_numpy(), probability=rows["probability"].to_numpy())
+    return shown.chosen_probability()
+
+
+def _weak_margins(labels: pd.DataFrame, protocol: str, seed: int, split: Split) -> np.ndarray:
+    return _of(labels, protocol, seed, TEST, split)["margin"].to_numpy()
+
+
+def _probe_rows(
+    split: Split,
+    layers: Sequence[int],
+    *,
+    probe: Mapping[str, Any],
+    seeds: Sequence[int],
+    intervals: Mapping[str, Any],
+) -> pd.DataFrame:
+    settings = ProbeSettings(
+        penalties=(probe["penalty"],), splits=tuple(probe["splits"]), test_fraction=probe["test_fraction"]
+    )
+    fitted = fit_probes(split.chosen, split.rejected, settings=settings, seeds=seeds)
+    return probe_rows(fitted, layers, seeds=seeds, setting=f"l2={probe['penalty']:g}", intervals=intervals)

@@ -1,0 +1,174 @@
+"""Job log, atomic files, progress and device claim: everything a script needs from the machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+_TERMINAL: list[TextIO] = []
+"""The stream that was standard error before :func:`log_to` took it; progress is shown there too."""
+
+
+class JobTerminated(SystemExit):
+    """Raised inside a job on SIGTERM, so that ``finally`` blocks run before the process ends."""
+
+
+def _terminate(signum: int, frame: Any) -> None:
+    raise JobTerminated(128 + signum)
+
+
+@contextlib.contextmanager
+def log_to(path: str | os.PathLike[str]) -> Iterator[TextIO]:
+    """Yields the open log of a job; stdout, stderr, warnings and the traceback go there.
+
+    The last line of an error is repeated on the terminal, so that a user sees the reason without opening the log.
+    SIGTERM (a scheduler's notice) becomes an exception: clean-up code runs and the exit status is 143.
+
+    Args:
+        path: Log file; its folder is created. An existing log is replaced.
+
+    Yields:
+        The log stream, line buffered, UTF-8.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("w", encoding="utf-8", buffering=1) as log:
+        terminal = sys.stderr
+        _TERMINAL.append(terminal)
+        previous = _install_sigterm()
+        try:
+            with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+                warnings.simplefilter("default")
+                try:
+                    yield log
+                except BaseException as error:
+                    traceback.print_exc(file=log)
+                    terminal.write(f"{type(error).__name__}: {error}\n  full traceback: {target}\n")
+                    # The traceback is already where the user is sent; a second copy would bury the reason.
+                    raise SystemExit(error.code if isinstance(error, SystemExit) else 1) from None
+        finally:
+            _TERMINAL.pop()
+            if previous is not None:
+                signal.signal(signal.SIGTERM, previous)
+
+
+def _install_sigterm() -> Any:
+    try:
+        return signal.signal(signal.SIGTERM, _terminate)
+    except ValueError:  # not the main thread: tests may call a script's main from a worker
+        return None
+
+
+def temporary_beside(path: Path) -> Path:
+    """Returns a temporary name beside ``path`` that no output pattern matches and no other process uses."""
+    return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yields a temporary path that replaces ``path`` when the block ends well, and vanishes when it does not.
+
+    The file (or every file of the folder) is flushed to disk before the rename, and the parent folder after it:
+    a crash leaves either the old content or the new one, never half of it.
+
+    Args:
+        path: Final file or folder. A folder that exists already is removed just before the rename.
+
+    Yields:
+        The temporary path, in the same folder (same file system) as ``path``; nothing exists there yet.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_beside(target)
+    _remove(temporary)
+    try:
+        yield temporary
+        _flush(temporary)
+        if target.is_dir() and temporary.is_dir():
+            _remove(target)
+        os.replace(temporary, target)
+        _fsync(target.parent)
+    finally:
+        _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    for item in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if item.is_file():
+            _fsync(item)
+    if path.is_dir():
+        _fsync(path)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def pin_threads(threads: int) -> None:
+    """Fixes the CPU threads of PyTorch, whatever the machine offers: sums are then formed in the same order everywhere."""
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+class Progress:
+    """Counter of a long job that reports rate and remaining time to the log and to the terminal.
+
+    Args:
+        label: What is being done, such as ``pretrain nano-strong``.
+        total: Number of units the job has.
+        unit: Name of a unit, such as ``tokens``.
+        done: Units finished by an earlier, interrupted run; they do not count in the rate.
+        every: Seconds between reports.
+    """
+
+    def __init__(self, label: str, total: int, unit: str, *, done: int = 0, every: float = 10.0) -> None:
+        """Starts the clock; see the class for the arguments."""
+        if total <= 0:
+            raise ValueError(f"total must be positive, got {total}")
+        self.label, self.total, self.unit, self.every = label, total, unit, every
+        self.done, self._before = done, done
+        self._start = self._last = time.monotonic()
+
+    def update(self, n: int, **facts: float) -> None:
+        """Adds ``n`` units; ``facts`` (such as ``loss=5.1``) are shown beside the rate when a report is due."""
+        self.done += n
+        now = time.monotonic()
+        if now - self._last >= self.every or self.done >= self.total:
+            self._last = now
+            self._report(now, facts)
+
+    def _report(self, now: float, facts: dict[str, float]) -> None:
+        elapsed = max(now - self._start, 1e-9)
+        rate = (self.done - self._before) / elapsed
+        left = (self.total - self.done) / rate if rate > 0 else float("inf")
+        shown = "".join(f" · {name} {value:.4g}" for name, value in facts.items())
+        line = (
+            f"{self.label}: {self.done:,}/{self.total:,} {self.unit} "
+            f"({100 * self.done / self.total:.0f} %) · {rate:,.0f} {self.unit}/s{shown} · {left:.0f} s left"
+        )
+        for stream in {id(s): s for s in (sys.stderr, *_TERMINAL[-1:])}.values():
+            stream.write(line + "\n")
+            stream.flush()

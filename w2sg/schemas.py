@@ -1,0 +1,76 @@
+"""Declared tables of the sweep branch; results/README.md is their prose twin."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from w2sg.tables import TableSchema
+
+
+def _text(*names: str) -> list[pa.Field]:
+    return [pa.field(name, pa.string(), nullable=False) for name in names]
+
+
+_ESTIMATE = [
+    pa.field("value", pa.float64(), nullable=True),
+    pa.field("low", pa.float64(), nullable=True),
+    pa.field("high", pa.float64(), nullable=True),
+    pa.field("n", pa.int64(), nullable=False),
+]
+_HEAD = [
+    pa.field("layer", pa.int64(), nullable=False),
+    *_text("head", "protocol", "setting"),
+    pa.field("seed", pa.int64(), nullable=False),
+    *_text("metric"),
+]
+_HEAD_KEYS = ("dataset", "layer", "head", "protocol", "setting", "seed", "metric")
+
+RESULTS = TableSchema(
+    name="results",
+    fields=pa.schema([*_text("model", "revision", "commit", "dataset"), *_HEAD, *_ESTIMATE]),
+    keys=("model", "revision", *_HEAD_KEYS),
+)
+"""Metrics of one revision: heads and probes on a dataset, or its evaluation loss."""
+
+METRICS = TableSchema(
+    name="metrics",
+    fields=pa.schema(
+        [
+            *_text("family", "model", "revision"),
+            pa.field("step", pa.int64(), nullable=False),
+            pa.field("tokens", pa.float64(), nullable=False),
+            *_text("commit", "weak", "weak_revision", "dataset"),
+            *_HEAD,
+            *_ESTIMATE,
+        ]
+    ),
+    keys=("family", "step", "model", "revision", *_HEAD_KEYS),
+)
+"""All metrics of a study; ``tokens`` in billions."""
+
+LABELS = TableSchema(
+    name="weak_labels",
+    fields=pa.schema(
+        [
+            *_text("protocol"),
+            pa.field("seed", pa.int64(), nullable=False),
+            *_text("split", "row_id"),
+            pa.field("swapped", pa.bool_(), nullable=False),
+            pa.field("probability", pa.float64(), nullable=False),
+            pa.field("margin", pa.float64(), nullable=False),
+        ]
+    ),
+    keys=("protocol", "seed", "split", "row_id"),
+)
+"""A supervisor's view of the weak-supervision and test pairs.
+
+``margin`` is s(chosen) - s(rejected). ``probability`` is P(first > second) in the order shown to the student:
+(chosen, rejected), or (rejected, chosen) where ``swapped``.
+"""
+
+FLOORS = TableSchema(
+    name="floors",
+    fields=pa.schema([*_text("dataset", "floor", "metric"), *_ESTIMATE]),
+    keys=("dataset", "floor", "metric"),
+)
+"""Accuracies that need no language model."""

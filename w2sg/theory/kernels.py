@@ -1,0 +1,171 @@
+"""Compiled inner loops of the reduced engine.
+
+Everything a kernel calls lives in this file: the on-disk cache notices changes of the file that holds a
+function, not of other files whose functions were compiled into it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Returns the function compiled without the interpreter lock, cached on disk where a folder is writable."""
+    try:
+        return njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # read-only checkout and home: compile once per process instead
+        return njit(nogil=True)(function)
+
+
+@compiled
+def activation(code, p0, p1, z):
+    """Returns (sigma(z), sigma'(z)); codes and parameters as in ``activations``."""
+    if code == 0:
+        square = z * z
+        return p0 * (square - 3.0 * p1) * z, 3.0 * p0 * (square - p1)
+    if code == 2 or code == 4:
+        t = math.tanh(z)
+        if code == 2:
+            return t - p0 * z, 1.0 - t * t - p0
+        return t * t * t, 3.0 * t * t * (1.0 - t * t)
+    small = math.exp(-p0 * abs(z))  # softplus without overflow
+    value = max(z, 0.0) + math.log1p(small) / p0
+    slope = 1.0 / (1.0 + small) if z >= 0 else small / (1.0 + small)
+    if code == 1:
+        return value, slope
+    return (1.0 - p1) * (value - 0.5 * z), (1.0 - p1) * (slope - 0.5)
+
+
+@compiled
+def pair_law(t, teacher, spike, lam):
+    """Returns (sqrt A, c/sqrt A, sqrt(B - c^2/A), q, <u,v>) of a state (4,) and a teacher (3,)."""
+    q = t[0] * spike[0] + t[1] * spike[1] + t[2] * spike[2]
+    uv = teacher[0] * spike[0] + teacher[1] * spike[1] + teacher[2] * spike[2]
+    norm = t[0] * t[0] + t[1] * t[1] + t[2] * t[2] + t[3] * t[3]
+    b = 1.0 + lam * uv * uv
+    c = t[0] * teacher[0] + t[1] * teacher[1] + t[2] * teacher[2] + lam * q * uv
+    root = math.sqrt(norm + lam * q * q)
+    slope = c / root
+    rest = b - slope * slope
+    return root, slope, math.sqrt(rest) if rest > 1e-14 * b else 0.0, q, uv
+
+
+@compiled
+def move(t, total, squares, spare, step):
+    """Advances a state in place by the summed gradient and projects it back to the sphere.
+
+    Args:
+        t: State (t1, t2, t3, r).
+        total: Sum of h x in the four coordinates.
+        squares: Sum of h^2.
+        spare: chi^2 variable of the d-4 directions orthogonal to the four coordinates.
+        step: Step length over the number of samples.
+    """
+    for k in range(3):
+        t[k] -= step * total[k]
+    along = t[3] - step * total[3]
+    t[3] = math.sqrt(along * along + step * step * squares * spare)
+    norm = math.sqrt(t[0] * t[0] + t[1] * t[1] + t[2] * t[2] + t[3] * t[3])
+    for k in range(4):
+        t[k] /= norm
+
+
+@compiled
+def batch_total(rng, t, teacher, spike, lam, code, p0, p1, batch, total):
+    """Fills ``total`` with the sum of h x over a batch, exactly in law, and returns the sum of h^2.
+
+    Two normals per sample give (a, b). Given all (a, b), sum h x is its regression on them plus one Gaussian
+    vector of covariance (sum h^2) (Sigma - S C^-1 S^T): a draw of x minus that draw's own regression.
+    """
+    root, slope, rest, q, uv = pair_law(t, teacher, spike, lam)
+    squares = on_x = on_y = 0.0
+    for _ in range(batch):
+        x = rng.standard_normal()
+        y = rng.standard_normal()
+        value, derivative = activation(code, p0, p1, root * x)
+        label, _unused = activation(code, p0, p1, slope * x + rest * y)
+        h = (value - label) * derivative
+        squares += h * h
+        on_x += h * x
+        on_y += h * y
+    draw = np.empty(4)
+    along_spike = 0.0
+    for k in range(4):
+        draw[k] = rng.standard_normal()
+        if k < 3:
+            along_spike += draw[k] * spike[k]
+    stretch = (math.sqrt(1.0 + lam) - 1.0) * along_spike
+    own_x = own_y = 0.0
+    for k in range(4):
+        if k < 3:
+            draw[k] += stretch * spike[k]
+            own_y += teacher[k] * draw[k]
+        own_x += t[k] * draw[k]
+    own_x /= root
+    own_y = (own_y - slope * own_x) / rest if rest > 0.0 else 0.0
+    scale = math.sqrt(squares)
+    for k in range(4):
+        v = spike[k] if k < 3 else 0.0
+        u = teacher[k] if k < 3 else 0.0
+        toward_x = (t[k] + lam * q * v) / root
+        toward_y = (u + lam * uv * v - slope * toward_x) / rest if rest > 0.0 else 0.0
+        residual = draw[k] - toward_x * own_x - toward_y * own_y
+        total[k] = toward_x * on_x + toward_y * on_y + scale * residual
+    return squares
+
+
+@compiled
+def sample_total(rng, t, teacher, spike, lam, code, p0, p1, total):
+    """Fills ``total`` with h x of one sample and returns h^2: four normals are cheaper than the regression."""
+    for k in range(4):
+        total[k] = rng.standard_normal()
+    stretch = (math.sqrt(1.0 + lam) - 1.0) * (total[0] * spike[0] + total[1] * spike[1] + total[2] * spike[2])
+    b = 0.0
+    a = t[3] * total[3]
+    for k in range(3):
+        total[k] += stretch * spike[k]
+        a += t[k] * total[k]
+        b += teacher[k] * total[k]
+    value, derivative = activation(code, p0, p1, a)
+    label, _unused = activation(code, p0, p1, b)
+    h = (value - label) * derivative
+    for k in range(4):
+        total[k] *= h
+    return h * h
+
+
+@compiled
+def fine_tune(rng, state, teacher, spike, lam, code, p0, p1, step, batch, dimension, record, path):
+    """Runs the algorithm from ``state`` and fills ``path`` (R, 4) at the increasing step numbers ``record`` (R,)."""
+    t = state.copy()
+    total = np.empty(4)
+    free = float(dimension - 4)
+    done = 0
+    for k in range(len(record)):
+        while done < record[k]:
+            if batch == 1:
+                squares = sample_total(rng, t, teacher, spike, lam, code, p0, p1, total)
+            else:
+                squares = batch_total(rng, t, teacher, spike, lam, code, p0, p1, batch, total)
+            move(t, total, squares, rng.chisquare(free), step / batch)
+            done += 1
+        path[k] = t
+
+
+@compiled
+def sign_margin(rng, state, teacher, spike, lam, code, p0, p1, count):
+    """Returns the empirical weak-label loss of -theta minus that of theta over ``count`` fresh samples."""
+    root, slope, rest, _, _ = pair_law(state, teacher, spike, lam)
+    margin = 0.0
+    for _ in range(count):
+        x = rng.standard_normal()
+        label, _unused = activation(code, p0, p1, slope * x + rest * rng.standard_normal())
+        plus, _unused = activation(code, p0, p1, root * x)
+        minus, _unused = activation(code, p0, p1, -root * x)
+        margin += 0.5 * ((minus - label) ** 2 - (plus - label) ** 2)
+    return margin / count

@@ -1,0 +1,61 @@
+"""From many small tables to one, and from that to the answer. Seconds."""
+
+
+localrules:
+    collect_family,
+    collect_metrics,
+
+
+rule collect_family:
+    """Joins the tables of one family, with step and tokens of each revision."""
+    input:
+        unpack(family_tables),
+    output:
+        ensure("results/tables/families/{family}.parquet", non_empty=True),
+    log:
+        "logs/collect_family/{family}.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        family=lambda wildcards: asdict(FAMILIES[wildcards.family]),
+        recipe=recipes.COLLECT,
+    script:
+        "../scripts/collect_family.py"
+
+
+rule collect_metrics:
+    """Joins the families into the one long table, and the datasets' floors into another."""
+    input:
+        families=collect("results/tables/families/{family}.parquet", family=FAMILIES),
+        floors=collect("results/floors/{dataset}.parquet", dataset=DATASETS),
+    output:
+        metrics=ensure("results/tables/metrics.parquet", non_empty=True),
+        floors=ensure("results/tables/floors.parquet", non_empty=True),
+    log:
+        "logs/collect_metrics.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        recipe=recipes.COLLECT,
+    script:
+        "../scripts/collect_metrics.py"
+
+
+rule summarize_sweep:
+    """Condenses the long table: first and last revisions, onset, and what predicts W2SG accuracy."""
+    input:
+        metrics="results/tables/metrics.parquet",
+        floors="results/tables/floors.parquet",
+    output:
+        table=ensure("results/tables/summary.csv", non_empty=True),
+        text=ensure("results/tables/summary.txt", non_empty=True),
+        acceptance="results/tables/acceptance.csv",
+    log:
+        "logs/summarize_sweep.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        banded=banded_families(),
+        recipe=recipes.SUMMARY,
+    script:
+        "../scripts/summarize_sweep.py"

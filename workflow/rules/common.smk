@@ -1,0 +1,127 @@
+"""Configuration, families, wildcard constraints and the few helpers that rules share. No cost."""
+
+from dataclasses import asdict
+
+from snakemake.exceptions import WorkflowError
+
+from w2sg import config as study, recipes, sweep
+from w2sg.pair_specs import required_inputs
+from w2sg.theory.experiments import DEAR, EXPERIMENTS, describe
+from w2sg.theory.figures import FIGURES
+
+ROOT = Path(workflow.basedir)
+
+try:
+    study.check_config(config, study.load_schema(ROOT / "workflow" / "schemas" / "config.schema.yaml"))
+    FAMILIES = {name: sweep.resolve_family(name, config, ROOT) for name in config["sweep"]["families"]}
+    DATASETS = list(config["sweep"]["datasets"])
+    study.check_sources(config, FAMILIES, DATASETS)
+except study.ConfigError as error:
+    raise WorkflowError(str(error)) from None
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+
+
+wildcard_constraints:
+    family=NAME,
+    model=NAME,
+    revision=NAME,
+    dataset=NAME,
+    corpus=NAME,
+    vocabulary=r"\d+",
+
+
+def revision_names(family):
+    """Returns the names of a family's selected revisions."""
+    return [revision.name for revision in FAMILIES[family].revisions]
+
+
+def sweep_tables():
+    """Returns every table per revision, so that a lost one is noticed although its aggregate still exists."""
+    return [
+        f"results/metrics/{family}/{revision}/{dataset}.parquet"
+        for family in FAMILIES
+        for revision in revision_names(family)
+        for dataset in DATASETS
+    ]
+
+
+def published(wildcards):
+    """Returns the revision list that a model's own pre-training publishes; nothing for the others."""
+    if config["models"][wildcards.model]["source"] == "pretrain":
+        return f"results/pretrained/{wildcards.model}/manifest.tsv"
+    return []
+
+
+def identity(wildcards):
+    """Returns the part of a model's entry that decides its numbers: how to save revisions more often does not."""
+    entry = dict(config["models"][wildcards.model])
+    if entry["source"] == "pretrain":
+        entry["pretraining"] = {k: v for k, v in entry["pretraining"].items() if k != "save_every"}
+    return entry
+
+
+def pair_inputs(wildcards):
+    """Returns what a dataset is built from: its corpus, or its local files."""
+    spec = config["datasets"][wildcards.dataset]
+    named = {"documents": f"resources/corpora/{spec['corpus']}.parquet"} if "corpus" in spec else {}
+    return named | {"files": required_inputs(spec)}
+
+
+def pretraining_inputs(wildcards):
+    """Returns the tokenizer and the token stream of a model that is trained here."""
+    model = config["models"][wildcards.model]
+    corpus, size = model["corpus"], model["pretraining"]["vocabulary_size"]
+    return {
+        "tokenizer": f"resources/tokenizers/{corpus}/{size}/tokenizer.json",
+        "tokens": f"resources/tokenizers/{corpus}/{size}/tokens.safetensors",
+    }
+
+
+def head_inputs(wildcards):
+    """Returns a revision's features and the labels of its family's weak supervisor."""
+    family = FAMILIES[wildcards.family]
+    strong = f"{family.strong}/{wildcards.revision}/{wildcards.dataset}"
+    weak = f"{family.weak}/{family.weak_revision}/{wildcards.dataset}"
+    return {
+        "features": f"results/activations/{strong}.safetensors",
+        "labels": f"results/weak_labels/{weak}.parquet",
+        "pairs": f"resources/pairs/{wildcards.dataset}.parquet",
+    }
+
+
+def family_tables(wildcards):
+    """Returns the tables of one family: heads and losses per revision, and its supervisor's."""
+    family = FAMILIES[wildcards.family]
+    names = revision_names(family.name)
+    weak = f"results/weak_metrics/{family.weak}/{family.weak_revision}"
+    return {
+        "heads": [
+            f"results/metrics/{family.name}/{name}/{dataset}.parquet"
+            for name in names
+            for dataset in DATASETS
+        ],
+        "losses": [f"results/activations/{family.strong}/{name}/loss.parquet" for name in names],
+        "weak": [f"{weak}/{dataset}.parquet" for dataset in DATASETS],
+    }
+
+
+def banded_families():
+    """Returns the families whose acceptance bands are known for the datasets swept."""
+    return [name for name in FAMILIES if "newsgroups_tech" in DATASETS and name in config.get("banded", [])]
+
+
+def study_settings():
+    """Returns the sections of the configuration that decide the report's numbers, in the order of the file."""
+    names = ("study", "sweep", "activations", "evaluation", "heads", "probe", "metrics")
+    return {name: config[name] for name in names}
+
+
+def cores_of(wildcards):
+    """Returns the threads of an experiment: half the cores for the dear ones, so that two of them share a machine."""
+    return max(1, (workflow.cores or 1) // 2) if wildcards.experiment in DEAR else 1
+
+
+def source_of(wildcards):
+    """Returns the table that a figure draws."""
+    return f"results/theory/experiments/{FIGURES[wildcards.figure].experiment}.parquet"

@@ -1,0 +1,45 @@
+"""Heads on frozen activations: the weak supervisor, then probe, ceiling and W2SG of each revision. Seconds each."""
+
+
+rule train_supervisor:
+    """Trains the weak supervisor's head on true labels; writes its soft labels and its own metrics."""
+    input:
+        features="results/activations/{model}/{revision}/{dataset}.safetensors",
+        pairs="resources/pairs/{dataset}.parquet",
+    output:
+        labels=ensure("results/weak_labels/{model}/{revision}/{dataset}.parquet", non_empty=True),
+        metrics=ensure("results/weak_metrics/{model}/{revision}/{dataset}.parquet", non_empty=True),
+    log:
+        "logs/train_supervisor/{model}/{revision}/{dataset}.log",
+    priority: 20
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        heads=lookup(dpath="heads", within=config),
+        metrics=lookup(dpath="metrics", within=config),
+        recipe=recipes.SUPERVISOR,
+    script:
+        "../scripts/train_supervisor.py"
+
+
+rule train_heads:
+    """Fits the probe, trains the ceiling on true and the W2SG head on weak labels: all layers, seeds and rates."""
+    input:
+        unpack(head_inputs),
+    output:
+        ensure("results/metrics/{family}/{revision}/{dataset}.parquet", non_empty=True),
+    log:
+        "logs/train_heads/{family}/{revision}/{dataset}.log",
+    benchmark:
+        "benchmarks/runs/train_heads/{family}/{revision}/{dataset}.tsv"
+    priority: 10
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        model=lambda wildcards: FAMILIES[wildcards.family].strong,
+        heads=lookup(dpath="heads", within=config),
+        probe=lookup(dpath="probe", within=config),
+        metrics=lookup(dpath="metrics", within=config),
+        recipe=recipes.HEADS,
+    script:
+        "../scripts/train_heads.py"

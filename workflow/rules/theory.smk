@@ -1,0 +1,138 @@
+"""The synthetic branch: experiments, acceptance, figures. No torch, no checkpoint; a minute on two cores."""
+
+
+localrules:
+    theory,
+
+
+rule theory:
+    """Builds every table and figure of the synthetic branch; fails if an acceptance criterion fails."""
+    input:
+        "results/theory/report.html",
+        "results/theory/verdict.txt",
+
+
+rule simulate_experiment:
+    """Runs one experiment, all seeds and settings inside; its table does not depend on the number of threads."""
+    output:
+        ensure("results/theory/experiments/{experiment}.parquet", non_empty=True),
+    log:
+        "logs/simulate_experiment/{experiment}.log",
+    benchmark:
+        "benchmarks/runs/simulate_experiment/{experiment}.tsv"
+    wildcard_constraints:
+        experiment="(?!phase_|landscape)[a-z_]+",
+    priority: 50
+    conda:
+        "../../envs/analysis.yaml"
+    threads: cores_of
+    params:
+        seeds=lookup(dpath="theory/seeds", within=config),
+        seed=lookup(dpath="theory/seed", within=config),
+        settings=lambda wildcards: describe(wildcards.experiment),
+        recipe=recipes.THEORY,
+    script:
+        "../scripts/simulate_experiment.py"
+
+
+# Needs no compiled kernel: started first, it fills a core while another job compiles the kernels for all that follow.
+use rule simulate_experiment as simulate_landscape with:
+    wildcard_constraints:
+        experiment="landscape",
+    priority: 70
+
+
+use rule simulate_experiment as simulate_phase with:
+    wildcard_constraints:
+        experiment="phase_[a-z_]+",
+    priority: 60
+    params:
+        seeds=lookup(dpath="theory/phase/seeds", within=config),
+        seed=lookup(dpath="theory/seed", within=config),
+        phase=lookup(dpath="theory/phase", within=config),
+        settings=lambda wildcards: describe(wildcards.experiment),
+        recipe=recipes.THEORY,
+
+
+rule compare_theory:
+    """Evaluates every acceptance criterion on the experiments' tables, and the worked radii."""
+    input:
+        collect("results/theory/experiments/{experiment}.parquet", experiment=EXPERIMENTS),
+    output:
+        acceptance=ensure("results/theory/acceptance.parquet", non_empty=True),
+        csv=report(
+            "results/theory/acceptance.csv", caption="../report/theory_acceptance.rst", category="Theory"
+        ),
+        radii="results/theory/worked_radii.parquet",
+    log:
+        "logs/compare_theory.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        experiments=list(EXPERIMENTS),
+        recipe=recipes.THEORY,
+    script:
+        "../scripts/compare_theory.py"
+
+
+rule check_theory:
+    """Ends in an error that lists the criteria which fail, if any."""
+    input:
+        acceptance="results/theory/acceptance.parquet",
+    output:
+        "results/theory/verdict.txt",
+    log:
+        "logs/check_theory.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        recipe=recipes.THEORY,
+    script:
+        "../scripts/check_theory.py"
+
+
+rule plot_theory:
+    """Draws one figure of the synthetic branch, with the verdict on its criteria, and writes the plotted table."""
+    input:
+        source_of,
+    output:
+        svg=report(
+            "results/theory/figures/{figure}.svg",
+            caption="../report/theory_figure.rst",
+            category="Theory",
+            labels={"figure": "{figure}"},
+        ),
+        png="results/theory/figures/{figure}.png",
+        table="results/theory/figures/{figure}.parquet",
+    log:
+        "logs/plot_theory/{figure}.log",
+    wildcard_constraints:
+        figure="|".join(FIGURES),
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        experiment=lambda wildcards: FIGURES[wildcards.figure].experiment,
+        title=lambda wildcards: FIGURES[wildcards.figure].title,
+        caption=lambda wildcards: FIGURES[wildcards.figure].caption,
+        recipe=recipes.THEORY,
+    script:
+        "../scripts/plot_theory.py"
+
+
+rule report_theory:
+    """Writes the self-contained theory report: figures, worked radii, acceptance table."""
+    input:
+        acceptance="results/theory/acceptance.parquet",
+        radii="results/theory/worked_radii.parquet",
+        figures=collect("results/theory/figures/{figure}.svg", figure=FIGURES),
+    output:
+        ensure("results/theory/report.html", non_empty=True),
+    log:
+        "logs/report_theory.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        settings=lookup(dpath="theory", within=config),
+        recipe=recipes.THEORY,
+    script:
+        "../scripts/report_theory.py"

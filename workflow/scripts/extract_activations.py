@@ -1,0 +1,73 @@
+"""Opens one revision, runs every dataset's texts through it once, writes features per dataset and the evaluation loss."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from w2sg import runtime, schemas, tables
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    *,
+    name: str,
+    revision: str,
+    model: Mapping[str, Any],
+    pairs: Mapping[str, str],
+    pools: Mapping[str, str],
+    documents: str,
+    features: Mapping[str, str],
+    loss: str,
+    activations: Mapping[str, Any],
+    evaluation: Mapping[str, Any],
+    root: str,
+    scratch: str,
+    recipe: int,
+    log: str,
+) -> None:
+    with runtime.log_to(log):
+        from w2sg import extraction, models, preferences
+
+        settings = extraction.Settings.from_config(activations, dtype=model["dtype"])
+        device = models.pick_device(settings.device)
+        runtime.pin_threads(settings.threads)
+        frames = {dataset: tables.read_table(path, preferences.PAIRS) for dataset, path in pairs.items()}
+        texts = extraction.evaluation_texts(documents, documents_wanted=evaluation["documents"])
+        with models.open_revision(model, revision, name=name, root=Path(root), scratch=Path(scratch)) as folder:
+            loaded = models.load_model(folder.path, dtype=settings.dtype, device=device)
+            origin = {"model": name, "revision": revision, "commit": folder.commit, "recipe": str(recipe)}
+            measured = extraction.measure_loss(loaded, texts, settings=settings)
+            extraction.write_all_features(
+                loaded, frames, outputs=features, pools=pools, settings=settings, origin=origin
+            )
+        keys = {"model": name, "revision": revision, "commit": folder.commit, "dataset": evaluation["corpus"]}
+        rows = pd.DataFrame([keys | row for row in measured])
+        tables.write_table(rows, loss, schemas.RESULTS, provenance={"recipe": recipe, "evaluation": dict(evaluation)})
+
+
+def by_dataset(names: Sequence[str], paths: Sequence[str]) -> dict[str, str]:
+    """Pairs dataset names with their files, in the order both were expanded."""
+    return dict(zip(names, paths, strict=True))
+
+
+if __name__ == "__main__":
+    main(
+        name=snakemake.wildcards["model"],
+        revision=snakemake.wildcards["revision"],
+        model=snakemake.params["model"],
+        pairs=by_dataset(list(snakemake.params["pools"]), list(snakemake.input["pairs"])),
+        pools=snakemake.params["pools"],
+        documents=snakemake.input["documents"],
+        features=by_dataset(list(snakemake.params["pools"]), list(snakemake.output["features"])),
+        loss=snakemake.output["loss"],
+        activations=snakemake.params["activations"],
+        evaluation=snakemake.params["evaluation"],
+        root=f"results/pretrained/{snakemake.wildcards['model']}",
+        scratch=snakemake.params["scratch"],
+        recipe=snakemake.params["recipe"],
+        log=snakemake.log[0],
+    )

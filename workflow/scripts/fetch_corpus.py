@@ -1,0 +1,31 @@
+"""Reads a corpus out of its pinned package file, splits and decontaminates it, writes its documents."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from w2sg import corpora, runtime, tables
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+CACHE = Path("resources/packages")
+
+
+def main(*, name: str, spec: Mapping[str, Any], output: str, recipe: int, log: str) -> None:
+    with runtime.log_to(log) as lines:
+        corpus = corpora.load_corpus(spec, name=name, cache=CACHE)
+        lines.writelines(f"{line}\n" for line in corpora.facts_lines(corpus))
+        origin = {key: spec[key] for key in ("package", "version", "sha256", "reader") if key in spec}
+        provenance = {"recipe": recipe, "corpus": name, "origin": origin, "facts": corpus.facts}
+        tables.write_table(corpus.documents, output, corpora.DOCUMENTS, provenance=provenance)
+
+
+if __name__ == "__main__":
+    main(
+        name=snakemake.wildcards["corpus"],
+        spec=snakemake.params["spec"],
+        output=snakemake.output[0],
+        recipe=snakemake.params["recipe"],
+        log=snakemake.log[0],
+    )

@@ -1,0 +1,59 @@
+"""Reads tokenizer and tokens, pre-trains one model or continues it, writes its revisions and their list."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from w2sg import runtime
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    *,
+    name: str,
+    tokenizer: str,
+    tokens: str,
+    model: Mapping[str, Any],
+    manifest: str,
+    state: str,
+    threads: int,
+    recipe: int,
+    log: str,
+) -> None:
+    with runtime.log_to(log):
+        from tokenizers import Tokenizer
+
+        from w2sg.pretraining import pretrain
+        from w2sg.pretraining_data import read_tokens
+        from w2sg.pretraining_settings import read_settings
+        from w2sg.training_state import write_manifest
+
+        architecture, settings = read_settings(model)
+        made = pretrain(
+            ids=read_tokens(tokens),
+            tokenizer=Tokenizer.from_file(tokenizer),
+            architecture=architecture,
+            settings=settings,
+            root=Path(manifest).parent,
+            state_folder=Path(state),
+            threads=threads,
+            recipe=recipe,
+            label=name,
+        )
+        write_manifest(Path(manifest), made.records, tokens_per_step=settings.tokens_per_step, dtype=made.dtype)
+
+
+if __name__ == "__main__":
+    main(
+        name=snakemake.wildcards["model"],
+        tokenizer=snakemake.input["tokenizer"],
+        tokens=snakemake.input["tokens"],
+        model=snakemake.params["model"],
+        manifest=snakemake.output["manifest"],
+        state=f"{Path(snakemake.output['manifest']).parent}/.state",
+        threads=snakemake.threads,
+        recipe=snakemake.params["recipe"],
+        log=snakemake.log[0],
+    )

@@ -1,0 +1,61 @@
+"""Fits the probe and trains ceiling and W2SG heads of one revision on one dataset; writes their metrics."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from w2sg import runtime, schemas, tables
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    *,
+    features: str,
+    labels: str,
+    pairs: str,
+    output: str,
+    keys: Mapping[str, str],
+    heads: Mapping[str, Any],
+    probe: Mapping[str, Any],
+    intervals: Mapping[str, Any],
+    recipe: int,
+    log: str,
+) -> None:
+    with runtime.log_to(log):
+        from w2sg import protocol
+        from w2sg.features import read_features
+        from w2sg.preferences import PAIRS
+
+        runtime.pin_threads(1)
+        states = read_features(features, expect=keys)
+        splits = protocol.split_features(states, tables.read_table(pairs, PAIRS))
+        weak = tables.read_table(labels, schemas.LABELS)
+        rows = protocol.evaluate_revision(splits, weak, heads=heads, probe=probe, intervals=intervals)
+        sections = {"heads": dict(heads), "probe": dict(probe), "metrics": dict(intervals)}
+        supervisor = {key: tables.read_provenance(labels)[key] for key in ("model", "revision", "commit")}
+        tables.write_table(
+            rows.assign(**keys, commit=states.metadata["commit"]),
+            output,
+            schemas.RESULTS,
+            provenance={**states.metadata, "recipe": recipe, "weak": supervisor, **sections},
+        )
+
+
+if __name__ == "__main__":
+    main(
+        features=snakemake.input["features"],
+        labels=snakemake.input["labels"],
+        pairs=snakemake.input["pairs"],
+        output=snakemake.output[0],
+        keys={
+            "model": snakemake.params["model"],
+            "revision": snakemake.wildcards["revision"],
+            "dataset": snakemake.wildcards["dataset"],
+        },
+        heads=snakemake.params["heads"],
+        probe=snakemake.params["probe"],
+        intervals=snakemake.params["metrics"],
+        recipe=snakemake.params["recipe"],
+        log=snakemake.log[0],
+    )
