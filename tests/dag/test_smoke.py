@@ -114,7 +114,8 @@ def test_a_lost_table_of_one_revision_is_noticed_and_remade_alike(workflow):
 def test_one_core_gives_the_same_tables(workflow):
     before = workflow.tables()
     # A lost intermediate goes unnoticed while what was made of it is there, so that goes too.
-    for lost in ("pretrained", "activations/smoke-strong", "metrics/smoke"):
+    made = ("activations/smoke-strong", "activations/smoke-weak", "weak_labels/smoke-weak", "weak_metrics/smoke-weak")
+    for lost in ("pretrained", *made, "metrics/smoke"):
         shutil.rmtree(workflow.folder / "results" / lost)
     workflow.run("--cores", "1")
     assert workflow.tables() == before
