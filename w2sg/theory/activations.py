@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from w2sg.theory.checks import require_positive, require_spike
 from w2sg.theory.quadrature import normal_grid
 
 HE3, SOFTPLUS, PROJECTED_TANH, PROJECTED_LEAKY, TANH_CUBED = range(5)
@@ -78,7 +79,12 @@ class Activation:
 
 
 def target_variance(lam: float, kappa: float) -> float:
-    """Returns s^2 = 1 + lam kappa^2, the variance of the target's pre-activation."""
+    """Returns s^2 = 1 + lam kappa^2, the variance of the target's pre-activation. Equation: (M4).
+
+    Raises:
+        ValueError: If ``lam`` is not positive or ``kappa`` outside [0, 1].
+    """
+    require_spike(lam, kappa)
     return 1.0 + lam * kappa**2
 
 
@@ -105,7 +111,7 @@ def he3(variance: float, amplitude: str = "unit") -> Activation:
 @lru_cache(maxsize=1024)
 def activation_of(lam: float, kappa: float) -> Activation:
     """Returns the default activation, he3 ``unit``, of a setting."""
-    return he3(1 + lam * kappa**2)
+    return he3(target_variance(lam, kappa))
 
 
 def softplus(beta: float = 1.0) -> Activation:
@@ -114,7 +120,7 @@ def softplus(beta: float = 1.0) -> Activation:
     Args:
         beta: Sharpness, positive; ReLU is the limit of large beta.
     """
-    _require_positive("beta", beta)
+    require_positive("beta", beta)
     bounds = DerivativeBounds(c1=1.0, c2=beta / 4, c3=beta**2 / (6 * math.sqrt(3)))
     return Activation(name="softplus", code=SOFTPLUS, p0=beta, bounds=bounds)
 
@@ -139,7 +145,7 @@ def projected_leaky(leak: float = 0.1, beta: float = 1.0) -> Activation:
         leak: b in [0, 1).
         beta: Sharpness, positive.
     """
-    _require_positive("beta", beta)
+    require_positive("beta", beta)
     if not 0 <= leak < 1:
         raise ValueError(f"leak must lie in [0, 1), got {leak!r}")
     rest = 1.0 - leak
@@ -153,11 +159,6 @@ def tanh_cubed() -> Activation:
     t = math.sqrt((27 - math.sqrt(369)) / 60)
     bounds = DerivativeBounds(c1=0.75, c2=6 * t - 18 * t**3 + 12 * t**5, c3=6.0)
     return Activation(name="tanh_cubed", code=TANH_CUBED, bounds=bounds)
-
-
-def _require_positive(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be positive and finite, got {value!r}")
 
 
 def _require_variance(variance: float) -> None:

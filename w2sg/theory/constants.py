@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from w2sg.theory import population
-from w2sg.theory.activations import Activation, DerivativeBounds
+from w2sg.theory.activations import Activation, DerivativeBounds, target_variance
+from w2sg.theory.checks import require_count, require_positive, require_within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +84,7 @@ def hessian_deviation(bounds: DerivativeBounds, lam: float) -> tuple[float, floa
         bounds: Derivative bounds of the activation.
         lam: Spike strength, positive.
     """
-    _require_lam(lam)
+    require_positive("lam", lam)
     l1 = 3 * math.sqrt(3) * bounds.c1 * bounds.c2 * (1 + lam) ** 1.5
     return l1, 1.5 * bounds.c1 * bounds.c3 * (1 + lam) ** 2
 
@@ -103,7 +104,7 @@ def convexity_radius(l1: float, l2: float, mu: float) -> float:
 
 def drift_radius(c1: float, lam: float, mu: float) -> float:
     """Returns mu / (2 C1^2 (1+lam) + sqrt 2 mu): the root of (C1^2 (1+lam) + mu/sqrt 2) R = mu/2. Equation: (45)-(48)."""
-    _require_lam(lam)
+    require_positive("lam", lam)
     return mu / (2 * c1**2 * (1 + lam) + math.sqrt(2) * mu)
 
 
@@ -129,18 +130,18 @@ def effective_region(bounds: DerivativeBounds, lam: float, c_sig: float) -> Effe
 
 def region_of(sigma: Activation, lam: float, kappa: float) -> EffectiveRegion:
     """Returns the effective region of an activation at a spike strength and an alignment."""
-    return effective_region(sigma.required_bounds(), lam, nondegeneracy(sigma, 1 + lam * kappa**2))
+    return effective_region(sigma.required_bounds(), lam, nondegeneracy(sigma, target_variance(lam, kappa)))
 
 
 def gradient_constant(bounds: DerivativeBounds, lam: float) -> float:
     """Returns C_G = 12 C1^4 (1+lam)^2 with E|g|^2 <= C_G d for every d >= 1. Equation: (5)-(10)."""
-    _require_lam(lam)
+    require_positive("lam", lam)
     return 12 * bounds.c1**4 * (1 + lam) ** 2
 
 
 def gradient_moment(bounds: DerivativeBounds, lam: float, dimension: int) -> float:
     """Returns the sharper bound E|g|^2 <= 4 C1^4 (1+lam) (d + 3 lam + 2). Equation: (9)."""
-    _require_lam(lam)
+    require_positive("lam", lam)
     return 4 * bounds.c1**4 * (1 + lam) * (dimension + 3 * lam + 2)
 
 
@@ -153,8 +154,7 @@ def least_detectable(aspect: float, gamma: float) -> float:
         aspect: c = d/N, positive.
         gamma: Correlation threshold in [0, 1).
     """
-    if not aspect > 0:
-        raise ValueError(f"aspect (d/N) must be positive, got {aspect!r}")
+    require_positive("aspect (d/N)", aspect)
     if not 0 <= gamma < 1:
         raise ValueError(f"gamma must lie in [0, 1), got {gamma!r}")
     rest = 1 - gamma**2
@@ -242,8 +242,3 @@ def squared_error_bound(
     left = np.exp(rate * alpha)
     floor = 2 * eps**2 / region.mu**2 + eta * c_g / region.mu
     return left * 2 * (1 - region.gamma) + (1 - left) * floor
-
-
-def _require_lam(lam: float) -> None:
-    if not (math.isfinite(lam) and lam > 0):
-        raise ValueError(f"lam must be positive and finite, got {lam!r}")

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from w2sg.theory import kernels
 from w2sg.theory.activations import Activation
-from w2sg.theory.model import FineTuning, Geometry, Path, record_steps, require_count
+from w2sg.theory.checks import require_count
+from w2sg.theory.model import FineTuning, Geometry, Path, record_steps
 
 
 def fine_tune(

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from w2sg.theory.model import require_count
+from w2sg.theory.checks import require_count, require_positive
 
 
 def limit_overlap(lam: float, aspect: float) -> float:
@@ -107,7 +107,5 @@ def power_iteration(covariance: NDArray[np.float64], start: NDArray[np.float64],
 
 
 def _require_law(lam: float, aspect: float) -> None:
-    if not (math.isfinite(lam) and lam > 0):
-        raise ValueError(f"lam must be positive and finite, got {lam!r}")
-    if not (math.isfinite(aspect) and aspect > 0):
-        raise ValueError(f"aspect (d/N) must be positive and finite, got {aspect!r}")
+    require_positive("lam", lam)
+    require_positive("aspect (d/N)", aspect)
