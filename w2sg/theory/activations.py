@@ -1,4 +1,4 @@
-"""Activations of the single-index model with their derivatives and derivative bounds (section Activations)."""
+"""Activations of the single-index model with their derivatives and derivative bounds."""
 
 from __future__ import annotations
 
@@ -94,6 +94,8 @@ def he3(variance: float, amplitude: str = "unit") -> Activation:
     E sigma'(z) = E sigma''(z) = 0 for z ~ N(0, s^2): information exponent 3. A run with amplitude a and step eta
     equals a run with amplitude 1 and step a^2 eta.
 
+    Equation: (A1).
+
     Args:
         variance: s^2 = 1 + lam kappa^2.
         amplitude: ``raw`` (a = 1) or ``unit`` (a = s^-3 / sqrt 6, so that E sigma(z)^2 = 1).
@@ -115,7 +117,7 @@ def activation_of(lam: float, kappa: float) -> Activation:
 
 
 def softplus(beta: float = 1.0) -> Activation:
-    """Returns log(1 + exp(beta z)) / beta, the smoothed ReLU.
+    """Returns log(1 + exp(beta z)) / beta, the smoothed ReLU. Equation: (A2).
 
     Args:
         beta: Sharpness, positive; ReLU is the limit of large beta.
@@ -126,7 +128,7 @@ def softplus(beta: float = 1.0) -> Activation:
 
 
 def projected_tanh(variance: float) -> Activation:
-    """Returns tanh(z) - c z with c = E sech^2(z), z ~ N(0, s^2): odd, information exponent 3.
+    """Returns tanh(z) - c z with c = E sech^2(z), z ~ N(0, s^2): odd, information exponent 3. Equation: (A3).
 
     Args:
         variance: s^2 = 1 + lam kappa^2.
@@ -141,6 +143,8 @@ def projected_tanh(variance: float) -> Activation:
 def projected_leaky(leak: float = 0.1, beta: float = 1.0) -> Activation:
     """Returns b z + (1-b) softplus_beta(z) - c z with E sigma' = 0; by symmetry c = (1+b)/2 for every variance.
 
+    Equation: (A4).
+
     Args:
         leak: b in [0, 1).
         beta: Sharpness, positive.
@@ -154,7 +158,7 @@ def projected_leaky(leak: float = 0.1, beta: float = 1.0) -> Activation:
 
 
 def tanh_cubed() -> Activation:
-    """Returns tanh(z)^3: bounded, with zero value, slope and curvature at 0."""
+    """Returns tanh(z)^3: bounded, with zero value, slope and curvature at 0. Equation: (A5)."""
     # sigma'' = 6 t - 18 t^3 + 12 t^5 with t = tanh z; its derivative in t vanishes at t^2 = (27 - sqrt 369)/60.
     t = math.sqrt((27 - math.sqrt(369)) / 60)
     bounds = DerivativeBounds(c1=0.75, c2=6 * t - 18 * t**3 + 12 * t**5, c3=6.0)

@@ -41,7 +41,11 @@ def judge_landscape(table: pd.DataFrame) -> Ledger:
             ledger.above(f"{metric}: {first} above {second}", mean(paired), 0.0)
     for case, rows, angle in (("A", a, 63.3), ("B", b, 60.8), ("C", c, 60.2)):
         ledger.near(f"{case}: angle (degrees)", mean(rows["angle"]), angle, 1.0, slack=SLACK)
-    for case, rows, row in (("A", a, (0.172, 0.174, 0.147)), ("B", b, (0.154, 0.146, 0.120)), ("C", c, (0.110, 0.100, 0.082))):
+    for case, rows, row in (
+        ("A", a, (0.172, 0.174, 0.147)),
+        ("B", b, (0.154, 0.146, 0.120)),
+        ("C", c, (0.110, 0.100, 0.082)),
+    ):
         for metric, value in zip(("mu", "eps", "pull"), row, strict=True):
             ledger.near(f"{case}: reference {metric}", mean(rows[metric]), value, 0.001, slack=SLACK)
     for case, settled in (("A", 20), ("B", 6), ("C", 6)):

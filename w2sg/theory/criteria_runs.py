@@ -106,7 +106,11 @@ def _judge_references(ledger: Ledger, runs: pd.DataFrame) -> None:
     for m0, (least, time, last) in table.items():
         d = curves(runs.loc[runs["m0"] == m0], "step", "distance")[1]
         when = d.argmin(axis=1) / (d.shape[1] - 1)
-        for name, values, value in (("min D", d.min(axis=1), least), ("argmin / T", when, time), ("D_T", d[:, -1], last)):
+        for name, values, value in (
+            ("min D", d.min(axis=1), least),
+            ("argmin / T", when, time),
+            ("D_T", d[:, -1], last),
+        ):
             ledger.near(f"reference {name}, m0 {m0:g}", mean(values), value, REFERENCE, slack=SLACK)
 
 

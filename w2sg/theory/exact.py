@@ -35,9 +35,7 @@ def noise_coefficient(sigma: Activation, states: ArrayLike, teacher: Array, wher
     if sigma.code == HE3:
         return closed_forms.noise_coefficient(sigma, closed_forms.laws(states, teacher, where))
     u, spike = np.append(teacher, 0.0), np.append(where.spike, 0.0)
-    return _each(
-        states, lambda t: population.noise_coefficient(sigma, population.pair_law(t, u, spike, lam=where.lam))
-    )
+    return _each(states, lambda t: population.noise_coefficient(sigma, population.pair_law(t, u, spike, lam=where.lam)))
 
 
 def _each(states: ArrayLike, function: Callable[[Array], float | Array]) -> Array:

@@ -45,7 +45,9 @@ def limit_trajectory(grid: Grid, m0: float, points: int = 400) -> np.ndarray:
     start = np.array([m0, 0.0, 0.0, math.sqrt(1 - m0**2)])
     eta = grid.etas[0]
     noise = eta if grid.mode == "online" else eta * grid.dimensions[0] / grid.batch
-    path = flows.limit_flow(start, where, activation_of(lam, kappa), horizon=eta * grid.steps, noise=noise, points=points)
+    path = flows.limit_flow(
+        start, where, activation_of(lam, kappa), horizon=eta * grid.steps, noise=noise, points=points
+    )
     return distance(path[:, 0])
 
 

@@ -150,7 +150,7 @@ def geometry(model: SpikedModel, cosine: float = 0.0) -> Geometry:
 def draw_geometry(model: SpikedModel, rng: np.random.Generator) -> Geometry:
     """Returns the named directions with u_v, u_w independent and uniform orthogonal to theta*, exactly in law.
 
-    The cosine of two uniform vectors in d-1 dimensions is g / sqrt(g^2 + chi^2_{d-2}).
+    Equation: (M2). The cosine of two uniform vectors in d-1 dimensions is g / sqrt(g^2 + chi^2_{d-2}).
     """
     g = rng.standard_normal()
     return geometry(model, g / math.sqrt(g * g + rng.chisquare(model.dimension - 2)))

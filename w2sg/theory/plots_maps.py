@@ -21,6 +21,8 @@ FRACTIONS = "cividis"
 """Colour map of fractions: perceptually even and safe for colour-blind readers."""
 CROSSING, SIGN = COLOURS[1], COLOURS[3]
 """Colours of the predicted boundaries, the same in every diagram."""
+PREDICTIONS = {"predicted $D_T = D_w$": (CROSSING, "-"), "predicted sign change": (SIGN, "--")}
+"""Legend of the phase diagrams: colour and style of the predicted boundaries."""
 THRESHOLD: dict[str, Any] = {"color": "white", "linestyle": ":", "linewidth": 1.6}
 """Appearance of the spectral threshold on a diagram."""
 
@@ -104,21 +106,32 @@ def sign_rule(table: pd.DataFrame) -> Figure:
     axis.set(xscale="log", xlabel=r"spike strength $\lambda$", ylabel=r"alignment $\kappa$")
     _plain_ticks(axis, (0.5, 1, 2, 5, 10))
     lines = {"margin 0, limiting overlap": (SIGN, "-"), "margin 0, overlap 1": (SIGN, "--")}
-    _legend_below(figure, lines, threshold=True)
+    _legend_inside(axis, lines, "upper center", threshold=True)
     return figure
 
 
 def phase_lam_kappa(table: pd.DataFrame) -> Figure:
     """Returns the phase diagram over spike strength and alignment."""
-    return _phase(table, xlabel=r"spike strength $\lambda$", ylabel=r"alignment $\kappa$", log=True, threshold=0.5)
+    figure, axes = _phase(table, log=True, threshold=0.5)
+    axes[0].set_ylabel(r"alignment $\kappa$")
+    for axis in axes:
+        axis.set_xlabel(r"spike strength $\lambda$")
+        _plain_ticks(axis, (0.2, 0.5, 1, 2, 5, 10))
+    _legend_inside(axes[0], PREDICTIONS, "lower left", threshold=True)
+    return figure
 
 
 def phase_kappa_cw(table: pd.DataFrame) -> Figure:
     """Returns the phase diagram over alignment and weak correlation."""
-    return _phase(table, xlabel=r"alignment $\kappa$", ylabel=r"weak correlation $c_w$", log=False, threshold=None)
+    figure, axes = _phase(table, log=False, threshold=None)
+    axes[0].set_ylabel(r"weak correlation $c_w$")
+    for axis in axes:
+        axis.set_xlabel(r"alignment $\kappa$")
+    _legend_inside(axes[0], PREDICTIONS, "upper left", threshold=False)
+    return figure
 
 
-def _phase(table: pd.DataFrame, *, xlabel: str, ylabel: str, log: bool, threshold: float | None) -> Figure:
+def _phase(table: pd.DataFrame, *, log: bool, threshold: float | None) -> tuple[Figure, Any]:
     figure, axes = plt.subplots(1, 2, sharex=True, sharey=True, figsize=(8.4, 4.2))
     titles = {"success": "student better than supervisor", "wrong_sign": "start turned the wrong way"}
     predicted = table[table["panel"] == "prediction"]
@@ -129,14 +142,9 @@ def _phase(table: pd.DataFrame, *, xlabel: str, ylabel: str, log: bool, threshol
         _boundary(axis, predicted[predicted["series"] == "margin"], SIGN, style="--", least=least)
         if threshold is not None:
             axis.axvline(threshold, **THRESHOLD)
-        axis.set(xscale="log" if log else "linear", xlabel=xlabel, title=title)
-        if log:
-            _plain_ticks(axis, (0.2, 0.5, 1, 2, 5, 10))
-    axes[0].set_ylabel(ylabel)
+        axis.set(xscale="log" if log else "linear", title=title)
     figure.colorbar(image, ax=axes, label="fraction of runs")
-    lines = {"predicted $D_T = D_w$": (CROSSING, "-"), "predicted sign change": (SIGN, "--")}
-    _legend_below(figure, lines, threshold=threshold is not None)
-    return figure
+    return figure, axes
 
 
 def _heat(axis: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, *, log: bool) -> QuadMesh:
@@ -159,11 +167,15 @@ def _plain_ticks(axis: Axes, ticks: tuple[float, ...]) -> None:
     axis.xaxis.set_minor_locator(NullLocator())
 
 
-def _legend_below(figure: Figure, lines: dict[str, tuple[str, str]], *, threshold: bool) -> None:
+def _legend_inside(axis: Axes, lines: dict[str, tuple[str, str]], place: str, *, threshold: bool) -> None:
+    """Puts the legend on the dark part of a diagram."""
     handles = [Line2D([], [], color=colour, linestyle=style, label=name) for name, (colour, style) in lines.items()]
     if threshold:
-        handles.append(Line2D([], [], label=r"threshold $\sqrt{d/N}$", **(THRESHOLD | {"color": "#777777"})))
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+        handles.append(Line2D([], [], label=r"threshold $\sqrt{d/N}$", **THRESHOLD))
+    dark = plt.get_cmap(FRACTIONS)(0.0)
+    axis.legend(
+        handles=handles, loc=place, fontsize=8, labelcolor="white", frameon=True, facecolor=dark, edgecolor=dark
+    )
 
 
 def _edges(centres: np.ndarray, log: bool) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Worked radii of the effective region (section Constants)."""
+"""Worked radii of the effective region."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def projection_remainder(
         draws: Number of samples x, all at one student with correlation 1/2.
         rng: Source of the samples.
 
-    Equation: (27)-(33).
+    Equation: (27), (33).
     """
     where = direct.draw_directions(model, 1, rng)
     theta = direct.draw_start(where, 0.5, rng)[0]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from w2sg.theory import constants, population, recursion
 from w2sg.theory.activations import Activation, activation_of, projected_tanh, softplus, target_variance
+from w2sg.theory.checks import require_spike
 from w2sg.theory.experiments import Experiment
 from w2sg.theory.probe_settings import RegionSettings
 from w2sg.theory.streams import stream
@@ -26,6 +27,7 @@ COORDINATES = 5
 
 def axes(lam: float, kappa: float) -> tuple[Vector, Vector]:
     """Returns theta* and v in the coordinates of this module, shape (5,) each."""
+    require_spike(lam, kappa)
     target, spike = np.zeros(COORDINATES), np.zeros(COORDINATES)
     target[0], spike[0], spike[1] = 1.0, kappa, math.sqrt(1 - kappa**2)
     return target, spike
@@ -68,7 +70,10 @@ def bias(sigma: Activation, weak: Vector, radius: float, *, lam: float, kappa: f
 
 
 def inequality_checks(sigma: Activation, settings: RegionSettings, rng: np.random.Generator) -> dict[str, float]:
-    """Returns the least margin or largest ratio of each inequality over random students of the region."""
+    """Returns the least margin or largest ratio of each inequality over random students of the region.
+
+    Equation: (2), (9), (18), (22), (45), (53).
+    """
     lam, kappa = settings.lam, settings.kappa
     region, bounds = constants.region_of(sigma, lam, kappa), sigma.required_bounds()
     target, spike = axes(lam, kappa)
@@ -181,7 +186,12 @@ def check_region(experiment: Experiment, *, seed: int) -> pd.DataFrame:
         rows += [(name, sigma.name, value, LIMITS[name]) for name, value in checks.items()]
         rng = stream(seed, experiment.number, number, 1)
         rows += [
-            ("remainder_exponent", sigma.name, recursion.remainder_exponent(sigma, lam=lam, kappa=kappa, rng=rng), -1.5),
+            (
+                "remainder_exponent",
+                sigma.name,
+                recursion.remainder_exponent(sigma, lam=lam, kappa=kappa, rng=rng),
+                -1.5,
+            ),
             ("admitted_degrees", sigma.name, admitted, math.nan),
             ("floor_ratio", sigma.name, ratio, 1.0),
         ]

@@ -1,4 +1,4 @@
-"""Spectral law of the pre-training step and an exact finite-size sampler of its overlap (section Spectral law)."""
+"""Spectral law of the pre-training step and an exact finite-size sampler of its overlap."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ def limit_top_eigenvalue(lam: float, aspect: float) -> float:
     """Returns the limit of the top eigenvalue of the empirical covariance.
 
     (1+lam)(1+c/lam) above the threshold lam = sqrt c, the bulk edge (1+sqrt c)^2 below it.
+
+    Equation: (S1).
     """
     _require_law(lam, aspect)
     if lam <= math.sqrt(aspect):
@@ -52,6 +54,8 @@ def bidiagonal(lam: float, dimension: int, samples: int, rng: np.random.Generato
 
     Returns:
         Diagonal of length min(N, d), superdiagonal of length min(N, d-1).
+
+    Equation: (S2).
     """
     rows = min(samples, dimension)
     diagonal = np.sqrt(rng.chisquare(samples - np.arange(rows)))
@@ -63,7 +67,7 @@ def bidiagonal(lam: float, dimension: int, samples: int, rng: np.random.Generato
 def sample_overlap(lam: float, dimension: int, samples: int, rng: np.random.Generator) -> tuple[float, float]:
     """Returns (|<v, theta_0>|, top eigenvalue) of the empirical covariance of N samples, exactly in law.
 
-    Costs O(min(N, d)) instead of the O(N d) of the data matrix.
+    Costs O(min(N, d)) instead of the O(N d) of the data matrix. Equation: (S2).
 
     Args:
         lam: Spike strength, positive.
