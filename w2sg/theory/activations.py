@@ -1,4 +1,4 @@
-"""Activations of the single-index model with their derivatives and derivative bounds (section Activations)."""
+"""Activations of the single-index model with their derivatives and derivative bounds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from w2sg.theory.checks import require_positive, require_spike
 from w2sg.theory.quadrature import normal_grid
 
 HE3, SOFTPLUS, PROJECTED_TANH, PROJECTED_LEAKY, TANH_CUBED = range(5)
@@ -78,7 +79,12 @@ class Activation:
 
 
 def target_variance(lam: float, kappa: float) -> float:
-    """Returns s^2 = 1 + lam kappa^2, the variance of the target's pre-activation."""
+    """Returns s^2 = 1 + lam kappa^2, the variance of the target's pre-activation. Equation: (M4).
+
+    Raises:
+        ValueError: If ``lam`` is not positive or ``kappa`` outside [0, 1].
+    """
+    require_spike(lam, kappa)
     return 1.0 + lam * kappa**2
 
 
@@ -87,6 +93,8 @@ def he3(variance: float, amplitude: str = "unit") -> Activation:
 
     E sigma'(z) = E sigma''(z) = 0 for z ~ N(0, s^2): information exponent 3. A run with amplitude a and step eta
     equals a run with amplitude 1 and step a^2 eta.
+
+    Equation: (A1).
 
     Args:
         variance: s^2 = 1 + lam kappa^2.
@@ -105,22 +113,22 @@ def he3(variance: float, amplitude: str = "unit") -> Activation:
 @lru_cache(maxsize=1024)
 def activation_of(lam: float, kappa: float) -> Activation:
     """Returns the default activation, he3 ``unit``, of a setting."""
-    return he3(1 + lam * kappa**2)
+    return he3(target_variance(lam, kappa))
 
 
 def softplus(beta: float = 1.0) -> Activation:
-    """Returns log(1 + exp(beta z)) / beta, the smoothed ReLU.
+    """Returns log(1 + exp(beta z)) / beta, the smoothed ReLU. Equation: (A2).
 
     Args:
         beta: Sharpness, positive; ReLU is the limit of large beta.
     """
-    _require_positive("beta", beta)
+    require_positive("beta", beta)
     bounds = DerivativeBounds(c1=1.0, c2=beta / 4, c3=beta**2 / (6 * math.sqrt(3)))
     return Activation(name="softplus", code=SOFTPLUS, p0=beta, bounds=bounds)
 
 
 def projected_tanh(variance: float) -> Activation:
-    """Returns tanh(z) - c z with c = E sech^2(z), z ~ N(0, s^2): odd, information exponent 3.
+    """Returns tanh(z) - c z with c = E sech^2(z), z ~ N(0, s^2): odd, information exponent 3. Equation: (A3).
 
     Args:
         variance: s^2 = 1 + lam kappa^2.
@@ -135,11 +143,13 @@ def projected_tanh(variance: float) -> Activation:
 def projected_leaky(leak: float = 0.1, beta: float = 1.0) -> Activation:
     """Returns b z + (1-b) softplus_beta(z) - c z with E sigma' = 0; by symmetry c = (1+b)/2 for every variance.
 
+    Equation: (A4).
+
     Args:
         leak: b in [0, 1).
         beta: Sharpness, positive.
     """
-    _require_positive("beta", beta)
+    require_positive("beta", beta)
     if not 0 <= leak < 1:
         raise ValueError(f"leak must lie in [0, 1), got {leak!r}")
     rest = 1.0 - leak
@@ -148,16 +158,11 @@ def projected_leaky(leak: float = 0.1, beta: float = 1.0) -> Activation:
 
 
 def tanh_cubed() -> Activation:
-    """Returns tanh(z)^3: bounded, with zero value, slope and curvature at 0."""
+    """Returns tanh(z)^3: bounded, with zero value, slope and curvature at 0. Equation: (A5)."""
     # sigma'' = 6 t - 18 t^3 + 12 t^5 with t = tanh z; its derivative in t vanishes at t^2 = (27 - sqrt 369)/60.
     t = math.sqrt((27 - math.sqrt(369)) / 60)
     bounds = DerivativeBounds(c1=0.75, c2=6 * t - 18 * t**3 + 12 * t**5, c3=6.0)
     return Activation(name="tanh_cubed", code=TANH_CUBED, bounds=bounds)
-
-
-def _require_positive(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be positive and finite, got {value!r}")
 
 
 def _require_variance(variance: float) -> None:

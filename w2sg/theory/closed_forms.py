@@ -1,4 +1,4 @@
-"""Closed forms of the shifted third Hermite activation, vectorised over students (section Closed forms)."""
+"""Closed forms of the shifted third Hermite activation, vectorised over students."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Laws:
 
 
 def laws(states: ArrayLike, teacher: Array, where: Geometry) -> Laws:
-    """Returns A, B, c of students (t1, t2, t3, r), shape (..., 4), against a teacher of shape (3,)."""
+    """Returns A, B, c of students (t1, t2, t3, r), shape (..., 4), against a teacher of shape (3,). Equation: (P1)."""
     t = np.asarray(states, dtype=np.float64)
     q, uv = t[..., :3] @ where.spike, float(teacher @ where.spike)
     norm2 = np.sum(t**2, axis=-1)
@@ -36,20 +36,20 @@ def laws(states: ArrayLike, teacher: Array, where: Geometry) -> Laws:
 
 
 def product(sigma: Activation, law: Laws) -> Array:
-    """Returns E sigma(a) sigma(b) = a^2 (6 c^3 + 9 c (A - s^2)(B - s^2))."""
+    """Returns E sigma(a) sigma(b) = a^2 (6 c^3 + 9 c (A - s^2)(B - s^2)). Equation: (H1)."""
     scale, s2 = _he3_parameters(sigma)
     return scale**2 * (6 * law.c**3 + 9 * law.c * (law.a - s2) * (law.b - s2))
 
 
 def loss(sigma: Activation, law: Laws) -> Array:
-    """Returns L_u(theta), the exact risk (u = theta*) or weak loss (u = theta_w)."""
+    """Returns L_u(theta), the exact risk (u = theta*) or weak loss (u = theta_w). Equation: (H2)."""
     same, teacher = Laws(a=law.a, b=law.a, c=law.a), Laws(a=law.b, b=law.b, c=law.b)
     total = product(sigma, same) + product(sigma, teacher) - 2 * product(sigma, law)
     return np.maximum(total / 2, 0.0)  # rounding may leave -1e-17 at theta = u
 
 
 def gradient_scalars(sigma: Activation, law: Laws) -> tuple[Array, Array]:
-    """Returns (2 a^2 P, a^2 Q) with grad L_u = 2 a^2 P Sigma theta + a^2 Q Sigma u."""
+    """Returns (2 a^2 P, a^2 Q) with grad L_u = 2 a^2 P Sigma theta + a^2 Q Sigma u. Equation: (H3)."""
     scale, s2 = _he3_parameters(sigma)
     x, y = law.a - s2, law.b - s2
     p = 9 * law.a**2 + 4.5 * x**2 + 9 * law.a * x - 9 * law.c * y
@@ -57,7 +57,7 @@ def gradient_scalars(sigma: Activation, law: Laws) -> tuple[Array, Array]:
 
 
 def gradient(sigma: Activation, states: ArrayLike, teacher: Array, where: Geometry) -> Array:
-    """Returns grad L_u at students of shape (..., 4), in the same coordinates, not projected."""
+    """Returns grad L_u at students of shape (..., 4), in the same coordinates, not projected. Equation: (H3)."""
     t = np.asarray(states, dtype=np.float64)
     p, q = gradient_scalars(sigma, laws(t, teacher, where))
     spike, u = np.append(where.spike, 0.0), np.append(teacher, 0.0)
@@ -66,7 +66,10 @@ def gradient(sigma: Activation, states: ArrayLike, teacher: Array, where: Geomet
 
 
 def hessian(sigma: Activation, state: Array, teacher: Array, where: Geometry) -> Array:
-    """Returns Hess L_u at one student, shape (4, 4); outside these coordinates its eigenvalue is 2 a^2 P."""
+    """Returns Hess L_u at one student, shape (4, 4); outside these coordinates its eigenvalue is 2 a^2 P.
+
+    Equation: (H4).
+    """
     scale, s2 = _he3_parameters(sigma)
     law = laws(state, teacher, where)
     p, _ = gradient_scalars(sigma, law)
@@ -80,7 +83,7 @@ def hessian(sigma: Activation, state: Array, teacher: Array, where: Geometry) ->
 
 
 def noise_coefficient(sigma: Activation, law: Laws) -> Array:
-    """Returns V = E[h^2], h = (sigma(a)-sigma(b)) sigma'(a), exactly (Gauss-Hermite, degree 10)."""
+    """Returns V = E[h^2], h = (sigma(a)-sigma(b)) sigma'(a), exactly (Gauss-Hermite, degree 10). Equation: (P4)."""
     _he3_parameters(sigma)
     nodes, weights = hermite_grid(8)
     root = np.sqrt(law.a)
@@ -95,12 +98,17 @@ def sign_margin(sigma: Activation, law: Laws) -> Array:
     """Returns L_w(-theta) - L_w(theta) = 2 E sigma(a) sigma(b): the weak-loss sign rule is right where it is positive.
 
     Meant for theta on the target's side, <theta,theta*> > 0. An odd activation is needed, which he3 is.
+
+    Equation: (H6).
     """
     return 2 * product(sigma, law)
 
 
 def nondegeneracy(sigma: Activation) -> float:
-    """Returns c_sig = E sigma'(z)^2 = 18 a^2 s^4 (3/s^2 for ``unit``); E[z^2 sigma'^2]/s^2 is five times that."""
+    """Returns c_sig = E sigma'(z)^2 = 18 a^2 s^4 (3/s^2 for ``unit``); E[z^2 sigma'^2]/s^2 is five times that.
+
+    Equation: (H5).
+    """
     scale, s2 = _he3_parameters(sigma)
     return 18 * scale**2 * s2**2
 

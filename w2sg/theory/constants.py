@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from w2sg.theory import population
-from w2sg.theory.activations import Activation, DerivativeBounds
+from w2sg.theory.activations import Activation, DerivativeBounds, target_variance
+from w2sg.theory.checks import require_count, require_positive, require_spike, require_within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ def nondegeneracy(sigma: Activation, variance: float) -> float:
 
 
 def hessian_deviation(bounds: DerivativeBounds, lam: float) -> tuple[float, float]:
-    """Returns (L1, L2) with |H(theta) - H*| <= L1 |delta| + L2 |delta|^2. Equation: (21)-(24).
+    """Returns (L1, L2) with |H(theta) - H*| <= L1 |delta| + L2 |delta|^2. Equation: (19)-(24).
 
     From E[|delta.x| (u.x)^2] <= sqrt 3 (1+lam)^{3/2} |delta| and E[(delta.x)^2 (u.x)^2] <= 3 (1+lam)^2 |delta|^2.
 
@@ -83,7 +84,7 @@ def hessian_deviation(bounds: DerivativeBounds, lam: float) -> tuple[float, floa
         bounds: Derivative bounds of the activation.
         lam: Spike strength, positive.
     """
-    _require_lam(lam)
+    require_positive("lam", lam)
     l1 = 3 * math.sqrt(3) * bounds.c1 * bounds.c2 * (1 + lam) ** 1.5
     return l1, 1.5 * bounds.c1 * bounds.c3 * (1 + lam) ** 2
 
@@ -102,13 +103,13 @@ def convexity_radius(l1: float, l2: float, mu: float) -> float:
 
 
 def drift_radius(c1: float, lam: float, mu: float) -> float:
-    """Returns mu / (2 C1^2 (1+lam) + sqrt 2 mu): the root of (C1^2 (1+lam) + mu/sqrt 2) R = mu/2. Equation: (45)-(48)."""
-    _require_lam(lam)
+    """Returns mu / (2 C1^2 (1+lam) + sqrt 2 mu): the root of (C1^2 (1+lam) + mu/sqrt 2) R = mu/2. Equation: (26), (48)."""
+    require_positive("lam", lam)
     return mu / (2 * c1**2 * (1 + lam) + math.sqrt(2) * mu)
 
 
 def effective_region(bounds: DerivativeBounds, lam: float, c_sig: float) -> EffectiveRegion:
-    """Returns mu, L1, L2 and the radii of the effective region. Equation: (16), (23)-(26).
+    """Returns mu, L1, L2 and the radii of the effective region. Equation: (16), (17), (23)-(26).
 
     Args:
         bounds: Derivative bounds; :meth:`Activation.required_bounds` refuses he3, which has none.
@@ -129,23 +130,24 @@ def effective_region(bounds: DerivativeBounds, lam: float, c_sig: float) -> Effe
 
 def region_of(sigma: Activation, lam: float, kappa: float) -> EffectiveRegion:
     """Returns the effective region of an activation at a spike strength and an alignment."""
-    return effective_region(sigma.required_bounds(), lam, nondegeneracy(sigma, 1 + lam * kappa**2))
+    return effective_region(sigma.required_bounds(), lam, nondegeneracy(sigma, target_variance(lam, kappa)))
 
 
 def gradient_constant(bounds: DerivativeBounds, lam: float) -> float:
     """Returns C_G = 12 C1^4 (1+lam)^2 with E|g|^2 <= C_G d for every d >= 1. Equation: (5)-(10)."""
-    _require_lam(lam)
+    require_positive("lam", lam)
     return 12 * bounds.c1**4 * (1 + lam) ** 2
 
 
 def gradient_moment(bounds: DerivativeBounds, lam: float, dimension: int) -> float:
-    """Returns the sharper bound E|g|^2 <= 4 C1^4 (1+lam) (d + 3 lam + 2). Equation: (9)."""
-    _require_lam(lam)
+    """Returns the sharper bound E|g|^2 <= 4 C1^4 (1+lam) (d + 3 lam + 2). Equation: (5), (9)."""
+    require_count("dimension", dimension, 1)
+    require_positive("lam", lam)
     return 4 * bounds.c1**4 * (1 + lam) * (dimension + 3 * lam + 2)
 
 
 def least_detectable(aspect: float, gamma: float) -> float:
-    """Returns the spike strength above which the spectral overlap exceeds gamma (condition 1).
+    """Returns the spike strength above which the spectral overlap exceeds gamma (condition 1). Equation: (C1).
 
     [c g^2 + sqrt(c^2 g^4 + 4 c (1-g^2))] / (2 (1-g^2)): sqrt c at gamma = 0, divergent as gamma -> 1.
 
@@ -153,8 +155,7 @@ def least_detectable(aspect: float, gamma: float) -> float:
         aspect: c = d/N, positive.
         gamma: Correlation threshold in [0, 1).
     """
-    if not aspect > 0:
-        raise ValueError(f"aspect (d/N) must be positive, got {aspect!r}")
+    require_positive("aspect (d/N)", aspect)
     if not 0 <= gamma < 1:
         raise ValueError(f"gamma must lie in [0, 1), got {gamma!r}")
     rest = 1 - gamma**2
@@ -162,12 +163,14 @@ def least_detectable(aspect: float, gamma: float) -> float:
 
 
 def largest_bias(region: EffectiveRegion) -> float:
-    """Returns mu sqrt(1-gamma) = mu R / sqrt 2: the bias condition is eps below it (condition 3)."""
+    """Returns mu sqrt(1-gamma) = mu R / sqrt 2: the bias condition is eps below it (condition 3). Equation: (C3)."""
     return region.mu * math.sqrt(1 - region.gamma)
 
 
 def largest_step(region: EffectiveRegion, c_g: float, eps: float, buffer: float = 0.0) -> float:
     """Returns (mu/C_G) (2(1-gamma) - 2 eps^2/mu^2 - buffer), the largest admissible eta (condition 4).
+
+    Equation: (C4).
 
     Args:
         region: Effective region.
@@ -196,7 +199,7 @@ def conditions(
     c_g: float,
     tau: float = 0.0,
 ) -> Conditions:
-    """Returns the margins of the four conditions of the main theorem (section Conditions).
+    """Returns the margins of the four conditions of the main theorem. Equation: (C1)-(C4).
 
     Args:
         region: Effective region of the activation.
@@ -208,7 +211,14 @@ def conditions(
         eta: Learning rate of the online algorithm.
         c_g: Gradient constant C_G.
         tau: Slack of condition 2.
+
+    Raises:
+        ValueError: If lam, kappa or the overlap is out of range, or eps, eta or tau negative.
     """
+    require_spike(lam, kappa)
+    require_within("overlap", overlap, 0, 1)
+    for name, value in (("eps", eps), ("eta", eta), ("tau", tau)):
+        require_within(name, value, 0, math.inf)
     room = 2 * (1 - region.gamma) - 2 * eps**2 / region.mu**2
     return Conditions(
         detectable=lam - least_detectable(aspect, region.gamma),
@@ -236,14 +246,14 @@ def squared_error_bound(
         eta: Learning rate.
         c_g: Gradient constant.
         dimension: d for the finite product (1 - eta mu/d)^T; None for its limit exp(-alpha eta mu).
+
+    Raises:
+        ValueError: If eta mu reaches d, where the product has no meaning.
     """
+    if dimension is not None and eta * region.mu >= dimension:
+        raise ValueError(f"dimension must exceed eta mu = {eta * region.mu:.6g}, got {dimension!r}")
     alpha = np.asarray(time, dtype=np.float64)
     rate = -eta * region.mu if dimension is None else dimension * math.log1p(-eta * region.mu / dimension)
     left = np.exp(rate * alpha)
     floor = 2 * eps**2 / region.mu**2 + eta * c_g / region.mu
     return left * 2 * (1 - region.gamma) + (1 - left) * floor
-
-
-def _require_lam(lam: float) -> None:
-    if not (math.isfinite(lam) and lam > 0):
-        raise ValueError(f"lam must be positive and finite, got {lam!r}")

@@ -1,4 +1,4 @@
-"""The direct engine: d-dimensional samples, the reference for the reduced one (section Engines)."""
+"""The direct engine: d-dimensional samples, the reference for the reduced one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Directions:
 
 
 def draw_directions(model: SpikedModel, runs: int, rng: np.random.Generator) -> Directions:
-    """Returns theta* = e1 and v, theta_w with uniform independent remainders, for ``runs`` runs."""
+    """Returns theta* = e1 and v, theta_w with uniform independent remainders, for ``runs`` runs. Equation: (M2)."""
     target = np.zeros((runs, model.dimension))
     target[:, 0] = 1.0
     return Directions(
@@ -56,7 +56,7 @@ def spectral_start(model: SpikedModel, where: Directions, samples: int, rng: np.
 
 
 def sample_inputs(spike: Array, lam: float, count: int, rng: np.random.Generator) -> Array:
-    """Returns ``count`` draws of N(0, I + lam v v^T), shape (count, d)."""
+    """Returns ``count`` draws of N(0, I + lam v v^T), shape (count, d). Equation: (M1)."""
     z = rng.standard_normal((count, len(spike)))
     z += np.multiply.outer((math.sqrt(1 + lam) - 1) * (z @ spike), spike)
     return z
@@ -73,6 +73,8 @@ def fine_tune(
     points: int = 1,
 ) -> tuple[NDArray[np.int64], Array]:
     """Returns recorded steps (R,) and overlaps (m, q, w), shape (R, runs, 3), of independent runs side by side.
+
+    Equation: (1).
 
     Args:
         start: theta_0, shape (runs, d), unit rows.
@@ -108,7 +110,7 @@ def mean_gradient(
     sigma: Activation,
     rng: np.random.Generator,
 ) -> Array:
-    """Returns the mini-batch gradient (4) of every run, shape (runs, d), in blocks of bounded memory."""
+    """Returns the mini-batch gradient of every run, shape (runs, d), in blocks of bounded memory. Equation: (M3), (4)."""
     runs, d = theta.shape
     total = np.zeros_like(theta)
     left = batch

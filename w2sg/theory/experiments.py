@@ -1,4 +1,4 @@
-"""The experiments of the synthetic branch as data (section Experiments). Standard library only.
+"""The experiments of the synthetic branch as data. Standard library only.
 
 Those that are not grids of fine-tuning runs have their parameters in ``probe_settings``.
 """

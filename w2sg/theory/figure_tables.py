@@ -13,7 +13,8 @@ from w2sg.theory.activations import activation_of
 from w2sg.theory.experiments import EXPERIMENTS, Grid
 from w2sg.theory.judging import finals
 from w2sg.theory.model import SpikedModel, distance, geometry
-from w2sg.theory.probe_settings import RegionSettings, SignSettings
+from w2sg.theory.phase_diagram import predict_cell
+from w2sg.theory.probe_settings import PhaseSettings, RegionSettings, SignSettings
 from w2sg.theory.region_maps import empirical_profile, one_point_map
 
 COLUMNS = ["panel", "series", "x", "y", "value", "low", "high"]
@@ -35,6 +36,19 @@ def prediction(grid: Grid, *, lam: float, kappa: float, c_w: float, eta: float) 
     sigma, horizon = activation_of(lam, kappa), eta * grid.steps
     path = flows.limit_flow(start, where, sigma, horizon=horizon, noise=noise, points=20)
     return float(distance(path[-1, 0]))
+
+
+def limit_trajectory(grid: Grid, m0: float, points: int = 400) -> np.ndarray:
+    """Returns the distance along the limit equation from a warm start, at the noise of a grid, shape (points + 1,)."""
+    lam, kappa, c_w = grid.lams[0], grid.kappas[0], grid.c_ws[0]
+    where = geometry(SpikedModel(lam=lam, kappa=kappa, c_w=c_w))
+    start = np.array([m0, 0.0, 0.0, math.sqrt(1 - m0**2)])
+    eta = grid.etas[0]
+    noise = eta if grid.mode == "online" else eta * grid.dimensions[0] / grid.batch
+    path = flows.limit_flow(
+        start, where, activation_of(lam, kappa), horizon=eta * grid.steps, noise=noise, points=points
+    )
+    return distance(path[:, 0])
 
 
 def table_fig1a(runs: pd.DataFrame) -> pd.DataFrame:
@@ -61,6 +75,12 @@ def table_fig1b(runs: pd.DataFrame) -> pd.DataFrame:
     for (variant, m0), part in runs.groupby(["variant", "m0"]):
         time = part.assign(time=part["step"] / part["step"].max())
         parts.append(lines(time, panel=str(variant), series=f"m0 = {m0:g}", x="time", value="distance"))
+    for grid in EXPERIMENTS["trajectories"].grids:
+        if grid.mode == "population":
+            continue
+        for m0 in (m0 for m0 in grid.starts if m0 is not None):
+            curve = limit_trajectory(grid, m0, points=100)
+            parts.append(_rows(f"limit, {grid.variant}", f"m0 = {m0:g}", np.linspace(0, 1, len(curve)), curve))
     for variant in sorted(set(runs["variant"])):
         parts.append(_rows(str(variant), "supervisor", [0.0, 1.0], [math.sqrt(0.8)] * 2))
     return pd.concat(parts)
@@ -195,16 +215,30 @@ def table_sign_rule(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-def table_phase(table: pd.DataFrame, *, x: str, y: str) -> pd.DataFrame:
-    """Returns success fractions and the three predicted boundaries' fields on the plane (x, y)."""
-    fields = {
-        "success": table["success"],
-        "wrong sign": table["wrong_sign"],
-        "limit distance - D_w": table["limit_distance"] - table["weak_distance"],
-        "limit margin": table["limit_margin"],
-        "limit overlap": table["limit_overlap"],
-    }
-    return pd.concat(_rows("plane", name, table[x], values, y=table[y]) for name, values in fields.items())
+def table_phase(table: pd.DataFrame, *, x: str, y: str, points: int = 49) -> pd.DataFrame:
+    """Returns success and wrong-sign fractions per cell of the plane (x, y), and the predictions on a finer grid.
+
+    Args:
+        table: Table of a phase diagram.
+        x: Setting on the horizontal axis.
+        y: Setting on the vertical axis.
+        points: Points per axis of the predictions.
+    """
+    settings, first = PhaseSettings(), table.iloc[0]
+    fixed = {name: float(first[name]) for name in ("lam", "kappa", "c_w")}
+    spaced = {name: np.geomspace if name == "lam" else np.linspace for name in (x, y)}
+    across, up = (spaced[name](table[name].min(), table[name].max(), points) for name in (x, y))
+    places = [(float(a), float(b)) for b in up for a in across]
+    found = []
+    for a, b in places:
+        cell = fixed | {x: a, y: b}
+        predicted = predict_cell((cell["lam"], cell["kappa"], cell["c_w"]), settings)
+        found.append((predicted["limit_distance"] - math.sqrt(2 - 2 * cell["c_w"]), predicted["limit_margin"]))
+    parts = [_rows("runs", name, table[x], table[name], y=table[y]) for name in ("success", "wrong_sign")]
+    for k, name in enumerate(("distance - D_w", "margin")):
+        values = [row[k] for row in found]
+        parts.append(_rows("prediction", name, [a for a, _ in places], values, y=[b for _, b in places]))
+    return pd.concat(parts)
 
 
 def _rows(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from w2sg.theory import activations
+from w2sg.theory.checks import require_count, require_spike, require_within
 
 MODES = ("batch", "online")
 LABELS = ("weak", "true")
@@ -28,12 +29,8 @@ class SpikedModel:
     """Input dimension d, at least 5 (three named directions, the student's own, and one more)."""
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.lam) and self.lam > 0):
-            raise ValueError(f"lam must be positive and finite, got {self.lam!r}")
-        if not 0 <= self.kappa <= 1:
-            raise ValueError(f"kappa must lie in [0, 1], got {self.kappa!r}")
-        if not -1 <= self.c_w <= 1:
-            raise ValueError(f"c_w must lie in [-1, 1], got {self.c_w!r}")
+        require_spike(self.lam, self.kappa)
+        require_within("c_w", self.c_w, -1, 1)
         require_count("dimension", self.dimension, 5)
 
     @property
@@ -127,17 +124,8 @@ class Path:
 
 def record_steps(steps: int, points: int) -> NDArray[np.int64]:
     """Returns ``points + 1`` step numbers from 0 to ``steps``, evenly spread, without repetition."""
+    require_count("points", points, 1)
     return np.unique(np.linspace(0, steps, points + 1).round().astype(np.int64))
-
-
-def require_count(name: str, value: int, least: int) -> None:
-    """Checks an integer setting.
-
-    Raises:
-        ValueError: If ``value`` is not an integer of at least ``least``.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
 
 
 def geometry(model: SpikedModel, cosine: float = 0.0) -> Geometry:
@@ -145,8 +133,11 @@ def geometry(model: SpikedModel, cosine: float = 0.0) -> Geometry:
 
     Args:
         model: Settings.
-        cosine: <u_v, u_w>; 0 is its limit for large d, where <theta_w, v> = c_w kappa.
+        cosine: <u_v, u_w> in [-1, 1]; 0 is its limit for large d, where <theta_w, v> = c_w kappa.
+
+    Equation: (M2).
     """
+    require_within("cosine", cosine, -1, 1)
     across, weak_rest = math.sqrt(1 - model.kappa**2), math.sqrt(1 - model.c_w**2)
     return Geometry(
         lam=model.lam,
@@ -159,7 +150,7 @@ def geometry(model: SpikedModel, cosine: float = 0.0) -> Geometry:
 def draw_geometry(model: SpikedModel, rng: np.random.Generator) -> Geometry:
     """Returns the named directions with u_v, u_w independent and uniform orthogonal to theta*, exactly in law.
 
-    The cosine of two uniform vectors in d-1 dimensions is g / sqrt(g^2 + chi^2_{d-2}).
+    Equation: (M2). The cosine of two uniform vectors in d-1 dimensions is g / sqrt(g^2 + chi^2_{d-2}).
     """
     g = rng.standard_normal()
     return geometry(model, g / math.sqrt(g * g + rng.chisquare(model.dimension - 2)))
@@ -176,8 +167,8 @@ def warm_start(alignment: float, dimension: int, rng: np.random.Generator) -> ND
     Raises:
         ValueError: If m0 is outside [-1, 1].
     """
-    if not -1 <= alignment <= 1:
-        raise ValueError(f"alignment (m0) must lie in [-1, 1], got {alignment!r}")
+    require_within("alignment (m0)", alignment, -1, 1)
+    require_count("dimension", dimension, 5)
     g2, g3 = rng.standard_normal(2)
     rest = np.array([g2, g3, math.sqrt(rng.chisquare(dimension - 3))])
     rest *= math.sqrt(1 - alignment**2) / np.linalg.norm(rest)
@@ -186,6 +177,7 @@ def warm_start(alignment: float, dimension: int, rng: np.random.Generator) -> ND
 
 def random_start(dimension: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Returns a uniform unit vector as a state (4,): no pre-training at all."""
+    require_count("dimension", dimension, 5)
     state = np.array([*rng.standard_normal(3), math.sqrt(rng.chisquare(dimension - 3))])
     return state / np.linalg.norm(state)
 
@@ -201,8 +193,7 @@ def spectral_start(overlap: float, where: Geometry, rng: np.random.Generator) ->
     Raises:
         ValueError: If the overlap is outside [0, 1].
     """
-    if not 0 <= overlap <= 1:
-        raise ValueError(f"overlap must lie in [0, 1], got {overlap!r}")
+    require_within("overlap", overlap, 0, 1)
     g1, g2 = rng.standard_normal(2)
     rest = np.array([g1, g2, math.sqrt(rng.chisquare(where.dimension - 3))])
     rest *= math.sqrt(1 - overlap**2) / np.linalg.norm(rest)
@@ -213,5 +204,5 @@ def spectral_start(overlap: float, where: Geometry, rng: np.random.Generator) ->
 
 
 def distance(alignment: ArrayLike) -> NDArray[np.float64]:
-    """Returns D = sqrt(2 - 2 <theta, theta*>); sqrt 2 is the uninformative level."""
+    """Returns D = sqrt(2 - 2 <theta, theta*>); sqrt 2 is the uninformative level. Equation: (M6)."""
     return np.sqrt(np.maximum(2 - 2 * np.asarray(alignment, dtype=np.float64), 0.0))

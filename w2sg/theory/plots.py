@@ -61,7 +61,9 @@ def _fig1b(table: pd.DataFrame) -> Figure:
         part = table[table["panel"] == panel]
         draw_series(axis, part, "supervisor", label="supervisor $D_w$", **LEVEL)
         draw_lines(axis, part[part["series"] != "supervisor"])
+        draw_lines(axis, table[table["panel"] == f"limit, {panel}"], labelled=False, linestyle=":", linewidth=1.1)
         axis.set(title=title, xlabel="time $t/T$")
+    axes[0].plot([], [], color="#444444", linestyle=":", linewidth=1.1, label="limit equation")
     axes[0].set_ylabel(r"distance $|\theta_t-\theta^*|$")
     _legend_beside(figure, axes[0])
     return figure

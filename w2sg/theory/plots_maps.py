@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Patch
+from matplotlib.patheffects import Normal, Stroke
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from w2sg.theory.plot_parts import COLOURS, as_grid, draw_series, symbol
 
 FRACTIONS = "cividis"
 """Colour map of fractions: perceptually even and safe for colour-blind readers."""
+CROSSING, SIGN = COLOURS[1], COLOURS[3]
+"""Colours of the predicted boundaries, the same in every diagram."""
+PREDICTIONS = {"predicted $D_T = D_w$": (CROSSING, "-"), "predicted sign change": (SIGN, "--")}
+"""Legend of the phase diagrams: colour and style of the predicted boundaries."""
+THRESHOLD: dict[str, Any] = {"color": "white", "linestyle": ":", "linewidth": 1.6}
+"""Appearance of the spectral threshold on a diagram."""
 
 
 def fig3(table: pd.DataFrame) -> Figure:
@@ -30,8 +41,8 @@ def fig3(table: pd.DataFrame) -> Figure:
     figure.colorbar(image, ax=left, label=r"one-point convexity / ($c_\sigma/2$)", ticks=range(-2, 5), shrink=0.8)
     starts = plane[plane["series"] == "spectral start"].sort_values("value")
     left.plot(starts["x"], starts["y"], color="black", marker="o", markersize=4, linewidth=0.8, mfc="white")
-    for row in starts.iloc[[1, 3, 5, -1]].itertuples():
-        left.annotate(f"{row.value:g}", (row.x, row.y), xytext=(5, 4), textcoords="offset points", fontsize=7)
+    for row in starts.iloc[[0, 2, 5, -1]].itertuples():
+        left.annotate(f"{row.value:g}", (row.x, row.y), xytext=(6, 5), textcoords="offset points", fontsize=7)
     left.plot([0], [0], marker="*", markersize=11, color=COLOURS[4], mec="black", mew=0.6)
     left.set(xlabel="angle towards the spike, degrees", ylabel="angle in a remaining direction", aspect="equal")
     left.set(xlim=(-95, 95), ylim=(-2, 97))
@@ -85,80 +96,86 @@ def fig4(table: pd.DataFrame) -> Figure:
 
 def sign_rule(table: pd.DataFrame) -> Figure:
     """Returns the heat map of wrong signs with the zero lines of the population margin."""
-    figure, axis = plt.subplots(figsize=(7.2, 3.9))
+    figure, axis = plt.subplots(figsize=(5.6, 4.4))
     x, y, wrong = as_grid(table[table["panel"] == "wrong"])
-    _heat(figure, axis, x, y, wrong, label="fraction of wrong signs")
+    image = _heat(axis, x, y, wrong, log=True)
+    figure.colorbar(image, ax=axis, label="fraction of wrong signs")
     for name, style in (("limit overlap", "-"), ("overlap 1", "--")):
-        mx, my, margin = as_grid(table[table["series"] == name])
-        detectable = np.where(mx > 0.5, margin, np.nan) if name == "limit overlap" else margin
-        axis.contour(mx, my, detectable, levels=[0], colors="#D55E00", linestyles=style, linewidths=1.8)
-    axis.axvline(0.5, color="white", linewidth=1.2, linestyle=":")
+        _boundary(axis, table[table["series"] == name], SIGN, style=style, least=0.5 if style == "-" else 0.0)
+    axis.axvline(0.5, **THRESHOLD)
     axis.set(xscale="log", xlabel=r"spike strength $\lambda$", ylabel=r"alignment $\kappa$")
-    handles = [
-        Line2D([], [], color="#D55E00", label="margin 0, limiting overlap"),
-        Line2D([], [], color="#D55E00", linestyle="--", label="margin 0, overlap 1"),
-        Line2D([], [], color="#999999", linestyle=":", label=r"threshold $\sqrt{d/N}$"),
-    ]
-    figure.legend(handles=handles, loc="outside right upper")
+    _plain_ticks(axis, (0.5, 1, 2, 5, 10))
+    lines = {"margin 0, limiting overlap": (SIGN, "-"), "margin 0, overlap 1": (SIGN, "--")}
+    _legend_inside(axis, lines, "upper center", threshold=True)
     return figure
 
 
 def phase_lam_kappa(table: pd.DataFrame) -> Figure:
     """Returns the phase diagram over spike strength and alignment."""
-    return _phase(table, xlabel=r"spike strength $\lambda$", ylabel=r"alignment $\kappa$", log=True, threshold=0.5)
+    figure, axes = _phase(table, log=True, threshold=0.5)
+    axes[0].set_ylabel(r"alignment $\kappa$")
+    for axis in axes:
+        axis.set_xlabel(r"spike strength $\lambda$")
+        _plain_ticks(axis, (0.2, 0.5, 1, 2, 5, 10))
+    _legend_inside(axes[0], PREDICTIONS, "lower left", threshold=True)
+    return figure
 
 
 def phase_kappa_cw(table: pd.DataFrame) -> Figure:
     """Returns the phase diagram over alignment and weak correlation."""
-    return _phase(table, xlabel=r"alignment $\kappa$", ylabel=r"weak correlation $c_w$", log=False, threshold=None)
-
-
-def _phase(table: pd.DataFrame, *, xlabel: str, ylabel: str, log: bool, threshold: float | None) -> Figure:
-    figure, axes = plt.subplots(1, 2, sharex=True, sharey=True, figsize=(10.2, 3.7))
-    series = {name: table[table["series"] == name] for name in sorted(set(table["series"]))}
-    for axis, name, title in zip(axes, ("success", "wrong sign"), ("success", "wrong sign of the start"), strict=True):
-        x, y, values = as_grid(series[name])
-        _heat(figure, axis, x, y, values, label="fraction of runs", log=log)
-        _, _, over = as_grid(series["limit distance - D_w"])
-        _, _, margin = as_grid(series["limit margin"])
-        axis.contour(x, y, over, levels=[0], colors="#D55E00", linewidths=1.8)
-        seen = x > threshold if threshold is not None else np.full_like(x, True, dtype=bool)
-        axis.contour(
-            x,
-            y,
-            np.where(seen, margin, np.nan),
-            levels=[0],
-            colors="#CC79A7",
-            linewidths=1.8,
-            linestyles="--",
-        )
-        if threshold is not None:
-            axis.axvline(threshold, color="white", linewidth=1.4, linestyle=":")
-        axis.set(xscale="log" if log else "linear", xlabel=xlabel, title=title)
-    axes[0].set_ylabel(ylabel)
-    handles = [
-        Line2D([], [], color="#D55E00", label=r"predicted $D_T = D_w$"),
-        Line2D([], [], color="#CC79A7", linestyle="--", label="predicted sign change"),
-    ]
-    if threshold is not None:
-        handles.append(Line2D([], [], color="#999999", linestyle=":", label=r"threshold $\sqrt{d/N}$"))
-    figure.legend(handles=handles, loc="outside right upper")
+    figure, axes = _phase(table, log=False, threshold=None)
+    axes[0].set_ylabel(r"weak correlation $c_w$")
+    for axis in axes:
+        axis.set_xlabel(r"alignment $\kappa$")
+    _legend_inside(axes[0], PREDICTIONS, "upper left", threshold=False)
     return figure
 
 
-def _heat(
-    figure: Figure,
-    axis: Axes,
-    x: np.ndarray,
-    y: np.ndarray,
-    values: np.ndarray,
-    *,
-    label: str,
-    log: bool = True,
-) -> None:
-    image = axis.pcolormesh(_edges(x, log), _edges(y, False), values, cmap=FRACTIONS, vmin=0, vmax=1)
+def _phase(table: pd.DataFrame, *, log: bool, threshold: float | None) -> tuple[Figure, Any]:
+    figure, axes = plt.subplots(1, 2, sharex=True, sharey=True, figsize=(8.4, 4.2))
+    titles = {"success": "student better than supervisor", "wrong_sign": "start turned the wrong way"}
+    predicted = table[table["panel"] == "prediction"]
+    least = threshold or 0.0
+    for axis, (name, title) in zip(axes, titles.items(), strict=True):
+        image = _heat(axis, *as_grid(table[table["series"] == name]), log=log)
+        _boundary(axis, predicted[predicted["series"] == "distance - D_w"], CROSSING, style="-")
+        _boundary(axis, predicted[predicted["series"] == "margin"], SIGN, style="--", least=least)
+        if threshold is not None:
+            axis.axvline(threshold, **THRESHOLD)
+        axis.set(xscale="log" if log else "linear", title=title)
+    figure.colorbar(image, ax=axes, label="fraction of runs")
+    return figure, axes
+
+
+def _heat(axis: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, *, log: bool) -> QuadMesh:
     axis.grid(False)
-    figure.colorbar(image, ax=axis, label=label)
+    return axis.pcolormesh(_edges(x, log), _edges(y, False), values, cmap=FRACTIONS, vmin=0, vmax=1)
+
+
+def _boundary(axis: Axes, series: pd.DataFrame, colour: str, *, style: str, least: float = 0.0) -> None:
+    """Draws the zero line of a field where x exceeds ``least``, on a white edge that shows on any background."""
+    x, y, values = as_grid(series)
+    lines = axis.contour(x, y, np.where(x > least, values, np.nan), levels=[0], colors=colour, linewidths=1.8)
+    lines.set_linestyle(style)
+    lines.set_path_effects([Stroke(linewidth=3.2, foreground="white"), Normal()])
+
+
+def _plain_ticks(axis: Axes, ticks: tuple[float, ...]) -> None:
+    """Labels a short logarithmic axis with plain numbers."""
+    axis.xaxis.set_major_locator(FixedLocator(ticks))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.xaxis.set_minor_locator(NullLocator())
+
+
+def _legend_inside(axis: Axes, lines: dict[str, tuple[str, str]], place: str, *, threshold: bool) -> None:
+    """Puts the legend on the dark part of a diagram."""
+    handles = [Line2D([], [], color=colour, linestyle=style, label=name) for name, (colour, style) in lines.items()]
+    if threshold:
+        handles.append(Line2D([], [], label=r"threshold $\sqrt{d/N}$", **THRESHOLD))
+    dark = plt.get_cmap(FRACTIONS)(0.0)
+    axis.legend(
+        handles=handles, loc=place, fontsize=8, labelcolor="white", frameon=True, facecolor=dark, edgecolor=dark
+    )
 
 
 def _edges(centres: np.ndarray, log: bool) -> np.ndarray:

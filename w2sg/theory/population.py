@@ -1,4 +1,4 @@
-"""Exact population loss, gradient, Hessian and gradient noise for any smooth activation (section Population)."""
+"""Exact population loss, gradient, Hessian and gradient noise for any smooth activation."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from w2sg.theory.activations import HE3, Activation
+from w2sg.theory.checks import require_positive
 from w2sg.theory.quadrature import hermite_grid, normal_grid
 
 Vector = NDArray[np.float64]
@@ -55,7 +56,12 @@ def covariance(vectors: ArrayLike, spike: Vector, lam: float) -> Vector:
 
 
 def pair_law(theta: Vector, u: Vector, spike: Vector, lam: float) -> PairLaw:
-    """Returns A, B and c of a student and a teacher, both shape (k,)."""
+    """Returns A, B and c of a student and a teacher, both shape (k,). Equation: (P1).
+
+    Raises:
+        ValueError: If ``lam`` is not positive.
+    """
+    require_positive("lam", lam)
     s_theta, s_u = covariance(theta, spike, lam), covariance(u, spike, lam)
     return PairLaw(a=float(theta @ s_theta), b=float(u @ s_u), c=float(theta @ s_u))
 
@@ -89,7 +95,7 @@ class _Pair:
 
 
 def loss(sigma: Activation, theta: Vector, u: Vector, *, spike: Vector, lam: float) -> float:
-    """Returns L_u(theta) = 1/2 E (sigma(<theta,x>) - sigma(<u,x>))^2.
+    """Returns L_u(theta) = 1/2 E (sigma(<theta,x>) - sigma(<u,x>))^2. Equation: (M5).
 
     Args:
         sigma: Activation.
@@ -106,7 +112,7 @@ def loss(sigma: Activation, theta: Vector, u: Vector, *, spike: Vector, lam: flo
 def coefficients(sigma: Activation, law: PairLaw, *, curvature: bool = True) -> Coefficients:
     """Returns G1, K1 and, with ``curvature``, the three Hessian scalars (otherwise nan).
 
-    Equation: (11) and the gradient formula above it.
+    Equation: (P2), (P3).
     """
     pair = _Pair(sigma, law)
     s0, s1, s2 = (pair.student(k) for k in range(3))
@@ -121,7 +127,10 @@ def coefficients(sigma: Activation, law: PairLaw, *, curvature: bool = True) -> 
 
 
 def gradient(sigma: Activation, theta: Vector, u: Vector, *, spike: Vector, lam: float) -> Vector:
-    """Returns grad L_u(theta) = G1 Sigma theta - K1 Sigma u, shape (k,), in the ambient space (not projected)."""
+    """Returns grad L_u(theta) = G1 Sigma theta - K1 Sigma u, shape (k,), in the ambient space (not projected).
+
+    Equation: (P2).
+    """
     scalars = coefficients(sigma, pair_law(theta, u, spike, lam), curvature=False)
     return scalars.g1 * covariance(theta, spike, lam) - scalars.k1 * covariance(u, spike, lam)
 
@@ -131,7 +140,7 @@ def hessian(sigma: Activation, theta: Vector, u: Vector, *, spike: Vector, lam: 
 
     Directions outside the coordinates given are eigenvectors with eigenvalue G1.
 
-    Equation: (11).
+    Equation: (11), (P3).
     """
     s = coefficients(sigma, pair_law(theta, u, spike, lam))
     st, su = covariance(theta, spike, lam), covariance(u, spike, lam)
@@ -143,7 +152,7 @@ def hessian(sigma: Activation, theta: Vector, u: Vector, *, spike: Vector, lam: 
 def target_hessian(sigma: Activation, target: Vector, *, spike: Vector, lam: float) -> Vector:
     """Returns H* = Hess L at theta*, shape (k, k).
 
-    Equation: (12)-(13).
+    Equation: (12), (13).
     """
     st = covariance(target, spike, lam)
     s2 = float(target @ st)
@@ -153,7 +162,7 @@ def target_hessian(sigma: Activation, target: Vector, *, spike: Vector, lam: flo
 
 
 def target_moments(sigma: Activation, variance: float) -> tuple[float, float]:
-    """Returns (E[z^2 sigma'(z)^2]/s^2, E[sigma'(z)^2]) for z ~ N(0, s^2).
+    """Returns (E[z^2 sigma'(z)^2]/s^2, E[sigma'(z)^2]) for z ~ N(0, s^2). Equation: (13).
 
     Args:
         sigma: Activation.
@@ -166,7 +175,10 @@ def target_moments(sigma: Activation, variance: float) -> tuple[float, float]:
 
 
 def noise_coefficient(sigma: Activation, law: PairLaw) -> float:
-    """Returns V = E[h^2], h = (sigma(a)-sigma(b)) sigma'(a): the gradient's variance per bulk direction."""
+    """Returns V = E[h^2], h = (sigma(a)-sigma(b)) sigma'(a): the gradient's variance per bulk direction.
+
+    Equation: (P4).
+    """
     return float(_noise_moments(sigma, law)[0])
 
 
@@ -177,6 +189,8 @@ def gradient_second_moment(
 
     x given (a, b) is its regression S C^-1 (a,b) plus independent noise of covariance Sigma - S C^-1 S^T; the
     regression is written in the orthonormal variables (x, y) behind (a, b), which stays defined at u = theta.
+
+    Equation: (P4).
     """
     law = pair_law(theta, u, spike, lam)
     h2, hx, hxy, hy = _noise_moments(sigma, law)

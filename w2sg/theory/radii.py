@@ -1,4 +1,4 @@
-"""Worked radii of the effective region (section Constants)."""
+"""Worked radii of the effective region."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ import math
 import pandas as pd
 
 from w2sg.theory import constants
-from w2sg.theory.activations import Activation, DerivativeBounds, projected_leaky, projected_tanh, softplus
+from w2sg.theory.activations import (
+    Activation,
+    DerivativeBounds,
+    projected_leaky,
+    projected_tanh,
+    softplus,
+    target_variance,
+)
 
 
 def worked_radii() -> pd.DataFrame:
@@ -19,10 +26,10 @@ def worked_radii() -> pd.DataFrame:
     rows.append(_radii_row("softplus, own c_sig", 1.0, 0.8, smooth, constants.nondegeneracy(smooth, 1.64)))
     for lam, kappa in ((1.0, 0.8), (3.0, 0.9)):
         for name, sigma in (
-            ("projected tanh", projected_tanh(1 + lam * kappa**2)),
+            ("projected tanh", projected_tanh(target_variance(lam, kappa))),
             ("projected leaky, leak 0.1", projected_leaky(0.1)),
         ):
-            c_sig = constants.nondegeneracy(sigma, 1 + lam * kappa**2)
+            c_sig = constants.nondegeneracy(sigma, target_variance(lam, kappa))
             rows.append(_radii_row(name, lam, kappa, sigma, c_sig))
     return pd.DataFrame(rows)
 

@@ -1,4 +1,4 @@
-"""The reduced engine: exact in law, at a cost that does not grow with the dimension (section Engines)."""
+"""The reduced engine: exact in law, at a cost that does not grow with the dimension."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from w2sg.theory import kernels
 from w2sg.theory.activations import Activation
-from w2sg.theory.model import FineTuning, Geometry, Path, record_steps, require_count
+from w2sg.theory.checks import require_count
+from w2sg.theory.model import FineTuning, Geometry, Path, record_steps
 
 
 def fine_tune(
@@ -26,6 +27,8 @@ def fine_tune(
     Write theta = (t1, t2, t3, r): three coordinates in span(theta*, v, theta_w) and the norm of the rest. The
     gradient of a sample needs its three coordinates there and the one along the rest; the other d-4 coordinates
     of a batch sum are independent normals of variance sum h^2, so only their norm, a chi variable, matters.
+
+    Equation: (1), (E1), (E2).
 
     Args:
         start: theta_0 as a state (4,), of unit norm.

@@ -9,13 +9,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from w2sg.theory import constants, population
-from w2sg.theory.activations import Activation, he3, projected_tanh, softplus
+from w2sg.theory import constants, population, recursion
+from w2sg.theory.activations import Activation, activation_of, projected_tanh, softplus, target_variance
+from w2sg.theory.checks import require_spike
 from w2sg.theory.experiments import Experiment
 from w2sg.theory.probe_settings import RegionSettings
 from w2sg.theory.streams import stream
 
 Vector = NDArray[np.float64]
+
+LIMITS = {"convexity": 1.0, "perturbed": 0.0, "recursion": 0.0, "hessian": 1.0, "radial": 1.0, "moment": 1.0}
+"""What the checks of the region must respect: the first three are lower limits, the others upper ones."""
 
 COORDINATES = 5
 """theta*, towards v, towards theta_w, the student's rest, and one direction that no vector has."""
@@ -23,6 +27,7 @@ COORDINATES = 5
 
 def axes(lam: float, kappa: float) -> tuple[Vector, Vector]:
     """Returns theta* and v in the coordinates of this module, shape (5,) each."""
+    require_spike(lam, kappa)
     target, spike = np.zeros(COORDINATES), np.zeros(COORDINATES)
     target[0], spike[0], spike[1] = 1.0, kappa, math.sqrt(1 - kappa**2)
     return target, spike
@@ -65,20 +70,18 @@ def bias(sigma: Activation, weak: Vector, radius: float, *, lam: float, kappa: f
 
 
 def inequality_checks(sigma: Activation, settings: RegionSettings, rng: np.random.Generator) -> dict[str, float]:
-    """Returns the least margin or largest ratio of each inequality over random students of the region."""
+    """Returns the least margin or largest ratio of each inequality over random students of the region.
+
+    Equation: (2), (9), (18), (22), (45), (53).
+    """
     lam, kappa = settings.lam, settings.kappa
     region, bounds = constants.region_of(sigma, lam, kappa), sigma.required_bounds()
     target, spike = axes(lam, kappa)
     weak = supervisor(settings.supervisor_degrees)
     eps = bias(sigma, weak, region.radius, lam=lam, kappa=kappa)
     centre = population.target_hessian(sigma, target, spike=spike, lam=lam)
-    found: dict[str, list[float]] = {
-        "convexity": [],
-        "perturbed": [],
-        "hessian": [],
-        "radial": [],
-        "moment": [],
-    }
+    found: dict[str, list[float]] = {name: [] for name in LIMITS}
+    eta = region.mu / constants.gradient_constant(bounds, lam) * (1 - region.gamma)
     for _ in range(settings.points):
         theta = draw_student(region.radius, rng)
         delta = theta - target
@@ -92,7 +95,9 @@ def inequality_checks(sigma: Activation, settings: RegionSettings, rng: np.rando
         found["hessian"].append(float(np.linalg.norm(bend, 2)) / (region.l1 * size + region.l2 * size**2))
         found["radial"].append(abs(float(true @ theta)) / (bounds.c1**2 * (1 + lam) * size))
         found["moment"].append(moment / constants.gradient_moment(bounds, lam, 50))
-    least = {name: min(found[name]) for name in ("convexity", "perturbed")}
+        setting = {"spike": spike, "lam": lam, "eta": eta, "eps": eps, "dimension": 50}
+        found["recursion"].append(recursion.recursion_margin(sigma, theta, target, weak, **setting))
+    least = {name: min(found[name]) for name in ("convexity", "perturbed", "recursion")}
     return least | {name: max(found[name]) for name in ("hessian", "radial", "moment")}
 
 
@@ -139,7 +144,7 @@ def empirical_degrees(sigma: Activation, *, lam: float, kappa: float, grid: Vect
         kappa: Alignment.
         grid: Increasing angles in degrees; the answers are the last ones before the first violation.
     """
-    level = constants.nondegeneracy(sigma, 1 + lam * kappa**2) / 2
+    level = constants.nondegeneracy(sigma, target_variance(lam, kappa)) / 2
     reach, alive = [0.0, 0.0], [True, True]
     for degrees in grid:
         least = worst_curvature(sigma, float(degrees), lam=lam, kappa=kappa, bend=alive[1])
@@ -173,18 +178,24 @@ def check_region(experiment: Experiment, *, seed: int) -> pd.DataFrame:
     """Returns all checks in the columns of ``schemas.REGION``; ``bound`` is what the value must respect."""
     settings, rows = RegionSettings(), []
     lam, kappa = settings.lam, settings.kappa
-    for number, sigma in enumerate((softplus(1.0), projected_tanh(1 + lam * kappa**2))):
+    for number, sigma in enumerate((softplus(1.0), projected_tanh(target_variance(lam, kappa)))):
         # The supervisor must be admissible for each activation's own region.
         admitted, ratio = admitted_degrees(sigma, lam=lam, kappa=kappa)
         chosen = replace(settings, supervisor_degrees=min(settings.supervisor_degrees, admitted))
         checks = inequality_checks(sigma, chosen, stream(seed, experiment.number, number))
-        limits = {"convexity": 1.0, "perturbed": 0.0, "hessian": 1.0, "radial": 1.0, "moment": 1.0}
-        rows += [(name, sigma.name, value, limits[name]) for name, value in checks.items()]
+        rows += [(name, sigma.name, value, LIMITS[name]) for name, value in checks.items()]
+        rng = stream(seed, experiment.number, number, 1)
         rows += [
+            (
+                "remainder_exponent",
+                sigma.name,
+                recursion.remainder_exponent(sigma, lam=lam, kappa=kappa, rng=rng),
+                -1.5,
+            ),
             ("admitted_degrees", sigma.name, admitted, math.nan),
             ("floor_ratio", sigma.name, ratio, 1.0),
         ]
-    hermite = he3(1 + lam * settings.empirical_kappa**2)
+    hermite = activation_of(lam, settings.empirical_kappa)
     wide = {"he3": (hermite, settings.empirical_kappa, np.arange(0.5, 60.1, 0.5))}
     wide["softplus"] = (softplus(1.0), kappa, np.arange(5.0, 90.1, 5.0))
     for name, (sigma, alignment, grid) in wide.items():

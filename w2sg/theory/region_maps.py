@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2sg.theory import closed_forms, constants, region
-from w2sg.theory.activations import he3, softplus
+from w2sg.theory.activations import activation_of, he3, softplus, target_variance
 from w2sg.theory.model import SpikedModel, geometry
 
 Array = NDArray[np.float64]
@@ -48,8 +48,8 @@ def empirical_profile(lam: float, kappa: float) -> dict[str, Array]:
     """
     degrees = np.concatenate([[0.5], np.arange(3.0, 90.1, 3.0)])
     profiles: dict[str, Array] = {}
-    for sigma in (he3(1 + lam * kappa**2), softplus(1.0)):
-        level = constants.nondegeneracy(sigma, 1 + lam * kappa**2) / 2
+    for sigma in (activation_of(lam, kappa), softplus(1.0)):
+        level = constants.nondegeneracy(sigma, target_variance(lam, kappa)) / 2
         least = [region.worst_curvature(sigma, float(a), lam=lam, kappa=kappa, directions=9) for a in degrees]
         for k, name in enumerate(("one-point", "Hessian")):
             profiles[f"{sigma.name}, {name}"] = np.array([degrees, np.array(least)[:, k] / level]).T

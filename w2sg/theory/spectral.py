@@ -1,4 +1,4 @@
-"""Spectral law of the pre-training step and an exact finite-size sampler of its overlap (section Spectral law)."""
+"""Spectral law of the pre-training step and an exact finite-size sampler of its overlap."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from w2sg.theory.model import require_count
+from w2sg.theory.checks import require_count, require_positive
 
 
 def limit_overlap(lam: float, aspect: float) -> float:
@@ -29,6 +29,8 @@ def limit_top_eigenvalue(lam: float, aspect: float) -> float:
     """Returns the limit of the top eigenvalue of the empirical covariance.
 
     (1+lam)(1+c/lam) above the threshold lam = sqrt c, the bulk edge (1+sqrt c)^2 below it.
+
+    Equation: (S1).
     """
     _require_law(lam, aspect)
     if lam <= math.sqrt(aspect):
@@ -52,6 +54,8 @@ def bidiagonal(lam: float, dimension: int, samples: int, rng: np.random.Generato
 
     Returns:
         Diagonal of length min(N, d), superdiagonal of length min(N, d-1).
+
+    Equation: (S2).
     """
     rows = min(samples, dimension)
     diagonal = np.sqrt(rng.chisquare(samples - np.arange(rows)))
@@ -63,7 +67,7 @@ def bidiagonal(lam: float, dimension: int, samples: int, rng: np.random.Generato
 def sample_overlap(lam: float, dimension: int, samples: int, rng: np.random.Generator) -> tuple[float, float]:
     """Returns (|<v, theta_0>|, top eigenvalue) of the empirical covariance of N samples, exactly in law.
 
-    Costs O(min(N, d)) instead of the O(N d) of the data matrix.
+    Costs O(min(N, d)) instead of the O(N d) of the data matrix. Equation: (S2).
 
     Args:
         lam: Spike strength, positive.
@@ -107,7 +111,5 @@ def power_iteration(covariance: NDArray[np.float64], start: NDArray[np.float64],
 
 
 def _require_law(lam: float, aspect: float) -> None:
-    if not (math.isfinite(lam) and lam > 0):
-        raise ValueError(f"lam must be positive and finite, got {lam!r}")
-    if not (math.isfinite(aspect) and aspect > 0):
-        raise ValueError(f"aspect (d/N) must be positive and finite, got {aspect!r}")
+    require_positive("lam", lam)
+    require_positive("aspect (d/N)", aspect)
