@@ -74,7 +74,9 @@ def test_every_experiment_is_listed_with_its_section():
 
 
 def test_links_and_files_named_exist():
-    headings = {re.sub(r"[^\w\s-]", "", h.lower()).strip().replace(" ", "-") for h in re.findall(r"^## (.+)$", TEXT, flags=re.M)}
+    headings = {
+        re.sub(r"[^\w\s-]", "", h.lower()).strip().replace(" ", "-") for h in re.findall(r"^## (.+)$", TEXT, flags=re.M)
+    }
     for anchor in re.findall(r"\]\(#([^)]+)\)", TEXT):
         assert anchor in headings, anchor
     for name in re.findall(r"`((?:w2sg|tests)/[\w/.]+)`", TEXT):

@@ -62,7 +62,9 @@ def test_locked_by_step_four_holds_for_strong_spikes_only():
     settings = LandscapeSettings(steps=30)
     drift = []
     for k in range(3):
-        frames = [landscape._one_path(settings, k, run, stream(0, EXPERIMENTS["landscape"].number, run)) for run in range(3)]
+        frames = [
+            landscape._one_path(settings, k, run, stream(0, EXPERIMENTS["landscape"].number, run)) for run in range(3)
+        ]
         mean = sum(frame[["mu", "eps", "pull", "angle"]].to_numpy() for frame in frames) / 3
         drift.append(np.abs(mean[4] / mean[-1] - 1).max())
     assert drift[0] > 0.1 and drift[2] < 0.001
