@@ -58,7 +58,7 @@ def test_least_hessian_eigenvalue_is_negative_where_one_point_convexity_is_posit
         assert np.linalg.eigvalsh(population.hessian(tanh_cubed(), theta, target, **setting))[0] < 0
 
 
-def test_locked_by_step_four_holds_for_strong_spikes_only():
+def test_locked_by_step_four_holds_for_the_strongest_spike_only():
     settings = LandscapeSettings(steps=30)
     drift = []
     for k in range(3):
@@ -67,5 +67,5 @@ def test_locked_by_step_four_holds_for_strong_spikes_only():
         ]
         mean = sum(frame[["mu", "eps", "pull", "angle"]].to_numpy() for frame in frames) / 3
         drift.append(np.abs(mean[4] / mean[-1] - 1).max())
-    assert drift[0] > 0.1 and drift[2] < 0.001
-    assert 0.02 < drift[1] < 0.15
+    assert drift[2] < 0.001
+    assert min(drift[:2]) > 0.1
