@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -59,9 +60,9 @@ def judge_trajectories(runs: pd.DataFrame) -> Ledger:
     for variant in ("batch", "online"):
         _judge_variant(ledger, variant, runs.loc[runs["variant"] == variant])
     _judge_references(ledger, runs.loc[runs["variant"] == "batch"])
+    groups: Any = runs.groupby(["variant", "m0"])
     quarters = {
-        (str(variant), float(m0)): _quarters(curves(part, "step", "distance")[1])
-        for (variant, m0), part in runs.groupby(["variant", "m0"])
+        (str(variant), float(m0)): _quarters(curves(part, "step", "distance")[1]) for (variant, m0), part in groups
     }
     for m0 in (0.1, 0.4, 0.55, 0.7):
         gap = _largest_gap(quarters["online", m0], quarters["batch", m0])

@@ -152,7 +152,7 @@ def _heat(axis: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, *, log: 
     return axis.pcolormesh(_edges(x, log), _edges(y, False), values, cmap=FRACTIONS, vmin=0, vmax=1)
 
 
-def _boundary(axis: Axes, series: pd.DataFrame, colour: str, *, style: str, least: float = 0.0) -> None:
+def _boundary(axis: Axes, series: pd.DataFrame, colour: str, *, style: Any, least: float = 0.0) -> None:
     """Draws the zero line of a field where x exceeds ``least``, on a white edge that shows on any background."""
     x, y, values = as_grid(series)
     lines = axis.contour(x, y, np.where(x > least, values, np.nan), levels=[0], colors=colour, linewidths=1.8)
@@ -167,7 +167,7 @@ def _plain_ticks(axis: Axes, ticks: tuple[float, ...]) -> None:
     axis.xaxis.set_minor_locator(NullLocator())
 
 
-def _legend_inside(axis: Axes, lines: dict[str, tuple[str, str]], place: str, *, threshold: bool) -> None:
+def _legend_inside(axis: Axes, lines: dict[str, tuple[str, Any]], place: Any, *, threshold: bool) -> None:
     """Puts the legend on the dark part of a diagram."""
     handles = [Line2D([], [], color=colour, linestyle=style, label=name) for name, (colour, style) in lines.items()]
     if threshold:
