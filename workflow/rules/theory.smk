@@ -21,7 +21,7 @@ rule simulate_experiment:
     benchmark:
         "benchmarks/runs/simulate_experiment/{experiment}.tsv"
     wildcard_constraints:
-        experiment="(?!phase_|landscape)[a-z_]+",
+        experiment="(?!phase_|landscape|region)[a-z_]+",
     priority: 50
     conda:
         "../../envs/analysis.yaml"
@@ -35,16 +35,16 @@ rule simulate_experiment:
         "../scripts/simulate_experiment.py"
 
 
-# Needs no compiled kernel: started first, it fills a core while another job compiles the kernels for all that follow.
+# These need no compiled kernel: they fill a core while the first phase diagram compiles the kernels for all that follow.
 use rule simulate_experiment as simulate_landscape with:
     wildcard_constraints:
-        experiment="landscape",
+        experiment="landscape|region",
     priority: 70
 
 
 use rule simulate_experiment as simulate_phase with:
     wildcard_constraints:
-        experiment="phase_[a-z_]+",
+        experiment="phase_(?!lam_kappa)[a-z_]+",
     priority: 60
     params:
         seeds=lookup(dpath="theory/phase/seeds", within=config),
@@ -52,6 +52,12 @@ use rule simulate_experiment as simulate_phase with:
         phase=lookup(dpath="theory/phase", within=config),
         settings=lambda wildcards: describe(wildcards.experiment),
         recipe=recipes.THEORY,
+
+
+use rule simulate_phase as simulate_first_phase with:
+    wildcard_constraints:
+        experiment="phase_lam_kappa",
+    priority: 80
 
 
 rule compare_theory:
