@@ -206,10 +206,11 @@ def test_report_shows_failures(threshold):
         radii=worked_radii(),
         figures={name: "<svg/>" for name in FIGURES},
         verdicts={name: acceptance.verdict(rows, item.experiment) for name, item in FIGURES.items()},
-        settings={"seeds": 2},
+        settings={"seeds": 2, "phase": {"dimension": 5000, "grid": 3, "seeds": 7}},
     )
     failed = int((~rows["holds"]).sum())
     assert failed and f"{failed} fail" in html and 'class="no">NO' in html and "smoothed ReLU" in html
+    assert "d = 5000, 7 runs per cell" in html and "Means over 8 runs per setting" in html
 
 
 @pytest.mark.parametrize(

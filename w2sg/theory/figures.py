@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from w2sg.theory.experiments import EXPERIMENTS, Grid
 from w2sg.theory.probe_settings import (
@@ -25,7 +27,7 @@ class Figure:
     experiment: str
     """Experiment whose table it draws and whose criteria it reports."""
     caption: str
-    """What is plotted, with which parameters, and how to read it."""
+    """What is plotted, with which parameters, and how to read it; ``{dimension}`` and ``{seeds}`` are those of the phase diagrams."""
 
 
 def _grid(name: str, index: int = 0) -> Grid:
@@ -55,7 +57,8 @@ def _phase_caption(plane: str, fixed: str) -> str:
     return (
         f"Fraction of runs whose student ends closer to the target than its supervisor, over {plane}, from a spectral start "
         f"(N/d = {s.ratio:g}) whose sign the weak loss chose ({s.samples} samples); he3, {fixed}, step {s.eta:g}, T = {s.steps}, "
-        f"noise nu = {s.noise:g}. Lines are predictions for d to infinity without any fit: spectral threshold, sign rule, "
+        f"noise nu = {s.noise:g}, d = {{dimension}}, {{seeds}} runs per cell. Lines are predictions for d to infinity without any "
+        f"fit: spectral threshold, sign rule, "
         f"and the limit equation's crossing of D_w."
     )
 
@@ -81,7 +84,7 @@ FIGURES = {
             experiment="trajectories",
             caption=f"Distance along fine-tuning from four warm starts m0. {_batch(_TRAJECTORY)}, lam = {_TRAJECTORY.lams[0]:g}, "
             f"kappa = {_TRAJECTORY.kappas[0]:g}; batch (step {_TRAJECTORY.etas[0]:g}), online (one sample per step, eta 0.005, "
-            "T = 800 d) and exact gradient. All good starts dip below D_w and return to it.",
+            "T = 800 d) and exact gradient; dotted: limit equation. All good starts dip below D_w and return to it.",
         ),
         Figure(
             name="fig3",
@@ -112,7 +115,8 @@ FIGURES = {
             name="fig6",
             title="Figure 6: condition 2, an aligned spike",
             experiment="alignment",
-            caption=f"Final distance against the alignment kappa. {_batch(_ALIGN)}, step {_ALIGN.etas[0]:g}. Dotted curves are the limit equation.",
+            caption=f"Final distance against the alignment kappa. {_batch(_ALIGN)}, step {_ALIGN.etas[0]:g}. Below the dashed line "
+            "the student beats its supervisor; dotted curves are the limit equation.",
         ),
         Figure(
             name="fig7",
@@ -176,3 +180,16 @@ FIGURES = {
     )
 }
 """Every figure by name."""
+
+
+def caption_of(name: str, settings: Mapping[str, Any]) -> str:
+    """Returns a figure's caption with the sizes that the configuration decides.
+
+    Args:
+        name: Figure.
+        settings: Section ``theory`` of the configuration.
+    """
+    figure = FIGURES[name]
+    text, experiment = figure.caption.format(**settings["phase"]), EXPERIMENTS[figure.experiment]
+    runs = f" Means over {experiment.runs(settings['seeds'])} runs per setting." if experiment.grids else ""
+    return text + runs

@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 
 from w2sg import __version__
-from w2sg.theory.figures import FIGURES
+from w2sg.theory.figures import FIGURES, caption_of
 
 TEMPLATE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -27,9 +27,9 @@ tbody tr:nth-child(even) { background: #f5f5f5; } .scroll { overflow-x: auto; } 
 <p>{{ held }} of {{ rows|length }} acceptance criteria hold{% if held < rows|length %}:
 <span class="no">{{ rows|length - held }} fail</span>{% endif %}.
 <a href="#acceptance">All of them</a>, <a href="#radii">worked radii</a>.</p>
-{% for figure, image, verdict in figures %}<h2>{{ figure.title }}</h2>
+{% for figure, caption, image, verdict in figures %}<h2>{{ figure.title }}</h2>
 <img alt="{{ figure.title }}" src="data:image/svg+xml;base64,{{ image }}">
-<p>{{ figure.caption }} <em{% if "FAIL" in verdict %} class="no"{% endif %}>{{ verdict|capitalize }}.</em></p>
+<p>{{ caption }} <em{% if "FAIL" in verdict %} class="no"{% endif %}>{{ verdict|capitalize }}.</em></p>
 {% endfor %}
 <h2 id="radii">Worked radii of the effective region</h2>
 <div class="scroll"><table><thead><tr>{% for name in radii.columns %}<th>{{ name }}</th>{% endfor %}</tr></thead>
@@ -67,7 +67,10 @@ def render(
         verdicts: Sentence on the criteria per figure name.
         settings: The part of the configuration that decides the numbers.
     """
-    shown = [(FIGURES[name], base64.b64encode(figures[name].encode()).decode(), verdicts[name]) for name in FIGURES]
+    shown = [
+        (figure, caption_of(name, settings), base64.b64encode(figures[name].encode()).decode(), verdicts[name])
+        for name, figure in FIGURES.items()
+    ]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(TEMPLATE).render(
         held=int(acceptance["holds"].sum()),

@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 from w2sg import config as study, recipes, sweep
 from w2sg.pair_specs import required_inputs
 from w2sg.theory.experiments import DEAR, EXPERIMENTS, describe
-from w2sg.theory.figures import FIGURES
+from w2sg.theory.figures import FIGURES, caption_of
 
 ROOT = Path(workflow.basedir)
 

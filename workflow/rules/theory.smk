@@ -119,7 +119,7 @@ rule plot_theory:
     params:
         experiment=lambda wildcards: FIGURES[wildcards.figure].experiment,
         title=lambda wildcards: FIGURES[wildcards.figure].title,
-        caption=lambda wildcards: FIGURES[wildcards.figure].caption,
+        caption=lambda wildcards: caption_of(wildcards.figure, config["theory"]),
         recipe=recipes.THEORY,
     script:
         "../scripts/plot_theory.py"
