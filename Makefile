@@ -6,6 +6,7 @@ PYTHON ?= python3
 CORES ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())')
 TORCH ?= requirements/torch.txt
 ARGS ?=
+FORCE ?=
 # A live panel on a terminal, plain lines in a file or a pipe.
 SHOW := $(shell if [ -t 2 ]; then echo --logger rich; else echo --quiet rules; fi)
 BIN := .venv/bin
@@ -30,8 +31,15 @@ theory: .venv/run.stamp
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake theory --cores $(CORES) $(ARGS) $(SHOW)
 	@echo 'report: $(CURDIR)/results/theory/report.html'
 
+# A whole run that passed on the very same files is not repeated; FORCE=1 repeats it, and ARGS always runs.
 test: .venv/test.stamp
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(ARGS)
+	@tree="$$($(BIN)/python -m tests.passed)"; \
+	if [ -z "$(ARGS)$(FORCE)" ] && [ -n "$$tree" ] && [ "$$tree" = "$$(cat .venv/passed 2>/dev/null)" ]; then \
+	  echo 'nothing has changed since the last run, in which all tests passed; make test FORCE=1 runs them again'; \
+	else \
+	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(ARGS) || exit 1; \
+	  if [ -z "$(ARGS)" ]; then printf %s "$$tree" > .venv/passed; fi; \
+	fi
 
 check: .venv/test.stamp
 	$(BIN)/ruff check .

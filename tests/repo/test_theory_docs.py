@@ -24,8 +24,7 @@ def cited(docstring: str) -> tuple[set[str], set[str]]:
         written |= set(re.findall(r"\((\w+)\)", line))
         for first, last in re.findall(r"\((\w+)\)-\((\w+)\)", line):
             prefix = re.sub(r"\d", "", first)
-            numbers = (int(re.sub(r"\D", "", x)) for x in (first, last))
-            low, high = numbers
+            low, high = (int(re.sub(r"\D", "", x)) for x in (first, last))
             spanned |= {f"{prefix}{k}" for k in range(low, high + 1)}
     return written, written | spanned
 

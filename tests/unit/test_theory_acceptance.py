@@ -187,12 +187,21 @@ def test_other_scripts_run_without_snakemake(tmp_path, monkeypatch):
     simulate_experiment.main(
         experiment="kappa_threshold", seeds=2, seed=0, phase={}, threads=1, output=source, recipe=1, log=log
     )
-    out = {name: str(tmp_path / f"f.{name}") for name in ("svg", "png")}
-    shared = dict(figure="fig1a", experiment="kappa_threshold", source=source, recipe=1, log=log)
-    plot_theory.main(**shared, **out, table=str(tmp_path / "f.parquet"))
-    first = (tmp_path / "f.svg").read_bytes()
-    plot_theory.main(**shared, **out, table=str(tmp_path / "f.parquet"))
-    assert (tmp_path / "f.svg").read_bytes() == first
+    rows = acceptance.acceptance({"kappa_threshold": tables.read_table(source, schemas.schema_of("kappa_threshold"))})
+    tables.write_table(rows, tmp_path / "a.parquet", schemas.ACCEPTANCE, provenance={})
+    found = []
+    for threads in (1, 2):
+        plot_theory.main(
+            sources={"kappa_threshold": source},
+            acceptance=str(tmp_path / "a.parquet"),
+            folder=str(tmp_path / str(threads)),
+            figures=["fig1a"] * threads,
+            threads=threads,
+            recipe=1,
+            log=log,
+        )
+        found.append({path.name: path.read_bytes() for path in (tmp_path / str(threads)).iterdir()})
+    assert found[0] == found[1] and set(found[0]) == {"fig1a.svg", "fig1a.png", "fig1a.parquet"}
     assert tables.read_provenance(source)["experiment"] == "kappa_threshold"
 
 

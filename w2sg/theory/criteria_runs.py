@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from w2sg.theory.experiments import EXPERIMENTS
-from w2sg.theory.figure_tables import limit_trajectory
+from w2sg.theory.figure_tables import WEAK_DISTANCE, limit_trajectory
 from w2sg.theory.judging import (
     Estimate,
     Ledger,
@@ -25,7 +25,6 @@ from w2sg.theory.judging import (
     worst,
 )
 
-DEFAULT_DISTANCE = math.sqrt(2 - 2 * 0.6)
 """D_w at the default c_w = 0.6."""
 REFERENCE = 0.05
 """Tolerance on reference means, which are themselves estimates of unknown error; ours come on top (SLACK)."""
@@ -41,9 +40,9 @@ def judge_kappa_threshold(runs: pd.DataFrame) -> Ledger:
     _, ratio = curves(last, "kappa", "risk_ratio")
     low, high = kappa < 0.67, kappa > 0.85
     ledger.below("D strictly decreasing in kappa: largest step", steepest_rise(d), 0.0)
-    ledger.above("D at kappa <= .667", _least(d[:, low]), DEFAULT_DISTANCE + 0.05)
-    ledger.below("D at kappa >= .856", _most(d[:, high]), DEFAULT_DISTANCE - 0.1)
-    ledger.within("kappa where D crosses D_w", jackknife(d, lambda y: crossing(kappa, y, DEFAULT_DISTANCE)), 0.70, 0.78)
+    ledger.above("D at kappa <= .667", _least(d[:, low]), WEAK_DISTANCE + 0.05)
+    ledger.below("D at kappa >= .856", _most(d[:, high]), WEAK_DISTANCE - 0.1)
+    ledger.within("kappa where D crosses D_w", jackknife(d, lambda y: crossing(kappa, y, WEAK_DISTANCE)), 0.70, 0.78)
     ledger.above("L/L(theta_w) at kappa <= .667", _least(ratio[:, low]), 1.25)
     ledger.below("L/L(theta_w) at kappa >= .856", _most(ratio[:, high]), 0.75)
     ledger.within("kappa where L crosses L(theta_w)", jackknife(ratio, lambda y: crossing(kappa, y, 1.0)), 0.72, 0.80)
@@ -83,20 +82,20 @@ def judge_trajectories(runs: pd.DataFrame) -> Ledger:
 def _judge_variant(ledger: Ledger, variant: str, runs: pd.DataFrame) -> None:
     d = {m0: curves(part, "step", "distance")[1] for m0, part in split(runs, "m0").items()}
     final_loss = finals(runs).set_index("m0")["weak_loss"]
-    ledger.above(f"{variant}, m0 .1: min D in every seed", extreme(d[0.1].min(axis=1), np.min), DEFAULT_DISTANCE)
+    ledger.above(f"{variant}, m0 .1: min D in every seed", extreme(d[0.1].min(axis=1), np.min), WEAK_DISTANCE)
     ledger.above(f"{variant}, m0 .1: mean D_T", mean(d[0.1][:, -1]), 1.1)
     for m0 in (0.4, 0.55):
         start, least, last = d[m0][:, 0], d[m0].min(axis=1), d[m0][:, -1]
-        ledger.above(f"{variant}, m0 {m0:g}: D_0 in every seed", extreme(start, np.min), DEFAULT_DISTANCE)
-        ledger.below(f"{variant}, m0 {m0:g}: min D in every seed", extreme(least, np.max), DEFAULT_DISTANCE - 0.01)
-        ledger.near(f"{variant}, m0 {m0:g}: mean D_T", mean(last), DEFAULT_DISTANCE, 0.03)
+        ledger.above(f"{variant}, m0 {m0:g}: D_0 in every seed", extreme(start, np.min), WEAK_DISTANCE)
+        ledger.below(f"{variant}, m0 {m0:g}: min D in every seed", extreme(least, np.max), WEAK_DISTANCE - 0.01)
+        ledger.near(f"{variant}, m0 {m0:g}: mean D_T", mean(last), WEAK_DISTANCE, 0.03)
     time = d[0.55].argmin(axis=1) / (d[0.55].shape[1] - 1)
     rise = d[0.55][:, -1] - d[0.55].min(axis=1)
     ledger.within(f"{variant}, m0 .55: mean min D", mean(d[0.55].min(axis=1)), 0.80, 0.85)
     ledger.within(f"{variant}, m0 .55: argmin / T", mean(time), 0.3, 0.65)
     ledger.above(f"{variant}, m0 .55: mean D_T - min", mean(rise), 0.03)
     ledger.above(f"{variant}, m0 .7: mean D_T - min", mean(d[0.7][:, -1] - d[0.7].min(axis=1)), 0.1)
-    ledger.near(f"{variant}, m0 .7: mean D_T", mean(d[0.7][:, -1]), DEFAULT_DISTANCE, 0.01)
+    ledger.near(f"{variant}, m0 .7: mean D_T", mean(d[0.7][:, -1]), WEAK_DISTANCE, 0.01)
     for m0 in (0.4, 0.55, 0.7):
         ledger.below(f"{variant}, m0 {m0:g}: L_w(theta_T)", mean(final_loss.loc[m0]), 0.01)
 
@@ -140,9 +139,9 @@ def judge_spike_strength(runs: pd.DataFrame) -> Ledger:
         difference(d[0.95][1][:, at[0.3]], d[0.95][1][:, at[1.0]]),
         0.4,
     )
-    ledger.below("kappa .95: D at lam >= 1", _most(d[0.95][1][:, lam >= 1]), DEFAULT_DISTANCE)
-    ledger.below("kappa .8: D at lam >= 2", _most(d[0.8][1][:, lam >= 2]), DEFAULT_DISTANCE - 0.02)
-    ledger.above("kappa .5: D at every lam", _least(d[0.5][1]), DEFAULT_DISTANCE)
+    ledger.below("kappa .95: D at lam >= 1", _most(d[0.95][1][:, lam >= 1]), WEAK_DISTANCE)
+    ledger.below("kappa .8: D at lam >= 2", _most(d[0.8][1][:, lam >= 2]), WEAK_DISTANCE - 0.02)
+    ledger.above("kappa .5: D at every lam", _least(d[0.5][1]), WEAK_DISTANCE)
     ledger.above("kappa .2: D at every lam", _least(d[0.2][1]), 1.3)
     reference = {
         0.95: (1.34, 0.783, 0.597, 0.483),
@@ -179,7 +178,7 @@ def judge_alignment(runs: pd.DataFrame) -> Ledger:
         ledger.below(f"lam {lam:g}: largest step of D from kappa .19 on", steepest_rise(y[:, 1:]), 0.02)
         ledger.above(f"lam {lam:g}: D at kappa .1", mean(y[:, 0]), 1.35)
         ledger.below(f"lam {lam:g}: D at kappa .95", mean(y[:, -1]), final)
-        cross = jackknife(y, lambda curve: crossing(kappa, curve, DEFAULT_DISTANCE))
+        cross = jackknife(y, lambda curve: crossing(kappa, curve, WEAK_DISTANCE))
         ledger.within(f"lam {lam:g}: kappa where D crosses D_w", cross, *window)
     return ledger
 
@@ -228,9 +227,9 @@ def judge_learning_rate(runs: pd.DataFrame) -> Ledger:
     ledger.below("eta 1e-4: |D - D_0|", worst(still, max), 0.01)
     middle = np.flatnonzero((eta > 4e-3) & (eta < 8e-3))
     best = worst((_most(np.column_stack([y[:, k] for _, y in d.values()])) for k in middle), min)
-    ledger.below("some eta in [4e-3, 8e-3]: D of all four starts", best, DEFAULT_DISTANCE - 0.03, slack=SLACK)
+    ledger.below("some eta in [4e-3, 8e-3]: D of all four starts", best, WEAK_DISTANCE - 0.03, slack=SLACK)
     settled = (eta > 1.7e-2) & (eta < 6e-2)
-    off = [mean(y[:, k] - DEFAULT_DISTANCE) for _, y in d.values() for k in np.flatnonzero(settled)]
+    off = [mean(y[:, k] - WEAK_DISTANCE) for _, y in d.values() for k in np.flatnonzero(settled)]
     ledger.within("eta in [1.7e-2, 6e-2]: D - D_w", max(off, key=lambda e: abs(e.value)), -0.01, 0.01)
     lost = [mean(y[:, k] - math.sqrt(2)) for _, y in d.values() for k in np.flatnonzero(eta > 0.3)]
     ledger.within("eta >= .3: D - sqrt 2", max(lost, key=lambda e: abs(e.value)), -0.1, 0.1)

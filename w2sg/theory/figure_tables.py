@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,13 @@ from w2sg.theory import closed_forms, flows, sign_theory, spectral
 from w2sg.theory.activations import activation_of
 from w2sg.theory.experiments import EXPERIMENTS, Grid
 from w2sg.theory.judging import finals
-from w2sg.theory.model import SpikedModel, distance, geometry
+from w2sg.theory.model import FineTuning, SpikedModel, distance, geometry, limit_start
 from w2sg.theory.phase_diagram import predict_cell
 from w2sg.theory.probe_settings import PhaseSettings, RegionSettings, SignSettings
 from w2sg.theory.region_maps import empirical_profile, one_point_map
 
+WEAK_DISTANCE = SpikedModel(lam=1.0, kappa=0.5, c_w=0.6).weak_distance
+"""D_w at the supervisor of all experiments but the sweep of c_w."""
 COLUMNS = ["panel", "series", "x", "y", "value", "low", "high"]
 
 
@@ -31,10 +34,8 @@ def prediction(grid: Grid, *, lam: float, kappa: float, c_w: float, eta: float) 
     """Returns the final distance of the limit equation from a spectral start, at the noise of a batch grid."""
     overlap = spectral.limit_overlap(lam, 1 / grid.ratio)
     where = geometry(SpikedModel(lam=lam, kappa=kappa, c_w=c_w))
-    start = np.array([*(overlap * where.spike), math.sqrt(max(1 - overlap**2, 0.0))])
-    noise = eta * grid.dimensions[0] / grid.batch
-    sigma, horizon = activation_of(lam, kappa), eta * grid.steps
-    path = flows.limit_flow(start, where, sigma, horizon=horizon, noise=noise, points=20)
+    sigma, setting = activation_of(lam, kappa), _limit_of(grid, eta)
+    path = flows.limit_flow(limit_start(overlap, where), where, sigma, **setting, points=20)
     return float(distance(path[-1, 0]))
 
 
@@ -43,12 +44,15 @@ def limit_trajectory(grid: Grid, m0: float, points: int = 400) -> np.ndarray:
     lam, kappa, c_w = grid.lams[0], grid.kappas[0], grid.c_ws[0]
     where = geometry(SpikedModel(lam=lam, kappa=kappa, c_w=c_w))
     start = np.array([m0, 0.0, 0.0, math.sqrt(1 - m0**2)])
-    eta = grid.etas[0]
-    noise = eta if grid.mode == "online" else eta * grid.dimensions[0] / grid.batch
-    path = flows.limit_flow(
-        start, where, activation_of(lam, kappa), horizon=eta * grid.steps, noise=noise, points=points
-    )
+    path = flows.limit_flow(start, where, activation_of(lam, kappa), **_limit_of(grid, grid.etas[0]), points=points)
     return distance(path[:, 0])
+
+
+def _limit_of(grid: Grid, eta: float) -> dict[str, Any]:
+    """Horizon and noise at which the limit equation stands for a grid's runs."""
+    schedule = FineTuning(eta=eta, steps=grid.steps, batch=grid.batch, mode=grid.mode)
+    (dimension,) = grid.dimensions
+    return {"horizon": eta * grid.steps, "noise": schedule.noise(dimension)}
 
 
 def table_fig1a(runs: pd.DataFrame) -> pd.DataFrame:
@@ -62,7 +66,7 @@ def table_fig1a(runs: pd.DataFrame) -> pd.DataFrame:
             lines(last, panel="distance", series="student", x="kappa", value="distance"),
             lines(first, panel="distance", series="start", x="kappa", value="distance"),
             _rows("distance", "limit", kappas, curve),
-            _rows("distance", "supervisor", kappas[[0, -1]], [math.sqrt(0.8)] * 2),
+            _rows("distance", "supervisor", kappas[[0, -1]], [WEAK_DISTANCE] * 2),
             lines(last, panel="risk", series="student", x="kappa", value="risk_ratio"),
             _rows("risk", "supervisor", kappas[[0, -1]], [1.0, 1.0]),
         ]
@@ -82,7 +86,7 @@ def table_fig1b(runs: pd.DataFrame) -> pd.DataFrame:
             curve = limit_trajectory(grid, m0, points=100)
             parts.append(_rows(f"limit, {grid.variant}", f"m0 = {m0:g}", np.linspace(0, 1, len(curve)), curve))
     for variant in sorted(set(runs["variant"])):
-        parts.append(_rows(str(variant), "supervisor", [0.0, 1.0], [math.sqrt(0.8)] * 2))
+        parts.append(_rows(str(variant), "supervisor", [0.0, 1.0], [WEAK_DISTANCE] * 2))
     return pd.concat(parts)
 
 
@@ -159,7 +163,7 @@ def table_fig8(runs: pd.DataFrame) -> pd.DataFrame:
         for m0, part in last.groupby("m0")
     ]
     ends = [float(last["eta"].min()), float(last["eta"].max())]
-    parts.append(_rows("distance", "supervisor", ends, [math.sqrt(0.8)] * 2))
+    parts.append(_rows("distance", "supervisor", ends, [WEAK_DISTANCE] * 2))
     parts.append(_rows("distance", "orthogonal", ends, [math.sqrt(2)] * 2))
     return pd.concat(parts)
 
@@ -233,7 +237,13 @@ def table_phase(table: pd.DataFrame, *, x: str, y: str, points: int = 49) -> pd.
     for a, b in places:
         cell = fixed | {x: a, y: b}
         predicted = predict_cell((cell["lam"], cell["kappa"], cell["c_w"]), settings)
-        found.append((predicted["limit_distance"] - math.sqrt(2 - 2 * cell["c_w"]), predicted["limit_margin"]))
+        found.append(
+            (
+                predicted["limit_distance"]
+                - SpikedModel(lam=cell["lam"], kappa=cell["kappa"], c_w=cell["c_w"]).weak_distance,
+                predicted["limit_margin"],
+            )
+        )
     parts = [_rows("runs", name, table[x], table[name], y=table[y]) for name in ("success", "wrong_sign")]
     for k, name in enumerate(("distance - D_w", "margin")):
         values = [row[k] for row in found]

@@ -81,8 +81,8 @@ def limit_flow(
     if sigma.code != HE3:
         return integrate(states, where, sigma, teacher, horizon=horizon, noise=noise, points=points)
     paths = np.empty((states.size // 4, points + 1, 4))
+    setting = (teacher, where.spike, where.lam, sigma.p0, sigma.p1, noise, horizon, *hermite_grid(8))
     for start, path in zip(states.reshape(-1, 4), paths, strict=True):
-        setting = (teacher, where.spike, where.lam, sigma.p0, sigma.p1, noise, horizon, *hermite_grid(8))
         kernels.limit_flow(start, *setting, path)
     return np.moveaxis(paths, 0, 1).reshape(points + 1, *states.shape)
 

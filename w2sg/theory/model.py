@@ -203,6 +203,20 @@ def spectral_start(overlap: float, where: Geometry, rng: np.random.Generator) ->
     return np.array([inside[0], inside[1], rest[1], rest[2]])
 
 
+def limit_start(overlap: float, where: Geometry) -> NDArray[np.float64]:
+    """Returns the spectral start for d to infinity, overlap v + sqrt(1-overlap^2) (the rest), as a state (4,).
+
+    Args:
+        overlap: <v, theta_0> in [0, 1], from the spectral law.
+        where: Named directions.
+
+    Raises:
+        ValueError: If the overlap is outside [0, 1].
+    """
+    require_within("overlap", overlap, 0, 1)
+    return np.array([*(overlap * where.spike), math.sqrt(1 - overlap**2)])
+
+
 def distance(alignment: ArrayLike) -> NDArray[np.float64]:
     """Returns D = sqrt(2 - 2 <theta, theta*>); sqrt 2 is the uninformative level. Equation: (M6)."""
     return np.sqrt(np.maximum(2 - 2 * np.asarray(alignment, dtype=np.float64), 0.0))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,15 @@ import pandas as pd
 from w2sg.theory import closed_forms, flows, reduced, sign_theory, spectral
 from w2sg.theory.activations import activation_of
 from w2sg.theory.experiments import Experiment
-from w2sg.theory.model import FineTuning, SpikedModel, distance, draw_geometry, geometry, spectral_start
+from w2sg.theory.model import (
+    FineTuning,
+    SpikedModel,
+    distance,
+    draw_geometry,
+    geometry,
+    limit_start,
+    spectral_start,
+)
 from w2sg.theory.probe_settings import PhaseSettings
 from w2sg.theory.signs import draw_overlaps
 from w2sg.theory.streams import parallel, stream
@@ -126,9 +133,8 @@ def predict_cell(cell: tuple[float, float, float], settings: PhaseSettings) -> d
     lam, kappa, c_w = cell
     overlap = spectral.limit_overlap(lam, 1 / settings.ratio)
     where = geometry(SpikedModel(lam=lam, kappa=kappa, c_w=c_w))
-    start = np.array([*(overlap * where.spike), math.sqrt(max(1 - overlap**2, 0.0))])
     path = flows.limit_flow(
-        start,
+        limit_start(overlap, where),
         where,
         activation_of(lam, kappa),
         horizon=settings.eta * settings.steps,

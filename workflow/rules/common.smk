@@ -122,6 +122,6 @@ def cores_of(wildcards):
     return max(1, (workflow.cores or 1) // 2) if wildcards.experiment in DEAR else 1
 
 
-def source_of(wildcards):
-    """Returns the table that a figure draws."""
-    return f"results/theory/experiments/{FIGURES[wildcards.figure].experiment}.parquet"
+def all_cores(wildcards):
+    """Returns the cores of this machine's run; one where a cluster gives each job its own."""
+    return workflow.cores or 1

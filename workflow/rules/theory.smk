@@ -97,29 +97,29 @@ rule check_theory:
         "../scripts/check_theory.py"
 
 
+# One job for all: a process per figure spends more time on its start than on the figure.
 rule plot_theory:
-    """Draws one figure of the synthetic branch, with the verdict on its criteria, and writes the plotted table."""
+    """Draws every figure of the synthetic branch, with the verdict on its criteria, and writes the plotted tables."""
     input:
-        source_of,
+        acceptance="results/theory/acceptance.parquet",
+        experiments=collect("results/theory/experiments/{experiment}.parquet", experiment=EXPERIMENTS),
     output:
-        svg=report(
-            "results/theory/figures/{figure}.svg",
+        report(
+            directory("results/theory/figures"),
+            patterns=["{figure}.svg"],
             caption="../report/theory_figure.rst",
             category="Theory",
             labels={"figure": "{figure}"},
         ),
-        png="results/theory/figures/{figure}.png",
-        table="results/theory/figures/{figure}.parquet",
     log:
-        "logs/plot_theory/{figure}.log",
-    wildcard_constraints:
-        figure="|".join(FIGURES),
+        "logs/plot_theory.log",
     conda:
         "../../envs/analysis.yaml"
+    threads: all_cores
     params:
-        experiment=lambda wildcards: FIGURES[wildcards.figure].experiment,
-        title=lambda wildcards: FIGURES[wildcards.figure].title,
-        caption=lambda wildcards: caption_of(wildcards.figure, config["theory"]),
+        experiments=list(EXPERIMENTS),
+        captions={name: caption_of(name, config["theory"]) for name in FIGURES},
+        titles={name: figure.title for name, figure in FIGURES.items()},
         recipe=recipes.THEORY,
     script:
         "../scripts/plot_theory.py"
@@ -130,7 +130,7 @@ rule report_theory:
     input:
         acceptance="results/theory/acceptance.parquet",
         radii="results/theory/worked_radii.parquet",
-        figures=collect("results/theory/figures/{figure}.svg", figure=FIGURES),
+        figures="results/theory/figures",
     output:
         ensure("results/theory/report.html", non_empty=True),
     log:

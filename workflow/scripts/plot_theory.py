@@ -1,42 +1,48 @@
-"""Reads one experiment, derives what its figure shows, writes the figure and that table."""
+"""Reads all experiments, derives what each figure shows, writes the figures and those tables into one folder."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from w2sg import runtime, tables
 from w2sg.theory import schemas
+from w2sg.theory.figures import FIGURES
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def main(*, figure: str, experiment: str, source: str, svg: str, png: str, table: str, recipe: int, log: str) -> None:
+def main(
+    *,
+    sources: Mapping[str, str],
+    acceptance: str,
+    folder: str,
+    threads: int,
+    recipe: int,
+    log: str,
+    figures: Sequence[str] = tuple(FIGURES),
+) -> None:
     with runtime.log_to(log):
-        from matplotlib import pyplot as plt
+        from joblib import Parallel, delayed
 
-        from w2sg.theory import acceptance, figure_tables, plots
+        from w2sg.theory.acceptance import verdict
+        from w2sg.theory.drawing import draw
 
-        plt.style.use(plots.STYLE)
-        frame = tables.read_table(source, schemas.schema_of(experiment))
-        verdict = acceptance.verdict(pd.DataFrame(acceptance.judge(experiment, frame).rows), experiment)
-        shown = figure_tables.figure_table(figure, frame)
-        tables.write_table(shown, table, schemas.FIGURE, provenance={"recipe": recipe, "figure": figure})
-        drawn = plots.plot_figure(figure, shown, verdict=verdict)
-        with runtime.atomic_path(svg) as path:
-            drawn.savefig(path, format="svg", metadata={"Date": None})
-        with runtime.atomic_path(png) as path:
-            drawn.savefig(path, format="png", metadata={"Software": None})
+        judged: pd.DataFrame = tables.read_table(acceptance, schemas.ACCEPTANCE)
+        of = {name: FIGURES[name].experiment for name in figures}
+        Parallel(n_jobs=min(threads, len(of)))(
+            delayed(draw)(name, source=sources[item], verdict=verdict(judged, item), folder=folder, recipe=recipe)
+            for name, item in of.items()
+        )
 
 
 if __name__ == "__main__":
     main(
-        figure=snakemake.wildcards["figure"],
-        experiment=snakemake.params["experiment"],
-        source=snakemake.input[0],
-        svg=snakemake.output["svg"],
-        png=snakemake.output["png"],
-        table=snakemake.output["table"],
+        sources=dict(zip(snakemake.params["experiments"], snakemake.input["experiments"], strict=True)),
+        acceptance=snakemake.input["acceptance"],
+        folder=snakemake.output[0],
+        threads=snakemake.threads,
         recipe=snakemake.params["recipe"],
         log=snakemake.log[0],
     )

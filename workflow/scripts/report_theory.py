@@ -1,6 +1,6 @@
 """Fills the theory report with acceptance table, worked radii and figures; everything is inside one file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def main(
-    *, acceptance: str, radii: str, figures: Sequence[str], settings: Mapping[str, Any], output: str, log: str
-) -> None:
+def main(*, acceptance: str, radii: str, figures: str, settings: Mapping[str, Any], output: str, log: str) -> None:
     with runtime.log_to(log):
         from w2sg.theory import report
         from w2sg.theory.acceptance import verdict
@@ -23,7 +21,7 @@ def main(
         html = report.render(
             acceptance=judged,
             radii=tables.read_table(radii, schemas.RADII),
-            figures={Path(path).stem: Path(path).read_text("utf-8") for path in figures},
+            figures={name: (Path(figures) / f"{name}.svg").read_text("utf-8") for name in FIGURES},
             verdicts={name: verdict(judged, item.experiment) for name, item in FIGURES.items()},
             settings=settings,
         )
