@@ -1,35 +1,14 @@
-"""Opening a revision and loading its model: the only module that knows model classes, dtypes and weight files."""
+"""Loading the model of a revision: the only module that knows model classes and dtypes."""
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import hashlib
-import os
-import shutil
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-WEIGHT_PATTERNS = ("*.safetensors", "*.bin")
-"""Weight files by preference: one format is used, safetensors where a revision has it."""
-
-
-class RevisionError(RuntimeError):
-    """A revision that is missing, incomplete or not what was published."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RevisionFolder:
-    """A revision on disk, ready to load."""
-
-    path: Path
-    """Folder with config, tokenizer and weights."""
-    commit: str
-    """What identifies the content: the Hub's commit hash, or ``sha256:`` and the hash of the weight files."""
+from w2sg.revisions import RevisionError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,92 +29,6 @@ class LoadedModel:
     """Largest number of positions the model was built for, in tokens."""
     device: torch.device
     """Where the weights are."""
-
-
-@contextlib.contextmanager
-def open_revision(
-    model: Mapping[str, Any], revision: str, *, name: str, root: Path, scratch: Path
-) -> Iterator[RevisionFolder]:
-    """Yields the folder of one revision; a downloaded one is deleted when the block ends, however it ends.
-
-    Args:
-        model: The model's entry in ``models``.
-        revision: Name of the revision.
-        name: Name of the model, for messages.
-        root: Folder of the model's own revisions (``source: pretrain``).
-        scratch: Where downloads are kept meanwhile.
-
-    Yields:
-        The folder and its identity.
-
-    Raises:
-        RevisionError: If the folder is missing or its weights differ from what was published.
-    """
-    if model["source"] == "hub":
-        target = scratch / name / f"{revision}.{os.uname().nodename}.{os.getpid()}"
-        try:
-            yield _download(model["repo"], revision, target)
-        finally:
-            shutil.rmtree(target, ignore_errors=True)
-        return
-    folder = (root if model["source"] == "pretrain" else Path(model["path"])) / revision
-    identity = f"sha256:{hash_weights(folder)}"
-    if model["source"] == "pretrain":
-        _check_published(root / "manifest.tsv", folder, revision)
-    yield RevisionFolder(path=folder, commit=identity)
-
-
-def _download(repo: str, revision: str, target: Path) -> RevisionFolder:
-    from huggingface_hub import HfApi, snapshot_download
-
-    info = HfApi().model_info(repo, revision=revision, files_metadata=True)
-    names = [sibling.rfilename for sibling in info.siblings or []]
-    weights = "*.safetensors" if any(n.endswith(".safetensors") for n in names) else "*.bin"
-    snapshot_download(
-        repo,
-        revision=info.sha,
-        local_dir=target,
-        allow_patterns=["*.json", "*.txt", "*.model", weights],
-    )
-    return RevisionFolder(path=target, commit=str(info.sha))
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """Returns the weight files of a revision in one format, sorted by name.
-
-    Raises:
-        RevisionError: If the folder is missing or holds no weights.
-    """
-    for pattern in WEIGHT_PATTERNS:
-        found = sorted(folder.glob(pattern))
-        if found:
-            return found
-    kind = "holds no weight files" if folder.is_dir() else "does not exist"
-    raise RevisionError(
-        f"revision folder {folder} {kind} (looked for {' or '.join(WEIGHT_PATTERNS)}). If the workflow trained this model, "
-        "delete manifest.tsv beside the folder and run snakemake again: only what is missing is made anew."
-    )
-
-
-def hash_weights(folder: Path) -> str:
-    """Returns the SHA-256 of a folder's weight files: of the file if there is one, else of their hashes in name order."""
-    digests = []
-    for path in weight_files(folder):
-        with path.open("rb") as file:
-            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
-    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
-
-
-def _check_published(manifest: Path, folder: Path, revision: str) -> None:
-    with manifest.open(newline="", encoding="utf-8") as file:
-        rows = {row["revision"]: row for row in csv.DictReader(file, delimiter="\t")}
-    if revision not in rows:
-        raise RevisionError(f"{manifest} lists no revision {revision!r}; it has {', '.join(rows)}")
-    if rows[revision]["sha256"] != hash_weights(folder):
-        raise RevisionError(
-            f"weights in {folder} are not those that {manifest} lists (SHA-256 differs); "
-            f"delete {manifest.name} and run snakemake again to make them anew"
-        )
 
 
 def load_model(folder: Path, *, dtype: str, device: str) -> LoadedModel:

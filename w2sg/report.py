@@ -42,6 +42,9 @@ fit of W2SG accuracy on the predictor over revisions.</p>
 <td>{{ row.expected }}</td><td>{{ "%.3f"|format(row.measured) }}</td>
 <td{% if not row.holds %} class="no"{% endif %}>{{ "yes" if row.holds else "no" }}</td></tr>{% endfor %}
 </tbody></table></div>{% endif %}
+{% if excluded|length %}<h2>Revisions with doubtful weights</h2>
+<ul>{% for row in excluded.itertuples() %}<li>{{ row.model }} {{ row.revision }}: {{ row.reason }}
+({{ "left out of everything above" if row.excluded else "kept: audit.exclude is off" }})</li>{% endfor %}</ul>{% endif %}
 <h2>Provenance</h2>
 <p>w2sg {{ version }}. All numbers: <code>results/tables/metrics.parquet</code>, <code>results/tables/floors.parquet</code>.</p>
 <pre>{{ settings }}</pre>
@@ -50,12 +53,20 @@ fit of W2SG accuracy on the predictor over revisions.</p>
 """Jinja template; every value is escaped."""
 
 
-def render(*, summary: pd.DataFrame, bands: pd.DataFrame, figures: Mapping[str, str], study: Mapping[str, Any]) -> str:
+def render(
+    *,
+    summary: pd.DataFrame,
+    bands: pd.DataFrame,
+    excluded: pd.DataFrame,
+    figures: Mapping[str, str],
+    study: Mapping[str, Any],
+) -> str:
     """Returns the report's HTML.
 
     Args:
         summary: Table of :func:`w2sg.summary.summarize`.
         bands: Acceptance table, possibly empty.
+        excluded: Flagged revisions with model, revision, reason and whether they were left out; possibly empty.
         figures: SVG text per title; they are embedded as images, so nothing inside them is executed.
         study: The part of the configuration that decides the numbers.
     """
@@ -65,6 +76,7 @@ def render(*, summary: pd.DataFrame, bands: pd.DataFrame, figures: Mapping[str, 
         sentences=describe(summary),
         table=format_summary(summary),
         bands=bands,
+        excluded=excluded,
         figures={title: base64.b64encode(svg.encode()).decode() for title, svg in figures.items()},
         settings=yaml.safe_dump(dict(study), sort_keys=False),
         version=__version__,

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
 import sys
+import tempfile
 import time
 import traceback
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
+
+from w2sg.locks import first_free
 
 _TERMINAL: list[TextIO] = []
 """The stream that was standard error before :func:`log_to` took it; progress is shown there too."""
@@ -131,6 +135,31 @@ def pin_threads(threads: int) -> None:
 
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+@contextlib.contextmanager
+def claim_device(device: str) -> Iterator[None]:
+    """Holds one GPU for the block, so that forward passes of other jobs wait while their downloads go on.
+
+    The lock is one file per GPU in the machine's temporary folder: it holds across working directories, and the system
+    frees it when the job dies. On a CPU nothing is claimed, for Snakemake shares out its cores already.
+
+    Args:
+        device: ``cpu`` or ``cuda``; ``cuda`` means the claimed GPU inside the block.
+    """
+    if device != "cuda":
+        yield
+        return
+    import torch
+
+    folder = Path(tempfile.gettempdir()) / f"w2sg-devices-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    count = torch.cuda.device_count()
+    names = visible if len(visible) == count and all(visible) else [str(number) for number in range(count)]
+    with first_free([folder / f"{re.sub('[^A-Za-z0-9-]', '_', name)}.lock" for name in names]) as position:
+        torch.cuda.set_device(position)
+        yield
 
 
 class Progress:

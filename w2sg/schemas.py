@@ -74,3 +74,23 @@ FLOORS = TableSchema(
     keys=("dataset", "floor", "metric"),
 )
 """Accuracies that need no language model."""
+
+AUDIT = TableSchema(
+    name="audit",
+    fields=pa.schema(
+        [
+            *_text("model", "revision", "commit", "weights_hash"),
+            pa.field("files", pa.int64(), nullable=False),
+            pa.field("bytes", pa.int64(), nullable=False),
+            pa.field("flagged", pa.bool_(), nullable=False),
+            *_text("duplicate_of", "reason"),
+        ]
+    ),
+    keys=("model", "revision"),
+)
+"""What the published hashes of a model's revisions say, one row per listed revision.
+
+``weights_hash`` is the SHA-256 of the weight file, or of the hashes of several in name order; ``files`` and ``bytes``
+describe those files. ``flagged`` rows stay out of summaries and correlations unless ``audit.exclude`` is off;
+``reason`` says why in words, ``duplicate_of`` names the revision with the same weights. What does not apply is empty or 0.
+"""

@@ -15,6 +15,9 @@ from typing import Any
 from w2sg.config import ConfigError
 from w2sg.schedule import pythia_schedule
 
+HUB_DEFAULT = "main"
+"""The branch of a Hub repository that holds the final weights; no revision list names it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Revision:
@@ -154,7 +157,7 @@ def read_revisions(path: Path) -> tuple[Revision, ...]:
 
 
 def revisions_of(name: str, model: Mapping[str, Any], root: Path) -> tuple[Revision, ...]:
-    """Returns every published revision of a model, sorted by step.
+    """Returns every published revision of a model, sorted by step; of a Hub model without a list, ``main`` alone.
 
     Args:
         name: The model's name, for messages.
@@ -169,6 +172,8 @@ def revisions_of(name: str, model: Mapping[str, Any], root: Path) -> tuple[Revis
         per_step = settings["batch_size"] * settings["sequence_length"] / 1e9
         steps = pythia_schedule(settings["steps"], settings["save_every"])
         return tuple(Revision(name=f"step{step}", step=step, tokens=step * per_step) for step in steps)
+    if model["source"] == "hub" and "revisions" not in model:
+        return (Revision(name=HUB_DEFAULT, step=0, tokens=0.0),)
     if "revisions" in model:
         path = Path(model["revisions"])
         return read_revisions(path if path.is_absolute() else root / path)
@@ -211,6 +216,8 @@ def resolve_family(name: str, config: Mapping[str, Any], root: Path) -> Family:
         raise ConfigError(f"families.{name}.select: {error}") from None
     weak_names = [revision.name for revision in lists["weak"]]
     wanted = entry.get("weak_revision", "last")
+    if wanted == HUB_DEFAULT and config["models"][entry["weak"]]["source"] == "hub":
+        weak_names.append(HUB_DEFAULT)
     if wanted != "last" and wanted not in weak_names:
         raise ConfigError(f"families.{name}.weak_revision: no revision {wanted!r}; the last is {weak_names[-1]!r}")
     return Family(
@@ -220,3 +227,21 @@ def resolve_family(name: str, config: Mapping[str, Any], root: Path) -> Family:
         weak_revision=weak_names[-1] if wanted == "last" else wanted,
         revisions=revisions,
     )
+
+
+def used_revisions(families: Mapping[str, Family]) -> dict[str, list[str]]:
+    """Returns, per model of a study, the names of the revisions it needs, by step; a supervisor's own comes last."""
+    used: dict[str, list[str]] = {}
+    for family in families.values():
+        used.setdefault(family.strong, []).extend(revision.name for revision in family.revisions)
+    for family in families.values():
+        used.setdefault(family.weak, []).append(family.weak_revision)
+    return {model: list(dict.fromkeys(names)) for model, names in used.items()}
+
+
+def fetch_limits(snapshots: int) -> dict[str, int]:
+    """Returns how many jobs may hold a snapshot, and how many may fetch (split mode) at once.
+
+    One snapshot is being used while the others come, and Snakemake keeps five workers for jobs without a core.
+    """
+    return {"snapshots": snapshots, "downloads": min(max(snapshots - 1, 1), 4)}

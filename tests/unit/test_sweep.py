@@ -104,3 +104,61 @@ def test_broken_lists_name_file_and_line(tmp_path, text, message):
     with pytest.raises(ConfigError, match=message) as caught:
         sweep.read_revisions(path)
     assert str(path) in str(caught.value)
+
+
+SHIPPED = {"pythia": 154, "OLMo-7B": 558, "OLMo-7B-0424-hf": 832, "OLMo-7B-0724-hf": 819, "OLMo-2-1124-7B-stage1": 928}
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "count"),
+    [
+        ("pythia", {}, 154),
+        ("OLMo-7B", {"first": 100, "count": 317}, 317),
+        ("OLMo-7B-0424-hf", {"first": 100, "count": 317}, 317),
+        ("OLMo-2-1124-7B-stage1", {"first": 100, "count": 317}, 317),
+        ("OLMo-7B", {"first": 100, "stride": 5}, 191),
+        ("OLMo-7B-0424-hf", {"first": 100, "stride": 5}, 246),
+        ("OLMo-7B-0724-hf", {"first": 100, "stride": 5}, 243),
+        ("OLMo-2-1124-7B-stage1", {"first": 100, "stride": 5}, 265),
+        ("OLMo-2-1124-7B-stage1", {"first": 100, "stride": 4}, 307),
+        ("OLMo-7B", {"first": 100, "count": 317, "thin": 16}, 21),
+    ],
+)
+def test_counts_on_the_shipped_lists(name, rule, count):
+    """The arithmetic of docs/limits.md: no shipped list gives 317 by the paper's text."""
+    rows = sweep.read_revisions(ROOT / "resources" / "revisions" / f"{name}.tsv")
+    assert len(rows) == SHIPPED[name]
+    assert len(select(rows, **rule)) == count
+
+
+def test_the_papers_rule_and_the_one_that_gives_its_number():
+    """First 100, then every fifth to the 962nd: 272. First 101, then every fourth, and the last of 962: 317."""
+    assert len(select(numbered(962), first=100, stride=5)) == 272
+    assert len(select(numbered(962), first=101, stride=4, add=["step961"])) == 317
+
+
+HUB = {"source": "hub", "repo": "o/m"}
+
+
+def test_main_can_supervise_with_and_without_a_list():
+    listed = HUB | {"revisions": "resources/revisions/pythia.tsv"}
+    config = {"models": {"strong": listed, "weak": listed, "bare": HUB}, "families": {}}
+    for weak, wanted, expected in [("bare", "last", "main"), ("weak", "main", "main"), ("weak", "last", "step143000")]:
+        config["families"]["f"] = {"strong": "strong", "weak": weak, "weak_revision": wanted}
+        assert sweep.resolve_family("f", config, ROOT).weak_revision == expected
+    config["families"]["f"]["weak_revision"] = "step5"
+    with pytest.raises(ConfigError, match="no revision 'step5'"):
+        sweep.resolve_family("f", config, ROOT)
+
+
+def test_used_revisions_name_each_once_and_the_supervisors_too():
+    families = {
+        name: sweep.Family(name=name, strong="s", weak=weak, weak_revision="step9", revisions=tuple(numbered(3)))
+        for name, weak in (("one", "w"), ("two", "s"))
+    }
+    assert sweep.used_revisions(families) == {"s": ["step0", "step1", "step2", "step9"], "w": ["step9"]}
+
+
+@pytest.mark.parametrize(("snapshots", "downloads"), [(1, 1), (2, 1), (3, 2), (9, 4)])
+def test_fetches_leave_a_place_for_the_one_in_use(snapshots, downloads):
+    assert sweep.fetch_limits(snapshots) == {"snapshots": snapshots, "downloads": downloads}

@@ -46,16 +46,19 @@ rule summarize_sweep:
     input:
         metrics="results/tables/metrics.parquet",
         floors="results/tables/floors.parquet",
+        audit="results/tables/audit.parquet",
     output:
         table=ensure("results/tables/summary.csv", non_empty=True),
         text=ensure("results/tables/summary.txt", non_empty=True),
         acceptance="results/tables/acceptance.csv",
+        excluded="results/tables/excluded.csv",
     log:
         "logs/summarize_sweep.log",
     conda:
         "../../envs/analysis.yaml"
     params:
         banded=banded_families(),
+        exclude=lookup(dpath="audit/exclude", within=config),
         recipe=recipes.SUMMARY,
     script:
         "../scripts/summarize_sweep.py"

@@ -4,6 +4,12 @@ Cost: minutes for pre-training; per revision one model load and one forward pass
 """
 
 
+localrules:
+    fetch_revision,
+    audit_revisions,
+    collect_audit,
+
+
 rule train_tokenizer:
     """Trains the byte-level BPE tokenizer on a corpus's training part, and encodes that part with it."""
     input:
@@ -45,9 +51,34 @@ rule pretrain_family:
         "../scripts/pretrain_family.py"
 
 
+rule fetch_revision:
+    """Split mode: fetches one Hub revision where there is a network; the extraction that follows deletes it."""
+    input:
+        # Only waited for: once a revision is here its extraction must be able to start, or nobody would free its place.
+        ready=ancient(extraction_inputs()),
+    output:
+        ticket=temp("results/snapshots/{model}/{revision}.json"),
+    log:
+        "logs/fetch_revision/{model}/{revision}.log",
+    benchmark:
+        "benchmarks/runs/fetch_revision/{model}/{revision}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    # A fetch that waits for a place on the disk must not hold the core that the extraction needs.
+    threads: 0
+    resources:
+        downloads=1,
+    params:
+        model=identity,
+        recipe=recipes.FETCH,
+    script:
+        "../scripts/fetch_revision.py"
+
+
 rule extract_activations:
     """Opens one revision and runs every text of every dataset through it once; also measures evaluation loss."""
     input:
+        unpack(ticket),
         published=ancient(published),
         pairs=collect("resources/pairs/{dataset}.parquet", dataset=DATASETS),
         documents=f"resources/corpora/{config['evaluation']['corpus']}.parquet",
@@ -58,17 +89,51 @@ rule extract_activations:
         "logs/extract_activations/{model}/{revision}.log",
     benchmark:
         "benchmarks/runs/extract_activations/{model}/{revision}.tsv"
+    priority: 30 if SPLIT else 0
     conda:
         "../../envs/torch.yaml"
     threads: config["activations"]["threads"]
     resources:
-        snapshots=1,
+        snapshots=downloads_itself,
     params:
         model=identity,
         activations=lookup(dpath="activations", within=config),
         evaluation=lookup(dpath="evaluation", within=config),
         pools={dataset: config["datasets"][dataset].get("pool", "last") for dataset in DATASETS},
-        scratch=config.get("scratch", "scratch"),
         recipe=recipes.ACTIVATIONS,
     script:
         "../scripts/extract_activations.py"
+
+
+rule audit_revisions:
+    """Compares the published hashes of a Hub model's listed revisions; nothing but listings is fetched."""
+    output:
+        ensure("results/audit/{model}.parquet", non_empty=True),
+    log:
+        "logs/audit_revisions/{model}.log",
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        model=identity,
+        revisions=listed_revisions,
+        recipe=recipes.AUDIT,
+    script:
+        "../scripts/audit_revisions.py"
+
+
+rule collect_audit:
+    """Joins the audits of the study's models; revisions that are not on the Hub are compared by their own hashes."""
+    input:
+        audits=audit_tables(),
+        losses=own_losses(),
+    output:
+        ensure("results/tables/audit.parquet", non_empty=True),
+    log:
+        "logs/collect_audit.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        revisions={name: names for name, names in USED.items() if name not in HUB_MODELS},
+        recipe=recipes.AUDIT,
+    script:
+        "../scripts/collect_audit.py"

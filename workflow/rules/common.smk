@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from snakemake.exceptions import WorkflowError
 
-from w2sg import config as study, recipes, sweep
+from w2sg import config as study, recipes, snapshots, sweep
 from w2sg.pair_specs import required_inputs
 from w2sg.theory.experiments import DEAR, EXPERIMENTS, describe
 from w2sg.theory.figures import FIGURES, caption_of
@@ -18,6 +18,19 @@ try:
     study.check_sources(config, FAMILIES, DATASETS)
 except study.ConfigError as error:
     raise WorkflowError(str(error)) from None
+
+USED = sweep.used_revisions(FAMILIES)
+HUB_MODELS = [name for name in USED if config["models"][name]["source"] == "hub"]
+SPLIT = config["fetch"]["mode"] == "split"
+
+# Whatever profile is used: no more jobs that hold a snapshot, or wait for a place, than can do any good.
+for limited, most in sweep.fetch_limits(config["fetch"]["snapshots"]).items():
+    given = workflow.global_resources[limited].value if limited in workflow.global_resources else None
+    workflow.register_resource(limited, most if given is None else min(given, most))
+
+if SPLIT and HUB_MODELS and workflow.is_main_process:
+    snapshots.announce_run(Path(config["scratch"]))
+    snapshots.drop_dead_tickets(Path("results/snapshots"))
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
@@ -53,11 +66,68 @@ def published(wildcards):
     return []
 
 
+def ticket(wildcards):
+    """Returns the ticket of a Hub revision that another job fetches (split mode); nothing otherwise."""
+    if SPLIT and wildcards.model in HUB_MODELS:
+        return {"ticket": f"results/snapshots/{wildcards.model}/{wildcards.revision}.json"}
+    return {}
+
+
+def downloads_itself(wildcards):
+    """Returns 1 for an extraction that holds a place on the scratch disk from its start, else 0."""
+    return int(not SPLIT and wildcards.model in HUB_MODELS)
+
+
+def extraction_inputs():
+    """Returns what every extraction of the study reads besides the revision."""
+    pairs = [f"resources/pairs/{dataset}.parquet" for dataset in DATASETS]
+    return [*pairs, f"resources/corpora/{config['evaluation']['corpus']}.parquet"]
+
+
+def listed_revisions(wildcards):
+    """Returns the names of all published revisions of a model, by step, and of those that are used besides."""
+    listed = sweep.revisions_of(wildcards.model, config["models"][wildcards.model], ROOT)
+    names = [revision.name for revision in sorted(listed, key=lambda revision: revision.step)]
+    return list(dict.fromkeys([*names, *USED.get(wildcards.model, [])]))
+
+
+def audit_tables():
+    """Returns the audits of the study's Hub models."""
+    return [f"results/audit/{name}.parquet" for name in HUB_MODELS]
+
+
+def planned_study():
+    """Returns what the study's costs depend on."""
+    families = {
+        name: {"strong": family.strong, "weak": family.weak, "revisions": len(family.revisions)}
+        for name, family in FAMILIES.items()
+    }
+    return {
+        "families": families,
+        "used": {name: len(names) for name, names in USED.items()},
+        "repos": {name: config["models"][name]["repo"] for name in HUB_MODELS},
+        "pairs": {name: config["datasets"][name]["pairs"] for name in DATASETS},
+        "layers": config["activations"]["layers"],
+        **config["fetch"],
+    }
+
+
+def own_losses():
+    """Returns the loss tables of the models that are not on the Hub: their commits are the weights' hashes."""
+    return [
+        f"results/activations/{name}/{revision}/loss.parquet"
+        for name, names in USED.items()
+        if name not in HUB_MODELS
+        for revision in names
+    ]
+
+
 def identity(wildcards):
     """Returns the part of a model's entry that decides its numbers: how to save revisions more often does not."""
     entry = dict(config["models"][wildcards.model])
     if entry["source"] == "pretrain":
         entry["pretraining"] = {k: v for k, v in entry["pretraining"].items() if k != "save_every"}
+    entry.pop("revisions", None)
     return entry
 
 

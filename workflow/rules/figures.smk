@@ -30,6 +30,7 @@ rule write_report:
     input:
         summary="results/tables/summary.csv",
         acceptance="results/tables/acceptance.csv",
+        excluded="results/tables/excluded.csv",
         figures=collect(
             "results/figures/trajectory/{family}/{dataset}.svg", family=FAMILIES, dataset=DATASETS
         ),

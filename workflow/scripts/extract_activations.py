@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from w2sg import runtime, schemas, tables
+from w2sg import fetching, runtime, schemas, tables
+from w2sg.snapshots import Store
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -26,10 +27,13 @@ def main(
     evaluation: Mapping[str, Any],
     root: str,
     scratch: str,
+    snapshots: int,
+    ticket: str | None,
     recipe: int,
     log: str,
 ) -> None:
-    with runtime.log_to(log):
+    store = Store(root=Path(scratch), limit=snapshots)
+    with runtime.log_to(log), fetching.take_ticket(Path(ticket) if ticket else None, store) as fetched:
         from w2sg import extraction, models, preferences
 
         settings = extraction.Settings.from_config(activations, dtype=model["dtype"])
@@ -37,7 +41,9 @@ def main(
         runtime.pin_threads(settings.threads)
         frames = {dataset: tables.read_table(path, preferences.PAIRS) for dataset, path in pairs.items()}
         texts = extraction.evaluation_texts(documents, documents_wanted=evaluation["documents"])
-        with models.open_revision(model, revision, name=name, root=Path(root), scratch=Path(scratch)) as folder:
+        # Everything slow that needs no weights is done by now: from here on a place on the disk is taken.
+        opened = fetching.open_revision(model, revision, name=name, root=Path(root), store=store, fetched=fetched)
+        with opened as folder, runtime.claim_device(device):
             loaded = models.load_model(folder.path, dtype=settings.dtype, device=device)
             origin = {"model": name, "revision": revision, "commit": folder.commit, "recipe": str(recipe)}
             measured = extraction.measure_loss(loaded, texts, settings=settings)
@@ -67,7 +73,9 @@ if __name__ == "__main__":
         activations=snakemake.params["activations"],
         evaluation=snakemake.params["evaluation"],
         root=f"results/pretrained/{snakemake.wildcards['model']}",
-        scratch=snakemake.params["scratch"],
+        scratch=snakemake.config["scratch"],
+        snapshots=snakemake.config["fetch"]["snapshots"],
+        ticket=snakemake.input.get("ticket"),
         recipe=snakemake.params["recipe"],
         log=snakemake.log[0],
     )

@@ -6,15 +6,29 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from w2sg import bands, runtime, schemas, summary, tables
+from w2sg import audit, bands, runtime, schemas, summary, tables
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def main(*, metrics: str, table: str, text: str, acceptance: str, banded: Sequence[str], log: str) -> None:
+def main(
+    *,
+    metrics: str,
+    audited: str,
+    table: str,
+    text: str,
+    acceptance: str,
+    excluded: str,
+    banded: Sequence[str],
+    exclude: bool,
+    log: str,
+) -> None:
     with runtime.log_to(log):
         frame = tables.read_table(metrics, schemas.METRICS)
+        hashes = tables.read_table(audited, schemas.AUDIT)
+        flagged = audit.left_out(frame, hashes)
+        frame = audit.exclude_flagged(frame, hashes) if exclude else frame
         rows = summary.summarize(frame)
         checks = [bands.check_nano(frame, family=family, dataset=bands.DATASET) for family in banded]
         checked = pd.concat(checks, ignore_index=True) if checks else pd.DataFrame(columns=bands.COLUMNS)
@@ -23,15 +37,21 @@ def main(*, metrics: str, table: str, text: str, acceptance: str, banded: Sequen
         with runtime.atomic_path(acceptance) as path:
             checked.to_csv(path, index=False, float_format="%.6g")
         with runtime.atomic_path(text) as path:
-            Path(path).write_text(summary.as_text(rows, checked), encoding="utf-8")
+            lines = audit.describe_left_out(flagged, excluded=exclude)
+            Path(path).write_text(summary.as_text(rows, checked) + "".join(f"{x}\n" for x in lines), encoding="utf-8")
+        with runtime.atomic_path(excluded) as path:
+            flagged.assign(excluded=exclude).to_csv(path, index=False)
 
 
 if __name__ == "__main__":
     main(
         metrics=snakemake.input["metrics"],
+        audited=snakemake.input["audit"],
         table=snakemake.output["table"],
         text=snakemake.output["text"],
         acceptance=snakemake.output["acceptance"],
+        excluded=snakemake.output["excluded"],
         banded=snakemake.params["banded"],
+        exclude=snakemake.params["exclude"],
         log=snakemake.log[0],
     )

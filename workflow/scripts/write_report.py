@@ -13,12 +13,20 @@ if TYPE_CHECKING:
 
 
 def main(
-    *, summary: str, acceptance: str, figures: Sequence[str], study: Mapping[str, Any], output: str, log: str
+    *,
+    summary: str,
+    acceptance: str,
+    excluded: str,
+    figures: Sequence[str],
+    study: Mapping[str, Any],
+    output: str,
+    log: str,
 ) -> None:
     with runtime.log_to(log):
         html = report.render(
             summary=pd.read_csv(summary),
             bands=pd.read_csv(acceptance),
+            excluded=pd.read_csv(excluded),
             figures={
                 f"{Path(path).parent.name} on {Path(path).stem}": Path(path).read_text("utf-8") for path in figures
             },
@@ -32,6 +40,7 @@ if __name__ == "__main__":
     main(
         summary=snakemake.input["summary"],
         acceptance=snakemake.input["acceptance"],
+        excluded=snakemake.input["excluded"],
         figures=snakemake.input["figures"],
         study=snakemake.params["study"],
         output=snakemake.output[0],

@@ -1,0 +1,150 @@
+"""Bounded disk, busy device: a simulated sweep through Snakemake in both modes, with and without faults.
+
+``python -m benchmarks.disk`` writes benchmarks/results/disk.md. Downloads and computations are sleeps of known length, so
+the bound max(total download, total compute) is known too; everything else (Snakemake, start of each job, locks) is real.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.disk_job import times
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One simulated sweep."""
+
+    mode: str
+    """``fused`` or ``split``."""
+    revisions: int = 60
+    """Number of revisions."""
+    snapshots: int = 3
+    """Bound on the disk."""
+    cores: int = 4
+    """Snakemake's --cores."""
+    download: float = 0.6
+    """Mean seconds of a download."""
+    compute: float = 0.8
+    """Mean seconds of a computation on the only device."""
+    jitter: float = 0.6
+    """Half the width of both distributions, as a fraction of the mean."""
+    faults: str = ""
+    """``number:fault`` pairs; faults are fail-fetch, fail-extract, kill-fetch and kill-extract."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What was measured."""
+
+    wall: float
+    """Seconds of the whole run."""
+    bound: float
+    """max(total download, total compute) in seconds; downloads one after another."""
+    item: float
+    """Longest single revision, download and computation, in seconds."""
+    peak: int
+    """Most snapshots seen on the disk at once (looked at every 5 ms)."""
+    done: int
+    """Revisions with results."""
+    left: int
+    """Snapshots on the disk after the run."""
+    errors: str
+    """Snakemake's messages."""
+
+
+class _Watch(threading.Thread):
+    """Counts the folders below the scratch folder that hold weights, independently of the store."""
+
+    def __init__(self, scratch: Path) -> None:
+        super().__init__(daemon=True)
+        self.scratch, self.peak, self.over = scratch, 0, threading.Event()
+
+    def count(self) -> int:
+        return sum(1 for _ in self.scratch.glob("*/*/weights"))
+
+    def run(self) -> None:
+        while not self.over.wait(0.005):
+            self.peak = max(self.peak, self.count())
+
+
+def simulate(setting: Setting, folder: Path) -> Outcome:
+    """Returns what one simulated sweep took, in an empty folder."""
+    config = {name: getattr(setting, name) for name in ("mode", "revisions", "snapshots", "download", "compute")}
+    config |= {"jitter": setting.jitter, "faults": setting.faults}
+    config |= {"root": str(ROOT), "here": str(folder), "python": sys.executable}
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "benchmarks" / "disk.smk")]
+    command += ["--directory", str(folder), "--cores", str(setting.cores), "--scheduler", "greedy", "--keep-going"]
+    command += ["--quiet", "all", "--workflow-profile", "none", "--config", *(f"{k}={v}" for k, v in config.items())]
+    watch = _Watch(folder / "scratch")
+    watch.start()
+    started = time.monotonic()
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    wall = time.monotonic() - started
+    watch.over.set()
+    watch.join()
+    spans = {
+        kind: [times(n, getattr(setting, mean), setting.jitter, kind) for n in range(setting.revisions)]
+        for kind, mean in (("fetch", "download"), ("extract", "compute"))
+    }
+    return Outcome(
+        wall=wall,
+        bound=max(map(sum, spans.values())),
+        item=max(map(sum, zip(*spans.values(), strict=True))),
+        peak=watch.peak,
+        done=len(list(folder.glob("features/*.txt"))),
+        left=watch.count(),
+        errors=done.stderr,
+    )
+
+
+FAULTS = "4:fail-fetch,11:fail-extract,19:kill-fetch,28:kill-extract,37:fail-extract,45:kill-fetch,52:kill-extract"
+"""Seven of sixty revisions."""
+
+SETTINGS = [
+    Setting(mode=mode, cores=cores, faults=faults)
+    for cores, faults in ((4, ""), (4, FAULTS), (1, ""))
+    for mode in ("fused", "split")
+]
+
+
+def table(outcomes: list[tuple[Setting, Outcome]]) -> str:
+    """Returns the outcomes as a Markdown table."""
+    lines = [
+        "| mode | cores | faults | wall, s | bound, s | (wall - item) / bound | peak of 3 | results | left |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for setting, outcome in outcomes:
+        faults = len(setting.faults.split(",")) if setting.faults else 0
+        ratio = (outcome.wall - outcome.item) / outcome.bound
+        lines.append(
+            f"| {setting.mode} | {setting.cores} | {faults} | {outcome.wall:.1f} | {outcome.bound:.1f} | {ratio:.3f} "
+            f"| {outcome.peak} | {outcome.done} of {setting.revisions} | {outcome.left} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Runs every setting and writes the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "disk.md")
+    output = parser.parse_args().output
+    outcomes = []
+    for setting in SETTINGS:
+        with tempfile.TemporaryDirectory() as folder:
+            outcomes.append((setting, simulate(setting, Path(folder))))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(table(outcomes), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

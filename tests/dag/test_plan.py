@@ -1,0 +1,70 @@
+"""The paper's study on paper: exact job counts, seconds, no network."""
+
+from __future__ import annotations
+
+import re
+import resource
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.dag.conftest import ROOT, Workflow
+from w2sg import sweep
+
+
+@pytest.fixture
+def paper(tmp_path, monkeypatch) -> Workflow:
+    """The paper's study where no connection can be made."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "HF_ENDPOINT"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    return Workflow(folder=tmp_path, config=yaml.safe_load((ROOT / "config" / "paper.yaml").read_text()))
+
+
+def counts(text: str) -> dict[str, int]:
+    stats = text.split("Job stats:")[-1].split("Reasons:")[0]
+    return {name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)$", stats, flags=re.M)}
+
+
+def test_the_papers_families_have_154_and_317_revisions(paper):
+    config = yaml.safe_load((ROOT / "config" / "models.yaml").read_text())
+    found = {name: sweep.resolve_family(name, config, ROOT) for name in paper.config["sweep"]["families"]}
+    assert {name: len(family.revisions) for name, family in found.items()} == {"pythia-6.9b": 154, "olmo-7b": 317}
+    assert found["pythia-6.9b"].weak == "pythia-1b"
+    assert found["olmo-7b"].revisions[-1].name == "step557000-tokens2464B"
+
+
+@pytest.mark.parametrize(("mode", "fetches"), [("fused", 0), ("split", 473)])
+def test_the_dry_run_counts_every_job_in_seconds(paper, mode, fetches):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    paper.config["fetch"] = {"mode": mode}
+    planned = counts(paper.run("-n", "-q", "rules"))
+    assert planned["extract_activations"] == 154 + 317 + 2
+    assert planned["train_heads"] == 2 * (154 + 317)
+    assert planned.get("fetch_revision", 0) == fetches
+    assert planned["train_supervisor"] == planned["audit_revisions"] == 4
+    assert planned["total"] == sum(planned.values()) - planned["total"]
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 10
+    assert [path.name for path in paper.folder.iterdir() if path.name not in (".snakemake", "study.yaml")] == []
+
+
+def test_the_plan_says_what_it_costs_and_what_that_rests_on(paper):
+    paper.config["fetch"] = {"mode": "split"}
+    text = paper.run("-q", "all", "--", "plan")
+    assert re.search(r"pythia-6.9b\s+154\s+617\s+2.11", text)
+    assert re.search(r"olmo-7b\s+317\s+1,269", text)
+    assert "extract_activations 473, train_supervisor 4, train_heads 942, audit_revisions 4, fetch_revision 473" in text
+    assert re.search(r"peak on the scratch disk: 83 GB \(3 snapshots", text)
+    assert "assumed: float32 files" in text
+    made = {str(path.relative_to(paper.folder)) for path in Path(paper.folder).glob("results/**/*") if path.is_file()}
+    assert made == {"results/plan.tsv", "results/plan.txt"}
+
+
+def test_every_shipped_family_can_be_planned(paper):
+    config = yaml.safe_load((ROOT / "config" / "models.yaml").read_text())
+    names = [name for name, family in config["families"].items() if config["models"][family["strong"]]["source"] == "hub"]
+    assert set(names) >= {"pythia-70m", "pythia-160m", "pythia-6.9b", "olmo-7b", "olmo-7b-0424", "olmo2-7b"}
+    paper.config["sweep"]["families"] = names
+    text = paper.run("-q", "all", "--", "plan")
+    assert "without a cost here" not in text
+    assert re.search(r"olmo2-1b\s+1\s", text)

@@ -1,0 +1,214 @@
+"""A local server that speaks enough of the Hub's HTTP interface for the unmodified client, with faults on demand."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+LARGE = 4096
+"""Files from this size on are LFS files: the Hub redirects to a content network and lists their SHA-256."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One request as it arrived."""
+
+    number: int
+    method: str
+    path: str
+    offset: int
+    token: str | None
+    target: str
+
+
+@dataclass(kw_only=True)
+class Fault:
+    """What goes wrong with one answer."""
+
+    kind: str
+    """status, stall, cut, flip or short."""
+    status: int = 500
+    headers: dict[str, str] = field(default_factory=dict)
+    at: float = 0.5
+    """Where in the body, as a fraction."""
+    seconds: float = 3.0
+
+
+def blob(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+class Hub:
+    """Repositories in memory: ``branches[repo][revision]`` maps file names to contents."""
+
+    def __init__(self) -> None:
+        self.branches: dict[str, dict[str, dict[str, bytes]]] = {}
+        self.requests: list[Request] = []
+        self.fault: Callable[[Request], Fault | None] = lambda request: None
+        self.sent = 0
+        self._guard = threading.Lock()
+
+    def publish(self, repo: str, revision: str, folder: Path) -> None:
+        files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+        self.branches.setdefault(repo, {})[revision] = files
+
+    def commit(self, repo: str, revision: str) -> str:
+        files = self.branches[repo][revision]
+        parts = [revision, *(f"{name}:{blob(content)}" for name, content in sorted(files.items()))]
+        return hashlib.sha1("\n".join(parts).encode()).hexdigest()
+
+    def by_commit(self, repo: str, commit: str) -> dict[str, bytes] | None:
+        for revision, files in self.branches.get(repo, {}).items():
+            if commit in (revision, self.commit(repo, revision)):
+                return files
+        return None
+
+    def content(self, sha256: str) -> bytes | None:
+        every = (c for r in self.branches.values() for files in r.values() for c in files.values())
+        return next((c for c in every if hashlib.sha256(c).hexdigest() == sha256), None)
+
+    def record(self, **facts) -> Request:
+        with self._guard:
+            request = Request(number=len(self.requests), **facts)
+            self.requests.append(request)
+        return request
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    hub: Hub
+
+    def log_message(self, *arguments) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self.answer()
+
+    def do_GET(self) -> None:
+        self.answer()
+
+    def answer(self) -> None:
+        url = urlsplit(self.path)  # as a proxy it is asked for whole URLs
+        start = int((self.headers.get("Range") or "bytes=0-")[6:].split("-")[0])
+        request = self.hub.record(
+            method=self.command,
+            path=unquote(url.path),
+            offset=start,
+            token=self.headers.get("Authorization"),
+            target=self.path,
+        )
+        fault = self.hub.fault(request)
+        try:
+            if fault and fault.kind == "status":
+                self.reply(fault.status, b"try later", fault.headers)
+            else:
+                self.route(unquote(url.path), parse_qs(url.query), start, fault)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+
+    def route(self, path: str, query: dict, start: int, fault: Fault | None) -> None:
+        parts = path.strip("/").split("/")
+        if parts[:2] == ["api", "models"] and "revision" in parts:
+            self.listing("/".join(parts[2:4]), parts[5], fault)
+        elif parts[0] == "cdn":
+            self.body(self.hub.content(parts[1]) or b"", start, {"ETag": f'"{parts[1]}"'}, fault)
+        elif "resolve" in parts:
+            self.resolve("/".join(parts[:2]), parts[3], parts[4], start, fault)
+        else:
+            self.missing("EntryNotFound")
+
+    def listing(self, repo: str, revision: str, fault: Fault | None) -> None:
+        if repo not in self.hub.branches:
+            return self.missing("RepoNotFound")
+        files = self.hub.by_commit(repo, revision)
+        if files is None:
+            return self.missing("RevisionNotFound")
+        name = next(n for n, f in self.hub.branches[repo].items() if f is files)
+        siblings = []
+        for filename, content in files.items():
+            entry = {"rfilename": filename, "size": len(content), "blobId": blob(content)}
+            if len(content) >= LARGE:
+                digest = hashlib.sha256(content).hexdigest()
+                entry["lfs"] = {"sha256": digest, "size": len(content), "pointerSize": 130}
+            siblings.append(entry)
+        answer = {"id": repo, "sha": self.hub.commit(repo, name), "siblings": siblings}
+        self.body(json.dumps(answer).encode(), 0, {"Content-Type": "application/json"}, fault)
+
+    def resolve(self, repo: str, commit: str, filename: str, start: int, fault: Fault | None) -> None:
+        content = (self.hub.by_commit(repo, commit) or {}).get(filename)
+        if content is None:
+            return self.missing("EntryNotFound")
+        name = next(n for n, f in self.hub.branches[repo].items() if f is self.hub.by_commit(repo, commit))
+        common = {"X-Repo-Commit": self.hub.commit(repo, name)}
+        if len(content) < LARGE:
+            return self.body(content, start, common | {"ETag": f'"{blob(content)}"'}, fault)
+        digest = hashlib.sha256(content).hexdigest()
+        network = f"http://localhost:{self.server.server_address[1]}"  # another host, as the Hub's content network is
+        place = {
+            "Location": f"{network}/cdn/{digest}?signature=SIGNED",
+            "X-Linked-ETag": f'"{digest}"',
+            "X-Linked-Size": str(len(content)),
+        }
+        self.reply(302, b"", common | place)
+
+    def missing(self, code: str) -> None:
+        self.reply(404, b"{}", {"X-Error-Code": code})
+
+    def body(self, content: bytes, start: int, headers: dict[str, str], fault: Fault | None) -> None:
+        rest = content[start:]
+        status = 206 if start else 200
+        if start:
+            headers = headers | {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
+        position = int((fault.at if fault else 0) * max(len(rest) - 1, 0))
+        if fault and fault.kind == "flip" and rest:
+            rest = rest[:position] + bytes([rest[position] ^ 1]) + rest[position + 1 :]
+        if fault and fault.kind == "short":
+            rest = rest[:position]
+        if fault and fault.kind in ("cut", "stall"):
+            self.start(status, len(rest), headers)
+            self.send(rest[:position])
+            if fault.kind == "stall":
+                time.sleep(fault.seconds)
+            self.close_connection = True
+            return
+        self.reply(status, rest, headers)
+
+    def start(self, status: int, length: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+
+    def reply(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        self.start(status, len(content), headers)
+        self.send(content)
+
+    def send(self, content: bytes) -> None:
+        if self.command != "HEAD":
+            self.wfile.write(content)
+            self.wfile.flush()
+            self.hub.sent += len(content)
+
+
+@contextmanager
+def serving(hub: Hub) -> Iterator[str]:
+    """Yields the endpoint while a thread serves the hub."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"hub": hub}))
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,62 @@
+"""The arithmetic of the cost table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from w2sg import plan
+
+RATES = {"gpu_forward": 1e12, "gpu_load": 1e9, "download": 1e8, "start": 2.0, "heads": 36.0, "tokens": 50.0}
+
+
+def study(**changes) -> plan.Study:
+    given = {
+        "families": {"f": {"strong": "s", "weak": "w", "revisions": 10}}, "used": {"s": 10, "w": 1}, "repos": {"s": "o/s"},
+        "pairs": {"a": 100, "b": 50}, "layers": "final", "mode": "fused", "snapshots": 3,
+    }  # fmt: skip
+    return plan.Study(**(given | changes))
+
+
+COST = plan.ModelCost(parameters=10**9, size=2e9, width=64, layers=5, source="assumed")
+
+
+def test_one_model_by_hand():
+    row = plan.cost_table(study(), {"s": COST}, RATES).iloc[0]
+    texts = 6 * 150
+    assert row["jobs"] == 10 + 20 + 1
+    assert row["download_tb"] == pytest.approx(0.02)
+    assert row["download_hours"] == pytest.approx(200 / 3600)
+    assert row["gpu_hours"] == pytest.approx(10 * (2e9 * texts * 50 / 1e12 + 2 + 2) / 3600)
+    assert row["heads_hours"] == pytest.approx(20 * 36 / 3600)
+    assert row["features_gb"] == pytest.approx(10 * texts * 64 * 2 / 1e9)
+    assert plan.cost_table(study(layers="all"), {"s": COST}, RATES)["features_gb"][0] == pytest.approx(5 * row["features_gb"])
+    assert plan.cost_table(study(layers=[1, 2]), {"s": COST}, RATES)["features_gb"][0] == pytest.approx(2 * row["features_gb"])
+
+
+def test_the_total_adds_up_and_the_peak_is_that_of_the_largest():
+    table = plan.cost_table(study(repos={"s": "o/s", "w": "o/w"}), {"s": COST, "w": COST}, RATES)
+    assert table["revisions"].tolist() == [10, 1, 11]
+    assert table["snapshot_gb"].tolist() == [2, 2, 2]
+    text = plan.as_text(study(), {"s": COST}, table, [])
+    assert "6 GB (3 snapshots" in text
+    assert "without a cost here (not on the Hub, or not in resources/costs/models.tsv): w" in text
+
+
+def test_listed_sizes_replace_assumed_ones(tmp_path):
+    path = tmp_path / "models.tsv"
+    columns = "repo\tparameters\tbytes_per_parameter\twidth\tblocks\tstatus\tsource\n"
+    path.write_text(columns + "o/s\t100\t4\t8\t2\tassumed\twhy\n")
+    assert plan.read_models(path, {}, {"s": "o/s", "x": "o/x"})["s"].size == 400
+    audits = {"s": pd.DataFrame({"bytes": [0, 300, 500]})}
+    known = plan.read_models(path, audits, {"s": "o/s"})["s"]
+    assert (known.size, known.layers) == (400.0, 3)
+    assert "listed by the Hub" in known.source
+
+
+def test_the_shipped_tables_cover_every_hub_model():
+    root = Path(__file__).resolve().parents[2]
+    rates = plan.read_rates(root / "resources" / "costs" / "rates.tsv")
+    assert set(rates) == set(RATES)

@@ -1,0 +1,173 @@
+"""Comparison of published weight hashes: which revisions of a model carry another revision's weights.
+
+Branches with wrong weights are a known fault of published sweeps, and one wrong shard among several is enough. So single
+files are compared, not only whole revisions. Who is right cannot be read from hashes alone; the rule is:
+
+1. Equal to the final weights (the list's last revision, or ``main``): all but the last revision are wrong.
+2. Neighbours in the list: the state did not change yet (the warm-up's first steps); the first one stands for all.
+3. Anything else: nobody can tell which one is right, so all are flagged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from w2sg.schemas import AUDIT
+
+FINAL = "main"
+"""The branch that holds the final weights; it is compared with, and is no revision of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What is known of a revision's weights without reading them."""
+
+    revision: str
+    """Name of the revision."""
+    commit: str = ""
+    """What identifies the content; empty where there is none."""
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 per weight file."""
+    size: int = 0
+    """Bytes of the weight files."""
+    missing: str = ""
+    """Why there are no weights, in words; empty where there are."""
+
+    @property
+    def weights_hash(self) -> str:
+        """The SHA-256 of the only weight file, or of the hashes of several, in name order; empty without weights."""
+        digests = [self.hashes[name] for name in sorted(self.hashes)]
+        if len(digests) <= 1:
+            return "".join(digests)
+        return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Finding:
+    revision: str
+    original: str
+    shared: int
+    doubt: bool
+
+
+def audit_table(model: str, published: Sequence[Published]) -> pd.DataFrame:
+    """Returns the audit of one model, schema AUDIT.
+
+    Args:
+        model: Name of the model.
+        published: Its revisions in order of their steps; ``main`` may be among them and gets no row.
+    """
+    findings: dict[str, list[_Finding]] = {}
+    for finding in _findings(published):
+        findings.setdefault(finding.revision, []).append(finding)
+    rows = []
+    for item in published:
+        if item.revision == FINAL and len(published) > 1:
+            continue
+        found = findings.get(item.revision, [])
+        rows.append(
+            {
+                "model": model,
+                "revision": item.revision,
+                "commit": item.commit,
+                "weights_hash": item.weights_hash,
+                "files": len(item.hashes),
+                "bytes": item.size,
+                "flagged": bool(found) or bool(item.missing),
+                "duplicate_of": found[0].original if found else "",
+                "reason": item.missing or _reason(found, len(item.hashes)),
+            }
+        )
+    return pd.DataFrame(rows, columns=AUDIT.fields.names)
+
+
+def audit_measured(losses: Sequence[pd.DataFrame], revisions: Mapping[str, Sequence[str]]) -> list[pd.DataFrame]:
+    """Returns the audits of models whose weights were hashed when they were opened.
+
+    Args:
+        losses: Tables of the evaluation loss, schema RESULTS, whose ``commit`` is ``sha256:`` and the weights' hash.
+        revisions: Per model its extracted revisions, by step.
+    """
+    commits = {(row["model"], row["revision"]): row["commit"] for table in losses for row in table.to_dict("records")}
+    frames = []
+    for model, names in revisions.items():
+        known = [(name, commits[model, name]) for name in names]
+        found = [
+            Published(revision=name, commit=commit, hashes={"weights": commit.removeprefix("sha256:")})
+            for name, commit in known
+        ]
+        frames.append(audit_table(model, found))
+    return frames
+
+
+def _findings(published: Sequence[Published]) -> Iterator[_Finding]:
+    listed = [item.revision for item in published if item.revision != FINAL]
+    owners: dict[str, list[str]] = {}
+    for item in published:
+        for digest in set(item.hashes.values()):
+            owners.setdefault(digest, []).append(item.revision)
+    groups: dict[tuple[str, ...], int] = {}
+    for names in owners.values():
+        if len(names) > 1:
+            groups[tuple(names)] = groups.get(tuple(names), 0) + 1
+    for names, shared in groups.items():
+        kept = _right_one(names, listed)
+        for name in names:
+            if name not in (kept, FINAL):
+                original = kept or next(other for other in names if other != name)
+                yield _Finding(revision=name, original=original, shared=shared, doubt=kept is None)
+
+
+def _right_one(names: Sequence[str], listed: Sequence[str]) -> str | None:
+    """The revision of a group of equals that the weights belong to; None where nobody can tell."""
+    if listed and listed[-1] in names:
+        return listed[-1]
+    if FINAL in names:
+        return FINAL
+    positions = [listed.index(name) for name in names]
+    return names[0] if positions == list(range(positions[0], positions[0] + len(names))) else None
+
+
+def _reason(found: Sequence[_Finding], files: int) -> str:
+    parts = []
+    for finding in found:
+        share = "weights" if finding.shared == files else f"{finding.shared} of {files} weight files"
+        doubt = "; which of them is right cannot be told" if finding.doubt else ""
+        parts.append(f"{share} equal to those of {finding.original}{doubt}")
+    return "; ".join(parts)
+
+
+def exclude_flagged(metrics: pd.DataFrame, audit: pd.DataFrame) -> pd.DataFrame:
+    """Returns the metrics without the rows of flagged revisions; a supervisor's own rows (``head == "weak"``) stay.
+
+    Args:
+        metrics: Schema METRICS.
+        audit: Schema AUDIT.
+    """
+    flagged = set(audit.loc[audit["flagged"], ["model", "revision"]].itertuples(index=False, name=None))
+    keys = zip(metrics["model"], metrics["revision"], strict=True)
+    dropped = pd.Series([key in flagged for key in keys], index=metrics.index, dtype=bool)
+    return metrics[~dropped | (metrics["head"] == "weak")]
+
+
+def left_out(metrics: pd.DataFrame, audit: pd.DataFrame) -> pd.DataFrame:
+    """Returns model, revision and reason of every flagged revision that the study measured.
+
+    Args:
+        metrics: Schema METRICS.
+        audit: Schema AUDIT.
+    """
+    measured = set(metrics[["model", "revision"]].itertuples(index=False, name=None))
+    keys = zip(audit["model"], audit["revision"], strict=True)
+    chosen = pd.Series([key in measured for key in keys], index=audit.index, dtype=bool) & audit["flagged"]
+    return audit.loc[chosen, ["model", "revision", "reason"]].reset_index(drop=True)
+
+
+def describe_left_out(rows: pd.DataFrame, *, excluded: bool) -> list[str]:
+    """Returns one sentence per flagged revision, for readers: what is wrong and whether it counts."""
+    verdict = "left out" if excluded else "kept, audit.exclude is off"
+    return [f"{row['model']} {row['revision']} ({verdict}): {row['reason']}" for row in rows.to_dict("records")]

@@ -1,0 +1,127 @@
+"""From a model's entry and the name of a revision to a folder on disk, and off the disk again: one place for all sources."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from w2sg.revisions import RevisionError, RevisionFolder, check_published, hash_weights
+from w2sg.runtime import Progress, atomic_path
+from w2sg.snapshots import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ticket:
+    """What ``fetch_revision`` hands to the extraction (split mode)."""
+
+    path: str
+    """Folder of the revision."""
+    commit: str
+    """The Hub's commit hash."""
+    snapshot: bool
+    """Whether the folder is a snapshot, to be deleted; else it belongs to the user's Hub cache."""
+
+
+@contextlib.contextmanager
+def open_revision(
+    model: Mapping[str, Any],
+    revision: str,
+    *,
+    name: str,
+    root: Path,
+    store: Store,
+    fetched: RevisionFolder | None = None,
+) -> Iterator[RevisionFolder]:
+    """Yields the folder of one revision; a downloaded one is deleted when the block ends, however it ends.
+
+    Args:
+        model: The model's entry in ``models``.
+        revision: Name of the revision.
+        name: Name of the model, for messages.
+        root: Folder of the model's own revisions (``source: pretrain``).
+        store: Where downloads are kept meanwhile.
+        fetched: A Hub revision that is here already, see :func:`take_ticket`.
+
+    Yields:
+        The folder and its identity.
+
+    Raises:
+        RevisionError: If the folder is missing, its weights differ from what was published, or it cannot be fetched.
+    """
+    if model["source"] == "hub":
+        if fetched is not None:
+            yield fetched
+            return
+        with _fetched(model["repo"], revision, name, store, keep=False) as (folder, _):
+            yield folder
+        return
+    folder = (root if model["source"] == "pretrain" else Path(model["path"])) / revision
+    identity = f"sha256:{hash_weights(folder)}"
+    if model["source"] == "pretrain":
+        check_published(root / "manifest.tsv", folder, revision)
+    yield RevisionFolder(path=folder, commit=identity)
+
+
+@contextlib.contextmanager
+def take_ticket(path: Path | None, store: Store) -> Iterator[RevisionFolder | None]:
+    """Yields what a ticket leads to (split mode), and deletes it when the block ends; without a ticket yields None.
+
+    Enter this before anything that takes long or may fail: whatever ends the job then also frees the place on the disk.
+    After a failure the ticket goes too, so that the next run fetches anew.
+
+    Raises:
+        SnapshotGone: If the ticket leads nowhere.
+    """
+    if path is None:
+        yield None
+        return
+    try:
+        ticket = Ticket(**json.loads(path.read_text(encoding="utf-8")))
+        folder = RevisionFolder(path=Path(ticket.path), commit=ticket.commit)
+        with store.take(folder.path) if ticket.snapshot else contextlib.nullcontext():
+            yield folder
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def fetch_revision(repo: str, revision: str, *, name: str, store: Store, ticket: Path) -> None:
+    """Fetches a Hub revision and leaves it ready for its extraction; writes the ticket that leads there.
+
+    Raises:
+        RevisionError: If it cannot be fetched; nothing is left then.
+    """
+    with _fetched(repo, revision, name, store, keep=True) as (folder, snapshot), atomic_path(ticket) as temporary:
+        made = Ticket(path=str(folder.path.resolve()), commit=folder.commit, snapshot=snapshot)
+        temporary.write_text(json.dumps(made.__dict__) + "\n", encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _fetched(repo: str, revision: str, name: str, store: Store, *, keep: bool) -> Iterator[tuple[RevisionFolder, bool]]:
+    from w2sg import hub
+
+    offline = hub.is_offline()
+    listing = hub.offline_revision(repo, revision) if offline else hub.list_revision(repo, revision)
+    files = hub.choose_files(listing)
+    cached = hub.find_cached(repo, listing.commit, files)
+    if cached is not None:
+        yield RevisionFolder(path=cached, commit=listing.commit), False
+        return
+    if offline:
+        raise RevisionError(f"{listing}: files are missing in the local cache and HF_HUB_OFFLINE is set")
+    size = sum(file.size for file in files)
+    with store.snapshot(name, revision, size=size, keep=keep) as folder:
+        _download(listing, files, folder, label=f"fetch {name} {revision}", size=size)
+        yield RevisionFolder(path=folder, commit=listing.commit), True
+
+
+def _download(listing: Any, files: Sequence[Any], folder: Path, *, label: str, size: int) -> None:
+    from w2sg import hub
+    from w2sg.transfer import HubTransfer
+
+    progress = Progress(label, max(size, 1), "bytes")
+    hub.download(listing, files, folder, transfer=HubTransfer(progress.update))

@@ -1,0 +1,58 @@
+"""File locks that the system frees when their holder dies, however it dies. Standard library only."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+
+def try_lock(path: Path) -> int | None:
+    """Returns a descriptor that holds the lock of a file (made if need be), or None if another process holds it.
+
+    The lock is free again when the descriptor is closed. Children that are started with ``exec`` do not inherit it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+@contextlib.contextmanager
+def first_free(paths: Sequence[Path], *, poll: float = 0.2) -> Iterator[int]:
+    """Yields the position of the first lock that could be taken, and holds it meanwhile; waits while all are taken.
+
+    Args:
+        paths: Lock files, by preference; their folder exists.
+        poll: Seconds between two rounds.
+    """
+    while True:
+        for position, path in enumerate(paths):
+            descriptor = try_lock(path)
+            if descriptor is not None:
+                try:
+                    yield position
+                finally:
+                    os.close(descriptor)
+                return
+        time.sleep(poll)
+
+
+def is_locked(path: Path) -> bool:
+    """Returns whether a process holds the lock of a file that exists, or existed a moment ago."""
+    if not path.exists():
+        return False
+    descriptor = try_lock(path)
+    if descriptor is None:
+        return True
+    os.close(descriptor)
+    return False

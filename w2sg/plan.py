@@ -1,0 +1,165 @@
+"""What a study will cost, from its configuration alone: revisions, jobs, download, disk and GPU hours. No network."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+FEATURE_BYTES = 2
+"""Bytes of one stored feature (half precision)."""
+COLUMNS = {
+    "model": "model", "revisions": "revisions", "jobs": "jobs", "download_tb": "download, TB", "snapshot_gb": "one revision, GB",
+    "download_hours": "download, h", "gpu_hours": "GPU, h", "heads_hours": "heads, core h", "features_gb": "features kept, GB",
+}  # fmt: skip
+"""Columns of the cost table with their headings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCost:
+    """What is known of one revision of a model."""
+
+    parameters: int
+    """Number of parameters."""
+    size: float
+    """Bytes of its weight files."""
+    width: int
+    """Width of the hidden states."""
+    layers: int
+    """Hidden states: the embedding and one per block."""
+    source: str
+    """How the size is known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """The part of a study that costs."""
+
+    families: Mapping[str, Mapping[str, Any]]
+    """Per family: strong, weak, and the number of revisions."""
+    used: Mapping[str, int]
+    """Revisions per model, supervisors included."""
+    repos: Mapping[str, str]
+    """Repository per model that is on the Hub."""
+    pairs: Mapping[str, int]
+    """Pairs per split and dataset."""
+    layers: str | Sequence[int]
+    """``all``, ``final`` or indices."""
+    mode: str
+    """``fused`` or ``split``."""
+    snapshots: int
+    """Most snapshots on the disk."""
+
+
+def read_rates(path: Path) -> dict[str, float]:
+    """Returns the rates of ``resources/costs/rates.tsv`` by name."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return {row["name"]: float(row["value"]) for row in csv.DictReader(file, delimiter="\t")}
+
+
+def read_models(path: Path, audits: Mapping[str, pd.DataFrame], repos: Mapping[str, str]) -> dict[str, ModelCost]:
+    """Returns the costs per model; sizes are those of an audit where there is one, else the table's.
+
+    Args:
+        path: ``resources/costs/models.tsv``.
+        audits: Audit per model, schema AUDIT.
+        repos: Repository per model; those that the table lacks are left out.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = {row["repo"]: row for row in csv.DictReader(file, delimiter="\t")}
+    costs = {}
+    for model, repo in repos.items():
+        if repo not in rows:
+            continue
+        row = rows[repo]
+        parameters = int(row["parameters"])
+        size, source = parameters * float(row["bytes_per_parameter"]), f"{row['status']}: {row['source']}"
+        listed = audits[model]["bytes"] if model in audits else pd.Series(dtype=float)
+        if (listed > 0).any():
+            size, source = float(listed[listed > 0].mean()), "listed by the Hub (audit)"
+        width, layers = int(row["width"]), int(row["blocks"]) + 1
+        costs[model] = ModelCost(parameters=parameters, size=size, width=width, layers=layers, source=source)
+    return costs
+
+
+def count_jobs(study: Study) -> dict[str, int]:
+    """Returns the jobs per rule that a fresh run plans, for the rules whose number grows with the study."""
+    weak = {family["weak"] for family in study.families.values()}
+    datasets, hub = len(study.pairs), [model for model in study.used if model in study.repos]
+    counts = {
+        "extract_activations": sum(study.used.values()),
+        "train_supervisor": len(weak) * datasets,
+        "train_heads": sum(family["revisions"] for family in study.families.values()) * datasets,
+        "audit_revisions": len(hub),
+    }
+    if study.mode == "split":
+        counts["fetch_revision"] = sum(study.used[model] for model in hub)
+    return counts
+
+
+def cost_table(study: Study, models: Mapping[str, ModelCost], rates: Mapping[str, float]) -> pd.DataFrame:
+    """Returns one row per model with a known cost, and their total; columns as in :data:`COLUMNS`."""
+    texts = sum(6 * pairs for pairs in study.pairs.values())  # three splits of two texts
+    trained = {name: 0 for name in study.used}
+    for family in study.families.values():
+        trained[family["strong"]] += family["revisions"] * len(study.pairs)
+    rows = []
+    for name, cost in models.items():
+        number = study.used[name]
+        forward = 2 * cost.parameters * texts * rates["tokens"] / rates["gpu_forward"]
+        busy = forward + cost.size / rates["gpu_load"] + rates["start"]
+        kept = (
+            {"all": cost.layers, "final": 1}.get(study.layers, 0)
+            if isinstance(study.layers, str)
+            else len(study.layers)
+        )
+        rows.append(
+            {
+                "model": name,
+                "revisions": number,
+                "jobs": number * (1 + (study.mode == "split")) + trained[name] + 1,
+                "download_tb": number * cost.size / 1e12,
+                "snapshot_gb": cost.size / 1e9,
+                "download_hours": number * cost.size / rates["download"] / 3600,
+                "gpu_hours": number * busy / 3600,
+                "heads_hours": trained[name] * rates["heads"] / 3600,
+                "features_gb": number * texts * cost.width * kept * FEATURE_BYTES / 1e9,
+            }
+        )
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    total = frame.drop(columns=["model", "snapshot_gb"]).sum().to_dict() | {"model": "total"}
+    return pd.concat([frame, pd.DataFrame([total | {"snapshot_gb": frame["snapshot_gb"].max()}])], ignore_index=True)
+
+
+def as_text(
+    study: Study, models: Mapping[str, ModelCost], table: pd.DataFrame, rates: Sequence[Mapping[str, str]]
+) -> str:
+    """Returns the plan for a terminal: the table, jobs, peak disk, and every assumption behind the numbers."""
+    shown = table.rename(columns=COLUMNS)
+    formats = {heading: "{:,.0f}" if key in ("revisions", "jobs") else "{:,.2f}" for key, heading in COLUMNS.items()}
+    cells = pd.DataFrame(
+        {
+            name: shown[name] if name == "model" else [formats[name].format(value) for value in shown[name]]
+            for name in shown.columns
+        }
+    )
+    jobs = count_jobs(study)
+    peak = study.snapshots * float(table["snapshot_gb"].max()) if len(models) else 0.0
+    lines = [cells.to_string(index=False), ""]
+    lines.append("jobs: " + ", ".join(f"{name} {number:,}" for name, number in jobs.items()) + ", and a few per study")
+    lines.append(f"peak on the scratch disk: {peak:,.0f} GB ({study.snapshots} snapshots of the largest model)")
+    unknown = [name for name in study.used if name not in models]
+    if unknown:
+        lines.append(
+            f"without a cost here (not on the Hub, or not in resources/costs/models.tsv): {', '.join(unknown)}"
+        )
+    lines += ["", "These numbers rest on:"]
+    lines += [
+        f"  {name}: {cost.parameters / 1e9:.2f} billion parameters, {cost.source}" for name, cost in models.items()
+    ]
+    lines += [f"  {row['name']}: {row['value']} {row['unit']}, {row['status']}: {row['source']}" for row in rates]
+    return "\n".join(lines) + "\n"

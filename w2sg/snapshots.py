@@ -1,0 +1,300 @@
+"""Downloaded revisions on disk: never more than a bound, each gone as soon as it was used or its owner died.
+
+A snapshot is a folder ``<scratch>/<model>/<revision>.<host>.<pid>`` with two files of its own: ``.lock``, locked by the
+process that works with it, and ``.lease.json``, which says for whom it waits in between. Standard library only.
+
+State   | lock held by       | ends by                            | left behind, recognised by
+fetching| the fetching job   | deletion on failure, else ready    | lock free
+ready   | nobody             | the extraction takes it            | its Snakemake run is gone (split mode only)
+used    | the extracting job | deletion, whatever happens         | lock free
+
+Some file systems lock per machine only. A lock that another machine may hold is therefore believed to be free only when
+its owner has also stopped touching the lease.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import logging
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from w2sg.locks import first_free, is_locked, try_lock
+from w2sg.revisions import RevisionError
+
+LOG = logging.getLogger(__name__)
+LEASE, LOCK, ADMISSION = ".lease.json", ".lock", ".admission.lock"
+RUN_VARIABLE = "W2SG_RUN"
+"""Environment variable that names the Snakemake run to its local jobs: a file that the run keeps locked."""
+SPARE = 1 << 30
+"""Bytes that stay free on the scratch disk."""
+BEAT, SILENCE, FORGOTTEN = 30.0, 600.0, 86400.0
+"""Seconds between two touches of a lease; without a touch from which another machine's snapshot in use is abandoned; and
+from which another machine's ready one is."""
+
+
+class SnapshotGone(RevisionError):
+    """A snapshot that a ticket names and that is not there any more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """What a snapshot's own file says."""
+
+    state: str
+    """``fetching``, ``ready`` or ``used``."""
+    size: int
+    """Bytes of the snapshot when whole."""
+    host: str
+    """Machine of the fetching job."""
+    run: str
+    """The Snakemake run for which it is kept (:data:`RUN_VARIABLE`); empty outside one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """The scratch folder with its bound."""
+
+    root: Path
+    """Folder of all snapshots."""
+    limit: int
+    """Most snapshots at once."""
+    poll: float = 0.5
+    """Seconds between two looks for a free place."""
+    patience: float = 600.0
+    """Seconds that a ready snapshot of a run that is gone is kept while another job waits for its place."""
+
+    @contextlib.contextmanager
+    def snapshot(self, model: str, revision: str, *, size: int, keep: bool = False) -> Iterator[Path]:
+        """Yields an empty snapshot folder as soon as there is a place and disk space for it, and deletes it at the end.
+
+        Args:
+            model: Name of the model.
+            revision: Name of the revision.
+            size: Bytes that will be written.
+            keep: Leave a snapshot that was filled without an error as ``ready``, for :meth:`take`.
+
+        Raises:
+            RevisionError: If the disk cannot hold it, however long one waits, or nobody makes place.
+        """
+        folder = self.root / model / f"{revision}.{socket.gethostname()}.{os.getpid()}"
+        lock = self._admit(folder, size)
+        kept = False
+        try:
+            with _beating(folder):
+                yield folder
+            if keep:
+                _write(folder, replace(_read(folder), state="ready"))
+                kept = True
+        finally:
+            if not kept:
+                self._delete(folder)
+            os.close(lock)
+
+    @contextlib.contextmanager
+    def take(self, folder: Path) -> Iterator[Path]:
+        """Yields a ready snapshot of this store, and deletes it at the end, whatever happens.
+
+        Raises:
+            SnapshotGone: If it is gone, or another process works with it.
+        """
+        with self._alone():
+            lock = try_lock(folder / LOCK) if (folder / LEASE).is_file() else None
+            if lock is None:
+                raise SnapshotGone(f"snapshot {folder} is gone or in use; run snakemake again to fetch it anew")
+            _write(folder, replace(_read(folder), state="used", host=socket.gethostname()))
+        try:
+            with _beating(folder):
+                yield folder
+        finally:
+            self._delete(folder)
+            os.close(lock)
+
+    def clean(self) -> list[Path]:
+        """Deletes every snapshot that no live process or run holds, and returns their folders."""
+        if not self.root.is_dir():
+            return []
+        with self._alone():
+            gone = [folder for folder in self.folders() if self._abandoned(folder)]
+            for folder in gone:
+                _remove(folder)
+        return gone
+
+    def folders(self) -> list[Path]:
+        """Returns the folders of all snapshots, whatever their state."""
+        return sorted(path.parent for path in self.root.glob(f"*/*/{LOCK}"))
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        self.root.mkdir(parents=True, exist_ok=True)
+        admission = self.root / ADMISSION
+        with first_free([admission], poll=0.02):
+            admission.touch()
+            yield
+
+    def _admit(self, folder: Path, size: int) -> int:
+        started = time.monotonic()
+        while True:
+            with self._alone():
+                for other in self.folders():
+                    if self._abandoned(other):
+                        LOG.warning("deleting the abandoned snapshot %s", other)
+                        _remove(other)
+                others = self.folders()
+                if self._has_place(size, others):
+                    return _create(folder, size)
+                if time.monotonic() - started > self.patience:
+                    self._break_standstill(others)
+            time.sleep(self.poll)
+
+    def _has_place(self, size: int, others: list[Path]) -> bool:
+        if len(others) >= self.limit:
+            return False
+        coming = sum(max(0, _read(other).size - _size_of(other)) for other in others)
+        free = shutil.disk_usage(self.root).free - coming - SPARE
+        if size <= free:
+            return True
+        if others:
+            return False  # each of them will be deleted, and then there is more
+        raise RevisionError(
+            f"{self.root.resolve()} has {(free + SPARE) / 1e9:.1f} GB free, this revision needs {size / 1e9:.1f} GB "
+            f"and {SPARE / 1e9:.1f} GB stay free; free some, or set scratch to a larger disk"
+        )
+
+    def _break_standstill(self, others: list[Path]) -> None:
+        """Gives up snapshots of earlier runs if everything waits for somebody to use one; else says what to do."""
+        if any(is_locked(other / LOCK) for other in others):
+            return
+        mine = os.environ.get(RUN_VARIABLE, "")
+        foreign = [other for other in others if _read(other).run != mine]
+        if not foreign:
+            raise RevisionError(
+                f"all {len(others)} snapshots in {self.root} wait for their extraction, which did not start within "
+                f"{self.patience:.0f} s; give snakemake more --cores, or fetch.snapshots fewer"
+            )
+        oldest = min(foreign, key=lambda other: (other / LEASE).stat().st_mtime)
+        LOG.warning("giving up the unused snapshot %s of another run", oldest)
+        _remove(oldest)
+
+    def _abandoned(self, folder: Path) -> bool:
+        if is_locked(folder / LOCK):
+            return False
+        lease = _read(folder)
+        if lease.host != socket.gethostname():
+            now = (self.root / ADMISSION).stat().st_mtime  # the file server's clock, as in the lease
+            silent = now - max(_changed(folder), _changed(folder / LEASE))
+            return silent > (FORGOTTEN if lease.state == "ready" else SILENCE)
+        return lease.state != "ready" or not run_is_alive(lease.run)
+
+    def _delete(self, folder: Path) -> None:
+        with self._alone():
+            _remove(folder)
+
+
+def _create(folder: Path, size: int) -> int:
+    _remove(folder)  # a process of the same number, long ago
+    folder.mkdir(parents=True)
+    lock = try_lock(folder / LOCK)
+    assert lock is not None, "nobody else can know the new folder"
+    run = os.environ.get(RUN_VARIABLE, "")
+    _write(folder, Lease(state="fetching", size=size, host=socket.gethostname(), run=run))
+    return lock
+
+
+def _read(folder: Path) -> Lease:
+    try:
+        return Lease(**json.loads((folder / LEASE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # killed between making the folder and writing this
+        return Lease(state="fetching", size=0, host=socket.gethostname(), run="")
+
+
+def _write(folder: Path, lease: Lease) -> None:
+    temporary = folder / f"{LEASE}.tmp"
+    temporary.write_text(json.dumps(asdict(lease)), encoding="utf-8")
+    temporary.replace(folder / LEASE)
+
+
+def _size_of(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # parts are renamed while we look
+            total += path.stat().st_size if path.is_file() else 0
+    return total
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+@contextlib.contextmanager
+def _beating(folder: Path) -> Iterator[None]:
+    """Touches the lease now and then, as a sign of life for other machines."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT):
+            with contextlib.suppress(OSError):
+                os.utime(folder / LEASE)
+
+    threading.Thread(target=beat, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def announce_run(root: Path) -> None:
+    """Makes this process, Snakemake itself, the owner of the snapshots that its jobs leave ready.
+
+    The lock is held until the process ends; its jobs learn of it from the environment.
+    """
+    folder = root / ".runs"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{socket.gethostname()}.{os.getpid()}"
+    if try_lock(path) is not None:
+        os.environ[RUN_VARIABLE] = str(path.resolve())
+        atexit.register(_end_run, path)
+
+
+def drop_dead_tickets(folder: Path) -> None:
+    """Deletes the tickets (split mode) whose snapshot is gone, so that its revision is fetched anew."""
+    for path in folder.glob("*/*.json"):
+        try:
+            alive = Path(json.loads(path.read_text(encoding="utf-8"))["path"]).is_dir()
+        except (OSError, ValueError, KeyError, TypeError):
+            alive = False
+        if not alive:
+            path.unlink(missing_ok=True)
+
+
+def _end_run(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    for folder in (path.parent, path.parent.parent):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def run_is_alive(run: str) -> bool:
+    """Returns whether the run that announced itself under this name still runs."""
+    return bool(run) and Path(run).exists() and is_locked(Path(run))
+
+
+def _remove(folder: Path) -> None:
+    for _ in range(20):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            break
+        time.sleep(0.05)  # a transfer that was told to stop may still make a file
+    with contextlib.suppress(OSError):  # other revisions of the model are there
+        folder.parent.rmdir()

@@ -1,0 +1,38 @@
+"""What the study will cost: `snakemake plan --configfile config/paper.yaml`. Seconds, no network."""
+
+
+localrules:
+    plan,
+    plan_study,
+
+
+rule plan:
+    """Shows revisions, jobs, download, disk and GPU hours of the study; runs nothing else."""
+    input:
+        "results/plan.txt",
+    log:
+        "logs/plan.log",
+    conda:
+        "../../envs/analysis.yaml"
+    shell:
+        "cat {input}"
+
+
+rule plan_study:
+    """Computes the study's costs from its configuration, audits that are there already, and committed rates."""
+    input:
+        costs=ancient(ROOT / "resources" / "costs" / "models.tsv"),
+        rates=ancient(ROOT / "resources" / "costs" / "rates.tsv"),
+    output:
+        table="results/plan.tsv",
+        text="results/plan.txt",
+    log:
+        "logs/plan_study.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        study=planned_study(),
+        audits=[path for path in audit_tables() if Path(path).exists()],
+        recipe=recipes.PLAN,
+    script:
+        "../scripts/plan_study.py"

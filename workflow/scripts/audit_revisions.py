@@ -1,0 +1,33 @@
+"""Asks the Hub for the weight hashes of every listed revision of a model, and compares them."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from w2sg import runtime, schemas, tables
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(*, name: str, model: Mapping[str, Any], revisions: Sequence[str], output: str, recipe: int, log: str) -> None:
+    with runtime.log_to(log):
+        from w2sg import audit, published
+
+        known = published.ask_hub(model["repo"], revisions, label=f"audit {name}")
+        tables.write_table(
+            audit.audit_table(name, known),
+            output,
+            schemas.AUDIT,
+            provenance={"recipe": recipe, "repo": model["repo"]},
+        )
+
+
+if __name__ == "__main__":
+    main(
+        name=snakemake.wildcards["model"],
+        model=snakemake.params["model"],
+        revisions=snakemake.params["revisions"],
+        output=snakemake.output[0],
+        recipe=snakemake.params["recipe"],
+        log=snakemake.log[0],
+    )

@@ -1,0 +1,39 @@
+"""Joins the audits of the study's models; revisions that are not on the Hub are compared by what was extracted."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from w2sg import audit, runtime, schemas, tables
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    *,
+    audits: Sequence[str],
+    losses: Sequence[str],
+    revisions: Mapping[str, Sequence[str]],
+    output: str,
+    recipe: int,
+    log: str,
+) -> None:
+    with runtime.log_to(log):
+        frames = [tables.read_table(path, schemas.AUDIT) for path in audits]
+        measured = [tables.read_table(path, schemas.RESULTS) for path in losses]
+        frames += audit.audit_measured(measured, revisions)
+        frame = pd.concat(frames, ignore_index=True)
+        tables.write_table(frame, output, schemas.AUDIT, provenance={"recipe": recipe})
+
+
+if __name__ == "__main__":
+    main(
+        audits=snakemake.input["audits"],
+        losses=snakemake.input["losses"],
+        revisions=snakemake.params["revisions"],
+        output=snakemake.output[0],
+        recipe=snakemake.params["recipe"],
+        log=snakemake.log[0],
+    )

@@ -1,0 +1,33 @@
+"""Fetches one Hub revision and leaves it ready on the scratch disk; the extraction deletes it (split mode)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from w2sg import runtime
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    *, name: str, revision: str, model: Mapping[str, Any], ticket: str, scratch: str, snapshots: int, log: str
+) -> None:
+    with runtime.log_to(log):
+        from w2sg import fetching
+        from w2sg.snapshots import Store
+
+        store = Store(root=Path(scratch), limit=snapshots)
+        fetching.fetch_revision(model["repo"], revision, name=name, store=store, ticket=Path(ticket))
+
+
+if __name__ == "__main__":
+    main(
+        name=snakemake.wildcards["model"],
+        revision=snakemake.wildcards["revision"],
+        model=snakemake.params["model"],
+        ticket=snakemake.output["ticket"],
+        scratch=snakemake.config["scratch"],
+        snapshots=snakemake.config["fetch"]["snapshots"],
+        log=snakemake.log[0],
+    )
