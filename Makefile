@@ -71,7 +71,7 @@ format: .venv/test.stamp
 	@touch $@
 
 lock: .venv/pip.stamp
-	@for name in run test; do \
+	@for name in run test bench; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	    --custom-compile-command 'make lock' --no-emit-package torch --override requirements/override.txt \
 	    requirements/$$name.in -o requirements/$$name.lock || exit 1; \

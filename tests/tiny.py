@@ -14,6 +14,8 @@ from transformers import (
     GPTNeoXForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    Olmo2Config,
+    Olmo2ForCausalLM,
     OlmoConfig,
     OlmoForCausalLM,
     PreTrainedTokenizerFast,
@@ -53,6 +55,8 @@ def model(architecture: str, *, seed: int, width: int = 16) -> torch.nn.Module:
         return GPTNeoXForCausalLM(GPTNeoXConfig(**sizes, initializer_range=0.2))
     if architecture == "olmo":
         return OlmoForCausalLM(OlmoConfig(**sizes, pad_token_id=0, initializer_range=0.2))
+    if architecture == "olmo2":
+        return Olmo2ForCausalLM(Olmo2Config(**sizes, num_key_value_heads=1, pad_token_id=0, initializer_range=0.2))
     if architecture == "llama":
         return LlamaForCausalLM(LlamaConfig(**sizes, num_key_value_heads=1, initializer_range=0.2))
     raise ValueError(architecture)

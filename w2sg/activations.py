@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.nn.functional import cross_entropy
+from torch.utils.hooks import RemovableHandle
 
-from w2sg.models import LoadedModel
+from w2sg.attention import last_rows_suffice, packed_attention
+from w2sg.loading import LoadedModel
+from w2sg.packing import Packed, pack, plan_batches
+
+LOGIT_ROWS = 1024
+"""Rows whose logits exist at the same time: in float32 a vocabulary of 50,000 needs 200 MB for them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,22 +72,6 @@ def encode(tokenizer: object, texts: Sequence[str], *, max_tokens: int) -> list[
     return ids
 
 
-def plan_batches(lengths: Sequence[int], *, batch_tokens: int) -> list[np.ndarray]:
-    """Returns batches of text positions, sorted by length, whose padded size stays within a budget.
-
-    Args:
-        lengths: Tokens of each text.
-        batch_tokens: Largest number of texts times longest text; a single longer text is a batch of its own.
-    """
-    order = np.argsort(np.asarray(lengths), kind="stable")[::-1]
-    batches, start = [], 0
-    while start < len(order):
-        size = max(1, batch_tokens // lengths[order[start]])
-        batches.append(order[start : start + size])
-        start += size
-    return batches
-
-
 def extract_states(
     model: LoadedModel,
     ids: Sequence[Sequence[int]],
@@ -90,32 +83,33 @@ def extract_states(
 ) -> np.ndarray:
     """Returns hidden states of each text, float32, shape (layers, texts, width).
 
-    Sequences are padded on the right. Attention is causal, so the padding cannot reach a real token and no mask is
-    needed; the state is read at each text's own last token (or averaged over its own tokens).
+    Texts are packed without padding, and what they have in common at their beginnings is computed once per batch
+    (:mod:`w2sg.packing`). The state is read at each text's own last token, or averaged over its own tokens. Other
+    batches change the order in which numbers are summed, and nothing else: states then differ by rounding, in float32
+    by less than 1e-5 of the largest.
 
     Args:
         model: The loaded model.
         ids: Token ids of each text, none empty.
         layers: Hidden-state indices to keep, sorted.
-        batch_tokens: Padded tokens per forward pass.
+        batch_tokens: Rows of a forward pass; halved whenever memory runs out.
         pool: ``last`` or ``mean`` over the real tokens.
-        on_batch: Called with the number of real tokens after each batch.
+        on_batch: Called with the number of tokens of its texts after each batch.
 
     Raises:
         FloatingPointError: If a state is not finite; the argument is the text's position.
+        MemoryError: If not even a single text fits.
         ValueError: If ``pool`` is unknown.
     """
     if pool not in ("last", "mean"):
         raise ValueError(f"pool: got {pool!r}, allowed: last, mean")
-    lengths = [len(row) for row in ids]
     out: np.ndarray | None = None
-    with _captured(model, layers, pool) as capture:
-        for rows in plan_batches(lengths, batch_tokens=batch_tokens):
-            states = capture([ids[row] for row in rows])  # (layers, batch, width)
+    with torch.inference_mode(), _Capture(model, layers, pool) as capture:
+        for rows, states in run_batches(ids, capture, batch_tokens=batch_tokens, device=model.device):
             if out is None:
                 out = np.empty((len(layers), len(ids), states.shape[-1]), dtype=np.float32)
-            out[:, rows] = states
-            on_batch(sum(lengths[row] for row in rows))
+            out[:, rows] = states  # (layers, batch, width)
+            on_batch(sum(len(ids[row]) for row in rows))
     assert out is not None
     finite = np.isfinite(out).all(axis=(0, 2))
     if not finite.all():
@@ -123,65 +117,118 @@ def extract_states(
     return out
 
 
-class _captured:
+def run_batches(
+    ids: Sequence[Sequence[int]],
+    forward: Callable[[Packed], np.ndarray],
+    *,
+    batch_tokens: int,
+    device: torch.device,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields the positions of each batch's texts and what ``forward`` makes of them.
+
+    When memory runs out the budget is halved for all that is left, and the work goes on.
+
+    Args:
+        ids: Token ids of each text, none empty.
+        forward: Takes a packed batch.
+        batch_tokens: Rows of a forward pass to begin with.
+        device: Where batches are put.
+
+    Yields:
+        Positions, (batch,), and the result.
+
+    Raises:
+        MemoryError: If not even a single text fits.
+    """
+    left = plan_batches(ids, batch_tokens=batch_tokens)[::-1]
+    while left:
+        rows = left[-1]
+        try:
+            result = forward(pack([ids[row] for row in rows], device))
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
+        else:
+            left.pop()
+            yield rows, result
+            continue
+        # Outside of the handler, whose traceback would keep the failed pass's tensors alive.
+        batch_tokens //= 2
+        if len(rows) == 1 or batch_tokens < 1:
+            raise MemoryError(f"a text of {len(ids[rows[0]])} tokens does not fit in the memory of {device}")
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        logging.getLogger(__name__).warning("out of memory: going on with batches of %d tokens", batch_tokens)
+        rest = np.concatenate(left)
+        left = [rest[part] for part in plan_batches([ids[row] for row in rest], batch_tokens=batch_tokens)][::-1]
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+class _Capture:
     """Hooks that keep only the pooled rows of the wanted layers; no full hidden state outlives its block."""
 
     def __init__(self, model: LoadedModel, layers: Sequence[int], pool: str) -> None:
         self.model, self.layers, self.pool = model, tuple(layers), pool
         self.kept: dict[int, torch.Tensor] = {}
-        self.lengths = torch.empty(0)
+        self.batch: Packed | None = None
+        self.cleanup = contextlib.ExitStack()
 
-    def __enter__(self) -> Callable[[list[Sequence[int]]], np.ndarray]:
+    def __enter__(self) -> Callable[[Packed], np.ndarray]:
+        self.cleanup.enter_context(packed_attention(self.model.decoder))
         modules = {0: self.model.embedding} | {i + 1: block for i, block in enumerate(self.model.blocks)}
-        # The last hidden state is read from the decoder's output, after the final norm.
-        wanted = [index for index in self.layers if index < len(self.model.blocks)]
-        self.handles = [modules[index].register_forward_hook(self._hook(index)) for index in wanted]
-        # Nothing but the last token's row leaves the last block, so its feed-forward layer need see no other: its output
-        # of one row is broadcast over the residual stream, where the other rows are then wrong and never read.
-        feed_forward = getattr(self.model.blocks[-1], "mlp", None)
-        if self.pool == "last" and isinstance(feed_forward, torch.nn.Module):
-            self.handles.append(feed_forward.register_forward_pre_hook(self._keep_last_rows))
+        for index in self.layers:
+            if index < len(self.model.blocks):  # the last one is read after the final norm
+                self._hook(modules[index].register_forward_hook(self._keep(index)))
+        if self.pool == "last":
+            # Nothing but last tokens leaves the last block: what follows its attention need see no other row. The rest
+            # of its output is wrong, and never read.
+            for module in last_rows_suffice(self.model.blocks[-1]):
+                self._hook(module.register_forward_pre_hook(self._narrow))
+                self._hook(module.register_forward_hook(self._widen))
         return self._run
 
     def __exit__(self, *error: object) -> None:
-        for handle in self.handles:
-            handle.remove()
+        self.cleanup.close()
 
-    def _hook(self, index: int) -> Callable[..., None]:
+    def _hook(self, handle: RemovableHandle) -> None:
+        self.cleanup.callback(handle.remove)
+
+    def _keep(self, index: int) -> Callable[..., None]:
         def keep(module: torch.nn.Module, inputs: object, output: torch.Tensor | tuple[torch.Tensor, ...]) -> None:
             self.kept[index] = self._pool(output[0] if isinstance(output, tuple) else output)
 
         return keep
 
-    def _keep_last_rows(self, module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        states = inputs[0]
-        rows = states[torch.arange(len(states), device=states.device), self.lengths - 1]
-        return (rows[:, None], *inputs[1:])
+    def _narrow(self, module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        assert self.batch is not None
+        return (inputs[0].index_select(1, self.batch.last), *inputs[1:])
+
+    def _widen(self, module: torch.nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
+        assert self.batch is not None
+        whole = output.new_zeros(1, self.batch.size, output.shape[-1])
+        return whole.index_copy_(1, self.batch.last, output)
 
     def _pool(self, states: torch.Tensor) -> torch.Tensor:
+        """Returns one row for each text of the batch, float32, (texts, width), from states (1, T, width)."""
+        assert self.batch is not None
         if self.pool == "last":
-            return states[torch.arange(len(states), device=states.device), self.lengths - 1].float()
-        inside = torch.arange(states.shape[1], device=states.device)[None, :] < self.lengths[:, None]
-        return (states.float() * inside[:, :, None]).sum(1) / self.lengths[:, None]
+            return states[0].index_select(0, self.batch.last).float()
+        return self.batch.mean(states[0].float())
 
-    @torch.inference_mode()
-    def _run(self, rows: list[Sequence[int]]) -> np.ndarray:
-        batch, lengths = pad(rows)
-        self.lengths = lengths.to(self.model.device)
-        final = self.model.decoder(input_ids=batch.to(self.model.device), use_cache=False)[0]
-        self.kept[len(self.model.blocks)] = self._pool(final)
-        stacked = torch.stack([self.kept[index] for index in self.layers])
-        self.kept.clear()
-        return stacked.cpu().numpy()
-
-
-def pad(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Returns token ids padded on the right with zeros, (batch, longest), and the lengths, (batch,)."""
-    lengths = torch.tensor([len(row) for row in rows])
-    batch = torch.zeros(len(rows), int(lengths.max()), dtype=torch.long)
-    for position, row in enumerate(rows):
-        batch[position, : len(row)] = torch.as_tensor(row)
-    return batch, lengths
+    def _run(self, batch: Packed) -> np.ndarray:
+        self.batch = batch
+        try:
+            final = self.model.decoder(
+                input_ids=batch.tokens, position_ids=batch.positions, use_cache=False, packed=batch
+            )[0]
+            self.kept[len(self.model.blocks)] = self._pool(final)
+            return torch.stack([self.kept[index] for index in self.layers]).cpu().numpy()
+        finally:
+            self.kept.clear()
+            self.batch = None
 
 
 def _windows(tokenizer: object, texts: Sequence[str], window: int) -> Iterator[tuple[list[int], list[int]]]:
@@ -194,17 +241,34 @@ def _windows(tokenizer: object, texts: Sequence[str], window: int) -> Iterator[t
                 yield ids[start : start + window], n_bytes[start : start + window]
 
 
-@torch.inference_mode()
+def _losses(model: LoadedModel) -> Callable[[Packed], np.ndarray]:
+    """Returns a function from a packed batch to each text's sum of next-token cross-entropies in nats, (texts,)."""
+
+    def forward(batch: Packed) -> np.ndarray:
+        states = model.decoder(input_ids=batch.tokens, position_ids=batch.positions, use_cache=False, packed=batch)[0]
+        # A row of the prefix tree has one successor for each text that goes through it.
+        before = torch.cat([rows[:-1] for rows in batch.rows])
+        after = batch.tokens[0, torch.cat([rows[1:] for rows in batch.rows])]
+        owner = np.repeat(np.arange(len(batch.rows)), [len(rows) - 1 for rows in batch.rows])
+        losses = [
+            cross_entropy(model.output(states[0].index_select(0, part)).float(), following, reduction="none")
+            for part, following in zip(before.split(LOGIT_ROWS), after.split(LOGIT_ROWS), strict=True)
+        ]
+        return np.bincount(owner, weights=torch.cat(losses).cpu().double().numpy(), minlength=len(batch.rows))
+
+    return forward
+
+
 def evaluation_loss(model: LoadedModel, texts: Sequence[str], *, window: int, batch_tokens: int) -> EvaluationLoss:
     """Returns the mean next-token cross-entropy over texts cut into windows.
 
-    The first token of a window is context only. Logits are formed for one batch at a time, in float32.
+    The first token of a window is context only. Logits are formed in float32 for a few rows at a time.
 
     Args:
         model: The loaded model.
         texts: Held-out documents.
         window: Tokens of a window.
-        batch_tokens: Padded tokens per forward pass.
+        batch_tokens: Rows of a forward pass; halved whenever memory runs out.
 
     Raises:
         ValueError: If there is nothing to predict, or the loss is not finite.
@@ -212,16 +276,11 @@ def evaluation_loss(model: LoadedModel, texts: Sequence[str], *, window: int, ba
     windows = list(_windows(model.tokenizer, texts, window))
     if not windows:
         raise ValueError("the evaluation text has no window of two tokens")
+    ids = [tokens for tokens, _ in windows]
     totals = np.zeros(len(windows))
-    for rows in plan_batches([len(ids) for ids, _ in windows], batch_tokens=batch_tokens):
-        batch, lengths = pad([windows[row][0] for row in rows])
-        states = model.decoder(input_ids=batch.to(model.device), use_cache=False)[0]
-        logits = model.output(states[:, :-1]).float()
-        losses = torch.nn.functional.cross_entropy(
-            logits.flatten(0, 1), batch[:, 1:].flatten().to(model.device), reduction="none"
-        ).view(len(rows), -1)  # (batch, longest - 1)
-        inside = torch.arange(losses.shape[1])[None, :] < (lengths - 1)[:, None]
-        totals[rows] = (losses.cpu().double() * inside).sum(1).numpy()
+    with torch.inference_mode(), packed_attention(model.decoder):
+        for rows, losses in run_batches(ids, _losses(model), batch_tokens=batch_tokens, device=model.device):
+            totals[rows] = losses
     counts = np.array([len(ids) - 1 for ids, _ in windows])
     mean = totals.sum() / counts.sum()
     if not np.isfinite(mean):

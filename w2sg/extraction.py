@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+import torch
 
 from w2sg.activations import encode, evaluation_loss, extract_states, layer_indices
 from w2sg.corpora import DOCUMENTS
 from w2sg.features import Features, write_features
-from w2sg.models import LoadedModel
+from w2sg.loading import LoadedModel
 from w2sg.pretraining_data import select_documents
 from w2sg.runtime import Progress
 from w2sg.tables import read_table
+
+CPU_ROWS = 2048
+"""Rows of a forward pass beyond which a CPU gets slower: what one layer leaves no longer fits into its cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +30,17 @@ class Settings:
     max_tokens: int
     """Longest text in tokens; longer ones lose their beginning. The model's own context bounds it too."""
     batch_tokens: int
-    """Padded tokens per forward pass."""
+    """Rows of a forward pass on a GPU; on a CPU at most :data:`CPU_ROWS`."""
     device: str
     """``auto``, ``cpu`` or ``cuda``."""
     threads: int
     """CPU threads of a forward pass."""
     dtype: str
     """Compute and storage type."""
+
+    def rows(self, device: torch.device) -> int:
+        """Returns the rows of a forward pass on a device."""
+        return min(self.batch_tokens, CPU_ROWS) if device.type == "cpu" else self.batch_tokens
 
     @classmethod
     def from_config(cls, section: Mapping[str, Any], *, dtype: str) -> Settings:
@@ -58,7 +66,7 @@ def evaluation_texts(path: str, *, documents_wanted: int) -> list[str]:
 def measure_loss(model: LoadedModel, texts: Sequence[str], *, settings: Settings) -> list[dict[str, Any]]:
     """Returns the metric rows of the evaluation loss: nats per token and bits per byte."""
     window = min(settings.max_tokens, model.context)
-    loss = evaluation_loss(model, texts, window=window, batch_tokens=settings.batch_tokens)
+    loss = evaluation_loss(model, texts, window=window, batch_tokens=settings.rows(model.device))
     keys = {
         "layer": -1,
         "head": "model",
@@ -117,7 +125,7 @@ def write_all_features(
                 model,
                 ids,
                 layers=layers,
-                batch_tokens=settings.batch_tokens,
+                batch_tokens=settings.rows(model.device),
                 pool=pools[dataset],
                 on_batch=progress.update,
             )

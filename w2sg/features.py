@@ -66,8 +66,8 @@ def write_features(path: str | os.PathLike[str], features: Features, *, dtype: s
         raise ValueError(f"a row id is longer than {ID_BYTES} characters")
     kind = getattr(torch, dtype)
     tensors = {
-        "chosen": torch.from_numpy(np.ascontiguousarray(features.chosen)).to(kind),
-        "rejected": torch.from_numpy(np.ascontiguousarray(features.rejected)).to(kind),
+        "chosen": torch.from_numpy(features.chosen).to(kind).contiguous(),
+        "rejected": torch.from_numpy(features.rejected).to(kind).contiguous(),
         "layers": torch.tensor(features.layers, dtype=torch.int64),
         "row_ids": torch.from_numpy(ids.view(np.uint8).reshape(n, ID_BYTES).copy()),
     }

@@ -34,17 +34,17 @@ def main(
 ) -> None:
     store = Store(root=Path(scratch), limit=snapshots)
     with runtime.log_to(log), fetching.take_ticket(Path(ticket) if ticket else None, store) as fetched:
-        from w2sg import extraction, models, preferences
+        from w2sg import extraction, loading, preferences
 
         settings = extraction.Settings.from_config(activations, dtype=model["dtype"])
-        device = models.pick_device(settings.device)
+        device = loading.pick_device(settings.device)
         runtime.pin_threads(settings.threads)
         frames = {dataset: tables.read_table(path, preferences.PAIRS) for dataset, path in pairs.items()}
         texts = extraction.evaluation_texts(documents, documents_wanted=evaluation["documents"])
         # Everything slow that needs no weights is done by now: from here on a place on the disk is taken.
         opened = fetching.open_revision(model, revision, name=name, root=Path(root), store=store, fetched=fetched)
         with opened as folder, runtime.claim_device(device):
-            loaded = models.load_model(folder.path, dtype=settings.dtype, device=device)
+            loaded = loading.load_model(folder.path, dtype=settings.dtype, device=device)
             origin = {"model": name, "revision": revision, "commit": folder.commit, "recipe": str(recipe)}
             measured = extraction.measure_loss(loaded, texts, settings=settings)
             extraction.write_all_features(

@@ -1,0 +1,154 @@
+"""Loading: the old OLMo format against the native one, and weights that do not fit."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests import tiny
+from w2sg import activations, loading
+from w2sg.revisions import RevisionError
+
+IDS = [[5, 9, 2, 7], [5, 9, 3], [250]]
+
+
+@pytest.fixture(scope="module")
+def native(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("native")
+    tiny.save_revisions(folder, "olmo", [1])
+    return folder / "step1"
+
+
+def save_old(native: Path, target: Path, *, kind: str, tied: bool = False, **changes: object) -> Path:
+    """The same weights as the first OLMo releases had them: other names, fused matrices."""
+    weights = load_file(native / "model.safetensors")
+    old = {"model.transformer.wte.weight": weights["model.embed_tokens.weight"]}
+    if not tied:
+        old["model.transformer.ff_out.weight"] = weights["lm_head.weight"]
+    for layer in range(2):
+        part = {key: weights[f"model.layers.{layer}.{key}.weight"] for key in (
+            "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+            "mlp.up_proj", "mlp.gate_proj", "mlp.down_proj",
+        )}  # fmt: skip
+        start = f"model.transformer.blocks.{layer}"
+        old[f"{start}.att_proj.weight"] = torch.cat([part[f"self_attn.{x}_proj"] for x in "qkv"])
+        old[f"{start}.attn_out.weight"] = part["self_attn.o_proj"]
+        old[f"{start}.ff_proj.weight"] = torch.cat([part["mlp.up_proj"], part["mlp.gate_proj"]])
+        old[f"{start}.ff_out.weight"] = part["mlp.down_proj"]
+    config = {
+        "model_type": "hf_olmo", "architectures": ["OLMoForCausalLM"], "d_model": 16, "n_heads": 2, "n_layers": 2,
+        "mlp_ratio": 4, "mlp_hidden_size": 64, "vocab_size": 310, "embedding_size": 320, "max_sequence_length": 128,
+        "activation_type": "swiglu", "block_type": "sequential", "rope": True, "alibi": False, "include_bias": False,
+        "layer_norm_type": "default", "layer_norm_with_affine": False, "attention_layer_norm": False,
+        "multi_query_attention": False, "scale_logits": False, "weight_tying": tied, "clip_qkv": None,
+        "pad_token_id": 1, "eos_token_id": 0, "auto_map": {"AutoConfig": "configuration_olmo.OLMoConfig"},
+    }  # fmt: skip
+    target.mkdir()
+    (target / "config.json").write_text(json.dumps(config | changes))
+    tiny.tokenizer().save_pretrained(target)
+    described = json.loads((target / "tokenizer_config.json").read_text())
+    described |= {"tokenizer_class": "OLMoTokenizer", "auto_map": {"AutoTokenizer": ["x.Y", "x.Z"]}}
+    (target / "tokenizer_config.json").write_text(json.dumps(described))
+    if kind == "safetensors":
+        save_file(old, target / "model.safetensors")
+    else:  # two shards
+        names = sorted(old)
+        torch.save({name: old[name] for name in names[:3]}, target / "pytorch_model-00001-of-00002.bin")
+        torch.save({name: old[name] for name in names[3:]}, target / "pytorch_model-00002-of-00002.bin")
+    return target
+
+
+def states(folder: Path, dtype: str = "float32") -> np.ndarray:
+    model = loading.load_model(folder, dtype=dtype, device="cpu")
+    return activations.extract_states(model, IDS, layers=(0, 1, 2), batch_tokens=100)
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "bin"])
+def test_the_old_olmo_format_gives_the_activations_of_the_native_one(native, tmp_path, kind):
+    old = save_old(native, tmp_path / "old", kind=kind)
+    np.testing.assert_array_equal(states(old), states(native))
+    model = loading.load_model(old, dtype="bfloat16", device="cpu")
+    kinds = {parameter.dtype for parameter in model.decoder.parameters()}
+    assert kinds == {torch.bfloat16}
+    assert model.context == 128
+    assert model.tokenizer("the cat")["input_ids"] == tiny.tokenizer()("the cat")["input_ids"]
+    expected = loading.load_model(native, dtype="bfloat16", device="cpu")
+    torch.testing.assert_close(model.output.weight, expected.output.weight, rtol=0, atol=0)
+
+
+def test_a_tied_old_model_uses_its_input_embedding_for_output(native, tmp_path):
+    old = save_old(native, tmp_path / "old", kind="safetensors", tied=True)
+    model = loading.load_model(old, dtype="float32", device="cpu")
+    torch.testing.assert_close(model.output.weight, model.embedding.weight, rtol=0, atol=0)
+    np.testing.assert_array_equal(states(old), states(native))
+
+
+def test_swapped_halves_of_a_fused_matrix_would_be_noticed(native, tmp_path):
+    old = save_old(native, tmp_path / "old", kind="safetensors")
+    weights = load_file(old / "model.safetensors")
+    key = "model.transformer.blocks.0.ff_proj.weight"
+    weights[key] = weights[key].flip(0).contiguous()
+    save_file(weights, old / "model.safetensors")
+    assert np.abs(states(old) - states(native)).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"alibi": True}, "alibi is True"), ({"rope": None}, "rope is None"), ({"layer_norm_type": "rms"}, "'rms'")],
+)
+def test_an_old_model_with_other_parts_is_refused(native, tmp_path, changes, message):
+    old = save_old(native, tmp_path / "old", kind="safetensors", **changes)
+    with pytest.raises(RevisionError, match=message):
+        loading.load_model(old, dtype="float32", device="cpu")
+
+
+@pytest.mark.parametrize("fault", ["missing", "unexpected", "shape"])
+@pytest.mark.parametrize("form", ["native", "old"])
+def test_weights_that_do_not_fit_are_named(native, tmp_path, fault, form):
+    folder = tmp_path / "model"
+    if form == "native":
+        tiny.save_revisions(tmp_path, "olmo", [1])
+        folder = tmp_path / "step1"
+    else:
+        save_old(native, folder, kind="safetensors")
+    weights = load_file(folder / "model.safetensors")
+    key = next(name for name in sorted(weights) if "1" in name and ("ff_out" in name or "down_proj" in name))
+    if fault == "missing":
+        del weights[key]
+    elif fault == "shape":
+        weights[key] = weights[key][:, 1:].contiguous()
+    else:
+        weights["model.layers.7.mlp.down_proj.weight"] = torch.zeros(2, 2)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    expected = "layers.7" if fault == "unexpected" else r"layers\.1\.mlp\.down_proj"
+    with pytest.raises(RevisionError, match=expected):
+        loading.load_model(folder, dtype="float32", device="cpu")
+
+
+def test_a_pickle_that_would_run_code_is_refused(tmp_path):
+    class Payload:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "ran",))
+
+    tiny.save_revisions(tmp_path, "gpt_neox", [1], weights="bin")
+    torch.save({"payload": Payload()}, tmp_path / "step1" / "pytorch_model.bin")
+    with pytest.raises(pickle.UnpicklingError):
+        loading.load_model(tmp_path / "step1", dtype="float32", device="cpu")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_bin_files_load_like_safetensors(tmp_path):
+    tiny.save_revisions(tmp_path / "a", "gpt_neox", [1])
+    tiny.save_revisions(tmp_path / "b", "gpt_neox", [1], weights="bin")
+    np.testing.assert_array_equal(states(tmp_path / "a" / "step1"), states(tmp_path / "b" / "step1"))
+
+
+def test_a_folder_without_a_configuration_is_refused(tmp_path):
+    with pytest.raises(RevisionError, match=r"config\.json is not a readable"):
+        loading.load_model(tmp_path, dtype="float32", device="cpu")

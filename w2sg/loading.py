@@ -1,0 +1,132 @@
+"""Loading a revision's model and tokenizer: no remote code, no pickled code, no second copy of the weights."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from w2sg import olmo_format
+from w2sg.revisions import RevisionError
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel:
+    """A causal language model without gradients, taken apart as far as extraction needs."""
+
+    decoder: torch.nn.Module
+    """The model without its output embedding; maps token ids to final hidden states after the final norm."""
+    blocks: tuple[torch.nn.Module, ...]
+    """The transformer blocks in order; block i's output is hidden state i + 1, the last one's before the norm."""
+    embedding: torch.nn.Module
+    """The input embedding; its output is hidden state 0."""
+    output: torch.nn.Module
+    """The output embedding, which maps final hidden states to logits."""
+    tokenizer: Any
+    """The fast tokenizer of the revision."""
+    context: int
+    """Largest number of positions the model was built for, in tokens."""
+    device: torch.device
+    """Where the weights are."""
+
+
+def load_model(folder: Path, *, dtype: str, device: str) -> LoadedModel:
+    """Returns a revision's model on a device, in evaluation mode, with its tokenizer.
+
+    No remote code is run and no pickle is executed: weights are safetensors, or ``.bin`` files read with
+    ``weights_only``. Each tensor goes from its file to the device in the compute type, so that the model exists once.
+
+    Args:
+        folder: Hugging Face folder (config, tokenizer, weights), also in the format of ``hf_olmo``.
+        dtype: Compute type, ``float32`` or ``bfloat16``.
+        device: ``cpu`` or ``cuda``.
+
+    Raises:
+        RevisionError: If a weight is missing, left over or of another shape, the configuration is not of a known
+            model, or the tokenizer is not a fast one.
+    """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    model = _load_weights(folder, dtype=getattr(torch, dtype), device=device)
+    if olmo_format.matches(_read_config(folder)):  # its tokenizer class is remote code; the file says all
+        tokenizer: Any = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    else:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    if not tokenizer.is_fast:
+        raise RevisionError(f"{folder}: a fast tokenizer is needed (tokenizer.json), found {type(tokenizer).__name__}")
+    return take_apart(model, tokenizer)
+
+
+def take_apart(model: Any, tokenizer: Any) -> LoadedModel:
+    """Returns the parts of a causal language model, in evaluation mode and without gradients.
+
+    Args:
+        model: A ``PreTrainedModel`` on its device.
+        tokenizer: Its fast tokenizer.
+
+    Raises:
+        RevisionError: If its blocks are not found.
+    """
+    model.eval().requires_grad_(False)
+    decoder = model.base_model
+    blocks = next((getattr(decoder, key) for key in ("layers", "h", "blocks") if hasattr(decoder, key)), None)
+    if blocks is None:
+        raise RevisionError(f"no list of transformer blocks in {type(decoder).__name__}")
+    return LoadedModel(
+        decoder=decoder,
+        blocks=tuple(blocks),
+        embedding=model.get_input_embeddings(),
+        output=model.get_output_embeddings(),
+        tokenizer=tokenizer,
+        context=int(getattr(model.config, "max_position_embeddings", 1 << 30)),
+        device=model.device,
+    )
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise RevisionError(f"{path} is not a readable model configuration: {error}") from error
+
+
+def _load_weights(folder: Path, *, dtype: torch.dtype, device: str) -> Any:
+    """Returns the causal language model, once every weight has been found to fit."""
+    from transformers import AutoModelForCausalLM, OlmoForCausalLM
+
+    options = {"dtype": dtype, "device_map": device, "output_loading_info": True}
+    options["ignore_mismatched_sizes"] = True  # they are in the report, which is refused below, by name
+    raw = _read_config(folder)
+    if olmo_format.matches(raw):
+        weights = olmo_format.native_weights(folder, raw)
+        config = olmo_format.native_config(raw)
+        loaded: Any = OlmoForCausalLM.from_pretrained(None, config=config, state_dict=weights, **options)
+    else:
+        safe = any(folder.glob("*.safetensors"))
+        loaded = AutoModelForCausalLM.from_pretrained(
+            folder, trust_remote_code=False, local_files_only=True, weights_only=True, use_safetensors=safe, **options
+        )
+    model, report = loaded
+    wrong = {
+        key: sorted(map(str, report[key]))
+        for key in ("missing_keys", "unexpected_keys", "mismatched_keys")
+        if report.get(key)
+    }
+    if wrong:
+        raise RevisionError(f"weights in {folder} do not fit {type(model).__name__}: {wrong}")
+    return model
+
+
+def pick_device(wanted: str) -> str:
+    """Returns ``cpu`` or ``cuda``; ``auto`` is the GPU where there is one.
+
+    Raises:
+        RuntimeError: If ``cuda`` is asked for and there is none.
+    """
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError("activations.device is cuda, but PyTorch sees no GPU here; set it to auto or cpu")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted

@@ -1,0 +1,152 @@
+"""Packing texts without padding: every distinct prefix of a batch is one row of the forward pass.
+
+In a causal model a token's states depend on the tokens before it and on nothing else. Texts that begin alike, such as
+the two texts of a preference pair, therefore share the rows of their common beginning: a batch is the prefix tree of
+its texts, one row for each node. Everything but attention works on single rows. Attention gathers the rows of each
+text, in buckets of similar length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+BUCKET = 0.8
+"""Shortest text of a bucket over its longest: attention is the only place where texts are padded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """A batch of texts as the rows of their prefix tree."""
+
+    tokens: torch.Tensor
+    """Token id of each row, int64, (1, T)."""
+    positions: torch.Tensor
+    """Position of each row in its text, from 0, int64, (1, T)."""
+    last: torch.Tensor
+    """Row of each text's last token, int64, (texts,)."""
+    gather: torch.Tensor
+    """Row of each token of each text, bucket after bucket, int64, (G,); a shorter text repeats its last row."""
+    scatter: torch.Tensor
+    """Where in ``gather`` each row first occurs, int64, (T,)."""
+    shapes: tuple[tuple[int, int], ...]
+    """Texts and longest length of each bucket; their products sum to G."""
+    rows: tuple[torch.Tensor, ...]
+    """Row of each token of each text, int64, (tokens,) each."""
+
+    @property
+    def size(self) -> int:
+        """Number of rows T."""
+        return self.tokens.shape[1]
+
+    def split(self, gathered: torch.Tensor) -> list[torch.Tensor]:
+        """Returns gathered rows, (G, ...), as one view per bucket, (texts, longest, ...)."""
+        sizes = [texts * longest for texts, longest in self.shapes]
+        return [part.unflatten(0, shape) for part, shape in zip(gathered.split(sizes), self.shapes, strict=True)]
+
+    def mean(self, states: torch.Tensor) -> torch.Tensor:
+        """Returns the mean over each text's tokens, (texts, width), of one state per row, (T, width)."""
+        lengths = torch.tensor([len(rows) for rows in self.rows], device=states.device)
+        return torch.segment_reduce(states.index_select(0, torch.cat(self.rows)), "mean", lengths=lengths)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """Texts in lexicographic order of their token ids, in which each shares most with the one before."""
+
+    texts: np.ndarray
+    """Positions of the texts, int64, (n,)."""
+    shared: np.ndarray
+    """Tokens each has in common with the one before it in the order, int64, (n,); 0 for the first."""
+
+    @classmethod
+    def of(cls, ids: Sequence[Sequence[int]]) -> Order:
+        """Returns the order of texts given as token ids."""
+        texts = sorted(range(len(ids)), key=lambda position: (ids[position], position))
+        shared = np.zeros(len(texts), dtype=np.int64)
+        for rank in range(1, len(texts)):
+            shared[rank] = common_prefix(ids[texts[rank - 1]], ids[texts[rank]])
+        return cls(texts=np.array(texts, dtype=np.int64), shared=shared)
+
+
+def common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
+    """Returns how many tokens two texts have in common at their beginnings."""
+    count = 0
+    for a, b in zip(first, second, strict=False):
+        if a != b:
+            break
+        count += 1
+    return count
+
+
+def plan_batches(ids: Sequence[Sequence[int]], *, batch_tokens: int) -> list[np.ndarray]:
+    """Returns batches of text positions whose prefix trees have at most ``batch_tokens`` rows each.
+
+    Args:
+        ids: Token ids of each text, none empty.
+        batch_tokens: Largest number of rows; a single longer text is a batch of its own.
+    """
+    order = Order.of(ids)
+    batches: list[np.ndarray] = []
+    start = rows = 0
+    for rank, text in enumerate(order.texts):
+        length = len(ids[text])
+        added = length - int(order.shared[rank])
+        if rank > start and rows + added > batch_tokens:
+            batches.append(order.texts[start:rank])
+            start, rows, added = rank, 0, length
+        rows += added
+    return [*batches, order.texts[start:]] if len(ids) else []
+
+
+def pack(ids: Sequence[Sequence[int]], device: torch.device) -> Packed:
+    """Returns the prefix tree of a batch of texts.
+
+    Args:
+        ids: Token ids of each text, none empty.
+        device: Where the tensors are put.
+    """
+    order = Order.of(ids)
+    rows: list[np.ndarray] = [np.empty(0, dtype=np.int64)] * len(ids)
+    tokens, positions, size = [], [], 0
+    before = np.empty(0, dtype=np.int64)
+    for text, shared in zip(order.texts, order.shared, strict=True):
+        fresh = len(ids[text]) - shared
+        before = rows[text] = np.concatenate((before[:shared], np.arange(size, size + fresh)))
+        tokens.append(np.asarray(ids[text][shared:], dtype=np.int64))
+        positions.append(np.arange(shared, shared + fresh))
+        size += fresh
+    buckets = _deal([len(row) for row in rows])
+    shapes = tuple((len(texts), len(rows[texts[0]])) for texts in buckets)
+    gather = np.concatenate(
+        [
+            np.pad(rows[text], (0, longest - len(rows[text])), mode="edge")
+            for texts, (_, longest) in zip(buckets, shapes, strict=True)
+            for text in texts
+        ]
+    )
+    # The first occurrence of a row is never padding, which follows the token it repeats.
+    scatter = np.unique(gather, return_index=True)[1]
+    return Packed(
+        tokens=torch.from_numpy(np.concatenate(tokens))[None].to(device),
+        positions=torch.from_numpy(np.concatenate(positions))[None].to(device),
+        last=torch.tensor([row[-1] for row in rows], device=device),
+        gather=torch.from_numpy(gather).to(device),
+        scatter=torch.from_numpy(scatter).to(device),
+        shapes=shapes,
+        rows=tuple(torch.from_numpy(row).to(device) for row in rows),
+    )
+
+
+def _deal(lengths: Sequence[int]) -> list[np.ndarray]:
+    """Returns the texts of each bucket, longest first."""
+    order = np.argsort(np.asarray(lengths), kind="stable")[::-1]
+    buckets, start = [], 0
+    for rank, text in enumerate(order):
+        if lengths[text] < BUCKET * lengths[order[start]]:
+            buckets.append(order[start:rank])
+            start = rank
+    return [*buckets, order[start:]]
