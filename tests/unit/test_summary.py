@@ -135,11 +135,13 @@ def test_the_report_is_self_contained_and_escapes_text():
     html = report.render(
         summary=rows,
         bands=pd.DataFrame(columns=list(bands.COLUMNS)),
+        excluded=pd.DataFrame({"model": ["m"], "revision": ["step1"], "reason": ["<i>"], "excluded": [True]}),
         figures={"a": "<svg/>"},
         study={"study": "<b>"},
     )
     assert "<script" not in html
     assert "&lt;b&gt;" in html
+    assert "&lt;i&gt;" in html
     assert "http" not in html
 
 

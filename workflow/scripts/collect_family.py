@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from w2sg import collect, runtime, schemas, tables
 
 if TYPE_CHECKING:
@@ -20,12 +22,18 @@ def main(
     log: str,
 ) -> None:
     with runtime.log_to(log):
-        parts = {
-            name: [tables.read_table(path, schemas.RESULTS) for path in paths]
-            for name, paths in {"heads": heads, "losses": losses, "weak": weak}.items()
-        }
-        frame = collect.join_family(family=family, **parts)
-        tables.write_table(frame, output, schemas.METRICS, provenance={"recipe": recipe, "family": dict(family)})
+        per_revision = len(heads) // len(losses)
+        revisions = (
+            [read(path) for path in (*heads[k * per_revision : (k + 1) * per_revision], loss)]
+            for k, loss in enumerate(losses)
+        )
+        parts = collect.join_family(family=family, revisions=revisions, weak=[read(path) for path in weak])
+        tables.write_parts(parts, output, schemas.METRICS, provenance={"recipe": recipe, "family": dict(family)})
+
+
+def read(path: str) -> pa.Table:
+    """Returns the rows of one revision's table."""
+    return pa.concat_tables(tables.read_parts(path, schemas.RESULTS))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,3 @@
+"""The finished tiny study of the DAG tests."""
+
+from tests.dag.conftest import finished as finished
