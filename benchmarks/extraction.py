@@ -200,7 +200,9 @@ def main() -> None:
         f"{len(ids)} texts, mean {tokens / len(ids):.1f} tokens, rows per token {share:.3f}; products "
         f"{rate / 1e9:.0f} GFLOP/s alone, engine {flops / ours / 1e9:.0f} GFLOP/s, utilisation {flops / ours / rate:.3f}"
     )
-    names = [name for name in ("transformer-lens", "nnsight", "sentence-transformers") if name.replace("-", "_") in results]
+    names = [
+        name for name in ("transformer-lens", "nnsight", "sentence-transformers") if name.replace("-", "_") in results
+    ]
     machine = describe(["torch", "transformers", *names])
     if options.device == "cuda":
         machine += f", {torch.cuda.get_device_name()}"

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute as compute
 
 from w2sg.schemas import METRICS
 from w2sg.tables import keys_increase
+
+pc: Any = compute  # its functions are made at import, unseen by type checkers
 
 
 def join_family(

@@ -12,10 +12,12 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute as compute
 import pyarrow.parquet as pq
 
 from w2sg.runtime import atomic_path
+
+pc: Any = compute  # its functions are made at import, unseen by type checkers
 
 PROVENANCE = b"w2sg"
 """Metadata key under which a table keeps its provenance, as JSON."""

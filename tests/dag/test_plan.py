@@ -62,7 +62,9 @@ def test_the_plan_says_what_it_costs_and_what_that_rests_on(paper):
 
 def test_every_shipped_family_can_be_planned(paper):
     config = yaml.safe_load((ROOT / "config" / "models.yaml").read_text())
-    names = [name for name, family in config["families"].items() if config["models"][family["strong"]]["source"] == "hub"]
+    names = [
+        name for name, family in config["families"].items() if config["models"][family["strong"]]["source"] == "hub"
+    ]
     assert set(names) >= {"pythia-70m", "pythia-160m", "pythia-6.9b", "olmo-7b", "olmo-7b-0424", "olmo2-7b"}
     paper.config["sweep"]["families"] = names
     text = paper.run("-q", "all", "--", "plan")

@@ -32,8 +32,12 @@ def test_one_model_by_hand():
     assert row["gpu_hours"] == pytest.approx(10 * (2e9 * texts * 50 / 1e12 + 2 + 2) / 3600)
     assert row["heads_hours"] == pytest.approx(20 * 36 / 3600)
     assert row["features_gb"] == pytest.approx(10 * texts * 64 * 2 / 1e9)
-    assert plan.cost_table(study(layers="all"), {"s": COST}, RATES)["features_gb"][0] == pytest.approx(5 * row["features_gb"])
-    assert plan.cost_table(study(layers=[1, 2]), {"s": COST}, RATES)["features_gb"][0] == pytest.approx(2 * row["features_gb"])
+    assert plan.cost_table(study(layers="all"), {"s": COST}, RATES)["features_gb"][0] == pytest.approx(
+        5 * row["features_gb"]
+    )
+    assert plan.cost_table(study(layers=[1, 2]), {"s": COST}, RATES)["features_gb"][0] == pytest.approx(
+        2 * row["features_gb"]
+    )
 
 
 def test_the_total_adds_up_and_the_peak_is_that_of_the_largest():
