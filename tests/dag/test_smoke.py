@@ -13,7 +13,7 @@ import pytest
 from tests.dag.conftest import ROOT, Workflow
 from w2sg import schemas, tables
 
-AGGREGATES = {"collect_metrics": 1, "summarize_sweep": 1, "write_report": 1, "all": 1}
+AGGREGATES = {"collect_audit": 1, "collect_metrics": 1, "summarize_sweep": 1, "write_report": 1, "all": 1}
 
 
 @pytest.fixture
