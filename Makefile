@@ -82,6 +82,7 @@ lock: .venv/pip.stamp
 	    requirements/$$name.in -o requirements/$$name.lock || exit 1; \
 	done
 
+# Reading the Snakefile deletes abandoned snapshots from the scratch folder.
 clean: .venv/run.stamp
 	@$(BIN)/snakemake --unlock --quiet
 	@$(BIN)/snakemake --delete-temp-output --quiet

@@ -1,6 +1,6 @@
 """The simulated sweep: the fetching rules of the real workflow, with jobs that sleep. Run by benchmarks/disk.py."""
 
-from w2sg import snapshots, sweep
+from w2sg import runs, snapshots, sweep
 
 SPLIT = config["mode"] == "split"
 LIMIT = config["snapshots"]
@@ -14,8 +14,10 @@ JOB = (
 for limited, most in sweep.fetch_limits(LIMIT).items():
     workflow.register_resource(limited, most)
 
-if SPLIT and workflow.is_main_process:
-    snapshots.announce_run(Path("scratch"))
+if workflow.is_main_process:
+    snapshots.tidy(Path("scratch"), Path("tickets"))
+    if SPLIT:
+        runs.announce_run(Path("scratch"))
 
 
 rule all:

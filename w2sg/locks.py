@@ -27,6 +27,19 @@ def try_lock(path: Path) -> int | None:
     return descriptor
 
 
+def share_lock(path: Path) -> int | None:
+    """Returns a descriptor that holds a share of the lock of an existing file, or None where there is no such file.
+
+    Any number of processes share it; while one does, :func:`is_locked` says so.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
+
+
 @contextlib.contextmanager
 def first_free(paths: Sequence[Path], *, poll: float = 0.2) -> Iterator[int]:
     """Yields the position of the first lock that could be taken, and holds it meanwhile; waits while all are taken.

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from w2sg import runs
 from w2sg.locks import first_free
 
 _TERMINAL: list[TextIO] = []
@@ -32,7 +33,7 @@ def _terminate(signum: int, frame: Any) -> None:
 
 
 @contextlib.contextmanager
-def log_to(path: str | os.PathLike[str]) -> Iterator[TextIO]:
+def log_to(path: str | os.PathLike[str], *, working: bool = True) -> Iterator[TextIO]:
     """Yields the open log of a job; stdout, stderr, warnings and the traceback go there.
 
     The last line of an error is repeated on the terminal, so that a user sees the reason without opening the log.
@@ -40,13 +41,15 @@ def log_to(path: str | os.PathLike[str]) -> Iterator[TextIO]:
 
     Args:
         path: Log file; its folder is created. An existing log is replaced.
+        working: Whether the job counts as work in progress, see :func:`w2sg.runs.working`; one that waits does not.
 
     Yields:
         The log stream, line buffered, UTF-8.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("w", encoding="utf-8", buffering=1) as log:
+    shown = runs.working() if working else contextlib.nullcontext()
+    with shown, target.open("w", encoding="utf-8", buffering=1) as log:
         terminal = sys.stderr
         _TERMINAL.append(terminal)
         previous = _install_sigterm()

@@ -29,16 +29,15 @@ from pathlib import Path
 
 from w2sg.locks import first_free, is_locked, try_lock
 from w2sg.revisions import RevisionError
+from w2sg.runs import is_queued, present_run, run_is_alive, somebody_works
 
 LOG = logging.getLogger(__name__)
 LEASE, LOCK, ADMISSION = ".lease.json", ".lock", ".admission.lock"
-RUN_VARIABLE = "W2SG_RUN"
-"""Environment variable that names the Snakemake run to its local jobs: a file that the run keeps locked."""
 SPARE = 1 << 30
 """Bytes that stay free on the scratch disk."""
 BEAT, SILENCE, FORGOTTEN = 30.0, 600.0, 86400.0
 """Seconds between two touches of a lease; without a touch from which another machine's snapshot in use is abandoned; and
-from which another machine's ready one is."""
+from which another machine's ready one is, or a cluster's queue is not believed in any more."""
 
 
 class SnapshotGone(RevisionError):
@@ -56,7 +55,7 @@ class Lease:
     host: str
     """Machine of the fetching job."""
     run: str
-    """The Snakemake run for which it is kept (:data:`RUN_VARIABLE`); empty outside one."""
+    """The Snakemake run for which it is kept (:mod:`w2sg.runs`); empty outside one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +69,7 @@ class Store:
     poll: float = 0.5
     """Seconds between two looks for a free place."""
     patience: float = 600.0
-    """Seconds that a ready snapshot of a run that is gone is kept while another job waits for its place."""
+    """Seconds of a standstill (every place taken, nobody works) after which a job that waits for a place breaks it."""
 
     @contextlib.contextmanager
     def snapshot(self, model: str, revision: str, *, size: int, keep: bool = False) -> Iterator[Path]:
@@ -141,7 +140,7 @@ class Store:
             yield
 
     def _admit(self, folder: Path, size: int) -> int:
-        started = time.monotonic()
+        moved = time.monotonic()
         while True:
             with self._alone():
                 for other in self.folders():
@@ -151,8 +150,10 @@ class Store:
                 others = self.folders()
                 if self._has_place(size, others):
                     return _create(folder, size)
-                if time.monotonic() - started > self.patience:
-                    self._break_standstill(others)
+                if somebody_works() or any(is_locked(other / LOCK) for other in others):
+                    moved = time.monotonic()
+                elif time.monotonic() - moved > self.patience:
+                    self._break_standstill(others, time.monotonic() - moved)
             time.sleep(self.poll)
 
     def _has_place(self, size: int, others: list[Path]) -> bool:
@@ -169,20 +170,19 @@ class Store:
             f"and {SPARE / 1e9:.1f} GB stay free; free some, or set scratch to a larger disk"
         )
 
-    def _break_standstill(self, others: list[Path]) -> None:
-        """Gives up snapshots of earlier runs if everything waits for somebody to use one; else says what to do."""
-        if any(is_locked(other / LOCK) for other in others):
-            return
-        mine = os.environ.get(RUN_VARIABLE, "")
-        foreign = [other for other in others if _read(other).run != mine]
-        if not foreign:
+    def _break_standstill(self, others: list[Path], seconds: float) -> None:
+        """Gives up a snapshot whose run seems gone; fails if all wait for jobs of this run that no queue delays."""
+        runs = {other: _read(other).run for other in others}
+        lost = [other for other, run in runs.items() if run != present_run() and not run_is_alive(run)]
+        if lost:
+            oldest = min(lost, key=lambda other: _changed(other / LEASE))
+            LOG.warning("giving up the unused snapshot %s of another run", oldest)
+            _remove(oldest)
+        elif set(runs.values()) == {present_run()} and (not is_queued() or seconds > FORGOTTEN):
             raise RevisionError(
-                f"all {len(others)} snapshots in {self.root} wait for their extraction, which did not start within "
-                f"{self.patience:.0f} s; give snakemake more --cores, or fetch.snapshots fewer"
+                f"all {len(others)} snapshots in {self.root} wait for their extraction, and no job has worked for "
+                f"{seconds:.0f} s: the extractions failed before they began, or snakemake is ending; see its messages"
             )
-        oldest = min(foreign, key=lambda other: (other / LEASE).stat().st_mtime)
-        LOG.warning("giving up the unused snapshot %s of another run", oldest)
-        _remove(oldest)
 
     def _abandoned(self, folder: Path) -> bool:
         if is_locked(folder / LOCK):
@@ -204,8 +204,7 @@ def _create(folder: Path, size: int) -> int:
     folder.mkdir(parents=True)
     lock = try_lock(folder / LOCK)
     assert lock is not None, "nobody else can know the new folder"
-    run = os.environ.get(RUN_VARIABLE, "")
-    _write(folder, Lease(state="fetching", size=size, host=socket.gethostname(), run=run))
+    _write(folder, Lease(state="fetching", size=size, host=socket.gethostname(), run=present_run()))
     return lock
 
 
@@ -254,17 +253,12 @@ def _beating(folder: Path) -> Iterator[None]:
         over.set()
 
 
-def announce_run(root: Path) -> None:
-    """Makes this process, Snakemake itself, the owner of the snapshots that its jobs leave ready.
-
-    The lock is held until the process ends; its jobs learn of it from the environment.
-    """
-    folder = root / ".runs"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{socket.gethostname()}.{os.getpid()}"
-    if try_lock(path) is not None:
-        os.environ[RUN_VARIABLE] = str(path.resolve())
-        atexit.register(_end_run, path)
+def tidy(root: Path, tickets: Path) -> None:
+    """Deletes what dead jobs and runs left below ``root``, and tickets without a snapshot; once more when this process ends."""
+    store = Store(root=root, limit=1)
+    store.clean()
+    drop_dead_tickets(tickets)
+    atexit.register(store.clean)
 
 
 def drop_dead_tickets(folder: Path) -> None:
@@ -276,18 +270,6 @@ def drop_dead_tickets(folder: Path) -> None:
             alive = False
         if not alive:
             path.unlink(missing_ok=True)
-
-
-def _end_run(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    for folder in (path.parent, path.parent.parent):
-        with contextlib.suppress(OSError):
-            folder.rmdir()
-
-
-def run_is_alive(run: str) -> bool:
-    """Returns whether the run that announced itself under this name still runs."""
-    return bool(run) and Path(run).exists() and is_locked(Path(run))
 
 
 def _remove(folder: Path) -> None:

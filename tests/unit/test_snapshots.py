@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from w2sg import snapshots
+from w2sg import runs, snapshots
 from w2sg.locks import first_free, is_locked, try_lock
 from w2sg.revisions import RevisionError
 from w2sg.snapshots import LEASE, LOCK, Store
@@ -130,7 +131,7 @@ def run(tmp_path, monkeypatch) -> int:
     path = tmp_path / "run"
     descriptor = try_lock(path)
     assert descriptor is not None
-    monkeypatch.setenv(snapshots.RUN_VARIABLE, str(path))
+    monkeypatch.setenv(runs.RUN_VARIABLE, str(path))
     return descriptor
 
 
@@ -167,17 +168,65 @@ def test_an_extraction_that_was_killed_frees_its_place(tmp_path, run):
     os.close(run)
 
 
-def test_nobody_waits_for_ever(tmp_path, run, monkeypatch):
+def test_a_standstill_is_broken(tmp_path, run, monkeypatch):
     root = tmp_path / "scratch"
     mine = kept(root, "step1"), kept(root, "step2")
-    refused = pytest.raises(RevisionError, match="wait for their extraction.*--cores")
+    refused = pytest.raises(RevisionError, match="wait for their extraction, and no job has worked")
     with refused, store(root).snapshot("m", "step3", size=1):
         pass
     assert all(folder.exists() for folder in mine)
-    monkeypatch.setenv(snapshots.RUN_VARIABLE, str(tmp_path / "another run"))
-    with store(root).snapshot("m", "step3", size=1):  # what another run forgot is given up, the oldest first
-        assert [folder.exists() for folder in mine] == [False, True]
+    for folder in mine:  # what another machine's run forgot is given up, the oldest first
+        lease = json.loads((folder / LEASE).read_text())
+        (folder / LEASE).write_text(json.dumps(lease | {"host": "elsewhere", "run": str(tmp_path / "gone")}))
+    os.utime(mine[1] / LEASE, (0, time.time() - 60))
+    with store(root).snapshot("m", "step3", size=1):
+        assert [folder.exists() for folder in mine] == [True, False]
     os.close(run)
+
+
+@pytest.mark.parametrize("sign", ["a job works", "a queue", "another run lives"])
+def test_who_waits_for_a_reason_is_not_given_up(tmp_path, run, monkeypatch, sign):
+    """A long head job on the only core, or hours in a cluster's queue, are no standstill."""
+    root = tmp_path / "scratch"
+    folder = kept(root, "step1")
+    shared = tmp_path / "run.working"
+    shared.touch()
+    entered = threading.Event()
+
+    def wait() -> None:
+        with store(root, limit=1, patience=0.02).snapshot("m", "step2", size=1):
+            entered.set()
+
+    holder = runs.working() if sign == "a job works" else contextlib.nullcontext()
+    if sign == "a queue":
+        monkeypatch.setenv(runs.QUEUE_VARIABLE, "1")
+    if sign == "another run lives":
+        monkeypatch.setenv(runs.RUN_VARIABLE, str(tmp_path / "mine"))
+    with holder:
+        waiter = threading.Thread(target=wait)
+        waiter.start()
+        assert not entered.wait(0.3)
+        assert waiter.is_alive()
+        with store(root).take(folder):
+            pass
+    waiter.join(timeout=10)
+    assert entered.is_set()
+    os.close(run)
+
+
+def test_what_a_run_leaves_is_deleted_when_it_ends_and_when_the_next_begins(tmp_path, run, monkeypatch):
+    root, tickets, ended = tmp_path / "scratch", tmp_path / "tickets", []
+    folder = kept(root, "step1")
+    (tickets / "m").mkdir(parents=True)
+    (tickets / "m" / "step1.json").write_text(json.dumps({"path": str(folder)}))
+    monkeypatch.setattr(snapshots.atexit, "register", ended.append)
+    snapshots.tidy(root, tickets)
+    assert folder.exists() and (tickets / "m" / "step1.json").exists()
+    os.close(run)
+    ended[0]()
+    assert store(root).folders() == []
+    snapshots.tidy(root, tickets)
+    assert not (tickets / "m" / "step1.json").exists()
 
 
 def test_another_machines_snapshot_is_believed_by_its_signs_of_life(tmp_path):
@@ -193,9 +242,9 @@ def test_another_machines_snapshot_is_believed_by_its_signs_of_life(tmp_path):
 
 
 def test_a_run_announces_itself_until_it_ends(tmp_path, monkeypatch):
-    monkeypatch.delenv(snapshots.RUN_VARIABLE, raising=False)
+    monkeypatch.delenv(runs.RUN_VARIABLE, raising=False)
     code = (
-        "import os, sys; from pathlib import Path; from w2sg import snapshots as s; s.announce_run(Path(sys.argv[1]));"
+        "import os, sys; from pathlib import Path; from w2sg import runs as s; s.announce_run(Path(sys.argv[1]));"
         "print(os.environ[s.RUN_VARIABLE], flush=True); sys.stdin.read()"
     )
     process = subprocess.Popen(
@@ -204,9 +253,9 @@ def test_a_run_announces_itself_until_it_ends(tmp_path, monkeypatch):
     )  # fmt: skip
     assert process.stdout is not None
     name = process.stdout.readline().strip()
-    assert snapshots.run_is_alive(name)
+    assert runs.run_is_alive(name)
     process.communicate("")
-    assert not snapshots.run_is_alive(name)
+    assert not runs.run_is_alive(name)
     assert not (tmp_path / "scratch").exists()
 
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from snakemake.exceptions import WorkflowError
 
-from w2sg import config as study, recipes, snapshots, sweep
+from w2sg import config as study, recipes, runs, snapshots, sweep
 from w2sg.pair_specs import required_inputs
 from w2sg.theory.experiments import DEAR, EXPERIMENTS, describe
 from w2sg.theory.figures import FIGURES, caption_of
@@ -28,9 +28,16 @@ for limited, most in sweep.fetch_limits(config["fetch"]["snapshots"]).items():
     given = workflow.global_resources[limited].value if limited in workflow.global_resources else None
     workflow.register_resource(limited, most if given is None else min(given, most))
 
-if SPLIT and HUB_MODELS and workflow.is_main_process:
-    snapshots.announce_run(Path(config["scratch"]))
-    snapshots.drop_dead_tickets(Path("results/snapshots"))
+if workflow.is_main_process:
+    snapshots.tidy(Path(config["scratch"]), Path("results/snapshots"))
+    if SPLIT and HUB_MODELS:
+        runs.announce_run(Path(config["scratch"]))
+
+
+onstart:
+    if not workflow.local_exec:
+        runs.announce_queue()
+
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def main(
     *, name: str, revision: str, model: Mapping[str, Any], ticket: str, scratch: str, snapshots: int, log: str
 ) -> None:
-    with runtime.log_to(log):
+    # Waiting for a place is no work: if all that runs does so, the wait is given up.
+    with runtime.log_to(log, working=False):
         from w2sg import fetching
         from w2sg.snapshots import Store
 
