@@ -42,7 +42,8 @@ def main(arguments: argparse.Namespace, faults: dict[int, str]) -> None:
 
     def fetch(folder: Path) -> None:
         (folder / "weights").write_bytes(b"x")
-        work("fetch", number, times(number, arguments.download, arguments.jitter, "fetch"), faults)
+        with first_free([store.root / "line.lock"], poll=0.01):  # one stream fills it: downloads add up
+            work("fetch", number, times(number, arguments.download, arguments.jitter, "fetch"), faults)
 
     def extract() -> None:
         with first_free([store.root / "device.lock"], poll=0.01):
@@ -85,6 +86,6 @@ if __name__ == "__main__":
         parser.add_argument(f"--{name}", type=float)
     given = parser.parse_args()
     pairs = [item.split(":") for item in given.faults.split(",") if ":" in item]
-    with log_to(given.log):
+    with log_to(given.log, working=given.step != "fetch"):
         main(given, {int(position): fault for position, fault in pairs})
     sys.exit(0)

@@ -24,6 +24,8 @@ class Ticket:
     """The Hub's commit hash."""
     snapshot: bool
     """Whether the folder is a snapshot, to be deleted; else it belongs to the user's Hub cache."""
+    sizes: Mapping[str, int]
+    """Bytes per file of the snapshot when its hashes were checked."""
 
 
 @contextlib.contextmanager
@@ -75,6 +77,7 @@ def take_ticket(path: Path | None, store: Store) -> Iterator[RevisionFolder | No
 
     Raises:
         SnapshotGone: If the ticket leads nowhere.
+        RevisionError: If files of the snapshot came, went or changed their size since they were fetched.
     """
     if path is None:
         yield None
@@ -83,10 +86,26 @@ def take_ticket(path: Path | None, store: Store) -> Iterator[RevisionFolder | No
         ticket = Ticket(**json.loads(path.read_text(encoding="utf-8")))
         folder = RevisionFolder(path=Path(ticket.path), commit=ticket.commit)
         with store.take(folder.path) if ticket.snapshot else contextlib.nullcontext():
+            _check_unchanged(ticket)
             yield folder
     except BaseException:
         path.unlink(missing_ok=True)
         raise
+
+
+def _check_unchanged(ticket: Ticket) -> None:
+    if not ticket.snapshot:
+        return
+    found, wanted = _sizes(Path(ticket.path)), ticket.sizes
+    wrong = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
+    if wrong:
+        facts = "; ".join(f"{name}: {wanted.get(name, 'no')} bytes then, {found.get(name, 'no')} now" for name in wrong)
+        raise RevisionError(f"{ticket.path} has changed since it was fetched ({facts}); run snakemake again")
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Bytes per file; the store's own files, whose names begin with a dot, are not the revision's."""
+    return {p.name: p.stat().st_size for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")}
 
 
 def fetch_revision(repo: str, revision: str, *, name: str, store: Store, ticket: Path) -> None:
@@ -96,7 +115,8 @@ def fetch_revision(repo: str, revision: str, *, name: str, store: Store, ticket:
         RevisionError: If it cannot be fetched; nothing is left then.
     """
     with _fetched(repo, revision, name, store, keep=True) as (folder, snapshot), atomic_path(ticket) as temporary:
-        made = Ticket(path=str(folder.path.resolve()), commit=folder.commit, snapshot=snapshot)
+        path = folder.path.resolve()
+        made = Ticket(path=str(path), commit=folder.commit, snapshot=snapshot, sizes=_sizes(path) if snapshot else {})
         temporary.write_text(json.dumps(made.__dict__) + "\n", encoding="utf-8")
 
 

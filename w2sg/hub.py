@@ -11,24 +11,18 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from huggingface_hub import HfApi, ModelInfo, constants, try_to_load_from_cache
 
 from w2sg.retries import DamagedFile, Patience, persist
-from w2sg.revisions import RevisionError, file_sha256
+from w2sg.revisions import RevisionError, choose_weights, file_sha256
 
 SIDE_FILES = re.compile(
     r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
     r"|merges\.txt|vocab\.txt|tokenizer\.model|chat_template\.jinja"
 )
 """What a model needs besides its weights. No code and no pickles: ``*.py`` and other ``*.bin`` files are never fetched."""
-
-WEIGHTS = {
-    "safetensors": re.compile(r"model(?:-(\d{5})-of-(\d{5}))?\.safetensors"),
-    "bin": re.compile(r"pytorch_model(?:-(\d{5})-of-(\d{5}))?\.bin"),
-}
-"""Weight files per format, in order of preference; the numbers are those of a shard and of all shards."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class HubFile:
@@ -92,7 +86,13 @@ def list_revision(repo: str, revision: str, *, patience: Patience | None = None)
             # Text that was cut or garbled on its way is no JSON any more, or lacks a field.
             raise DamagedFile(f"the answer cannot be read ({type(error).__name__}: {error})") from None
 
-    return persist(ask, what=f"look up {repo} {revision} on {constants.ENDPOINT}", patience=patience or Patience())
+    return persist(ask, what=f"look up {repo} {revision} on {endpoint()}", patience=patience or Patience())
+
+
+def endpoint() -> str:
+    """Returns the Hub that is asked, without the user name and password that a mirror's address may hold."""
+    parts = urlsplit(constants.ENDPOINT)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _listing(repo: str, revision: str, info: ModelInfo) -> Listing:
@@ -113,20 +113,15 @@ def weights_of(listing: Listing) -> tuple[HubFile, ...]:
     Raises:
         RevisionError: If there are none, or shards are missing; the message names them.
     """
-    for pattern in WEIGHTS.values():
-        matches = [(file, match) for file in listing.files if (match := pattern.fullmatch(file.name))]
-        whole = [file for file, match in matches if not match[1]]
-        if whole:
-            return tuple(whole)
-        shards = {int(match[1]): file for file, match in matches}
-        if shards:
-            total = max(int(match[2]) for _, match in matches)
-            missing = [str(number) for number in range(1, total + 1) if number not in shards]
-            if missing:
-                raise RevisionError(f"{listing}: of {total} weight files, number {', '.join(missing)} is missing")
-            return tuple(shards[number] for number in sorted(shards))
-    found = ", ".join(sorted(file.name for file in listing.files)) or "nothing"
-    raise RevisionError(f"{listing}: no weights (model*.safetensors or pytorch_model*.bin); it holds {found}")
+    by_name = {file.name: file for file in listing.files}
+    try:
+        names = choose_weights(by_name)
+    except RevisionError as error:
+        raise RevisionError(f"{listing}: {error}") from None
+    if not names:
+        found = ", ".join(sorted(by_name)) or "nothing"
+        raise RevisionError(f"{listing}: no weights (model*.safetensors or pytorch_model*.bin); it holds {found}")
+    return tuple(by_name[name] for name in names)
 
 
 def choose_files(listing: Listing) -> tuple[HubFile, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from w2sg import olmo_format
-from w2sg.revisions import RevisionError
+from w2sg.revisions import RevisionError, weight_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,12 +101,12 @@ def _load_weights(folder: Path, *, dtype: torch.dtype, device: str) -> Any:
     options = {"dtype": dtype, "device_map": device, "output_loading_info": True}
     options["ignore_mismatched_sizes"] = True  # they are in the report, which is refused below, by name
     raw = _read_config(folder)
+    safe = weight_files(folder)[0].suffix == ".safetensors"
     if olmo_format.matches(raw):
         weights = olmo_format.native_weights(folder, raw)
         config = olmo_format.native_config(raw)
         loaded: Any = OlmoForCausalLM.from_pretrained(None, config=config, state_dict=weights, **options)
     else:
-        safe = any(folder.glob("*.safetensors"))
         loaded = AutoModelForCausalLM.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True, weights_only=True, use_safetensors=safe, **options
         )

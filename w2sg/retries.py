@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
@@ -35,8 +37,10 @@ class DamagedFile(RevisionError):
 class Patience:
     """How often and how long a failed request is repeated."""
 
-    tries: int = 8
-    """Attempts in all."""
+    tries: int = 15
+    """Attempts in all; with the waits below up to ten minutes, as long as the Hub's short outages."""
+    damaged: int = 4
+    """Attempts that may end with a damaged file: each costs its whole transfer."""
     first: float = 1.0
     """Seconds before the second attempt; doubled after each, up to ``most``."""
     most: float = 60.0
@@ -85,6 +89,9 @@ def asked_wait(error: BaseException) -> float | None:
     value = response.headers.get("Retry-After", "").strip()
     if value.isdigit():
         return float(value)
+    if value:
+        with contextlib.suppress(ValueError):  # the header's other form is a date
+            return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     for part in response.headers.get("RateLimit", "").split(";"):
         name, _, number = part.strip().partition("=")
         if name == "t" and number.isdigit():
@@ -110,18 +117,20 @@ def persist(
     Raises:
         RevisionError: If a failure is permanent or the attempts are used up; the message holds ``what`` and why.
     """
+    damaged = 0
     for attempt in range(patience.tries):
         try:
             return action(attempt)
         except Exception as error:
+            damaged += isinstance(error, DamagedFile)
             if not is_transient(error):
                 if isinstance(error, RevisionNotFoundError):
                     raise NoSuchRevision(f"{what}: {describe(error)}") from None
                 if isinstance(error, HTTP_ERROR | OSError):
                     raise RevisionError(f"{what}: {describe(error)}") from None
                 raise
-            if attempt + 1 == patience.tries:
-                raise RevisionError(f"{what}: {describe(error)}; gave up after {patience.tries} attempts") from None
+            if attempt + 1 == patience.tries or damaged == patience.damaged:
+                raise RevisionError(f"{what}: {describe(error)}; gave up after {attempt + 1} attempts") from None
             seconds = patience.wait(attempt, asked_wait(error))
             LOG.warning("%s: %s; trying again in %.1f s", what, describe(error), seconds)
         sleep(seconds)

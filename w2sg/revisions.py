@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-WEIGHT_PATTERNS = ("*.safetensors", "*.bin")
-"""Weight files by preference: one format is used, safetensors where a revision has it."""
+WEIGHTS = (
+    re.compile(r"model(?:-(\d{5})-of-(\d{5}))?\.safetensors"),
+    re.compile(r"pytorch_model(?:-(\d{5})-of-(\d{5}))?\.bin"),
+)
+"""Names of weight files per format, in order of preference; the numbers are those of a shard and of all shards."""
 
 
 class RevisionError(RuntimeError):
@@ -25,19 +30,47 @@ class RevisionFolder:
     """What identifies the content: the Hub's commit hash, or ``sha256:`` and the hash of the weight files."""
 
 
+def choose_weights(names: Collection[str]) -> list[str]:
+    """Returns the weight files among a revision's files, in one format: one file, or every shard of a set; maybe none.
+
+    Optimizer states, adapters and pickles of other kinds are no weights, whatever their ending.
+
+    Raises:
+        RevisionError: If shards are missing or belong to several sets; the message names them.
+    """
+    for pattern in WEIGHTS:
+        matches = {name: match for name in sorted(names) if (match := pattern.fullmatch(name))}
+        whole = [name for name, match in matches.items() if not match[1]]
+        if whole:
+            return whole
+        if not matches:
+            continue
+        totals = sorted({int(match[2]) for match in matches.values()})
+        if len(totals) > 1:
+            raise RevisionError(f"weight files of several sets, of {' and of '.join(map(str, totals))} files")
+        present = {int(match[1]) for match in matches.values()}
+        missing = [str(number) for number in range(1, totals[0] + 1) if number not in present]
+        if missing:
+            raise RevisionError(f"of {totals[0]} weight files, number {', '.join(missing)} is missing")
+        return list(matches)
+    return []
+
+
 def weight_files(folder: Path) -> list[Path]:
     """Returns the weight files of a revision in one format, sorted by name.
 
     Raises:
-        RevisionError: If the folder is missing or holds no weights.
+        RevisionError: If the folder is missing, holds no weights, or not all of them.
     """
-    for pattern in WEIGHT_PATTERNS:
-        found = sorted(folder.glob(pattern))
-        if found:
-            return found
+    try:
+        found = choose_weights([path.name for path in folder.iterdir()] if folder.is_dir() else [])
+    except RevisionError as error:
+        raise RevisionError(f"revision folder {folder}: {error}") from None
+    if found:
+        return [folder / name for name in found]
     kind = "holds no weight files" if folder.is_dir() else "does not exist"
     raise RevisionError(
-        f"revision folder {folder} {kind} (looked for {' or '.join(WEIGHT_PATTERNS)}). If the workflow trained this model, "
+        f"revision folder {folder} {kind} (model*.safetensors or pytorch_model*.bin). If the workflow trained this model, "
         "delete manifest.tsv beside the folder and run snakemake again: only what is missing is made anew."
     )
 

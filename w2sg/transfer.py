@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -78,7 +79,8 @@ class HubTransfer:
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise
-            # Its failures have types of their own; whatever they are, the next attempt goes over HTTP.
+            # Its failures have types of their own; whatever they are, the next attempt goes over HTTP, from the start.
+            shutil.rmtree(part.parent / ".cache", ignore_errors=True)
             raise ConnectionError(f"Xet transfer: {type(error).__name__}") from None
         Path(found).replace(part)
         self._on_bytes(file.size)
