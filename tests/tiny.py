@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import (
     GPTNeoXConfig,
@@ -69,11 +70,47 @@ def save_revisions(
     for step in steps:
         target = folder / f"step{step}"
         made = model(architecture, seed=step, width=width)
-        made.save_pretrained(target)
+        made.config.save_pretrained(target)
         tokenizer().save_pretrained(target)
-        if weights == "bin":
-            torch.save(made.state_dict(), target / "pytorch_model.bin")
-            (target / "model.safetensors").unlink()
+        save_weights(made.state_dict(), target, kind=weights)
+
+
+def save_weights(state: dict[str, torch.Tensor], folder: Path, *, kind: str) -> None:
+    if kind == "bin":
+        torch.save(state, folder / "pytorch_model.bin")
+    else:
+        save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def old_olmo_weights(state: dict[str, torch.Tensor], *, layers: int, tied: bool = False) -> dict[str, torch.Tensor]:
+    """An OLMo model's weights as the first releases had them: other names, fused matrices."""
+    old = {"model.transformer.wte.weight": state["model.embed_tokens.weight"]}
+    if not tied:
+        old["model.transformer.ff_out.weight"] = state["lm_head.weight"]
+    for layer in range(layers):
+        start, new = f"model.transformer.blocks.{layer}", f"model.layers.{layer}"
+        q, k, v, o = (state[f"{new}.self_attn.{x}_proj.weight"] for x in "qkvo")
+        up, gate, down = (state[f"{new}.mlp.{x}_proj.weight"] for x in ("up", "gate", "down"))
+        old |= {f"{start}.att_proj.weight": torch.cat([q, k, v]), f"{start}.attn_out.weight": o}
+        old |= {f"{start}.ff_proj.weight": torch.cat([up, gate]), f"{start}.ff_out.weight": down}
+    return old
+
+
+def save_old_olmo_config(folder: Path, sizes: dict, **changes: object) -> None:
+    config = {
+        "model_type": "hf_olmo", "architectures": ["OLMoForCausalLM"], "d_model": sizes["hidden_size"],
+        "n_heads": sizes["num_attention_heads"], "n_layers": sizes["num_hidden_layers"], "mlp_ratio": 4,
+        "mlp_hidden_size": 2 * sizes["intermediate_size"], "vocab_size": sizes["vocab_size"] - 10,
+        "embedding_size": sizes["vocab_size"], "max_sequence_length": sizes["max_position_embeddings"],
+        "activation_type": "swiglu", "block_type": "sequential", "rope": True, "alibi": False, "include_bias": False,
+        "layer_norm_type": "default", "layer_norm_with_affine": False, "attention_layer_norm": False,
+        "multi_query_attention": False, "scale_logits": False, "weight_tying": False, "clip_qkv": None,
+        "pad_token_id": 1, "eos_token_id": 0, "auto_map": {"AutoConfig": "configuration_olmo.OLMoConfig"},
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config | changes))
+    described = json.loads((folder / "tokenizer_config.json").read_text())
+    described |= {"tokenizer_class": "OLMoTokenizer", "auto_map": {"AutoTokenizer": ["x.Y", "x.Z"]}}
+    (folder / "tokenizer_config.json").write_text(json.dumps(described))
 
 
 def save_pairs(folder: Path, *, pairs: int, seed: int = 0) -> dict[str, Path]:

@@ -24,6 +24,7 @@ SIDE_FILES = re.compile(
 )
 """What a model needs besides its weights. No code and no pickles: ``*.py`` and other ``*.bin`` files are never fetched."""
 
+
 @dataclass(frozen=True, kw_only=True)
 class HubFile:
     """One file of a revision as the Hub lists it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,14 +103,16 @@ def _load_weights(folder: Path, *, dtype: torch.dtype, device: str) -> Any:
     options["ignore_mismatched_sizes"] = True  # they are in the report, which is refused below, by name
     raw = _read_config(folder)
     safe = weight_files(folder)[0].suffix == ".safetensors"
-    if olmo_format.matches(raw):
-        weights = olmo_format.native_weights(folder, raw)
-        config = olmo_format.native_config(raw)
-        loaded: Any = OlmoForCausalLM.from_pretrained(None, config=config, state_dict=weights, **options)
-    else:
-        loaded = AutoModelForCausalLM.from_pretrained(
-            folder, trust_remote_code=False, local_files_only=True, weights_only=True, use_safetensors=safe, **options
-        )
+    try:
+        if olmo_format.matches(raw):
+            weights = olmo_format.native_weights(folder, raw)
+            config = olmo_format.native_config(raw)
+            loaded: Any = OlmoForCausalLM.from_pretrained(None, config=config, state_dict=weights, **options)
+        else:
+            options |= {"trust_remote_code": False, "local_files_only": True, "weights_only": True}
+            loaded = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=safe, **options)
+    except pickle.UnpicklingError:
+        raise RevisionError(f"{folder}: a .bin file holds more than tensors, which could run code") from None
     model, report = loaded
     wrong = {
         key: sorted(map(str, report[key]))

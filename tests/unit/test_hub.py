@@ -5,19 +5,26 @@ from __future__ import annotations
 import errno
 import hashlib
 import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from email.utils import formatdate
 from pathlib import Path
 
 import numpy as np
 import pytest
-from huggingface_hub import constants, file_download
+from huggingface_hub import HfApi, constants, file_download, hf_hub_download
 
 from tests.hub_server import Fault, Hub, Request, serving
-from w2sg import hub, published, retries
+from w2sg import fetching, hub, published, retries, snapshots
 from w2sg.audit import audit_table
 from w2sg.retries import Patience
 from w2sg.revisions import RevisionError
 from w2sg.transfer import HubTransfer
 
+ROOT = Path(__file__).resolve().parents[2]
 REPO = "owner/model"
 QUICK = Patience(tries=6, first=0.001, most=0.01)
 RNG = np.random.default_rng(3)
@@ -184,12 +191,19 @@ def test_a_missing_shard_is_named_before_anything_is_fetched(server, tmp_path):
     assert all("/resolve/" not in request.path for request in server.requests)
 
 
+def test_shards_of_two_sets_are_refused():
+    listed = tuple(hub.HubFile(name=name, size=1) for name in shards("bin", 2) | shards("bin", 3))
+    with pytest.raises(RevisionError, match="several sets, of 2 and of 3 files"):
+        hub.choose_files(hub.Listing(repo=REPO, revision="step1", commit="c" * 40, files=listed))
+
+
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
         (shards("bin", 2), shards("bin", 2)),
         (shards("bin", 2) | shards("safetensors", 1), shards("safetensors", 1)),
         (shards("bin", 2) | {"model.safetensors": b"x"}, {"config.json", "model.safetensors"}),
+        (shards("bin", 2) | {"adapter_model.safetensors": b"x"}, shards("bin", 2)),
         (
             {"config.json": b"{}", "pytorch_model.bin": b"x", "optimizer.bin": b"x"},
             {"config.json", "pytorch_model.bin"},
@@ -222,6 +236,66 @@ def test_a_full_disk_is_no_reason_to_try_again(server, tmp_path):
     assert len(calls) == 1
 
 
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """A file system of its own with 64 KiB; only root can make one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_a_disk_that_fills_up_fails_that_revision_and_is_left_empty(server, tmp_path, small_disk, monkeypatch, when):
+    """Before: refused with the figures, nothing is asked for. Meanwhile: somebody else's file takes the rest."""
+    monkeypatch.setattr(snapshots, "SPARE", 0)
+    store = snapshots.Store(root=small_disk / "scratch", limit=2)
+    stranger = small_disk / "stranger"
+
+    def fill(request: Request) -> None:
+        if when == "meanwhile" and request.path == BIG_PATH:
+            stranger.write_bytes(bytes(40_960))
+
+    server.fault = fill
+    if when == "before":
+        stranger.write_bytes(bytes(40_960))
+    expected = {"before": "GB free, this revision needs", "meanwhile": "model.safetensors: No space left on device"}
+    ticket = tmp_path / "ticket.json"
+    with pytest.raises(RevisionError, match=expected[when]):
+        fetching.fetch_revision(REPO, "step1", name="m", store=store, ticket=ticket)
+    assert not ticket.exists()
+    assert not list((small_disk / "scratch").glob("*/*"))
+    assert any("/cdn/" in request.path for request in server.requests) == (when == "meanwhile")
+    stranger.unlink()
+    server.fault = lambda request: None
+    fetching.fetch_revision(REPO, "step1", name="m", store=store, ticket=ticket)
+    assert ticket.exists()
+
+
+CHANGES = {
+    "short": lambda folder: (folder / "model.safetensors").write_bytes(b"x"),
+    "second": lambda folder: (folder / "pytorch_model.bin").write_bytes(b"x"),
+    "gone": lambda folder: (folder / "tokenizer.json").unlink(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_snapshot_that_changed_between_fetch_and_use_is_refused(server, tmp_path, change):
+    store, ticket = snapshots.Store(root=tmp_path / "scratch", limit=1), tmp_path / "step1.json"
+    fetching.fetch_revision(REPO, "step1", name="m", store=store, ticket=ticket)
+    (folder,) = store.folders()
+    CHANGES[change](folder)
+    with (
+        pytest.raises(RevisionError, match="has changed since it was fetched .*bytes then"),
+        fetching.take_ticket(ticket, store),
+    ):
+        pass
+    assert store.folders() == [] and not ticket.exists()
+
+
 def test_the_token_is_sent_to_the_hub_and_never_shown(server, tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("HF_TOKEN", "hf_secretsecret")
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_IMPLICIT_TOKEN", False)
@@ -229,7 +303,11 @@ def test_the_token_is_sent_to_the_hub_and_never_shown(server, tmp_path, monkeypa
     with caplog.at_level(logging.DEBUG), pytest.raises(RevisionError) as caught:
         fetch(tmp_path / "to", patience=Patience(tries=2, first=0.001))
     assert "Bearer hf_secretsecret" in {request.token for request in server.requests}
+    assert {request.token for request in server.requests if "/cdn/" in request.path} == {None}
     assert "hf_secretsecret" not in caplog.text + str(caught.value)
+    shown = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]  # as in a job's log
+    assert "SIGNED" not in " ".join(shown) + str(caught.value)
+    assert shown
 
 
 def test_waiting_obeys_the_server_and_otherwise_grows_with_jitter():
@@ -239,6 +317,28 @@ def test_waiting_obeys_the_server_and_otherwise_grows_with_jitter():
     waits = [[patience.wait(attempt, None) for _ in range(50)] for attempt in range(6)]
     assert all(0.5 * min(2**n, 8) <= wait <= min(2**n, 8) for n, row in enumerate(waits) for wait in row)
     assert len(set(waits[3])) > 1
+
+
+@pytest.mark.parametrize("form", ["seconds", "date", "rate limit"])
+def test_the_wait_that_a_server_asks_for_is_the_wait_that_follows(server, monkeypatch, form):
+    headers = {
+        "seconds": {"Retry-After": "7"},
+        "date": {"Retry-After": formatdate(time.time() + 7, usegmt=True)},
+        "rate limit": {"RateLimit": '"api";r=0;t=7'},
+    }[form]
+    server.fault = once("status", "/api/", status=429, headers=headers)
+    waits = []
+    retries.persist(
+        lambda attempt: HfApi().model_info(REPO, revision="step1"), what="ask", patience=QUICK, sleep=waits.append
+    )
+    assert waits == [pytest.approx(7, abs=1.5)]
+
+
+def test_damage_is_given_up_sooner_than_the_network(server, tmp_path):
+    server.fault = always("flip", BIG_PATH)
+    with pytest.raises(RevisionError, match="gave up after 2 attempts"):
+        fetch(tmp_path / "to", patience=Patience(tries=9, damaged=2, first=0.001))
+    assert len([r for r in server.requests if r.path == BIG_PATH]) == 2
 
 
 def test_xet_is_tried_once_and_http_follows(server, tmp_path, monkeypatch):
@@ -255,9 +355,62 @@ def test_xet_is_tried_once_and_http_follows(server, tmp_path, monkeypatch):
     assert [name for _, name in used] == ["tokenizer.json", "model.safetensors"]
 
 
-def test_a_revision_in_the_local_cache_is_used_where_it_lies(server, tmp_path, monkeypatch):
-    from huggingface_hub import hf_hub_download
+ASK = """
+import sys
+from pathlib import Path
+from w2sg import fetching, runtime
+from w2sg.snapshots import Store
+model = {"source": "hub", "repo": "owner/model"}
+with runtime.log_to(sys.argv[1] + ".log"):
+    store = Store(root=Path(sys.argv[1]), limit=1)
+    with fetching.open_revision(model, "step1", name="m", root=Path(), store=store) as folder:
+        found = sorted(p.name for p in folder.path.iterdir() if not p.name.startswith("."))
+        print(folder.commit, *found, file=sys.__stdout__)
+"""
 
+
+def ask(root: Path, **environment: str) -> subprocess.CompletedProcess:
+    """Opens the revision as a job does: the client reads its variables when it is imported."""
+    kept = {k: v for k, v in os.environ.items() if not k.upper().endswith("_PROXY") and not k.startswith("HF_")}
+    command = [sys.executable, "-c", ASK, str(root / "scratch")]
+    return subprocess.run(
+        command, cwd=ROOT, env=kept | environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_endpoint_token_proxy_and_cache_come_from_the_environment(server, tmp_path):
+    """Through a proxy to a Hub that only it can reach; then the same from a filled cache without any network."""
+    commit = server.commit(REPO, "step1")
+    proxy, home = constants.ENDPOINT, tmp_path / "hf"
+    token = "hf_secretsecret"
+    online = {"HF_ENDPOINT": "http://hub.invalid", "HTTP_PROXY": proxy, "HF_TOKEN": token, "HF_HOME": str(home)}
+    found = ask(tmp_path, **online)
+    assert found.stdout.split() == [commit, "config.json", "model.safetensors", "tokenizer.json"], found.stderr
+    to_hub = [request for request in server.requests if "/cdn/" not in request.path]
+    assert {request.target.split("/")[2] for request in to_hub} == {"hub.invalid"}
+    assert {request.token for request in to_hub} == {f"Bearer {token}"}
+    assert {request.token for request in server.requests if "/cdn/" in request.path} == {None}
+    assert token not in found.stderr + (tmp_path / "scratch.log").read_text()
+    assert not list((tmp_path / "scratch").glob("*/*"))
+
+    refused = ask(tmp_path, HF_HUB_OFFLINE="1", HF_HOME=str(home))
+    assert refused.returncode != 0
+    assert "not in the cache" in refused.stderr
+    listing = hub.list_revision(REPO, "step1", patience=QUICK)
+    for file in hub.choose_files(listing):
+        hf_hub_download(REPO, file.name, revision="step1", cache_dir=home / "hub")
+    before = len(server.requests)
+    cached = ask(tmp_path, HF_HUB_OFFLINE="1", HF_HOME=str(home), HF_ENDPOINT=proxy)
+    assert cached.stdout == found.stdout, cached.stderr
+    assert len(server.requests) == before
+
+
+def test_a_mirrors_password_is_not_shown(monkeypatch):
+    monkeypatch.setattr(constants, "ENDPOINT", "https://me:secret@mirror:8443/hub")
+    assert hub.endpoint() == "https://mirror:8443/hub"
+
+
+def test_a_revision_in_the_local_cache_is_used_where_it_lies(server, tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     listing = hub.list_revision(REPO, "step1", patience=QUICK)
     assert hub.find_cached(REPO, listing.commit, hub.choose_files(listing)) is None
