@@ -82,18 +82,23 @@ class _Watch(threading.Thread):
             self.peak = max(self.peak, self.count())
 
 
-def simulate(setting: Setting, folder: Path) -> Outcome:
-    """Returns what one simulated sweep took, in an empty folder."""
+def command(setting: Setting, folder: Path) -> list[str]:
+    """Returns what runs a simulated sweep in a folder, and goes on with one that was interrupted."""
     config = {name: getattr(setting, name) for name in ("mode", "revisions", "snapshots", "download", "compute")}
     config |= {"jitter": setting.jitter, "faults": setting.faults}
     config |= {"root": str(ROOT), "here": str(folder), "python": sys.executable}
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "benchmarks" / "disk.smk")]
-    command += ["--directory", str(folder), "--cores", str(setting.cores), "--scheduler", "greedy", "--keep-going"]
-    command += ["--quiet", "all", "--workflow-profile", "none", "--config", *(f"{k}={v}" for k, v in config.items())]
+    start = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "benchmarks" / "disk.smk")]
+    start += ["--directory", str(folder), "--cores", str(setting.cores), "--scheduler", "greedy", "--keep-going"]
+    start += ["--nolock", "--rerun-incomplete", "--quiet", "all", "--workflow-profile", "none"]
+    return [*start, "--config", *(f"{key}={value}" for key, value in config.items())]
+
+
+def simulate(setting: Setting, folder: Path) -> Outcome:
+    """Returns what one simulated sweep took."""
     watch = _Watch(folder / "scratch")
     watch.start()
     started = time.monotonic()
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    done = subprocess.run(command(setting, folder), capture_output=True, text=True, check=False, cwd=ROOT)
     wall = time.monotonic() - started
     watch.over.set()
     watch.join()

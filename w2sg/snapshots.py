@@ -255,7 +255,7 @@ def _beating(folder: Path) -> Iterator[None]:
 
 def tidy(root: Path, tickets: Path) -> None:
     """Deletes what dead jobs and runs left below ``root``, and tickets without a snapshot; once more when this process ends."""
-    store = Store(root=root, limit=1)
+    store = Store(root=root.resolve(), limit=1)  # Snakemake ends in another working directory than its jobs
     store.clean()
     drop_dead_tickets(tickets)
     atexit.register(store.clean)

@@ -386,7 +386,7 @@ def test_endpoint_token_proxy_and_cache_come_from_the_environment(server, tmp_pa
     online = {"HF_ENDPOINT": "http://hub.invalid", "HTTP_PROXY": proxy, "HF_TOKEN": token, "HF_HOME": str(home)}
     found = ask(tmp_path, **online)
     assert found.stdout.split() == [commit, "config.json", "model.safetensors", "tokenizer.json"], found.stderr
-    to_hub = [request for request in server.requests if "/cdn/" not in request.path]
+    to_hub = [request for request in server.requests if REPO in request.path]
     assert {request.target.split("/")[2] for request in to_hub} == {"hub.invalid"}
     assert {request.token for request in to_hub} == {f"Bearer {token}"}
     assert {request.token for request in server.requests if "/cdn/" in request.path} == {None}
