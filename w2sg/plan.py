@@ -140,10 +140,12 @@ def as_text(
 ) -> str:
     """Returns the plan for a terminal: the table, jobs, peak disk, and every assumption behind the numbers."""
     shown = table.rename(columns=COLUMNS)
-    formats = {heading: "{:,.0f}" if key in ("revisions", "jobs") else "{:,.2f}" for key, heading in COLUMNS.items()}
+    exact = [COLUMNS[key] for key in ("revisions", "jobs")]
     cells = pd.DataFrame(
         {
-            name: shown[name] if name == "model" else [formats[name].format(value) for value in shown[name]]
+            name: shown[name]
+            if name == "model"
+            else [f"{value:,.0f}" if name in exact else _rounded(value) for value in shown[name]]
             for name in shown.columns
         }
     )
@@ -151,7 +153,7 @@ def as_text(
     peak = study.snapshots * float(table["snapshot_gb"].max()) if len(models) else 0.0
     lines = [cells.to_string(index=False), ""]
     lines.append("jobs: " + ", ".join(f"{name} {number:,}" for name, number in jobs.items()) + ", and a few per study")
-    lines.append(f"peak on the scratch disk: {peak:,.0f} GB ({study.snapshots} snapshots of the largest model)")
+    lines.append(f"peak on the scratch disk: {_rounded(peak)} GB ({study.snapshots} snapshots of the largest model)")
     unknown = [name for name in study.used if name not in models]
     if unknown:
         lines.append(
@@ -163,3 +165,8 @@ def as_text(
     ]
     lines += [f"  {row['name']}: {row['value']} {row['unit']}, {row['status']}: {row['source']}" for row in rates]
     return "\n".join(lines) + "\n"
+
+
+def _rounded(value: float) -> str:
+    """Returns a number with three digits that count: a laptop's gigabyte shows as well as a cluster's terabytes."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

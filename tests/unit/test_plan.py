@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from w2sg import plan
 
@@ -60,7 +62,15 @@ def test_listed_sizes_replace_assumed_ones(tmp_path):
     assert "listed by the Hub" in known.source
 
 
-def test_the_shipped_tables_cover_every_hub_model():
+def test_the_shipped_tables_cover_every_hub_model_and_say_what_they_rest_on():
     root = Path(__file__).resolve().parents[2]
     rates = plan.read_rates(root / "resources" / "costs" / "rates.tsv")
     assert set(rates) == set(RATES)
+    config = yaml.safe_load((root / "config" / "models.yaml").read_text())
+    repos = {name: model["repo"] for name, model in config["models"].items() if model["source"] == "hub"}
+    assert set(plan.read_models(root / "resources" / "costs" / "models.tsv", {}, repos)) == set(repos)
+    for name in ("models", "rates"):
+        with (root / "resources" / "costs" / f"{name}.tsv").open(newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+        assert {row["status"] for row in rows} <= {"assumed", "measured"}
+        assert all(len(row["source"]) > 10 for row in rows)

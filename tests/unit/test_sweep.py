@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import yaml
 
 from w2sg import sweep
 from w2sg.config import ConfigError
@@ -72,20 +76,38 @@ def test_impossible_selections_say_why(arguments, message):
         select(numbered(20), **arguments)
 
 
-@pytest.mark.parametrize(
-    ("name", "count", "last"),
-    [
-        ("pythia", 154, "step143000"),
-        ("OLMo-7B", 558, "step557000-tokens2464B"),
-        ("OLMo-7B-0424-hf", 832, None),
-    ],
-)
-def test_shipped_lists(name, count, last):
-    rows = sweep.read_revisions(ROOT / "resources" / "revisions" / f"{name}.tsv")
-    assert len(rows) == count
-    assert list(rows) == sorted(rows, key=lambda row: row.step)
-    if last:
-        assert rows[-1].name == last
+FAMILIES = {
+    "pythia-6.9b": (154, "EleutherAI/pythia-6.9b", "EleutherAI/pythia-1b"),
+    "pythia-70m": (154, "EleutherAI/pythia-70m", "EleutherAI/pythia-14m"),
+    "pythia-160m": (154, "EleutherAI/pythia-160m", "EleutherAI/pythia-14m"),
+    "olmo-7b": (558, "allenai/OLMo-7B", "allenai/OLMo-1B-hf"),
+    "olmo-7b-0424": (832, "allenai/OLMo-7B-0424-hf", "allenai/OLMo-1B-hf"),
+    "olmo2-7b": (928, "allenai/OLMo-2-1124-7B", "allenai/OLMo-2-0425-1B"),
+}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_shipped_families(name):
+    """Strong and weak repository, and how many revisions are published of the strong model."""
+    config = yaml.safe_load((ROOT / "config" / "models.yaml").read_text())
+    family = sweep.resolve_family(name, config, ROOT)
+    published = sweep.revisions_of(family.strong, config["models"][family.strong], ROOT)
+    repos = [config["models"][model]["repo"] for model in (family.strong, family.weak)]
+    assert (len(published), *repos) == FAMILIES[name]
+    assert family.revisions[-1] == published[-1]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "resources" / "revisions").glob("*.tsv")), ids=lambda path: path.stem)
+def test_shipped_lists_are_sorted_and_say_how_each_row_is_known(path):
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert [int(row["index"]) for row in rows] == list(range(len(rows)))
+    assert {row["evidence"] for row in rows} <= {"listed", "seen", "computed"}
+    listed = sweep.read_revisions(path)
+    assert list(listed) == sorted(listed, key=lambda row: row.step)
+    assert all(str(row.step) in row.name for row in listed)
+    sources = (ROOT / "resources" / "README.md").read_text(encoding="utf-8")
+    assert re.search(rf"^\| `{re.escape(path.name)}` \| {len(rows):,} \| [^|]+ \| [^|]+ \|$", sources, flags=re.M)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +128,8 @@ def test_broken_lists_name_file_and_line(tmp_path, text, message):
     assert str(path) in str(caught.value)
 
 
-SHIPPED = {"pythia": 154, "OLMo-7B": 558, "OLMo-7B-0424-hf": 832, "OLMo-7B-0724-hf": 819, "OLMo-2-1124-7B-stage1": 928}
+def shipped(name: str) -> tuple[Revision, ...]:
+    return sweep.read_revisions(ROOT / "resources" / "revisions" / f"{name}.tsv")
 
 
 @pytest.mark.parametrize(
@@ -116,25 +139,71 @@ SHIPPED = {"pythia": 154, "OLMo-7B": 558, "OLMo-7B-0424-hf": 832, "OLMo-7B-0724-
         ("OLMo-7B", {"first": 100, "count": 317}, 317),
         ("OLMo-7B-0424-hf", {"first": 100, "count": 317}, 317),
         ("OLMo-2-1124-7B-stage1", {"first": 100, "count": 317}, 317),
-        ("OLMo-7B", {"first": 100, "stride": 5}, 191),
-        ("OLMo-7B-0424-hf", {"first": 100, "stride": 5}, 246),
-        ("OLMo-7B-0724-hf", {"first": 100, "stride": 5}, 243),
-        ("OLMo-2-1124-7B-stage1", {"first": 100, "stride": 5}, 265),
-        ("OLMo-2-1124-7B-stage1", {"first": 100, "stride": 4}, 307),
         ("OLMo-7B", {"first": 100, "count": 317, "thin": 16}, 21),
     ],
 )
 def test_counts_on_the_shipped_lists(name, rule, count):
-    """The arithmetic of docs/limits.md: no shipped list gives 317 by the paper's text."""
-    rows = sweep.read_revisions(ROOT / "resources" / "revisions" / f"{name}.tsv")
-    assert len(rows) == SHIPPED[name]
-    assert len(select(rows, **rule)) == count
+    assert len(select(shipped(name), **rule)) == count
+
+
+def test_the_arithmetic_of_the_limits_page():
+    """Every row of its table, recomputed; and that no list gives the paper's 317 by the paper's text."""
+    text = (ROOT / "docs" / "limits.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^ +\| `(\S+)\.tsv` \| ([\d,]+) \| (\d+) \| (\d+) \| (\d+) \|$", text, flags=re.M)
+    assert {name for name, *_ in rows} == {path.stem for path in (ROOT / "resources" / "revisions").glob("*.tsv")}
+    for name, *stated in rows:
+        listed = shipped(name)
+        cut = select(listed, first=100, stride=5, last=min(962, len(listed)))
+        found = [listed, cut, *(select(listed, first=100, stride=stride) for stride in (5, 4))]
+        assert [int(number.replace(",", "")) for number in stated] == [len(part) for part in found], name
+        assert 317 not in map(len, found[1:]), name
+
+
+@pytest.mark.parametrize(
+    ("stride", "totals"), [(4, range(968, 972)), (5, range(1185, 1190))], ids=["every fourth", "every fifth"]
+)
+def test_lists_that_would_give_317(stride, totals):
+    lengths = range(totals[0] - 1, totals[-1] + 2)
+    fitting = [total for total in lengths if len(select(numbered(total), first=100, stride=stride)) == 317]
+    assert fitting == list(totals)
 
 
 def test_the_papers_rule_and_the_one_that_gives_its_number():
     """First 100, then every fifth to the 962nd: 272. First 101, then every fourth, and the last of 962: 317."""
     assert len(select(numbered(962), first=100, stride=5)) == 272
     assert len(select(numbered(962), first=101, stride=4, add=["step961"])) == 317
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_any_selection_keeps_its_promises(seed):
+    """Random lists and rules: sorted, unique, independent of the list's order, first block whole, last one kept, nested."""
+    rng = np.random.default_rng(seed)
+    total = int(rng.integers(1, 400))
+    steps_of = np.sort(rng.choice(10_000, size=total, replace=False)).tolist()
+    listed = [Revision(name=f"step{step}", step=step, tokens=step / 10) for step in steps_of]
+    last = int(rng.integers(1, total + 1))
+    first = int(rng.integers(1, last + 1))
+    spaced = (
+        {"stride": int(rng.integers(1, 12))} if rng.random() < 0.5 else {"count": int(rng.integers(first, last + 1))}
+    )
+    rule = {"first": first, "last": last, **spaced}
+    whole = steps(select(listed, **rule))
+    assert whole == steps(select(rng.permutation(np.array(listed, dtype=object)).tolist(), **rule))
+    assert whole == sorted(set(whole)) and set(whole) <= set(steps_of[:last])
+    assert whole[:first] == steps_of[:first]
+    if "count" in rule:
+        assert len(whole) == rule["count"]
+        assert rule["count"] == first or whole[-1] == steps_of[last - 1]
+    else:
+        assert len(whole) == first + (last - first) // rule["stride"]
+    previous = set(whole)
+    for thin in (2, 4, 16):
+        thinned = set(steps(select(listed, **rule, thin=thin)))
+        assert thinned <= previous and {whole[0], whole[-1]} <= thinned
+        assert len(thinned) in (-(-len(whole) // thin), -(-len(whole) // thin) + 1)
+        previous = thinned
+    name = f"step{steps_of[int(rng.integers(total))]}"
+    assert set(steps(select(listed, **rule, add=[name]))) == set(whole) | {int(name[4:])}
 
 
 HUB = {"source": "hub", "repo": "o/m"}
