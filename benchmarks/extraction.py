@@ -3,22 +3,27 @@
 Random weights at a Pythia shape, texts of random tokens whose lengths follow HH-RLHF helpful (``hh_lengths.tsv``: prompts
 and responses are drawn independently; three first tokens are common to all texts, as a dialogue mark is). Contestants:
 
-  engine        this project's: packed prefix trees, bfloat16, hooks
-  naive         what people write: float32, batches of 16 in input order, padded, output_hidden_states, logits
-  careful       sorted by length, batches of 2,048 padded tokens, bfloat16, no logits, hooks
+  engine           this project's: packed prefix trees, bfloat16, hooks
+  engine_unshared  the same with a first token of its own for each text, so that nothing is shared
+  naive            what people write: float32, batches of 16 in input order, padded, output_hidden_states, logits
+  careful          sorted by length, batches of as many padded tokens as the engine's, bfloat16, no logits, hooks
   transformer_lens, nnsight, sentence_transformers   as their users would: sorted, bfloat16, batches of 32
 
     python benchmarks/extraction.py                                      # about five minutes on two cores
-    python benchmarks/extraction.py --device cuda --shape pythia-6.9b    # on a GPU
+    python benchmarks/extraction.py --device cuda --shape pythia-6.9b --pairs 2000    # on a GPU of 48 GB or more
 
 The last group needs ``requirements/bench.lock`` (``make .venv/bench.stamp``); tools that are absent are left out.
-``utilisation`` is the rate of the arithmetic in the engine's matrix products over the whole run, as a share of the rate of
-the same products alone.
+``utilisation`` is the rate of the arithmetic in the engine's matrix products over the whole run, as a share of the rate
+of the same products alone. ``times_engine`` is the median over the rounds of the time relative to the engine's in the same
+round, ``lowest`` and ``highest`` its range. ``error`` is the largest difference from the naive loop's final states, over the
+largest of these. ``sweep_hours`` are those of 471 revisions x 2 datasets of 24,000 texts at this shape.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
+import gc
 import importlib.util
 import sys
 import time
@@ -56,11 +61,11 @@ GPU_ROWS = 65_536
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
-    """What one contestant needed."""
+class Run:
+    """What one contestant needed, once."""
 
     seconds: float
-    """Time for all texts, without loading and warm-up."""
+    """Time for all texts, without loading and warm-up, in seconds."""
     final: np.ndarray
     """States after the final norm, float32, (texts, width)."""
 
@@ -100,14 +105,11 @@ def build(shape: str, dtype: torch.dtype, device: str) -> Any:
         return AutoModelForCausalLM.from_config(config, dtype=dtype).eval().requires_grad_(False)
 
 
-def timed(work: Callable[[list[list[int]]], np.ndarray], ids: list[list[int]], device: str) -> Result:
-    """Returns the time of a contestant on all texts, after a warm-up on a few."""
-    work(ids[:32])
-    if device == "cuda":
-        torch.cuda.synchronize()
+def timed(work: Callable[[list[list[int]]], np.ndarray], ids: list[list[int]]) -> Run:
+    """Returns the time of a contestant on all texts; its work ends with numbers in the host's memory."""
     start = time.perf_counter()
-    final = work(ids)  # ends with numbers in the host's memory
-    return Result(seconds=time.perf_counter() - start, final=final)
+    final = work(ids)
+    return Run(seconds=time.perf_counter() - start, final=final)
 
 
 def run_engine(model: LoadedModel, rows: int) -> Callable[[list[list[int]]], np.ndarray]:
@@ -116,21 +118,30 @@ def run_engine(model: LoadedModel, rows: int) -> Callable[[list[list[int]]], np.
     return lambda ids: extract_states(model, ids, layers=layers, batch_tokens=rows)[-1]
 
 
-def linear_flops(ids: Sequence[Sequence[int]], shape: str, rows: int) -> tuple[float, float]:
-    """Returns the arithmetic of the engine's matrix products with weights, and its rows over tokens."""
+def run_unshared(model: LoadedModel, rows: int) -> Callable[[list[list[int]]], np.ndarray]:
+    """Returns the same extraction of texts of the same lengths that begin differently: what sharing brings."""
+    work = run_engine(model, rows)
+    return lambda ids: work([[VOCABULARY - 1 - place, *row[1:]] for place, row in enumerate(ids)])
+
+
+def products(ids: Sequence[Sequence[int]], shape: str, rows: int) -> tuple[float, float, float]:
+    """Returns the operations of the engine's and of the naive loop's products with weights, and rows per token."""
     width, blocks, _ = SHAPES[shape]
     batches = [pack([ids[row] for row in batch], torch.device("cpu")) for batch in plan_batches(ids, batch_tokens=rows)]
     total = sum(batch.size for batch in batches)
     # Per row 3 + 1 + 4 + 4 matrices of width squared; of the last block all but the first 3 see last tokens only.
-    products = (12 * blocks - 9) * total + 9 * sum(len(batch.rows) for batch in batches)
-    return 2.0 * width**2 * products, total / sum(map(len, ids))
+    engine = (12 * blocks - 9) * total + 9 * sum(len(batch.rows) for batch in batches)
+    lengths = [len(row) for row in ids]
+    padded = sum(max(batch) * len(batch) for batch in (lengths[s : s + 16] for s in range(0, len(ids), 16)))
+    naive = padded * (12 * blocks * width**2 + VOCABULARY * width)
+    return 2.0 * width**2 * engine, 2.0 * naive, total / sum(lengths)
 
 
-def peak_rate(shape: str, rows: int, device: str) -> float:
-    """Returns the operations per second of the same matrix products, run alone on a full batch of rows."""
+def peak_rate(shape: str, rows: int, device: str, dtype: torch.dtype) -> float:
+    """Returns the operations per second of a block's matrix products, run alone on a full batch of rows."""
     width = SHAPES[shape][0]
     shapes = ((width, 3 * width), (width, width), (width, 4 * width), (4 * width, width))
-    make = {"dtype": torch.bfloat16, "device": device}
+    make: Any = {"dtype": dtype, "device": device}
     cases = [(torch.randn(rows, n, **make), torch.randn(m, n, **make), torch.randn(m, **make)) for n, m in shapes]
     best = 0.0
     for _ in range(5):
@@ -145,28 +156,79 @@ def peak_rate(shape: str, rows: int, device: str) -> float:
     return best
 
 
-def contest(options: argparse.Namespace) -> tuple[dict[str, Result], list[list[int]], float]:
-    """Returns each contestant's result, the texts, and the rate of matrix products."""
-    device = options.device
-    ids = draw_texts(options.pairs, np.random.default_rng(0))
-    rows = CPU_ROWS if device == "cpu" else GPU_ROWS
-    half = build(options.shape, torch.bfloat16, device)
-    engine, careful = run_engine(take_apart(half, None), rows), tools.run_careful(half, rows)
-    results: dict[str, Result] = {}
-    for _ in range(options.repeats):  # in turn, so that a busy moment does not meet only one of them
-        for name, work in (("engine", engine), ("careful", careful)):
-            result = timed(work, ids, device)
-            if name not in results or result.seconds < results[name].seconds:
-                results[name] = result
-            sys.stderr.write(f"{name}: {result.seconds:.2f} s\n")
-    rate = peak_rate(options.shape, rows, device)
-    for name in ("transformer_lens", "nnsight", "sentence_transformers"):
+def contestants(shape: str, device: str, rows: int) -> dict[str, Callable[[], tools.Work]]:
+    """Returns what makes each contestant, by name; tools that are not installed are left out."""
+    half = functools.cache(lambda: build(shape, torch.bfloat16, device))
+    makers: dict[str, Callable[[], tools.Work]] = {
+        "engine": lambda: run_engine(take_apart(half(), None), rows),
+        "engine_unshared": lambda: run_unshared(take_apart(half(), None), rows),
+        "careful": lambda: tools.run_careful(half(), rows),
+        "naive": lambda: tools.run_naive(build(shape, torch.float32, device)),
+    }
+    for name, make in tools.TOOLS.items():
         if importlib.util.find_spec(name):
-            results[name] = timed(tools.TOOLS[name](half), ids, device)
-            sys.stderr.write(f"{name}: {results[name].seconds:.2f} s\n")
-    del half, engine, careful
-    results["naive"] = timed(tools.run_naive(build(options.shape, torch.float32, device)), ids, device)
-    return results, ids, rate
+            makers[name] = functools.partial(lambda make: make(half()), make)
+    return makers
+
+
+def contest(options: argparse.Namespace, ids: list[list[int]], rows: int) -> dict[str, list[Run]]:
+    """Returns each contestant's runs.
+
+    On a CPU they take turns, so that a busy moment does not meet only one of them. A GPU does not hold the copies of
+    the weights that some tools make beside one another: there, contestants run one after the other.
+    """
+    makers = contestants(options.shape, options.device, rows)
+    runs: dict[str, list[Run]] = {name: [] for name in makers}
+    for group in [list(makers)] if options.device == "cpu" else [[name] for name in makers]:
+        works = {name: makers[name]() for name in group}
+        for work in works.values():
+            work(ids[:8] if options.device == "cpu" else ids)  # kernels are chosen, and compiled, at their first use
+        for _ in range(options.repeats):
+            for name, work in works.items():
+                runs[name].append(timed(work, ids))
+                sys.stderr.write(f"{name}: {runs[name][-1].seconds:.2f} s\n")
+        del works, work
+        gc.collect()
+        if options.device == "cuda":
+            torch.cuda.empty_cache()
+    return runs
+
+
+def tabulate(runs: dict[str, list[Run]], ids: list[list[int]]) -> pd.DataFrame:
+    """Returns one row for each contestant: medians over the rounds, and the range of the ratio to the engine."""
+    ours, exact = np.array([run.seconds for run in runs["engine"]]), runs["naive"][0].final
+    rows = []
+    for name, made in runs.items():
+        seconds = np.array([run.seconds for run in made])
+        middle, ratio = float(np.median(seconds)), seconds / ours
+        error = np.abs(made[0].final - exact).max() / np.abs(exact).max() if name != "engine_unshared" else np.nan
+        rows.append(
+            {
+                "contestant": name,
+                "seconds": middle,
+                "texts_per_s": len(ids) / middle,
+                "tokens_per_s": sum(map(len, ids)) / middle,
+                "times_engine": float(np.median(ratio)),
+                "lowest": ratio.min(),
+                "highest": ratio.max(),
+                "error": error,
+                "sweep_hours": TEXTS / len(ids) * middle / 3600,
+            }
+        )
+    return pd.DataFrame(rows).sort_values("seconds")
+
+
+def facts(runs: dict[str, list[Run]], ids: list[list[int]], options: argparse.Namespace, rows: int) -> str:
+    """Returns the rates of the matrix products and the engine's share of them, in one line."""
+    engine, naive, share = products(ids, options.shape, rows)
+    half, full = (peak_rate(options.shape, rows, options.device, kind) for kind in (torch.bfloat16, torch.float32))
+    ours = float(np.median([run.seconds for run in runs["engine"]]))
+    return (
+        f"{len(ids)} texts, mean {sum(map(len, ids)) / len(ids):.1f} tokens, rows per token {share:.3f}; products alone "
+        f"{half / 1e9:.0f} GFLOP/s in bfloat16 and {full / 1e9:.0f} in float32, engine {engine / ours / 1e9:.0f}, "
+        f"utilisation {engine / ours / half:.3f}; naive over engine if both did nothing but products "
+        f"{(naive / full) / (engine / half):.1f}"
+    )
 
 
 def main() -> None:
@@ -174,42 +236,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--shape", default="pythia-160m", choices=tuple(SHAPES))
-    parser.add_argument("--pairs", type=int, default=128)
+    parser.add_argument("--pairs", type=int, default=64, help="on a GPU 2000 or more: a batch is of 65,536 tokens")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--save", action="store_true", help="write benchmarks/results/extraction.<device>.<shape>.tsv")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    ids, rows = draw_texts(options.pairs, np.random.default_rng(0)), CPU_ROWS if options.device == "cpu" else GPU_ROWS
     with torch.inference_mode():
-        results, ids, rate = contest(options)
-    ours, tokens = results["engine"].seconds, sum(map(len, ids))
-    flops, share = linear_flops(ids, options.shape, CPU_ROWS if options.device == "cpu" else GPU_ROWS)
-    exact = results["naive"].final
-    table = pd.DataFrame(
-        {
-            "contestant": name,
-            "seconds": result.seconds,
-            "tokens_per_s": tokens / result.seconds,
-            "times_engine": result.seconds / ours,
-            "error": float(np.abs(result.final - exact).max() / np.abs(exact).max()),
-            "sweep_hours": TEXTS / len(ids) * result.seconds / 3600,
-        }
-        for name, result in results.items()
-    )
-    facts = (
-        f"{len(ids)} texts, mean {tokens / len(ids):.1f} tokens, rows per token {share:.3f}; products "
-        f"{rate / 1e9:.0f} GFLOP/s alone, engine {flops / ours / 1e9:.0f} GFLOP/s, utilisation {flops / ours / rate:.3f}"
-    )
-    names = [
-        name for name in ("transformer-lens", "nnsight", "sentence-transformers") if name.replace("-", "_") in results
-    ]
-    machine = describe(["torch", "transformers", *names])
+        runs = contest(options, ids, rows)
+        measured = facts(runs, ids, options, rows)
+    table = tabulate(runs, ids)
+    names = [name.replace("_", "-") for name in tools.TOOLS if name in runs]
+    machine = describe(["torch", "transformers", *names]) + f", {options.threads} threads"
     if options.device == "cuda":
         machine += f", {torch.cuda.get_device_name()}"
-    sys.stdout.write(f"{machine}\n{facts}\n{table.to_string(index=False)}\n")
+    sys.stdout.write(f"{machine}\n{measured}\n{table.to_string(index=False)}\n")
     if options.save:
         command = "python benchmarks/extraction.py " + " ".join(sys.argv[1:])
-        save(table, f"extraction.{options.device}.{options.shape}", machine=f"{machine}; {facts}", command=command)
+        save(table, f"extraction.{options.device}.{options.shape}", machine=f"{machine}; {measured}", command=command)
 
 
 if __name__ == "__main__":
