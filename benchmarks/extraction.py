@@ -14,8 +14,10 @@ and responses are drawn independently; three first tokens are common to all text
 
 The last group needs ``requirements/bench.lock`` (``make .venv/bench.stamp``); tools that are absent are left out.
 ``utilisation`` is the rate of the arithmetic in the engine's matrix products over the whole run, as a share of the rate
-of the same products alone. ``times_engine`` is the median over the rounds of the time relative to the engine's in the same
-round, ``lowest`` and ``highest`` its range. ``error`` is the largest difference from the naive loop's final states, over the
+of the same products alone. Contestants take turns for several rounds (slow ones sit out once they have had their time), and
+the products run alone in each. ``seconds`` is the fastest round, ``spread`` the slowest over it; other processes only ever
+add time. ``times_engine`` compares the fastest rounds, ``median_ratio`` is over contestant and engine in the same round.
+``error`` is the largest difference from the naive loop's final states, over the
 largest of these. ``sweep_hours`` are those of 471 revisions x 2 datasets of 24,000 texts at this shape.
 """
 
@@ -58,6 +60,9 @@ TEXTS = 471 * 2 * 24_000
 """Texts of the paper's sweep: 471 revisions, two datasets of 3 x 4,000 pairs."""
 GPU_ROWS = 65_536
 """Rows of a forward pass on a GPU."""
+
+Rates = dict[torch.dtype, list[float]]
+"""Operations per second of the matrix products alone, one for each round, by type."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,17 +148,15 @@ def peak_rate(shape: str, rows: int, device: str, dtype: torch.dtype) -> float:
     shapes = ((width, 3 * width), (width, width), (width, 4 * width), (4 * width, width))
     make: Any = {"dtype": dtype, "device": device}
     cases = [(torch.randn(rows, n, **make), torch.randn(m, n, **make), torch.randn(m, **make)) for n, m in shapes]
-    best = 0.0
-    for _ in range(5):
-        start, done = time.perf_counter(), 0
-        while done < 3 or time.perf_counter() - start < 1.0:
-            for case in cases:
-                linear(*case)
-            done += 1
-            if device == "cuda":
-                torch.cuda.synchronize()
-        best = max(best, done * 24.0 * rows * width**2 / (time.perf_counter() - start))
-    return best
+    best = float("inf")
+    for _ in range(8):
+        start = time.perf_counter()
+        for case in cases:
+            linear(*case)
+        if device == "cuda":
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - start)
+    return 24.0 * rows * width**2 / best
 
 
 def contestants(shape: str, device: str, rows: int) -> dict[str, Callable[[], tools.Work]]:
@@ -171,63 +174,68 @@ def contestants(shape: str, device: str, rows: int) -> dict[str, Callable[[], to
     return makers
 
 
-def contest(options: argparse.Namespace, ids: list[list[int]], rows: int) -> dict[str, list[Run]]:
-    """Returns each contestant's runs.
+def contest(options: argparse.Namespace, ids: list[list[int]], rows: int) -> tuple[dict[str, list[Run]], Rates]:
+    """Returns each contestant's runs, and the rates of the products beside them.
 
     On a CPU they take turns, so that a busy moment does not meet only one of them. A GPU does not hold the copies of
     the weights that some tools make beside one another: there, contestants run one after the other.
     """
     makers = contestants(options.shape, options.device, rows)
     runs: dict[str, list[Run]] = {name: [] for name in makers}
+    rates: Rates = {torch.bfloat16: [], torch.float32: []}
     for group in [list(makers)] if options.device == "cpu" else [[name] for name in makers]:
         works = {name: makers[name]() for name in group}
         for work in works.values():
             work(ids[:8] if options.device == "cpu" else ids)  # kernels are chosen, and compiled, at their first use
-        for _ in range(options.repeats):
+        for _ in range(options.rounds):
+            for dtype, measured in rates.items():
+                measured.append(peak_rate(options.shape, rows, options.device, dtype))
             for name, work in works.items():
-                runs[name].append(timed(work, ids))
-                sys.stderr.write(f"{name}: {runs[name][-1].seconds:.2f} s\n")
+                if sum(run.seconds for run in runs[name]) < options.seconds:
+                    runs[name].append(timed(work, ids))
+                    sys.stderr.write(f"{name}: {runs[name][-1].seconds:.2f} s\n")
         del works, work
         gc.collect()
         if options.device == "cuda":
             torch.cuda.empty_cache()
-    return runs
+    return runs, rates
 
 
 def tabulate(runs: dict[str, list[Run]], ids: list[list[int]]) -> pd.DataFrame:
-    """Returns one row for each contestant: medians over the rounds, and the range of the ratio to the engine."""
-    ours, exact = np.array([run.seconds for run in runs["engine"]]), runs["naive"][0].final
+    """Returns one row for each contestant, the fastest first."""
+    ours, exact = [run.seconds for run in runs["engine"]], runs["naive"][0].final
     rows = []
     for name, made in runs.items():
-        seconds = np.array([run.seconds for run in made])
-        middle, ratio = float(np.median(seconds)), seconds / ours
+        seconds = [run.seconds for run in made]
+        fastest = min(seconds)
         error = np.abs(made[0].final - exact).max() / np.abs(exact).max() if name != "engine_unshared" else np.nan
         rows.append(
             {
                 "contestant": name,
-                "seconds": middle,
-                "texts_per_s": len(ids) / middle,
-                "tokens_per_s": sum(map(len, ids)) / middle,
-                "times_engine": float(np.median(ratio)),
-                "lowest": ratio.min(),
-                "highest": ratio.max(),
+                "seconds": fastest,
+                "spread": max(seconds) / fastest,
+                "rounds": len(seconds),
+                "texts_per_s": len(ids) / fastest,
+                "tokens_per_s": sum(map(len, ids)) / fastest,
+                "times_engine": fastest / min(ours),
+                "median_ratio": float(np.median([a / b for a, b in zip(seconds, ours, strict=False)])),
                 "error": error,
-                "sweep_hours": TEXTS / len(ids) * middle / 3600,
+                "sweep_hours": TEXTS / len(ids) * fastest / 3600,
             }
         )
     return pd.DataFrame(rows).sort_values("seconds")
 
 
-def facts(runs: dict[str, list[Run]], ids: list[list[int]], options: argparse.Namespace, rows: int) -> str:
+def facts(runs: dict[str, list[Run]], rates: Rates, ids: list[list[int]], *, shape: str, rows: int) -> str:
     """Returns the rates of the matrix products and the engine's share of them, in one line."""
-    engine, naive, share = products(ids, options.shape, rows)
-    half, full = (peak_rate(options.shape, rows, options.device, kind) for kind in (torch.bfloat16, torch.float32))
-    ours = float(np.median([run.seconds for run in runs["engine"]]))
+    engine, naive, share = products(ids, shape, rows)
+    half, full = max(rates[torch.bfloat16]), max(rates[torch.float32])
+    ours = min(run.seconds for run in runs["engine"])
     return (
         f"{len(ids)} texts, mean {sum(map(len, ids)) / len(ids):.1f} tokens, rows per token {share:.3f}; products alone "
-        f"{half / 1e9:.0f} GFLOP/s in bfloat16 and {full / 1e9:.0f} in float32, engine {engine / ours / 1e9:.0f}, "
-        f"utilisation {engine / ours / half:.3f}; naive over engine if both did nothing but products "
-        f"{(naive / full) / (engine / half):.1f}"
+        f"{half / 1e9:.0f} GFLOP/s in bfloat16 (slowest round {min(rates[torch.bfloat16]) / 1e9:.0f}) and "
+        f"{full / 1e9:.0f} in float32, engine {engine / ours / 1e9:.0f}, utilisation {engine / ours / half:.3f}; "
+        f"naive over engine if both did nothing but products {(naive / full) / (engine / half):.1f}"
     )
 
 
@@ -238,14 +246,15 @@ def main() -> None:
     parser.add_argument("--shape", default="pythia-160m", choices=tuple(SHAPES))
     parser.add_argument("--pairs", type=int, default=64, help="on a GPU 2000 or more: a batch is of 65,536 tokens")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=60, help="a contestant sits out once it has used so much")
     parser.add_argument("--save", action="store_true", help="write benchmarks/results/extraction.<device>.<shape>.tsv")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     ids, rows = draw_texts(options.pairs, np.random.default_rng(0)), CPU_ROWS if options.device == "cpu" else GPU_ROWS
     with torch.inference_mode():
-        runs = contest(options, ids, rows)
-        measured = facts(runs, ids, options, rows)
+        runs, rates = contest(options, ids, rows)
+    measured = facts(runs, rates, ids, shape=options.shape, rows=rows)
     table = tabulate(runs, ids)
     names = [name.replace("_", "-") for name in tools.TOOLS if name in runs]
     machine = describe(["torch", "transformers", *names]) + f", {options.threads} threads"

@@ -12,7 +12,18 @@ from tests import tiny
 from w2sg import activations, attention, features, loading
 from w2sg.tables import TableError
 
+BFLOAT16 = 0.05
+"""Largest difference in bfloat16, of the largest state of a text and layer: two blocks at 2^-8 an operation."""
 ARCHITECTURES = ["gpt_neox", "olmo", "olmo2", "llama"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Two threads that wait for each other in products of width 16 take many times longer on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
@@ -131,15 +142,87 @@ def test_evaluation_loss_equals_the_library_loss_window_by_window(loaded):
     assert math.isclose(got.bits_per_byte, total / math.log(2) / n_bytes, rel_tol=1e-5)
 
 
-def test_bfloat16_states_are_close_and_finite(tmp_path):
-    tiny.save_revisions(tmp_path, "gpt_neox", [3])
-    full = loading.load_model(tmp_path / "step3", dtype="float32", device="cpu")
-    half = loading.load_model(tmp_path / "step3", dtype="bfloat16", device="cpu")
-    ids = activations.encode(full.tokenizer, texts(6), max_tokens=32)
-    a = activations.extract_states(full, ids, layers=(2,), batch_tokens=100)
-    b = activations.extract_states(half, ids, layers=(2,), batch_tokens=100)
-    assert b.dtype == np.float32
-    assert np.abs(a - b).max() < 0.1
+def edge_cases(seed: int) -> list[list[int]]:
+    """Single tokens, repeated texts, texts that begin others, forks at every depth, and one of the longest length."""
+    rng = np.random.default_rng(seed)
+    longest = rng.integers(0, 320, 128).tolist()
+    begun = [longest[:length] for length in (1, 2, 17, 127)]
+    forked = [[*longest[:length], *rng.integers(0, 320, int(rng.integers(1, 9))).tolist()] for length in (1, 5, 40)]
+    apart = [rng.integers(0, 320, int(rng.integers(1, 30))).tolist() for _ in range(6)]
+    made = [longest, *begun, *forked, *apart, [7], [7], apart[0], longest]
+    return [made[position] for position in rng.permutation(len(made))]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_edge_cases_equal_each_text_alone_whatever_the_batching(loaded, seed):
+    ids = edge_cases(seed)
+    expected = np.stack([alone(loaded, row)[:, -1] for row in ids], axis=1)
+    for batch_tokens in (1, 50, 10_000):
+        got = activations.extract_states(loaded, ids, layers=(0, 1, 2), batch_tokens=batch_tokens)
+        close(got, expected)
+
+
+def test_bfloat16_states_are_as_near_to_the_exact_ones_as_the_librarys(tmp_path, loaded):
+    """Both round differently; neither may be further from the float32 states than the type's own rounding allows."""
+    architecture = loaded.decoder.config.model_type
+    tiny.save_revisions(tmp_path, architecture, [1])
+    half = loading.load_model(tmp_path / "step1", dtype="bfloat16", device="cpu")
+    ids = edge_cases(0)
+    exact = np.stack([alone(loaded, row)[:, -1] for row in ids], axis=1)
+    plain = np.stack([_bfloat16_alone(half, row) for row in ids], axis=1)
+    for batch_tokens in (50, 10_000):
+        got = activations.extract_states(half, ids, layers=(0, 1, 2), batch_tokens=batch_tokens)
+        assert got.dtype == np.float32
+        largest = np.abs(exact).max(axis=-1)
+        assert (np.abs(got - plain).max(axis=-1) / largest).max() < BFLOAT16
+        assert (np.abs(got - exact).max(axis=-1) / largest).max() < BFLOAT16
+
+
+def _bfloat16_alone(model: loading.LoadedModel, ids: list[int]) -> np.ndarray:
+    out = model.decoder(input_ids=torch.tensor([ids]), output_hidden_states=True, use_cache=False)
+    return torch.stack([state[0, -1].float() for state in out.hidden_states]).numpy()
+
+
+def test_truncated_texts_equal_what_is_left_of_them_alone(loaded):
+    long = [" ".join(tiny.WORDS * repeat) for repeat in (3, 5)]
+    ids = activations.encode(loaded.tokenizer, [*long, *texts(4)], max_tokens=20)
+    assert [len(row) for row in ids[:2]] == [20, 20]
+    got = activations.extract_states(loaded, ids, layers=(0, 1, 2), batch_tokens=64)
+    for position, row in enumerate(ids):
+        close(got[:, position], alone(loaded, row)[:, -1])
+
+
+def test_memory_that_runs_out_inside_the_model_changes_no_state(loaded, monkeypatch, caplog):
+    ids = edge_cases(1)
+    expected = activations.extract_states(loaded, ids, layers=(0, 1, 2), batch_tokens=10_000)
+    feed_forward, sizes = loaded.blocks[0].mlp.forward, []
+
+    def narrow(states: torch.Tensor) -> torch.Tensor:
+        sizes.append(states.shape[1])
+        if states.shape[1] > 150:
+            raise torch.OutOfMemoryError("injected")
+        return feed_forward(states)
+
+    monkeypatch.setattr(loaded.blocks[0].mlp, "forward", narrow)
+    counted: list[int] = []
+    got = activations.extract_states(loaded, ids, layers=(0, 1, 2), batch_tokens=512, on_batch=counted.append)
+    close(got, expected)
+    assert max(sizes) > 150
+    assert "going on with batches of 128 tokens" in caplog.text
+    assert sum(counted) == sum(map(len, ids))
+
+
+def test_extraction_makes_no_logits_and_keeps_one_row_for_each_text(loaded, monkeypatch):
+    def refused(states: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("logits were made")
+
+    left: list[tuple[int, ...]] = []
+    to_host = torch.Tensor.cpu
+    monkeypatch.setattr(loaded.output, "forward", refused)
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda states: left.append(tuple(states.shape)) or to_host(states))
+    ids = edge_cases(2)
+    activations.extract_states(loaded, ids, layers=(0, 2), batch_tokens=10_000)
+    assert left == [(2, len(ids), 16)]
 
 
 def _features(n: int = 4) -> features.Features:
