@@ -9,6 +9,7 @@ max(total download, total compute) is known; everything else (Snakemake, start o
 from __future__ import annotations
 
 import argparse
+import glob
 import subprocess
 import sys
 import tempfile
@@ -75,7 +76,7 @@ class _Watch(threading.Thread):
         self.scratch, self.peak, self.over = scratch, 0, threading.Event()
 
     def count(self) -> int:
-        return sum(1 for _ in self.scratch.glob("*/*/weights"))
+        return len(glob.glob(f"{self.scratch}/*/*/weights"))  # unlike Path.glob it bears folders that go while it looks
 
     def run(self) -> None:
         while not self.over.wait(0.005):

@@ -223,9 +223,10 @@ def _write(folder: Path, lease: Lease) -> None:
 
 def _size_of(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):  # parts are renamed while we look
-            total += path.stat().st_size if path.is_file() else 0
+    for parent, _, names in os.walk(folder):  # unlike rglob it bears folders that go while we look
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):  # parts are renamed while we look
+                total += os.stat(os.path.join(parent, name)).st_size
     return total
 
 
