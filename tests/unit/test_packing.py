@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from w2sg import activations, packing
+from tests import tiny
+from w2sg import activations, loading, packing
 
 CPU = torch.device("cpu")
 IDS = [[1, 2, 3, 4], [1, 2, 5], [7], [1, 2, 3, 4], [1, 2], [7, 1, 2, 3, 4, 5, 6, 7, 8, 9]]
@@ -91,3 +94,23 @@ def test_a_text_that_never_fits_and_other_errors_are_raised():
         list(activations.run_batches([[1, 2, 3], [4]], full, batch_tokens=100, device=CPU))
     with pytest.raises(RuntimeError, match="shapes"):
         list(activations.run_batches([[1, 2, 3], [4]], broken, batch_tokens=100, device=CPU))
+
+
+class OneDevice(TorchDispatchMode):
+    """Refuses operations, other than copies, on tensors of two devices, as a GPU would."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        tensors = [leaf for leaf in tree_leaves((args, kwargs or {})) if isinstance(leaf, torch.Tensor) and leaf.dim()]
+        assert len({tensor.device for tensor in tensors}) < 2 or "copy" in str(func), f"{func} on several devices"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("pool", ["last", "mean"])
+@pytest.mark.parametrize("architecture", ["gpt_neox", "olmo", "olmo2", "llama"])
+def test_nothing_is_brought_to_another_device_before_the_pooled_rows(architecture, pool):
+    model = loading.take_apart(tiny.model(architecture, seed=1).to("meta"), None)
+    # Tensors without data stand for a device that is not there; what is brought back first is where the pass ends.
+    brought = pytest.raises(NotImplementedError, match="copy out of meta tensor")
+    with brought as error, OneDevice():
+        activations.extract_states(model, IDS, layers=(0, 1, 2), batch_tokens=100, pool=pool)
+    assert any(entry.name == "_run" and ".cpu().numpy()" in str(entry.statement) for entry in error.traceback)
