@@ -1,6 +1,6 @@
 """Times the joining of many small tables into the long one, through the scripts that the workflow runs.
 
-    python benchmarks/collect.py --rows 10000000 --output benchmarks/results/collect.csv
+    python benchmarks/collect.py --rows 10000000          writes benchmarks/results/collect.tsv
 
 Two families of 154 and 317 revisions on two datasets, so many layers that the long table has the wanted rows.
 """
@@ -8,9 +8,7 @@ Two families of 154 and 317 revisions on two datasets, so many layers that the l
 from __future__ import annotations
 
 import argparse
-import csv
 import multiprocessing
-import os
 import resource
 import sys
 import tempfile
@@ -18,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import machine
 import numpy as np
 import pandas as pd
 
@@ -95,7 +94,6 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     per_layer = sum(COUNTS.values()) * len(DATASETS) * 3 * len(SETTINGS) * 3 * len(METRICS)
     with tempfile.TemporaryDirectory() as name:
@@ -119,10 +117,8 @@ def main() -> None:
         rows.append(timed("collect_metrics", collect_metrics.main, given))
         total = sum(len(part) for part in tables.read_parts(folder / "metrics.parquet", schemas.METRICS))
         rows = [{"rows": total, **row} for row in rows]
-    with options.output.open("w", newline="") if options.output else os.fdopen(os.dup(1), "w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    typed = f"python benchmarks/collect.py --rows {options.rows}"
+    machine.save(pd.DataFrame(rows), "collect", machine=machine.describe(["pyarrow", "pandas"]), command=typed)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Times Snakemake itself on sweeps of many revisions: plan, rerun with nothing to do, rerun with five tables lost.
 
-    python benchmarks/scale.py --revisions 471 4710 --output benchmarks/results/scale.csv
+    python benchmarks/scale.py --revisions 471 4710          writes benchmarks/results/scale.tsv
 
 The workflow is the real one with the paper's families, their revision lists cut or extended to the wanted number, two
 datasets and the shipped profile. No job runs: outputs are stand-ins of one byte with the metadata that Snakemake would
@@ -10,7 +10,6 @@ have written, so that what is timed is parsing, the DAG and the decision what to
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import subprocess
 import sys
@@ -19,6 +18,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import machine
+import pandas as pd
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -135,17 +136,14 @@ def main() -> None:
     """Command line; see the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--revisions", type=int, nargs="+", default=[471])
-    parser.add_argument("--output", type=Path)
     parser.add_argument("--pretend-finished", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.pretend_finished:
         pretend_finished()
         return
     rows = [asdict(timing) for revisions in options.revisions for timing in run(revisions)]
-    with options.output.open("w", newline="") if options.output else os.fdopen(os.dup(1), "w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    typed = f"python benchmarks/scale.py --revisions {' '.join(map(str, options.revisions))}"
+    machine.save(pd.DataFrame(rows), "scale", machine=machine.describe(["snakemake"]), command=typed)
 
 
 if __name__ == "__main__":
