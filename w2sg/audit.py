@@ -10,16 +10,14 @@ files are compared, not only whole revisions. Who is right cannot be read from h
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
+from w2sg.revisions import combine_digests
 from w2sg.schemas import AUDIT
-
-FINAL = "main"
-"""The branch that holds the final weights; it is compared with, and is no revision of its own."""
+from w2sg.sweep import HUB_DEFAULT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +38,7 @@ class Published:
     @property
     def weights_hash(self) -> str:
         """The SHA-256 of the only weight file, or of the hashes of several, in name order; empty without weights."""
-        digests = [self.hashes[name] for name in sorted(self.hashes)]
-        if len(digests) <= 1:
-            return "".join(digests)
-        return hashlib.sha256("".join(digests).encode()).hexdigest()
+        return combine_digests([self.hashes[name] for name in sorted(self.hashes)]) if self.hashes else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +61,7 @@ def audit_table(model: str, published: Sequence[Published]) -> pd.DataFrame:
         findings.setdefault(finding.revision, []).append(finding)
     rows = []
     for item in published:
-        if item.revision == FINAL and len(published) > 1:
+        if item.revision == HUB_DEFAULT and len(published) > 1:
             continue
         found = findings.get(item.revision, [])
         rows.append(
@@ -105,7 +100,7 @@ def audit_measured(losses: Sequence[pd.DataFrame], revisions: Mapping[str, Seque
 
 
 def _findings(published: Sequence[Published]) -> Iterator[_Finding]:
-    listed = [item.revision for item in published if item.revision != FINAL]
+    listed = [item.revision for item in published if item.revision != HUB_DEFAULT]
     owners: dict[str, list[str]] = {}
     for item in published:
         for digest in set(item.hashes.values()):
@@ -117,7 +112,7 @@ def _findings(published: Sequence[Published]) -> Iterator[_Finding]:
     for names, shared in groups.items():
         kept = _right_one(names, listed)
         for name in names:
-            if name not in (kept, FINAL):
+            if name not in (kept, HUB_DEFAULT):
                 original = kept or next(other for other in names if other != name)
                 yield _Finding(revision=name, original=original, shared=shared, doubt=kept is None)
 
@@ -126,8 +121,8 @@ def _right_one(names: Sequence[str], listed: Sequence[str]) -> str | None:
     """The revision of a group of equals that the weights belong to; None where nobody can tell."""
     if listed and listed[-1] in names:
         return listed[-1]
-    if FINAL in names:
-        return FINAL
+    if HUB_DEFAULT in names:
+        return HUB_DEFAULT
     positions = [listed.index(name) for name in names]
     return names[0] if positions == list(range(positions[0], positions[0] + len(names))) else None
 

@@ -19,13 +19,8 @@ Three files are read in this order: `datasets.yaml` (corpora and datasets), `mod
 study). A file given by `--configfile` is laid over them: mappings are merged, lists and numbers replaced. Studies therefore
 choose by the lists `sweep.families` and `sweep.datasets`. Unknown keys and wrong values are refused before anything runs.
 
-**A new family** of Hub models is three things. (1) A revision list `resources/revisions/<name>.tsv`, tab-separated, with the columns
-`revision` (branch), `step` and `tokens_billion`; more columns, such as where a row is known from, are welcome. (2) An entry in
-`models` for the strong model, `{source: hub, repo: owner/name, revisions: resources/revisions/<name>.tsv, dtype: bfloat16}`, and
-one for its supervisor, which needs no list if `weak_revision: main` is meant. (3) An entry in `families`:
-`{strong: ..., weak: ..., weak_revision: main, select: {first: 100, count: 317}}`. Try it with `select: {thin: 64}` first, and see
-what it costs with `snakemake plan`. Architectures that transformers knows as causal language models, and old OLMo
-checkpoints, work; branches with code of their own do not. **A new dataset** is an entry in `datasets`. YAML reads `1e-5` as text: write `1.0e-5`.
+**A new family or dataset** takes a few lines and, for a family, one revision list: [docs/new_family.md](../docs/new_family.md).
+YAML reads `1e-5` as text: write `1.0e-5`.
 
 **Revisions on the Hub** are resolved to a commit, fetched in one weight format (safetensors if the branch has it; code and other
 pickles never), checked against the Hub's own hashes, used once and deleted. `HF_ENDPOINT`, `HF_TOKEN`, `HTTPS_PROXY` and
@@ -33,7 +28,7 @@ pickles never), checked against the Hub's own hashes, used once and deleted. `HF
 `fetch.mode: fused` the next revisions download while one is on the GPU, if `--cores` leaves room for `fetch.snapshots` jobs. With
 `split`, rule `fetch_revision` does the downloads where Snakemake runs; waiting costs it no core. The modes give the same tables,
 but Snakemake sees another input: to change the mode in the middle of a sweep add `--rerun-triggers mtime params` once, or finished
-revisions are fetched again. `make clean` removes downloads whose job was killed; a later job does so by itself.
+revisions are fetched again. What killed jobs left of a download goes when Snakemake next starts or ends.
 
 | key | allowed | meaning |
 | --- | --- | --- |

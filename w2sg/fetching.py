@@ -62,10 +62,10 @@ def open_revision(
             yield folder
         return
     folder = (root if model["source"] == "pretrain" else Path(model["path"])) / revision
-    identity = f"sha256:{hash_weights(folder)}"
+    digest = hash_weights(folder)
     if model["source"] == "pretrain":
-        check_published(root / "manifest.tsv", folder, revision)
-    yield RevisionFolder(path=folder, commit=identity)
+        check_published(root / "manifest.tsv", folder, revision, digest)
+    yield RevisionFolder(path=folder, commit=f"sha256:{digest}")
 
 
 @contextlib.contextmanager

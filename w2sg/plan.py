@@ -55,10 +55,10 @@ class Study:
     """Most snapshots on the disk."""
 
 
-def read_rates(path: Path) -> dict[str, float]:
-    """Returns the rates of ``resources/costs/rates.tsv`` by name."""
+def read_rates(path: Path) -> list[dict[str, str]]:
+    """Returns the rows of ``resources/costs/rates.tsv``: name, value, unit, status, source."""
     with path.open(newline="", encoding="utf-8") as file:
-        return {row["name"]: float(row["value"]) for row in csv.DictReader(file, delimiter="\t")}
+        return list(csv.DictReader(file, delimiter="\t"))
 
 
 def read_models(path: Path, audits: Mapping[str, pd.DataFrame], repos: Mapping[str, str]) -> dict[str, ModelCost]:
@@ -101,8 +101,15 @@ def count_jobs(study: Study) -> dict[str, int]:
     return counts
 
 
-def cost_table(study: Study, models: Mapping[str, ModelCost], rates: Mapping[str, float]) -> pd.DataFrame:
-    """Returns one row per model with a known cost, and their total; columns as in :data:`COLUMNS`."""
+def cost_table(study: Study, models: Mapping[str, ModelCost], measured: Sequence[Mapping[str, str]]) -> pd.DataFrame:
+    """Returns one row per model with a known cost, and their total; columns as in :data:`COLUMNS`.
+
+    Args:
+        study: The study.
+        models: From :func:`read_models`.
+        measured: From :func:`read_rates`.
+    """
+    rates = {row["name"]: float(row["value"]) for row in measured}
     texts = sum(6 * pairs for pairs in study.pairs.values())  # three splits of two texts
     trained = {name: 0 for name in study.used}
     for family in study.families.values():

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from w2sg import hub
-from w2sg.audit import FINAL, Published
+from w2sg.audit import Published
 from w2sg.retries import NoSuchRevision, Patience
 from w2sg.revisions import RevisionError
 from w2sg.runtime import Progress
+from w2sg.sweep import HUB_DEFAULT
 
 
 def ask_hub(repo: str, revisions: Sequence[str], *, label: str, patience: Patience | None = None) -> list[Published]:
@@ -25,7 +26,7 @@ def ask_hub(repo: str, revisions: Sequence[str], *, label: str, patience: Patien
     Raises:
         RevisionError: If the repository is not there or the Hub cannot be reached.
     """
-    names = list(dict.fromkeys([*revisions, FINAL]))
+    names = list(dict.fromkeys([*revisions, HUB_DEFAULT]))
     progress = Progress(label, len(names), "revisions")
     found = []
     for name in names:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,17 +83,28 @@ def file_sha256(path: Path) -> str:
 
 def hash_weights(folder: Path) -> str:
     """Returns the SHA-256 of a folder's weight files: of the file if there is one, else of their hashes in name order."""
-    digests = [file_sha256(path) for path in weight_files(folder)]
+    return combine_digests([file_sha256(path) for path in weight_files(folder)])
+
+
+def combine_digests(digests: Sequence[str]) -> str:
+    """Returns one digest for several files: that of the only file, or the SHA-256 of all digests in the given order."""
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def check_published(manifest: Path, folder: Path, revision: str) -> None:
-    """Raises :class:`RevisionError` unless a folder holds the weights that a manifest lists for the revision."""
+def check_published(manifest: Path, folder: Path, revision: str, digest: str) -> None:
+    """Raises :class:`RevisionError` unless the weights of a folder are those that a manifest lists for the revision.
+
+    Args:
+        manifest: List of the revisions that the workflow trained.
+        folder: Folder of the revision, for the message.
+        revision: Its name.
+        digest: Its :func:`hash_weights`.
+    """
     with manifest.open(newline="", encoding="utf-8") as file:
         rows = {row["revision"]: row for row in csv.DictReader(file, delimiter="\t")}
     if revision not in rows:
         raise RevisionError(f"{manifest} lists no revision {revision!r}; it has {', '.join(rows)}")
-    if rows[revision]["sha256"] != hash_weights(folder):
+    if rows[revision]["sha256"] != digest:
         raise RevisionError(
             f"weights in {folder} are not those that {manifest} lists (SHA-256 differs); "
             f"delete {manifest.name} and run snakemake again to make them anew"

@@ -122,10 +122,7 @@ class Store:
         if not self.root.is_dir():
             return []
         with self._alone():
-            gone = [folder for folder in self.folders() if self._abandoned(folder)]
-            for folder in gone:
-                _remove(folder)
-        return gone
+            return self._remove_abandoned()
 
     def folders(self) -> list[Path]:
         """Returns the folders of all snapshots, whatever their state."""
@@ -143,10 +140,7 @@ class Store:
         moved = time.monotonic()
         while True:
             with self._alone():
-                for other in self.folders():
-                    if self._abandoned(other):
-                        LOG.warning("deleting the abandoned snapshot %s", other)
-                        _remove(other)
+                self._remove_abandoned()
                 others = self.folders()
                 if self._has_place(size, others):
                     return _create(folder, size)
@@ -183,6 +177,13 @@ class Store:
                 f"all {len(others)} snapshots in {self.root} wait for their extraction, and no job has worked for "
                 f"{seconds:.0f} s: the extractions failed before they began, or snakemake is ending; see its messages"
             )
+
+    def _remove_abandoned(self) -> list[Path]:
+        gone = [folder for folder in self.folders() if self._abandoned(folder)]
+        for folder in gone:
+            LOG.warning("deleting the abandoned snapshot %s", folder)
+            _remove(folder)
+        return gone
 
     def _abandoned(self, folder: Path) -> bool:
         if is_locked(folder / LOCK):

@@ -16,7 +16,7 @@ from w2sg.config import ConfigError
 from w2sg.schedule import pythia_schedule
 
 HUB_DEFAULT = "main"
-"""The branch of a Hub repository that holds the final weights; no revision list names it."""
+"""The branch of a Hub repository that holds the final weights; no revision list names it, and audits compare with it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,8 @@ import yaml
 
 from w2sg import plan
 
-RATES = {"gpu_forward": 1e12, "gpu_load": 1e9, "download": 1e8, "start": 2.0, "heads": 36.0, "tokens": 50.0}
+VALUES = {"gpu_forward": 1e12, "gpu_load": 1e9, "download": 1e8, "start": 2.0, "heads": 36.0, "tokens": 50.0}
+RATES = [{"name": name, "value": str(value)} for name, value in VALUES.items()]
 
 
 def study(**changes) -> plan.Study:
@@ -65,7 +66,7 @@ def test_listed_sizes_replace_assumed_ones(tmp_path):
 def test_the_shipped_tables_cover_every_hub_model_and_say_what_they_rest_on():
     root = Path(__file__).resolve().parents[2]
     rates = plan.read_rates(root / "resources" / "costs" / "rates.tsv")
-    assert set(rates) == set(RATES)
+    assert {row["name"] for row in rates} == set(VALUES)
     config = yaml.safe_load((root / "config" / "models.yaml").read_text())
     repos = {name: model["repo"] for name, model in config["models"].items() if model["source"] == "hub"}
     assert set(plan.read_models(root / "resources" / "costs" / "models.tsv", {}, repos)) == set(repos)

@@ -55,7 +55,7 @@ rule fetch_revision:
     """Split mode: fetches one Hub revision where there is a network; the extraction that follows deletes it."""
     input:
         # Only waited for: once a revision is here its extraction must be able to start, or nobody would free its place.
-        ready=ancient(extraction_inputs()),
+        ready=ancient(awaited_inputs),
     output:
         ticket=temp("results/snapshots/{model}/{revision}.json"),
     log:
@@ -79,9 +79,8 @@ rule extract_activations:
     """Opens one revision and runs every text of every dataset through it once; also measures evaluation loss."""
     input:
         unpack(ticket),
+        unpack(extraction_inputs),
         published=ancient(published),
-        pairs=collect("resources/pairs/{dataset}.parquet", dataset=DATASETS),
-        documents=f"resources/corpora/{config['evaluation']['corpus']}.parquet",
     output:
         features=collect("results/activations/{{model}}/{{revision}}/{dataset}.safetensors", dataset=DATASETS),
         loss=ensure("results/activations/{model}/{revision}/loss.parquet", non_empty=True),
@@ -133,7 +132,7 @@ rule collect_audit:
     conda:
         "../../envs/analysis.yaml"
     params:
-        revisions={name: names for name, names in USED.items() if name not in HUB_MODELS},
+        revisions=own_revisions(),
         recipe=recipes.AUDIT,
     script:
         "../scripts/collect_audit.py"

@@ -85,10 +85,16 @@ def downloads_itself(wildcards):
     return int(not SPLIT and wildcards.model in HUB_MODELS)
 
 
-def extraction_inputs():
+def extraction_inputs(wildcards):
     """Returns what every extraction of the study reads besides the revision."""
     pairs = [f"resources/pairs/{dataset}.parquet" for dataset in DATASETS]
-    return [*pairs, f"resources/corpora/{config['evaluation']['corpus']}.parquet"]
+    return {"pairs": pairs, "documents": f"resources/corpora/{config['evaluation']['corpus']}.parquet"}
+
+
+def awaited_inputs(wildcards):
+    """Returns the same as a list, for the fetch that only waits for it."""
+    inputs = extraction_inputs(wildcards)
+    return [*inputs["pairs"], inputs["documents"]]
 
 
 def listed_revisions(wildcards):
@@ -119,14 +125,19 @@ def planned_study():
     }
 
 
+def loss_table(model, revision):
+    """Returns the table of one revision's evaluation loss."""
+    return f"results/activations/{model}/{revision}/loss.parquet"
+
+
+def own_revisions():
+    """Returns the used revisions of each model that is not on the Hub."""
+    return {name: names for name, names in USED.items() if name not in HUB_MODELS}
+
+
 def own_losses():
     """Returns the loss tables of the models that are not on the Hub: their commits are the weights' hashes."""
-    return [
-        f"results/activations/{name}/{revision}/loss.parquet"
-        for name, names in USED.items()
-        if name not in HUB_MODELS
-        for revision in names
-    ]
+    return [loss_table(model, name) for model, names in own_revisions().items() for name in names]
 
 
 def identity(wildcards):
@@ -178,7 +189,7 @@ def family_tables(wildcards):
             for name in names
             for dataset in DATASETS
         ],
-        "losses": [f"results/activations/{family.strong}/{name}/loss.parquet" for name in names],
+        "losses": [loss_table(family.strong, name) for name in names],
         "weak": [f"{weak}/{dataset}.parquet" for dataset in DATASETS],
     }
 

@@ -1,4 +1,4 @@
-"""What the study will cost: `snakemake plan --configfile config/paper.yaml`. Seconds, no network."""
+"""What the study will cost: `snakemake --cores 1 plan --configfile config/paper.yaml`. Seconds, no network."""
 
 
 localrules:

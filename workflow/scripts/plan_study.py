@@ -1,6 +1,5 @@
 """Writes what the study will cost, as a table and as text, from its configuration and the committed rates."""
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +17,12 @@ def main(
         described = plan.Study(**study)
         listed = {model: tables.read_table(path, schemas.AUDIT) for model, path in audits.items()}
         models = plan.read_models(Path(costs), listed, described.repos)
-        rows = plan.cost_table(described, models, plan.read_rates(Path(rates)))
-        with Path(rates).open(newline="", encoding="utf-8") as file:
-            assumptions = list(csv.DictReader(file, delimiter="\t"))
+        measured = plan.read_rates(Path(rates))
+        rows = plan.cost_table(described, models, measured)
         with runtime.atomic_path(table) as path:
             rows.to_csv(path, sep="\t", index=False, float_format="%.6g")
         with runtime.atomic_path(text) as path:
-            path.write_text(plan.as_text(described, models, rows, assumptions), encoding="utf-8")
+            path.write_text(plan.as_text(described, models, rows, measured), encoding="utf-8")
 
 
 if __name__ == "__main__":
