@@ -11,7 +11,7 @@ FORCE ?=
 SHOW := $(shell if [ -t 2 ]; then echo --logger rich; else echo --quiet rules; fi)
 BIN := .venv/bin
 
-.PHONY: help sweep theory test check format lock clean slurm-test
+.PHONY: help sweep theory test check docs format lock clean slurm-test
 
 help:
 	@echo 'make sweep   pre-train the miniature suite, sweep it, write results/report.html'
@@ -19,6 +19,7 @@ help:
 	@echo 'make test    run the whole test suite'
 	@echo 'make slurm-test  install and start a single-node Slurm (Debian, root), run the tests on it'
 	@echo 'make check   lint and types'
+	@echo 'make docs    build the documentation site, build/site/index.html'
 	@echo 'make format  format code and rules'
 	@echo 'make lock    resolve requirements/*.in anew'
 	@echo 'make clean   remove what killed runs left behind; results stay'
@@ -52,6 +53,11 @@ check: .venv/test.stamp
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/pyright
 	$(BIN)/codespell
+
+docs: .venv/test.stamp
+	@rm -rf build/site
+	@$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --fresh-env -c docs/site -d build/doctrees . build/site
+	@echo 'site: $(CURDIR)/build/site/index.html'
 
 format: .venv/test.stamp
 	$(BIN)/ruff check --fix .

@@ -61,6 +61,8 @@ def evaluate_margins(
     - pgr (with a ceiling too): gain over the ceiling's gain, NaN unless the ceiling is above the supervisor.
       Resamples where it is not are left out; more than ``1 - confidence`` of them make the interval NaN.
 
+    Equation: (D3)-(D6).
+
     Args:
         margins: s(chosen) - s(rejected), (H, n).
         counts: Resamples, (B, n), from :func:`draw_counts`; give all evaluations of a data set the same ones.

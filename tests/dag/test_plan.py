@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.dag.conftest import ROOT, Workflow
+from tests.doc_blocks import blocks_of
 from w2sg import sweep
 
 
@@ -73,17 +74,13 @@ def test_every_shipped_family_can_be_planned(paper):
     assert re.search(r"olmo2-1b\s+1\s", text)
 
 
-def blocks(language: str) -> list[str]:
-    """The code blocks of docs/new_family.md in one language."""
-    text = (ROOT / "docs" / "new_family.md").read_text()
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.M | re.S)
-
-
 def test_the_documented_family_and_dataset_plan_as_the_text_says(paper):
-    (listed,) = blocks("tsv")
+    blocks = blocks_of(ROOT / "docs" / "new_family.md")
+    (listed,) = [block.code for block in blocks if block.language == "tsv"]
     path = paper.folder.parent / f"{paper.folder.name}-my-1b.tsv"
     path.write_text(listed)
-    config = {key: value for block in blocks("yaml") for key, value in yaml.safe_load(block).items()}
+    examples = [block.code for block in blocks if block.language == "yaml"]
+    config = {key: value for code in examples for key, value in yaml.safe_load(code).items()}
     config["models"]["my-1b"]["revisions"] = str(path)
     family = sweep.resolve_family("my-1b", config, ROOT)
     assert [revision.step for revision in family.revisions] == [0, 1000, 2000, 10000]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.doc_blocks import blocks_of
 from w2sg.theory.experiments import EXPERIMENTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,9 +84,8 @@ def test_links_and_files_named_exist():
 
 
 def test_the_notebook_example_runs(capsys):
-    code = re.search(r"```python\n(.*?)```", TEXT, flags=re.S)
-    assert code
-    exec(compile(code.group(1), "docs/theory.md", "exec"), {})
+    (code,) = [block.code for block in blocks_of(ROOT / "docs" / "theory.md") if block.language == "python"]
+    exec(compile(code, "docs/theory.md", "exec"), {})
     first = capsys.readouterr().out
     assert "0.894" in first  # the supervisor's distance
 

@@ -1,0 +1,75 @@
+"""What pages of the reference get from the code when they are read: declared tables, and the modules of the package."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatch
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.pycode import ModuleAnalyzer
+
+import w2sg
+from w2sg import column_meanings
+from w2sg.table_reference import MODULES, columns_table, declared_tables
+
+FOLDER = "docs/reference"
+API = {
+    "api_data": ("pair*", "corp*", "preferences", "decontaminate", "presentation"),
+    "api_pretraining": ("pretraining*", "training*", "neox*", "tokenizer", "schedule"),
+    "api_revisions": ("hub", "transfer", "fetching", "snapshots", "revisions", "published", "retries", "audit"),
+    "api_activations": ("activations", "attention", "packing", "extraction", "features", "loading", "olmo_format"),
+    "api_heads": ("heads", "converged", "crossval", "logistic", "probes", "protocol", "scoring", "metrics", "floors"),
+    "api_analysis": ("collect", "summary", "correlation*", "transition*", "bands", "plot*", "figure*", "report*"),
+    "api_theory": ("theory", "theory.*"),
+    "api_workflow": ("*",),
+}
+"""Modules by page, as patterns; the first that fits decides, so a new module is on some page."""
+
+
+def table_sections() -> str:
+    """Returns the tables in Markdown: what each holds, as its declaration says, its keys and its columns."""
+    text = []
+    for (module, name), schema in declared_tables().items():
+        analyzer = ModuleAnalyzer.for_module(module)
+        analyzer.analyze()
+        note = "\n".join(analyzer.attr_docs["", name])
+        text.append(f"## `{schema.name}`\n\n{note}\n\nDeclared as `{module}.{name}`. {columns_table(schema)}")
+    return "\n".join(text)
+
+
+def modules_by_page() -> dict[str, list[str]]:
+    """Returns the names of all modules of the package, in alphabetical order, by page of the reference."""
+    root = Path(w2sg.__file__).parent
+    pages: dict[str, list[str]] = {page: [] for page in API}
+    for path in sorted(root.rglob("*.py")):
+        name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+        if name == "__init__":
+            continue
+        page = next(page for page, patterns in API.items() if any(fnmatch(name, p) for p in patterns))
+        pages[page].append(f"w2sg.{name}")
+    return pages
+
+
+def module_sections(page: str) -> str:
+    """Returns a section in Markdown for each module of a page."""
+    return "\n".join(
+        f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: {name}\n```\n" for name in modules_by_page()[page]
+    )
+
+
+def _append(app: Sphinx, docname: str, source: list[str]) -> None:
+    folder, _, page = docname.rpartition("/")
+    if folder != FOLDER:
+        return
+    if page == "tables":
+        source[0] += "\n" + table_sections()
+        for module in (*MODULES, column_meanings):
+            app.env.note_dependency(str(Path(module.__file__ or "")))
+    elif page in API:
+        source[0] += "\n" + module_sections(page)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Adds the sections when a page is read."""
+    app.connect("source-read", _append)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
