@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 
+import w2sg
 from w2sg.column_meanings import MEANINGS, meaning
-from w2sg.table_reference import column_type, columns_table, declared_tables
+from w2sg.table_reference import MODULES, column_type, columns_table, declared_tables
 from w2sg.tables import TableSchema
 
 TABLES = list(declared_tables().values())
@@ -25,6 +28,9 @@ def test_every_column_of_every_table_has_a_meaning_and_a_type(schema):
 
 
 def test_all_modules_that_declare_tables_are_known():
+    known = {Path(module.__file__ or "") for module in MODULES}
+    declaring = {path for path in Path(w2sg.__file__).parent.rglob("*.py") if " = TableSchema(" in path.read_text()}
+    assert declaring == known
     names = [schema.name for schema in TABLES]
     assert len(names) == len(set(names))
     assert {"pairs", "documents", "metrics", "audit", "trajectory", "theory_runs", "theory_radii"} <= set(names)
