@@ -94,3 +94,51 @@ AUDIT = TableSchema(
 describe those files. ``flagged`` rows stay out of summaries and correlations unless ``audit.exclude`` is off;
 ``reason`` says why in words, ``duplicate_of`` names the revision with the same weights. What does not apply is empty or 0.
 """
+
+CORRELATIONS = TableSchema(
+    name="correlations",
+    fields=pa.schema(
+        [
+            *_text("family", "dataset", "protocol"),
+            pa.field("layer", pa.int64(), nullable=False),
+            *_text("span", "predictor", "statistic"),
+            *_ESTIMATE[:3],
+            pa.field("p_naive", pa.float64(), nullable=True),
+            pa.field("n", pa.int64(), nullable=False),
+            pa.field("n_effective", pa.float64(), nullable=True),
+            *_text("note"),
+        ]
+    ),
+    keys=("family", "dataset", "protocol", "layer", "span", "predictor", "statistic"),
+)
+"""How well a predictor foretells W2SG accuracy over revisions.
+
+``predictor``: ``probe`` (accuracy), ``loss`` (nats per token), ``difference`` (probe minus loss). ``span``: ``first_50``
+(the name follows the configured number), ``all``, ``before_saturation``. ``statistic``: ``r2``, ``spearman`` (of the
+difference: of magnitudes), ``r2_given_log_tokens`` (squared partial correlation). ``p_naive`` takes revisions for
+independent, which they are not; ``n_effective`` is their number corrected for autocorrelation. ``note`` says why a value
+is null, and is empty otherwise.
+"""
+
+TRANSITIONS = TableSchema(
+    name="transitions",
+    fields=pa.schema(
+        [
+            *_text("family", "dataset", "protocol"),
+            pa.field("layer", pa.int64(), nullable=False),
+            pa.field("seed", pa.int64(), nullable=False),
+            *_text("estimate"),
+            *_ESTIMATE,
+            *_text("note"),
+        ]
+    ),
+    keys=("family", "dataset", "protocol", "layer", "seed", "estimate"),
+)
+"""When and how W2SG sets in over pre-training; seed -1 is the mean over head seeds.
+
+Steps: ``onset_step``. Billions of tokens: ``onset_tokens``, ``sigmoid_midpoint``, ``saturation_tokens``, ``change_point``.
+Doublings of tokens: ``sigmoid_width`` (from 10 to 90 % of the rise). Accuracy: ``sigmoid_floor``, ``sigmoid_rise``,
+``saturation`` (level of the late revisions), ``saturation_gain`` (above the supervisor), ``fluctuation`` (standard
+deviation over the late revisions). Protocol ``converged_minus_paper`` compares the protocols: differences of accuracies,
+and of positions in doublings of tokens. ``note`` says why a value or an end of its interval is null; empty otherwise.
+"""
