@@ -64,6 +64,22 @@ _TRAJECTORY = {
     "trajectory.protocol": "head protocol: `paper` or `converged`",
 }
 
+_STATISTICS = {
+    "span": "revisions that enter: `all`, `first_50` (or the number configured) or `before_saturation`",
+    "predictor": "`probe` (accuracy), `loss` (nats per token) or `difference` (probe minus loss, from the same resamples)",
+    "statistic": "`r2`, `spearman` (of `difference`: of the magnitudes) or `r2_given_log_tokens` (squared partial correlation)",
+    "p_naive": "p-value as if revisions were independent, which they are not: too small; null for differences",
+    "n_effective": "number of revisions corrected for the autocorrelation of both series; null where undefined",
+    "note": "why the value or an end of its interval is null; else empty",
+    "estimate": "name of the estimate; it decides the unit of the value",
+    "correlations.n": "revisions",
+    "correlations.value": "the statistic; null where undefined",
+    "transitions.n": "revisions that the estimate rests on",
+    "transitions.value": "the estimate; null where there is none",
+    "transitions.seed": "seed of the heads; -1: mean over seeds",
+    "transitions.protocol": "`paper`, `converged`, or their comparison `converged_minus_paper`",
+}
+
 _THEORY = {
     "experiment": "name of the experiment (docs/theory.md, section 9)",
     "variant": "which grid of the experiment the run belongs to",
@@ -132,7 +148,7 @@ _RUN = "number of the run, from 0; each has its own random stream"
 _THEORY |= {f"theory_{name}.seed": _RUN for name in ("runs", "landscape", "signs", "agreement", "bound")}
 _THEORY |= {"theory_runs.step": "steps of fine-tuning done", "theory_landscape.step": "power iterations done"}
 
-MEANINGS: dict[str, str] = _MODEL_BRANCH | _TRAJECTORY | _THEORY
+MEANINGS: dict[str, str] = _MODEL_BRANCH | _TRAJECTORY | _STATISTICS | _THEORY
 """Meaning by column, or by ``table.column``; Markdown, one line each."""
 
 _ENDS = {"_low": "lower", "_high": "upper"}
