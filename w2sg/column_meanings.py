@@ -53,15 +53,12 @@ _MODEL_BRANCH = {
     "text": "the document",
 }
 
-_TRAJECTORY = {
-    "w2s": "accuracy of the W2SG head",
-    "ceiling": "accuracy of the head trained on true labels",
-    "gain": "accuracy of the W2SG head minus that of the supervisor",
-    "pgr": "performance gap recovered: gain over the ceiling's gain; null unless ceiling > weak",
-    "probe": "accuracy of the linear probe",
-    "loss": "evaluation loss, nats per token",
-    "trajectory.weak": "accuracy of the supervisor",
-    "trajectory.protocol": "head protocol: `paper` or `converged`",
+_FIGURES = {
+    "figure.panel": "panel of the figure: head protocol, metric or predictor, joined by a colon where it takes two",
+    "figure.series": "what is drawn: a head, `loss`, `floor:<name>`, `revision` (point) or `fit` (line)",
+    "figure.step": "optimiser steps of the revision; -1 for a level or a fitted line, which belong to none",
+    "figure.tokens": "training tokens that the revision had seen, billions; null where there is no revision",
+    "figure.x": "horizontal coordinate: the step or a predictor; null for a level that holds for every revision",
 }
 
 _STATISTICS = {
@@ -148,7 +145,7 @@ _RUN = "number of the run, from 0; each has its own random stream"
 _THEORY |= {f"theory_{name}.seed": _RUN for name in ("runs", "landscape", "signs", "agreement", "bound")}
 _THEORY |= {"theory_runs.step": "steps of fine-tuning done", "theory_landscape.step": "power iterations done"}
 
-MEANINGS: dict[str, str] = _MODEL_BRANCH | _TRAJECTORY | _STATISTICS | _THEORY
+MEANINGS: dict[str, str] = _MODEL_BRANCH | _FIGURES | _STATISTICS | _THEORY
 """Meaning by column, or by ``table.column``; Markdown, one line each."""
 
 _ENDS = {"_low": "lower", "_high": "upper"}

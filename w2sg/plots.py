@@ -1,89 +1,251 @@
-"""Figures of the sweep branch: a table in, a matplotlib figure out."""
+"""Figures of the sweep branch: a plotted table in, a matplotlib figure out."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from w2sg.figures import FIGURES
+from w2sg.runtime import atomic_path
+from w2sg.summary import SETTINGS
 
 STYLE = Path(__file__).resolve().parent.parent / "resources" / "paper.mplstyle"
 """The style file of every figure."""
 
-COLOURS = {"w2s": "#0072B2", "ceiling": "#009E73", "probe": "#CC79A7", "weak": "#D55E00", "loss": "#444444"}
-"""One colour per quantity (Okabe and Ito 2008), the same in every figure."""
+COLUMN = 3.4
+"""Width of a column of text, inches; panels side by side get one each."""
 
-LABELS = {"w2s": "W2SG (weak labels)", "ceiling": "ceiling (true labels)", "probe": "linear probe"}
-"""Legend text of the trajectories."""
+COLOURS = {
+    "w2s": "#0072B2", "ceiling": "#009E73", "probe": "#CC79A7", "weak": "#D55E00", "loss": "#444444", "pair": "#CC79A7",
+    "text": "#E69F00",
+}  # fmt: skip
+"""One colour per series (Okabe and Ito 2008), the same in every figure."""
 
-FLOOR_STYLES = {"longer_response": (0, (1, 2)), "tfidf": (0, (4, 2))}
+LABELS = {
+    "w2s": "W2SG (weak labels)", "ceiling": "ceiling (true labels)", "probe": "linear probe", "weak": "weak supervisor",
+    "loss": "evaluation loss", "pair": "probe, split by pair", "text": "probe, split by text",
+    "floor:longer_response": "floor: longer response", "floor:tfidf": "floor: TF-IDF",
+}  # fmt: skip
+"""Legend text of the series."""
+
+FLOOR_STYLES = {"floor:longer_response": (0, (1, 2)), "floor:tfidf": (0, (4, 2))}
 """Line style per floor."""
 
-FLOOR_LABELS = {"longer_response": "floor: longer response", "tfidf": "floor: TF-IDF"}
-"""Legend text of the floors."""
+STEP_COLOURS = "cividis"
+"""Colour map of ordered values; read alike by all kinds of colour vision."""
+
+MARKED = 60
+"""Up to this many revisions each one gets a marker."""
+
+METADATA: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
+"""Kinds of files that a figure is written as, with the metadata that would differ from day to day."""
+
+STEP_LABEL = "pre-training step (0 at the left edge)"
+
+_STEP = FuncFormatter(lambda value, _: f"{int(value):,}")
 
 
-def plot_trajectory(table: pd.DataFrame, floors: pd.DataFrame, *, title: str) -> Figure:
-    """Returns a figure of one family on one dataset: a column per head protocol, accuracies above evaluation loss.
+def plot_figure(name: str, table: pd.DataFrame, *, title: str) -> Figure:
+    """Returns a figure of one family on one dataset.
 
     Args:
-        table: Columns protocol, step, and value, low, high of w2s, ceiling, probe, weak and loss (see
-            :func:`w2sg.summary.trajectory`).
-        floors: Rows of the floors table of this dataset: floor, value.
-        title: Title of the figure.
+        name: Figure, a key of :data:`w2sg.figures.FIGURES`.
+        table: What it shows, see :func:`w2sg.figure_tables.figure_table`.
+        title: Family and dataset.
+
+    Raises:
+        ValueError: On an unknown figure.
     """
-    protocols = list(dict.fromkeys(table["protocol"]))
-    figure, axes = plt.subplots(
-        2,
-        len(protocols),
-        sharex=True,
-        sharey="row",
-        squeeze=False,
-        height_ratios=[2.6, 1],
-        figsize=(3.5 * len(protocols), 4.8),
-    )
-    for column, protocol in enumerate(protocols):
-        part = table[table["protocol"] == protocol].sort_values("step")
-        _accuracies(axes[0, column], part, floors)
-        _band(axes[1, column], part, "loss", "evaluation loss")
-        axes[0, column].set_title(f"{protocol} heads")
-        axes[1, column].set_xlabel("pre-training step (0 at the left edge)")
-    axes[0, 0].set_ylabel("test accuracy")
-    axes[1, 0].set_ylabel("loss, nats/token")
-    _step_axis(axes[1, 0], table["step"])
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3)
-    figure.suptitle(title, fontsize=10)
+    if name not in PLOTS:
+        raise ValueError(f"figure must be one of {sorted(PLOTS)}, got {name!r}")
+    figure = PLOTS[name](table)
+    figure.suptitle(f"{title}\n{FIGURES[name].title}", fontsize=10)
     return figure
 
 
-def _accuracies(axis: Axes, part: pd.DataFrame, floors: pd.DataFrame) -> None:
-    for name, label in LABELS.items():
-        _band(axis, part, name, label)
-    weak = part.iloc[0]
-    axis.axhline(weak["weak"], color=COLOURS["weak"], linewidth=1.4, label="weak supervisor")
-    axis.axhspan(weak["weak_low"], weak["weak_high"], color=COLOURS["weak"], alpha=0.12, linewidth=0)
-    records: list[Any] = list(floors.itertuples())
-    for row in records:
-        axis.axhline(
-            row.value,
-            color="#888888",
-            linewidth=1.0,
-            linestyle=FLOOR_STYLES.get(row.floor, "-"),
-            label=FLOOR_LABELS.get(row.floor, row.floor),
-        )
-    axis.axhline(0.5, color="#bbbbbb", linewidth=0.8)
+def save_figure(figure: Figure, paths: Mapping[str, str | Path]) -> None:
+    """Writes a figure without dates or versions, so that equal input gives equal bytes, and closes it.
+
+    Args:
+        figure: What to write.
+        paths: File per kind: ``svg``, ``pdf``, ``png``.
+    """
+    for kind, target in paths.items():
+        with atomic_path(target) as path:
+            figure.savefig(path, format=kind, metadata=METADATA[kind])
+    plt.close(figure)
 
 
-def _band(axis: Axes, part: pd.DataFrame, name: str, label: str) -> None:
-    axis.plot(part["step"], part[name], color=COLOURS[name], marker="o", label=label)
-    axis.fill_between(
-        part["step"], part[f"{name}_low"], part[f"{name}_high"], color=COLOURS[name], alpha=0.18, linewidth=0
+def _trajectory(table: pd.DataFrame) -> Figure:
+    figure, axes = _grid(2, len(SETTINGS), heights=[2.6, 1], height=4.8)
+    for column, protocol in enumerate(SETTINGS):
+        _lines(axes[0, column], table, protocol, ("w2s", "ceiling", "probe"))
+        _levels(axes[0, column], table, protocol)
+        axes[0, column].set_title(f"{protocol} heads")
+    axes[0, 0].set_ylabel("test accuracy")
+    _finish_steps(figure, axes, table)
+    return figure
+
+
+def _probe(table: pd.DataFrame) -> Figure:
+    figure, axes = _grid(3, 1, heights=[2, 2, 1], height=6.0)
+    for row, (metric, label) in enumerate({"accuracy": "test accuracy", "auroc": "AUROC"}.items()):
+        _lines(axes[row, 0], table, metric, ("pair", "text"))
+        _levels(axes[row, 0], table, metric)
+        axes[row, 0].set_ylabel(label)
+    _finish_steps(figure, axes, table)
+    return figure
+
+
+def _recovery(table: pd.DataFrame) -> Figure:
+    figure, axes = _grid(3, len(SETTINGS), heights=[2, 2, 1], height=6.0)
+    for column, protocol in enumerate(SETTINGS):
+        gap, calibration = axes[:2, column]
+        _lines(gap, table, f"{protocol}:pgr", ("w2s",))
+        gap.set_ylim(-1.0, 1.25)
+        for level in (0.0, 1.0):
+            gap.axhline(level, color="#888888", linewidth=0.8)
+        _lines(calibration, table, f"{protocol}:ece", ("w2s", "ceiling"))
+        _levels(calibration, table, f"{protocol}:ece", chance=None)
+        calibration.set_ylim(0.0, None)
+        gap.set_title(f"{protocol} heads")
+    axes[0, 0].set_ylabel("PGR (cut at -1)")
+    axes[1, 0].set_ylabel("calibration error")
+    _finish_steps(figure, axes, table, legend=axes[1, 0])
+    return figure
+
+
+def _prediction(table: pd.DataFrame) -> Figure:
+    predictors = {"probe": "linear-probe accuracy", "loss": "evaluation loss, nats/token"}
+    figure, axes = plt.subplots(
+        len(SETTINGS), 2, sharex="col", sharey=True, squeeze=False, figsize=(2 * COLUMN, 2.6 * len(SETTINGS) + 0.4)
     )
+    order = {step: place for place, step in enumerate(sorted(set(table.loc[table["series"] == "revision", "step"])))}
+    colours = Normalize(0, max(len(order) - 1, 1))
+    for row, protocol in enumerate(SETTINGS):
+        for column, (name, label) in enumerate(predictors.items()):
+            axis, part = axes[row, column], table[table["panel"] == f"{protocol}:{name}"]
+            _scatter(axis, part, order, colours)
+            axes[-1, column].set_xlabel(label)
+        axes[row, 0].set_ylabel(f"W2SG accuracy, {protocol} heads")
+    bar = figure.colorbar(
+        ScalarMappable(colours, STEP_COLOURS), ax=axes, pad=0.02, aspect=40, label="pre-training step"
+    )
+    steps = list(order)
+    shown = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), 7)).round().astype(int))
+    bar.set_ticks(shown.tolist(), labels=[f"{steps[place]:,}" for place in shown])
+    _legend(figure, axes[0, 0])
+    return figure
+
+
+def _scatter(axis: Axes, part: pd.DataFrame, order: dict[int, int], colours: Normalize) -> None:
+    points = part[part["series"] == "revision"]
+    axis.errorbar(
+        points["x"],
+        points["value"],
+        xerr=_reach(points, "x", "x_low", "x_high"),
+        yerr=_reach(points, "value", "low", "high"),
+        fmt="none",
+        ecolor="#bbbbbb",
+        elinewidth=0.7,
+        zorder=1,
+    )
+    line = part[part["series"] == "fit"].sort_values("x")
+    axis.plot(line["x"], line["value"], color="black", linewidth=1.2, label="linear fit, 95 % interval")
+    axis.fill_between(line["x"], line["low"], line["high"], color="black", alpha=0.13, linewidth=0)
+    _levels(axis, part, part["panel"].iloc[0], chance=None)
+    places = points["step"].map(order)
+    axis.scatter(points["x"], points["value"], c=places, norm=colours, cmap=STEP_COLOURS, s=18, zorder=3)
+
+
+def _reach(points: pd.DataFrame, value: str, low: str, high: str) -> np.ndarray:
+    """Returns the distances from a value down and up to its interval, (2, n), as error bars need them."""
+    ends = np.stack([points[value] - points[low], points[high] - points[value]])
+    return np.clip(np.nan_to_num(ends), 0.0, None)
+
+
+def _layers(table: pd.DataFrame) -> Figure:
+    panels = {"probe": "linear probe"} | {protocol: f"W2SG, {protocol} heads" for protocol in SETTINGS}
+    layers = table["layer"].nunique()
+    height = max(1.1, min(0.22 * layers, 2.2))
+    figure, axes = plt.subplots(
+        len(panels), 1, sharex=True, squeeze=False, figsize=(COLUMN + 1.2, len(panels) * height + 1.2)
+    )
+    colours = Normalize(min(0.5, table["value"].min()), table["value"].max())
+    for axis, (panel, label) in zip(axes[:, 0], panels.items(), strict=True):
+        wide = table[table["panel"] == panel].pivot(index="layer", columns="step", values="value")
+        axis.imshow(wide.to_numpy(), aspect="auto", origin="lower", cmap=STEP_COLOURS, norm=colours)
+        axis.grid(False)
+        axis.set_title(label, fontsize=9)
+        axis.set_ylabel("layer")
+        _ticks(axis.set_yticks, wide.index.tolist(), most=9)
+        _ticks(axis.set_xticks, [int(step) for step in wide.columns], most=9)
+    axes[-1, 0].tick_params(axis="x", rotation=45)
+    axes[-1, 0].set_xlabel("pre-training step (one column per revision)")
+    figure.colorbar(ScalarMappable(colours, STEP_COLOURS), ax=axes, label="test accuracy", pad=0.02, aspect=30)
+    return figure
+
+
+def _ticks(setter: Callable[..., Any], values: Sequence[int], *, most: int) -> None:
+    shown = np.unique(np.linspace(0, len(values) - 1, min(len(values), most)).round().astype(int))
+    setter(shown.tolist(), labels=[f"{values[place]:,}" for place in shown])
+
+
+def _grid(rows: int, columns: int, *, heights: list[float], height: float) -> tuple[Figure, Any]:
+    """Panels against steps: a column per protocol, the last row for the evaluation loss."""
+    return plt.subplots(
+        rows, columns, sharex=True, sharey="row", squeeze=False, height_ratios=heights, figsize=(COLUMN * columns, height)
+    )  # fmt: skip
+
+
+def _finish_steps(figure: Figure, axes: Any, table: pd.DataFrame, *, legend: Axes | None = None) -> None:
+    """Draws the evaluation loss in the last row, and labels what all panels share."""
+    for axis in axes[-1]:
+        _lines(axis, table, "loss", ("loss",))
+        axis.set_xlabel(STEP_LABEL)
+    axes[-1, 0].set_ylabel("loss,\nnats/token")
+    _step_axis(axes[-1, 0], table.loc[table["step"] >= 0, "step"])
+    _legend(figure, legend or axes[0, 0], columns=3 if axes.shape[1] > 1 else 2)
+
+
+def _legend(figure: Figure, axis: Axes, *, columns: int = 3) -> None:
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+
+
+def _lines(axis: Axes, table: pd.DataFrame, panel: str, series: Iterable[str]) -> None:
+    """Draws series with their intervals; a marker per revision while they can be told apart."""
+    for name in series:
+        part = table[(table["panel"] == panel) & (table["series"] == name)].sort_values("step")
+        marker = "o" if len(part) <= MARKED else None
+        axis.plot(part["x"], part["value"], color=COLOURS[name], marker=marker, label=LABELS[name])
+        axis.fill_between(part["x"], part["low"], part["high"], color=COLOURS[name], alpha=0.18, linewidth=0)
+
+
+def _levels(axis: Axes, table: pd.DataFrame, panel: str, *, chance: float | None = 0.5) -> None:
+    """Draws the supervisor's level with its interval, the floors, and chance."""
+    part = table[(table["panel"] == panel) & table["x"].isna()]
+    records: list[Any] = list(part.itertuples())
+    for row in records:
+        if row.series == "weak":
+            axis.axhline(row.value, color=COLOURS["weak"], linewidth=1.4, label=LABELS["weak"])
+            axis.axhspan(row.low, row.high, color=COLOURS["weak"], alpha=0.12, linewidth=0)
+        else:
+            style = FLOOR_STYLES.get(row.series, "-")
+            label = LABELS.get(row.series, row.series.replace(":", ": "))
+            axis.axhline(row.value, color="#888888", linewidth=1.0, linestyle=style, label=label)
+    if chance is not None:
+        axis.axhline(chance, color="#bbbbbb", linewidth=0.8)
 
 
 def _step_axis(axis: Axes, steps: pd.Series) -> None:
@@ -94,5 +256,15 @@ def _step_axis(axis: Axes, steps: pd.Series) -> None:
     ticks = [0] + [base**k for k in range(12) if base**k <= largest]
     axis.xaxis.set_major_locator(FixedLocator(ticks))
     axis.xaxis.set_minor_locator(NullLocator())
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{int(value):,}"))
+    axis.xaxis.set_major_formatter(_STEP)
     axis.set_xlim(-0.3, largest * 1.25)
+
+
+PLOTS: dict[str, Callable[[pd.DataFrame], Figure]] = {
+    "trajectory": _trajectory,
+    "probe": _probe,
+    "recovery": _recovery,
+    "prediction": _prediction,
+    "layers": _layers,
+}
+"""How each figure is drawn."""

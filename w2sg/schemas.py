@@ -75,6 +75,29 @@ FLOORS = TableSchema(
 )
 """Accuracies that need no language model."""
 
+_PLACE = [pa.field(name, pa.float64(), nullable=True) for name in ("x", "x_low", "x_high")]
+
+FIGURE = TableSchema(
+    name="figure",
+    fields=pa.schema(
+        [
+            *_text("panel", "series"),
+            pa.field("layer", pa.int64(), nullable=False),
+            pa.field("step", pa.int64(), nullable=False),
+            pa.field("tokens", pa.float64(), nullable=True),
+            *_PLACE,
+            *_ESTIMATE[:3],
+        ]
+    ),
+    keys=("panel", "series", "layer", "step", "x"),
+)
+"""What a figure of one family on one dataset shows: ``value`` with its interval against ``x``.
+
+``x`` is the step, or a predictor with its own interval. A level that holds for all revisions has no ``x``; it and the
+points of a fitted line belong to no revision: their ``step`` is -1 and ``tokens`` (billions) is null. The layer of the whole
+model is -1.
+"""
+
 AUDIT = TableSchema(
     name="audit",
     fields=pa.schema(

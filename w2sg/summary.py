@@ -7,33 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from scipy import stats
-
-from w2sg.tables import TableSchema
 
 SETTINGS = {"paper": "selected", "converged": "cv"}
 """Headline setting of each head protocol: chosen without test data."""
-
-_QUANTITIES = ("w2s", "ceiling", "gain", "pgr", "probe", "loss", "weak")
-
-TRAJECTORY = TableSchema(
-    name="trajectory",
-    fields=pa.schema(
-        [
-            *[pa.field(name, pa.string(), nullable=False) for name in ("family", "dataset", "protocol")],
-            pa.field("step", pa.int64(), nullable=False),
-            pa.field("tokens", pa.float64(), nullable=False),
-            *[
-                pa.field(name + suffix, pa.float64(), nullable=True)
-                for name in _QUANTITIES
-                for suffix in ("", "_low", "_high")
-            ],
-        ]
-    ),
-    keys=("family", "dataset", "protocol", "step"),
-)
-"""The plotted table of a trajectory figure; ``tokens`` in billions, losses in nats per token."""
 
 LATE = 4
 """Number of last revisions over which saturation is averaged."""

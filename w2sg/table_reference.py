@@ -7,12 +7,12 @@ from types import ModuleType
 
 import pyarrow as pa
 
-from w2sg import corpora, preferences, schemas, summary
+from w2sg import corpora, preferences, schemas
 from w2sg.column_meanings import meaning
 from w2sg.tables import TableSchema
 from w2sg.theory import schemas as theory_schemas
 
-MODULES: tuple[ModuleType, ...] = (preferences, corpora, schemas, summary, theory_schemas)
+MODULES: tuple[ModuleType, ...] = (preferences, corpora, schemas, theory_schemas)
 """Modules that declare tables, in the order in which the workflow makes them."""
 
 _TYPES = {pa.string(): "string", pa.int64(): "int", pa.float64(): "float", pa.bool_(): "bool"}

@@ -12,6 +12,7 @@ import pytest
 
 from tests.dag.conftest import ROOT, Workflow
 from w2sg import schemas, tables
+from w2sg.figures import FIGURES
 
 AGGREGATES = {"collect_audit": 1, "collect_metrics": 1, "summarize_sweep": 1, "write_report": 1, "all": 1}
 
@@ -62,7 +63,7 @@ def test_pgr_is_null_unless_the_ceiling_beats_the_supervisor(finished):
 
 def test_the_report_and_figures_are_there_and_the_log_shows_progress(finished):
     assert "<h2>Answer</h2>" in (finished.folder / "results" / "report.html").read_text()
-    assert len(list((finished.folder / "results" / "figures").rglob("*.svg"))) == 6
+    assert len(list((finished.folder / "results" / "figures").rglob("*.svg"))) == 6 * len(FIGURES)
     log = (finished.folder / "logs" / "pretrain_family" / "smoke-strong.log").read_text()
     assert re.search(r"tokens/s · loss [\d.]+", log)
 
@@ -77,7 +78,7 @@ def test_a_second_run_and_a_touched_script_do_nothing(workflow):
 def test_an_added_revision_plans_exactly_its_jobs(workflow):
     workflow.config["families"]["smoke"]["select"]["add"] = ["step32"]
     assert planned(workflow) == {
-        "extract_activations": 1, "train_heads": 2, "collect_family": 1, "plot_trajectory": 6, **AGGREGATES,
+        "extract_activations": 1, "train_heads": 2, "collect_family": 1, "plot_figures": 6, **AGGREGATES,
     }  # fmt: skip
     workflow.run()
     metrics = pd.read_parquet(workflow.folder / "results" / "tables" / "metrics.parquet")

@@ -33,7 +33,7 @@ def test_all_modules_that_declare_tables_are_known():
     assert declaring == known
     names = [schema.name for schema in TABLES]
     assert len(names) == len(set(names))
-    assert {"pairs", "documents", "metrics", "audit", "trajectory", "theory_runs", "theory_radii"} <= set(names)
+    assert {"pairs", "documents", "metrics", "audit", "figure", "theory_runs", "theory_radii"} <= set(names)
 
 
 def test_no_meaning_is_left_over_from_a_column_that_is_gone():
@@ -45,6 +45,6 @@ def test_no_meaning_is_left_over_from_a_column_that_is_gone():
 def test_a_meaning_of_one_table_comes_first_and_a_missing_one_is_named():
     by_name = {schema.name: schema for schema in TABLES}
     assert meaning(by_name["theory_runs"], "seed") != meaning(by_name["metrics"], "seed") == meaning(ODD, "seed")
-    assert meaning(by_name["trajectory"], "gain_low").startswith("lower end of the interval of `gain`")
+    assert meaning(by_name["figure"], "x_low").startswith("lower end of the interval of `x`")
     with pytest.raises(KeyError, match="unheard_of of table odd"):
         columns_table(ODD)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib import pyplot as plt
 
-from w2sg.runtime import atomic_path
+from w2sg.plots import STYLE, save_figure
 from w2sg.tables import read_table, write_table
 from w2sg.theory import figure_tables, plots, schemas
 from w2sg.theory.figures import FIGURES
@@ -24,12 +24,9 @@ def draw(figure: str, *, source: str, verdict: str, folder: str, recipe: int) ->
         folder: Receives the files; created.
         recipe: Version of the numerical recipe.
     """
-    plt.style.use(plots.STYLE)
+    plt.style.use(STYLE)
     place = Path(folder) / figure
     shown = figure_tables.figure_table(figure, read_table(source, schemas.schema_of(FIGURES[figure].experiment)))
     write_table(shown, place.with_suffix(".parquet"), schemas.FIGURE, provenance={"recipe": recipe, "figure": figure})
     drawn = plots.plot_figure(figure, shown, verdict=verdict)
-    for kind, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
-        with atomic_path(place.with_suffix(f".{kind}")) as path:
-            drawn.savefig(path, format=kind, metadata=metadata)
-    plt.close(drawn)
+    save_figure(drawn, {kind: place.with_suffix(f".{kind}") for kind in ("svg", "png")})

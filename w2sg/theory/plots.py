@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -13,9 +12,6 @@ from matplotlib.figure import Figure
 from w2sg.theory import plots_maps
 from w2sg.theory.figures import FIGURES
 from w2sg.theory.plot_parts import COLOURS, LEVEL, draw_lines, draw_series
-
-STYLE = Path(__file__).resolve().parents[2] / "resources" / "paper.mplstyle"
-"""The style file of every figure."""
 
 
 def plot_figure(name: str, table: pd.DataFrame, *, verdict: str) -> Figure:

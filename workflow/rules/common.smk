@@ -5,9 +5,10 @@ from dataclasses import asdict
 from snakemake.exceptions import WorkflowError
 
 from w2sg import config as study, recipes, runs, snapshots, sweep
+from w2sg.figures import FIGURES
 from w2sg.pair_specs import required_inputs
 from w2sg.theory.experiments import DEAR, EXPERIMENTS, describe
-from w2sg.theory.figures import FIGURES, caption_of
+from w2sg.theory.figures import FIGURES as THEORY_FIGURES, caption_of
 
 ROOT = Path(workflow.basedir)
 

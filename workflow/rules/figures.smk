@@ -1,28 +1,36 @@
 """Figures and the report. Seconds."""
 
 
-rule plot_trajectory:
-    """Draws W2SG, ceiling, supervisor, probe and evaluation loss against pre-training, with intervals."""
+# One job for all: a process per figure spends more time on its start than on the figure.
+rule plot_figures:
+    """Draws every figure of one family on one dataset, and writes the plotted table beside each."""
     input:
         metrics="results/tables/metrics.parquet",
         floors="results/tables/floors.parquet",
+        audit="results/tables/audit.parquet",
     output:
-        svg=report(
-            "results/figures/trajectory/{family}/{dataset}.svg",
-            caption="../report/trajectory.rst",
-            category="Trajectories",
-            labels={"family": "{family}", "dataset": "{dataset}"},
-        ),
-        png="results/figures/trajectory/{family}/{dataset}.png",
-        table="results/figures/trajectory/{family}/{dataset}.parquet",
+        svg=[
+            report(
+                f"results/figures/{name}/{{family}}/{{dataset}}.svg",
+                caption=f"../report/{name}.rst",
+                category=figure.category,
+                labels={"figure": figure.title, "family": "{family}", "dataset": "{dataset}"},
+            )
+            for name, figure in FIGURES.items()
+        ],
+        pdf=collect("results/figures/{figure}/{{family}}/{{dataset}}.pdf", figure=FIGURES),
+        png=collect("results/figures/{figure}/{{family}}/{{dataset}}.png", figure=FIGURES),
+        parquet=collect("results/figures/{figure}/{{family}}/{{dataset}}.parquet", figure=FIGURES),
     log:
-        "logs/plot_trajectory/{family}/{dataset}.log",
+        "logs/plot_figures/{family}/{dataset}.log",
     conda:
         "../../envs/analysis.yaml"
     params:
+        figures=list(FIGURES),
+        exclude=lookup(dpath="audit/exclude", within=config),
         recipe=recipes.FIGURES,
     script:
-        "../scripts/plot_trajectory.py"
+        "../scripts/plot_figures.py"
 
 
 rule write_report:

@@ -118,8 +118,8 @@ rule plot_theory:
     threads: all_cores
     params:
         experiments=list(EXPERIMENTS),
-        captions={name: caption_of(name, config["theory"]) for name in FIGURES},
-        titles={name: figure.title for name, figure in FIGURES.items()},
+        captions={name: caption_of(name, config["theory"]) for name in THEORY_FIGURES},
+        titles={name: figure.title for name, figure in THEORY_FIGURES.items()},
         recipe=recipes.THEORY,
     script:
         "../scripts/plot_theory.py"

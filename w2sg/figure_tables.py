@@ -1,0 +1,201 @@
+"""What the figures of the sweep branch show: the long table in, one plotted table per figure out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from w2sg.schemas import FIGURE
+from w2sg.summary import SETTINGS
+
+NO_REVISION = -1
+"""Step of a row that belongs to no revision: a level or a point of a fitted line."""
+
+GRID = 60
+"""Points of a fitted line."""
+
+RESAMPLES = 1000
+"""Bootstrap resamples of a fitted line."""
+
+_INTERVAL = ["value", "low", "high"]
+
+_TYPES: dict[str, Any] = {
+    f.name: "int64" if f.type == pa.int64() else "float64" for f in FIGURE.fields if f.type != pa.string()
+}
+
+
+def figure_table(name: str, metrics: pd.DataFrame, floors: pd.DataFrame, *, family: str, dataset: str) -> pd.DataFrame:
+    """Returns what a figure shows of one family on one dataset, schema FIGURE.
+
+    Values and intervals are means over head seeds: they show the sampling error of the test pairs, not that of the
+    seeds, which is much smaller.
+
+    Args:
+        name: Figure, a key of :data:`w2sg.figures.FIGURES`.
+        metrics: The long table, schema METRICS.
+        floors: The floors, schema FLOORS.
+        family: Family to select.
+        dataset: Dataset to select.
+
+    Raises:
+        ValueError: On an unknown figure, or if there are no W2SG accuracies for this selection.
+    """
+    if name not in TABLES:
+        raise ValueError(f"figure must be one of {sorted(TABLES)}, got {name!r}")
+    rows = metrics[(metrics["family"] == family) & ((metrics["dataset"] == dataset) | (metrics["head"] == "model"))]
+    if not ((rows["head"] == "w2s") & (rows["metric"] == "accuracy")).any():
+        raise ValueError(f"no W2SG accuracies of family {family} on dataset {dataset}")
+    levels = floors[(floors["dataset"] == dataset) & (floors["metric"] == "accuracy")]
+    parts = [part for part in TABLES[name](rows, levels) if len(part)]
+    table = pd.concat(parts, ignore_index=True).reindex(columns=FIGURE.fields.names)
+    return table.astype(_TYPES)
+
+
+def estimates(rows: pd.DataFrame, head: str, metric: str, protocol: str | None = None) -> pd.DataFrame:
+    """Returns layer, step, tokens, value, low, high of one metric of one head in its headline setting, means over seeds.
+
+    Args:
+        rows: Rows of one family and dataset, schema METRICS; the evaluation loss besides.
+        head: ``w2s``, ``ceiling``, ``weak``, ``probe`` or ``model``.
+        metric: Such as ``accuracy``.
+        protocol: Head protocol, or split of the probe; not needed for the model.
+    """
+    chosen = rows[(rows["head"] == head) & (rows["metric"] == metric)]
+    if protocol is not None:
+        chosen = chosen[chosen["protocol"] == protocol]
+    if protocol in SETTINGS:
+        chosen = chosen[chosen["setting"] == SETTINGS[protocol]]
+    means = {name: (name, "mean") for name in _INTERVAL}
+    return chosen.groupby(["layer", "step"], as_index=False).agg(tokens=("tokens", "first"), **means)
+
+
+def final_layer(rows: pd.DataFrame) -> int:
+    """Returns the last layer on which W2SG heads were trained."""
+    return int(rows.loc[rows["head"] == "w2s", "layer"].max())
+
+
+def _final(rows: pd.DataFrame, head: str, metric: str, protocol: str | None = None) -> pd.DataFrame:
+    found = estimates(rows, head, metric, protocol)
+    return found if head == "model" else found[found["layer"] == final_layer(rows)]
+
+
+def _level(found: pd.DataFrame, panel: str, series: str) -> pd.DataFrame:
+    """Rows without a place on the axis: one value that holds for every revision."""
+    layer = found.get("layer", NO_REVISION)
+    return found[_INTERVAL].assign(panel=panel, series=series, layer=layer, step=NO_REVISION)
+
+
+def _weak(rows: pd.DataFrame, panel: str, metric: str, protocol: str) -> pd.DataFrame:
+    return _level(estimates(rows, "weak", metric, protocol), panel, "weak")
+
+
+def _floors(levels: pd.DataFrame, panel: str) -> Iterable[pd.DataFrame]:
+    return [_level(part, panel, f"floor:{floor}") for floor, part in levels.groupby("floor", sort=True)]
+
+
+def _over_steps(found: pd.DataFrame, panel: str, series: str) -> pd.DataFrame:
+    return found.assign(panel=panel, series=series, x=found["step"].astype(float))
+
+
+def _loss(rows: pd.DataFrame) -> pd.DataFrame:
+    return _over_steps(_final(rows, "model", "nats_per_token"), "loss", "loss")
+
+
+def _trajectory(rows: pd.DataFrame, levels: pd.DataFrame) -> list[pd.DataFrame]:
+    parts = [_loss(rows)]
+    for protocol in SETTINGS:
+        parts += [_over_steps(_final(rows, head, "accuracy", protocol), protocol, head) for head in ("w2s", "ceiling")]
+        parts.append(_over_steps(_final(rows, "probe", "accuracy", "pair"), protocol, "probe"))
+        parts += [_weak(rows, protocol, "accuracy", protocol), *_floors(levels, protocol)]
+    return parts
+
+
+def _probe(rows: pd.DataFrame, levels: pd.DataFrame) -> list[pd.DataFrame]:
+    parts = [_loss(rows)]
+    for metric in ("accuracy", "auroc"):
+        for split in ("pair", "text"):
+            parts.append(_over_steps(_final(rows, "probe", metric, split), metric, split))
+    return [*parts, *_floors(levels, "accuracy")]
+
+
+def _recovery(rows: pd.DataFrame, levels: pd.DataFrame) -> list[pd.DataFrame]:
+    parts = [_loss(rows)]
+    for protocol in SETTINGS:
+        parts.append(_over_steps(_final(rows, "w2s", "pgr", protocol), f"{protocol}:pgr", "w2s"))
+        for head in ("w2s", "ceiling"):
+            parts.append(_over_steps(_final(rows, head, "ece", protocol), f"{protocol}:ece", head))
+        parts.append(_weak(rows, f"{protocol}:ece", "ece", protocol))
+    return parts
+
+
+def fit_line(points: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
+    """Returns the least-squares line of value on x over the range of x, with a pointwise 95 % interval; empty if undefined.
+
+    The interval comes from resampling blocks of neighbouring revisions, which are correlated.
+
+    Args:
+        points: Columns step, x, value; rows with nulls are ignored.
+        seed: Seed of the resamples.
+    """
+    known = points.sort_values("step")[["x", "value"]].dropna().to_numpy(dtype=np.float64)
+    if len(known) < 3 or np.ptp(known[:, 0]) == 0:
+        return pd.DataFrame(columns=["series", "layer", "step", "x", *_INTERVAL])
+    grid = np.linspace(known[:, 0].min(), known[:, 0].max(), GRID)
+    drawn = known[_blocks(len(known), seed)]  # (B, n, 2)
+    lines = _line(drawn, grid)
+    low, high = np.nanquantile(lines, (0.025, 0.975), axis=0)
+    table = pd.DataFrame({"x": grid, "value": _line(known[None], grid)[0], "low": low, "high": high})
+    return table.assign(series="fit", layer=NO_REVISION, step=NO_REVISION)
+
+
+def _blocks(n: int, seed: int) -> np.ndarray:
+    """Returns resampled positions, (B, n): runs of neighbours, of the length n to the power 1/3, laid end to end."""
+    length = max(1, round(n ** (1 / 3)))
+    rng = np.random.default_rng(seed)
+    starts = rng.integers(0, n, (RESAMPLES, -(-n // length)))
+    return ((starts[:, :, None] + np.arange(length)) % n).reshape(RESAMPLES, -1)[:, :n]
+
+
+def _line(drawn: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """Returns least-squares lines of (B, n, 2) points on a grid, (B, g); NaN where all x of a resample are equal."""
+    x, y = drawn[..., 0], drawn[..., 1]
+    centre, level = x.mean(1, keepdims=True), y.mean(1, keepdims=True)
+    spread = ((x - centre) ** 2).sum(1, keepdims=True)
+    moment = ((x - centre) * (y - level)).sum(1, keepdims=True)
+    slope = np.divide(moment, spread, out=np.full_like(moment, np.nan), where=spread > 0)
+    return level + slope * (grid - centre)
+
+
+def _prediction(rows: pd.DataFrame, levels: pd.DataFrame) -> list[pd.DataFrame]:
+    predictors = {
+        "probe": _final(rows, "probe", "accuracy", "pair"),
+        "loss": _final(rows, "model", "nats_per_token"),
+    }
+    parts = []
+    for protocol in SETTINGS:
+        reached = _final(rows, "w2s", "accuracy", protocol)
+        for name, found in predictors.items():
+            panel = f"{protocol}:{name}"
+            given = found[["step", *_INTERVAL]].rename(columns={"value": "x", "low": "x_low", "high": "x_high"})
+            points = reached.merge(given, on="step", validate="1:1").assign(panel=panel, series="revision")
+            parts += [points, fit_line(points).assign(panel=panel), _weak(rows, panel, "accuracy", protocol)]
+    return parts
+
+
+def _layers(rows: pd.DataFrame, levels: pd.DataFrame) -> list[pd.DataFrame]:
+    parts = [_over_steps(estimates(rows, "probe", "accuracy", "pair"), "probe", "probe")]
+    return [*parts, *(_over_steps(estimates(rows, "w2s", "accuracy", name), name, "w2s") for name in SETTINGS)]
+
+
+TABLES: dict[str, Callable[[pd.DataFrame, pd.DataFrame], list[pd.DataFrame]]] = {
+    "trajectory": _trajectory,
+    "probe": _probe,
+    "recovery": _recovery,
+    "prediction": _prediction,
+    "layers": _layers,
+}
+"""How the table of each figure is made."""

@@ -1,0 +1,30 @@
+"""The figures of the sweep branch: name, title and category of each. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A figure by name; its caption is ``workflow/report/<name>.rst``."""
+
+    name: str
+    """Name in rules and files."""
+    title: str
+    """What it shows, without the family and the dataset."""
+    category: str
+    """Section of Snakemake's report."""
+
+
+FIGURES = {
+    figure.name: figure
+    for figure in (
+        Figure(name="trajectory", title="W2SG against pre-training", category="Trajectories"),
+        Figure(name="probe", title="linear probe against pre-training", category="Trajectories"),
+        Figure(name="recovery", title="recovered gap and calibration", category="Trajectories"),
+        Figure(name="prediction", title="what foretells W2SG accuracy", category="Prediction"),
+        Figure(name="layers", title="every layer and revision", category="Layers"),
+    )
+}
+"""Every figure by name; each is drawn per family and dataset."""

@@ -1,0 +1,54 @@
+"""Reads the long table and draws every figure of one family on one dataset, each with its plotted table."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from w2sg import figure_tables, runtime, schemas, tables
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    *,
+    metrics: str,
+    floors: str,
+    audited: str,
+    family: str,
+    dataset: str,
+    outputs: Mapping[str, Mapping[str, str]],
+    exclude: bool,
+    recipe: int,
+    log: str,
+) -> None:
+    with runtime.log_to(log):
+        from matplotlib import pyplot as plt
+
+        from w2sg import audit, plots
+
+        plt.style.use(plots.STYLE)
+        frame = tables.read_table(metrics, schemas.METRICS)
+        frame = audit.exclude_flagged(frame, tables.read_table(audited, schemas.AUDIT)) if exclude else frame
+        levels = tables.read_table(floors, schemas.FLOORS)
+        for name, paths in outputs.items():
+            shown = figure_tables.figure_table(name, frame, levels, family=family, dataset=dataset)
+            tables.write_table(shown, paths["parquet"], schemas.FIGURE, provenance={"recipe": recipe, "figure": name})
+            figure = plots.plot_figure(name, shown, title=f"{family} on {dataset}")
+            plots.save_figure(figure, {kind: paths[kind] for kind in plots.METADATA})
+
+
+if __name__ == "__main__":
+    main(
+        metrics=snakemake.input["metrics"],
+        floors=snakemake.input["floors"],
+        audited=snakemake.input["audit"],
+        family=snakemake.wildcards["family"],
+        dataset=snakemake.wildcards["dataset"],
+        outputs={
+            name: {kind: snakemake.output[kind][place] for kind in ("svg", "pdf", "png", "parquet")}
+            for place, name in enumerate(snakemake.params["figures"])
+        },
+        exclude=snakemake.params["exclude"],
+        recipe=snakemake.params["recipe"],
+        log=snakemake.log[0],
+    )
