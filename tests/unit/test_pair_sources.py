@@ -262,7 +262,7 @@ def test_fields_can_be_named_and_left_out(tmp_path):
         ("f.jsonl.gz", b"not gzip", "not a whole gzip file"),
         (
             "f.jsonl.gz",
-            gzip.compress(b'{"prompt": "p", "chosen": "c", "rejected": "r"}\n' * 99)[:-20],
+            gzip.compress(b'{"prompt": "p", "chosen": "c", "rejected": "r"}\n' * 99, mtime=0)[:-20],
             "not a whole gzip",
         ),
         ("f.parquet", b"PAR1", "not a whole parquet file"),
