@@ -55,6 +55,8 @@ def fit_converged_heads(
 ) -> ConvergedHeads:
     """Returns one head for each layer and seed, by logistic regression on differences without intercept.
 
+    Equation: (D2), plus the penalty.
+
     Args:
         difference: h(first) - h(second), (L, n, d).
         target: Probability that ``first`` is preferred, one row for each seed, (S, n).

@@ -113,6 +113,8 @@ def train_paper_heads(
     seed gives the order of the batches, the sides on which texts are shown, and the default initial
     weights; nothing of that depends on the number of layers or learning rates.
 
+    Equation: (D2), with ``loss="soft"`` and ``margin="pair"``.
+
     Args:
         first: States of the first texts, (L, n, d).
         second: States of the second texts, (L, n, d).
@@ -260,6 +262,8 @@ def _aim(logits: torch.Tensor, batch: _Batch, settings: PaperHeadSettings) -> to
 
 def score_pairs(weights: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Returns margins s(first) - s(second), float64, (L, ..., n); exactly zero where both states are equal.
+
+    Equation: (D1).
 
     Args:
         weights: Heads, (L, ..., d).
