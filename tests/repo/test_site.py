@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def _site(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "docs" / "site"))
     yield
-    for name in ("mathml", "docstrings", "generated"):
+    for name in ("mathml", "docstrings", "generated", "offline"):
         sys.modules.pop(name, None)
 
 
@@ -75,3 +75,17 @@ def test_every_module_is_on_one_page_and_every_page_exists():
     text = generated.table_sections()
     assert "## `metrics`" in text
     assert "All metrics of a study" in text
+
+
+def test_what_would_need_a_network_is_found(tmp_path):
+    import offline
+
+    (tmp_path / "a.html").write_text('<a href="https://x.org">x</a><script src="_static/a.js"></script>')
+    assert offline.loaded_from_elsewhere(tmp_path) == []
+    (tmp_path / "b.html").write_text('<script async src="https://cdn.org/a.js"></script>')
+    (tmp_path / "c.css").write_text('@import "//fonts.org/a"; p { background: url(https://x.org/i.png) }')
+    assert offline.loaded_from_elsewhere(tmp_path) == [
+        "b.html: https://cdn.org/a.js",
+        "c.css: //fonts.org/a",
+        "c.css: https://x.org/i.png",
+    ]
