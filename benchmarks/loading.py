@@ -4,7 +4,8 @@ Each case is a random model saved as it is published (format, type of the stored
 that has loaded a tiny one before. Anonymous memory is the process's own; pages of mapped files can be dropped at any time
 and are counted apart.
 
-    python -m benchmarks.loading             # writes benchmarks/results/loading.tsv, about two minutes
+    python -m benchmarks.loading                  # writes benchmarks/results/loading.tsv, about two minutes
+    python -m benchmarks.loading --device cuda    # one revision at the shape of pythia-6.9b; loading.cuda.tsv
 """
 
 from __future__ import annotations
@@ -44,12 +45,17 @@ class Case:
     """Transformer blocks."""
     vocabulary: int = 50304
     """Tokens."""
+    device: str = "cpu"
+    """Where the model is made and loaded."""
 
 
 CASES = [
     Case(architecture=architecture, weights=weights, stored=stored)
     for architecture, stored in (("gpt_neox", "float16"), ("olmo", "float32"), ("hf_olmo", "float32"))
     for weights in ("safetensors", "bin")
+]
+GPU_CASES = [
+    Case(architecture="gpt_neox", weights="safetensors", stored="float16", width=4096, layers=32, device="cuda")
 ]
 
 
@@ -65,7 +71,7 @@ def build(case: Case, folder: Path) -> int:
         "intermediate_size": 4 * case.width, "vocab_size": case.vocabulary, "max_position_embeddings": 128,
     }  # fmt: skip
     torch.manual_seed(0)
-    with torch.device("cpu"):
+    with torch.device(case.device):
         made: Any = (
             GPTNeoXForCausalLM(GPTNeoXConfig(**sizes))
             if case.architecture == "gpt_neox"
@@ -102,19 +108,21 @@ class _Peak(threading.Thread):
             self.anonymous, self.mapped = max(self.anonymous, anonymous), max(self.mapped, mapped)
 
 
-def _load(folder: str, warm: str, compute: str, results: Any) -> None:
+def _load(folder: str, warm: str, compute: str, device: str, results: Any) -> None:
+    import torch
+
     from w2sg import loading
 
-    loading.load_model(Path(warm), dtype=compute, device="cpu")
+    loading.load_model(Path(warm), dtype=compute, device=device)
     before, peak = _resident(), _Peak()
     peak.start()
     started = time.perf_counter()
-    model = loading.load_model(Path(folder), dtype=compute, device="cpu")
+    model = loading.load_model(Path(folder), dtype=compute, device=device)
     seconds = time.perf_counter() - started
     peak.over.set()
     peak.join()
     kinds = {str(parameter.dtype).removeprefix("torch.") for parameter in model.decoder.parameters()}
-    facts = {"kinds": kinds, "seconds": seconds}
+    facts = {"kinds": kinds, "seconds": seconds, "gpu": torch.cuda.max_memory_allocated() if device == "cuda" else 0}
     results.put(facts | {"anonymous": peak.anonymous - before[0], "mapped": peak.mapped - before[1]})
 
 
@@ -126,10 +134,10 @@ def measure(case: Case) -> dict[str, Any]:
         folder.mkdir()
         warm.mkdir()
         build(Case(**asdict(case) | {"width": 16, "layers": 1, "vocabulary": 320}), warm)
-        parameters = build(case, folder)
+        parameters = build(case, folder)  # a large one is on the GPU still, beside what is loaded
         stored = sum(path.stat().st_size for path in folder.iterdir())
         results = context.Queue()
-        process = context.Process(target=_load, args=(str(folder), str(warm), case.compute, results))
+        process = context.Process(target=_load, args=(str(folder), str(warm), case.compute, case.device, results))
         process.start()
         found = results.get(timeout=300)
         process.join()
@@ -145,16 +153,23 @@ def measure(case: Case) -> dict[str, Any]:
         "peak_own_mb": found["anonymous"] / 1e6,
         "peak_own_over_model": found["anonymous"] / size,
         "peak_mapped_mb": found["mapped"] / 1e6,
+        "peak_gpu_mb": found["gpu"] / 1e6,
         "seconds": found["seconds"],
     }
 
 
 def main() -> None:
     """Measures every case and writes the table."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    rows = [measure(case) for case in CASES]
-    machine = describe(["torch", "transformers", "safetensors"])
-    save(pd.DataFrame(rows), "loading", machine=machine, command="python -m benchmarks.loading")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    gpu = parser.parse_args().device == "cuda"
+    rows = [measure(case) for case in (GPU_CASES if gpu else CASES)]
+    machine, command = describe(["torch", "transformers", "safetensors"]), "python -m benchmarks.loading"
+    if gpu:
+        import torch
+
+        machine, command = f"{machine}, {torch.cuda.get_device_name()}", f"{command} --device cuda"
+    save(pd.DataFrame(rows), "loading.cuda" if gpu else "loading", machine=machine, command=command)
 
 
 if __name__ == "__main__":

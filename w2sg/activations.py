@@ -14,7 +14,7 @@ from torch.utils.hooks import RemovableHandle
 
 from w2sg.attention import last_rows_suffice, packed_attention
 from w2sg.loading import LoadedModel
-from w2sg.packing import Packed, pack, plan_batches
+from w2sg.packing import Packed, pack, plan_batches, put
 
 LOGIT_ROWS = 1024
 """Rows whose logits exist at the same time: in float32 a vocabulary of 50,000 needs 200 MB for them."""
@@ -108,7 +108,7 @@ def extract_states(
         for rows, states in run_batches(ids, capture, batch_tokens=batch_tokens, device=model.device):
             if out is None:
                 out = np.empty((len(layers), len(ids), states.shape[-1]), dtype=np.float32)
-            out[:, rows] = states  # (layers, batch, width)
+            out[:, rows] = states.float().numpy()  # (layers, batch, width)
             on_batch(sum(len(ids[row]) for row in rows))
     assert out is not None
     finite = np.isfinite(out).all(axis=(0, 2))
@@ -119,13 +119,14 @@ def extract_states(
 
 def run_batches(
     ids: Sequence[Sequence[int]],
-    forward: Callable[[Packed], np.ndarray],
+    forward: Callable[[Packed], torch.Tensor],
     *,
     batch_tokens: int,
     device: torch.device,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields the positions of each batch's texts and what ``forward`` makes of them.
+) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+    """Yields the positions of each batch's texts and what ``forward`` makes of them, in the host's memory.
 
+    A GPU begins with the next batch before the caller gets the results of this one, and so never waits for the host.
     When memory runs out the budget is halved for all that is left, and the work goes on.
 
     Args:
@@ -141,16 +142,19 @@ def run_batches(
         MemoryError: If not even a single text fits.
     """
     left = plan_batches(ids, batch_tokens=batch_tokens)[::-1]
+    ready: list[tuple[np.ndarray, Callable[[], torch.Tensor]]] = []
     while left:
         rows = left[-1]
         try:
-            result = forward(pack([ids[row] for row in rows], device))
+            ready.append((rows, _send(forward(pack([ids[row] for row in rows], device)))))
         except RuntimeError as error:
             if not _out_of_memory(error):
                 raise
         else:
             left.pop()
-            yield rows, result
+            if len(ready) > 1:
+                before, receive = ready.pop(0)
+                yield before, receive()
             continue
         # Outside of the handler, whose traceback would keep the failed pass's tensors alive.
         batch_tokens //= 2
@@ -161,6 +165,24 @@ def run_batches(
         logging.getLogger(__name__).warning("out of memory: going on with batches of %d tokens", batch_tokens)
         rest = np.concatenate(left)
         left = [rest[part] for part in plan_batches([ids[row] for row in rest], batch_tokens=batch_tokens)][::-1]
+    for rows, receive in ready:
+        yield rows, receive()
+
+
+def _send(result: torch.Tensor) -> Callable[[], torch.Tensor]:
+    """Starts to copy a result to the host; returns what waits for it there."""
+    if result.device.type != "cuda":
+        return lambda: result
+    host = torch.empty(result.shape, dtype=result.dtype, pin_memory=True)
+    host.copy_(result, non_blocking=True)
+    copied = torch.cuda.Event()
+    copied.record()
+
+    def receive() -> torch.Tensor:
+        copied.synchronize()
+        return host
+
+    return receive
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
@@ -176,7 +198,7 @@ class _Capture:
         self.batch: Packed | None = None
         self.cleanup = contextlib.ExitStack()
 
-    def __enter__(self) -> Callable[[Packed], np.ndarray]:
+    def __enter__(self) -> Callable[[Packed], torch.Tensor]:
         self.cleanup.enter_context(packed_attention(self.model.decoder))
         modules = {0: self.model.embedding} | {i + 1: block for i, block in enumerate(self.model.blocks)}
         for index in self.layers:
@@ -212,20 +234,20 @@ class _Capture:
         return whole.index_copy_(1, self.batch.last, output)
 
     def _pool(self, states: torch.Tensor) -> torch.Tensor:
-        """Returns one row for each text of the batch, float32, (texts, width), from states (1, T, width)."""
+        """Returns one row for each text of the batch, (texts, width), from states (1, T, width); a mean in float32."""
         assert self.batch is not None
         if self.pool == "last":
-            return states[0].index_select(0, self.batch.last).float()
+            return states[0].index_select(0, self.batch.last)
         return self.batch.mean(states[0].float())
 
-    def _run(self, batch: Packed) -> np.ndarray:
+    def _run(self, batch: Packed) -> torch.Tensor:
         self.batch = batch
         try:
             final = self.model.decoder(
                 input_ids=batch.tokens, position_ids=batch.positions, use_cache=False, packed=batch
             )[0]
             self.kept[len(self.model.blocks)] = self._pool(final)
-            return torch.stack([self.kept[index] for index in self.layers]).cpu().numpy()
+            return torch.stack([self.kept[index] for index in self.layers])
         finally:
             self.kept.clear()
             self.batch = None
@@ -241,20 +263,20 @@ def _windows(tokenizer: object, texts: Sequence[str], window: int) -> Iterator[t
                 yield ids[start : start + window], n_bytes[start : start + window]
 
 
-def _losses(model: LoadedModel) -> Callable[[Packed], np.ndarray]:
+def _losses(model: LoadedModel) -> Callable[[Packed], torch.Tensor]:
     """Returns a function from a packed batch to each text's sum of next-token cross-entropies in nats, (texts,)."""
 
-    def forward(batch: Packed) -> np.ndarray:
+    def forward(batch: Packed) -> torch.Tensor:
         states = model.decoder(input_ids=batch.tokens, position_ids=batch.positions, use_cache=False, packed=batch)[0]
         # A row of the prefix tree has one successor for each text that goes through it.
-        before = torch.cat([rows[:-1] for rows in batch.rows])
-        after = batch.tokens[0, torch.cat([rows[1:] for rows in batch.rows])]
-        owner = np.repeat(np.arange(len(batch.rows)), [len(rows) - 1 for rows in batch.rows])
+        before = put(torch.cat([rows[:-1] for rows in batch.rows]), model.device)
+        after = batch.tokens[0, put(torch.cat([rows[1:] for rows in batch.rows]), model.device)]
+        lengths = put(torch.tensor([len(rows) - 1 for rows in batch.rows]), model.device)
         losses = [
             cross_entropy(model.output(states[0].index_select(0, part)).float(), following, reduction="none")
             for part, following in zip(before.split(LOGIT_ROWS), after.split(LOGIT_ROWS), strict=True)
         ]
-        return np.bincount(owner, weights=torch.cat(losses).cpu().double().numpy(), minlength=len(batch.rows))
+        return torch.segment_reduce(torch.cat(losses).double(), "sum", lengths=lengths)
 
     return forward
 
@@ -280,7 +302,7 @@ def evaluation_loss(model: LoadedModel, texts: Sequence[str], *, window: int, ba
     totals = np.zeros(len(windows))
     with torch.inference_mode(), packed_attention(model.decoder):
         for rows, losses in run_batches(ids, _losses(model), batch_tokens=batch_tokens, device=model.device):
-            totals[rows] = losses
+            totals[rows] = losses.numpy()
     counts = np.array([len(ids) - 1 for ids, _ in windows])
     mean = totals.sum() / counts.sum()
     if not np.isfinite(mean):

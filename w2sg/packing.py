@@ -18,6 +18,11 @@ BUCKET = 0.8
 """Shortest text of a bucket over its longest: attention is the only place where texts are padded."""
 
 
+def put(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Returns a tensor on a device, without waiting for what a GPU is still doing."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Packed:
     """A batch of texts as the rows of their prefix tree."""
@@ -35,7 +40,7 @@ class Packed:
     shapes: tuple[tuple[int, int], ...]
     """Texts and longest length of each bucket; their products sum to G."""
     rows: tuple[torch.Tensor, ...]
-    """Row of each token of each text, int64, (tokens,) each."""
+    """Row of each token of each text, int64, (tokens,) each; in the host's memory."""
 
     @property
     def size(self) -> int:
@@ -49,8 +54,9 @@ class Packed:
 
     def mean(self, states: torch.Tensor) -> torch.Tensor:
         """Returns the mean over each text's tokens, (texts, width), of one state per row, (T, width)."""
-        lengths = torch.tensor([len(rows) for rows in self.rows], device=states.device)
-        return torch.segment_reduce(states.index_select(0, torch.cat(self.rows)), "mean", lengths=lengths)
+        lengths = put(torch.tensor([len(rows) for rows in self.rows]), states.device)
+        rows = put(torch.cat(self.rows), states.device)
+        return torch.segment_reduce(states.index_select(0, rows), "mean", lengths=lengths)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,13 +137,13 @@ def pack(ids: Sequence[Sequence[int]], device: torch.device) -> Packed:
     # The first occurrence of a row is never padding, which follows the token it repeats.
     scatter = np.unique(gather, return_index=True)[1]
     return Packed(
-        tokens=torch.from_numpy(np.concatenate(tokens))[None].to(device),
-        positions=torch.from_numpy(np.concatenate(positions))[None].to(device),
-        last=torch.tensor([row[-1] for row in rows], device=device),
-        gather=torch.from_numpy(gather).to(device),
-        scatter=torch.from_numpy(scatter).to(device),
+        tokens=put(torch.from_numpy(np.concatenate(tokens))[None], device),
+        positions=put(torch.from_numpy(np.concatenate(positions))[None], device),
+        last=put(torch.tensor([row[-1] for row in rows]), device),
+        gather=put(torch.from_numpy(gather), device),
+        scatter=put(torch.from_numpy(scatter), device),
         shapes=shapes,
-        rows=tuple(torch.from_numpy(row).to(device) for row in rows),
+        rows=tuple(torch.from_numpy(row) for row in rows),
     )
 
 

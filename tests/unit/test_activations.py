@@ -15,6 +15,8 @@ from w2sg.tables import TableError
 BFLOAT16 = 0.05
 """Largest difference in bfloat16, of the largest state of a text and layer: two blocks at 2^-8 an operation."""
 ARCHITECTURES = ["gpt_neox", "olmo", "olmo2", "llama"]
+GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+DEVICES = ["cpu", pytest.param("cuda", marks=GPU)]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,11 +28,16 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture(scope="module", params=DEVICES)
+def device(request):
+    return request.param
+
+
 @pytest.fixture(scope="module", params=ARCHITECTURES)
-def loaded(request, tmp_path_factory):
+def loaded(request, device, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     tiny.save_revisions(folder, request.param, [1])
-    return loading.load_model(folder / "step1", dtype="float32", device="cpu")
+    return loading.load_model(folder / "step1", dtype="float32", device=device)
 
 
 def texts(n: int = 17) -> list[str]:
@@ -42,8 +49,9 @@ def texts(n: int = 17) -> list[str]:
 
 
 def alone(model: loading.LoadedModel, ids: list[int]) -> np.ndarray:
-    out = model.decoder(input_ids=torch.tensor([ids]), output_hidden_states=True, use_cache=False)
-    return torch.stack([state[0] for state in out.hidden_states]).numpy()  # (layers, tokens, width)
+    tokens = torch.tensor([ids], device=model.device)
+    out = model.decoder(input_ids=tokens, output_hidden_states=True, use_cache=False)
+    return torch.stack([state[0] for state in out.hidden_states]).cpu().numpy()  # (layers, tokens, width)
 
 
 def close(got: np.ndarray, expected: np.ndarray) -> None:
@@ -132,7 +140,7 @@ def test_evaluation_loss_equals_the_library_loss_window_by_window(loaded):
             window = ids[start : start + 8]
             if len(window) < 2:
                 continue
-            states = loaded.decoder(input_ids=torch.tensor([window]))[0]
+            states = loaded.decoder(input_ids=torch.tensor([window], device=loaded.device))[0]
             log_p = torch.log_softmax(loaded.output(states)[0].double(), dim=-1)
             total -= sum(float(log_p[i, token]) for i, token in enumerate(window[1:]))
             count += len(window) - 1
@@ -166,7 +174,7 @@ def test_bfloat16_states_are_as_near_to_the_exact_ones_as_the_librarys(tmp_path,
     """Both round differently; neither may be further from the float32 states than the type's own rounding allows."""
     architecture = loaded.decoder.config.model_type
     tiny.save_revisions(tmp_path, architecture, [1])
-    half = loading.load_model(tmp_path / "step1", dtype="bfloat16", device="cpu")
+    half = loading.load_model(tmp_path / "step1", dtype="bfloat16", device=str(loaded.device))
     ids = edge_cases(0)
     exact = np.stack([alone(loaded, row)[:, -1] for row in ids], axis=1)
     plain = np.stack([_bfloat16_alone(half, row) for row in ids], axis=1)
@@ -179,8 +187,9 @@ def test_bfloat16_states_are_as_near_to_the_exact_ones_as_the_librarys(tmp_path,
 
 
 def _bfloat16_alone(model: loading.LoadedModel, ids: list[int]) -> np.ndarray:
-    out = model.decoder(input_ids=torch.tensor([ids]), output_hidden_states=True, use_cache=False)
-    return torch.stack([state[0, -1].float() for state in out.hidden_states]).numpy()
+    tokens = torch.tensor([ids], device=model.device)
+    out = model.decoder(input_ids=tokens, output_hidden_states=True, use_cache=False)
+    return torch.stack([state[0, -1].float() for state in out.hidden_states]).cpu().numpy()
 
 
 def test_truncated_texts_equal_what_is_left_of_them_alone(loaded):
@@ -217,9 +226,9 @@ def test_extraction_makes_no_logits_and_keeps_one_row_for_each_text(loaded, monk
         raise AssertionError("logits were made")
 
     left: list[tuple[int, ...]] = []
-    to_host = torch.Tensor.cpu
+    send = activations._send
     monkeypatch.setattr(loaded.output, "forward", refused)
-    monkeypatch.setattr(torch.Tensor, "cpu", lambda states: left.append(tuple(states.shape)) or to_host(states))
+    monkeypatch.setattr(activations, "_send", lambda states: left.append(tuple(states.shape)) or send(states))
     ids = edge_cases(2)
     activations.extract_states(loaded, ids, layers=(0, 2), batch_tokens=10_000)
     assert left == [(2, len(ids), 16)]

@@ -69,11 +69,11 @@ def test_running_out_of_memory_halves_the_budget_and_loses_no_text(caplog):
     ids = [[number] * 4 for number in range(16)]
     sizes = []
 
-    def forward(batch: packing.Packed) -> np.ndarray:
+    def forward(batch: packing.Packed) -> torch.Tensor:
         sizes.append(batch.size)
         if batch.size > 20:
             raise torch.OutOfMemoryError("no")
-        return batch.tokens[0, batch.last].numpy()
+        return batch.tokens[0, batch.last]
 
     got = np.full(16, -1)
     for rows, result in activations.run_batches(ids, forward, batch_tokens=64, device=CPU):
@@ -84,10 +84,10 @@ def test_running_out_of_memory_halves_the_budget_and_loses_no_text(caplog):
 
 
 def test_a_text_that_never_fits_and_other_errors_are_raised():
-    def full(batch: packing.Packed) -> np.ndarray:
+    def full(batch: packing.Packed) -> torch.Tensor:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
 
-    def broken(batch: packing.Packed) -> np.ndarray:
+    def broken(batch: packing.Packed) -> torch.Tensor:
         raise RuntimeError("shapes disagree")
 
     with pytest.raises(MemoryError, match="a text of 3 tokens"):
@@ -110,7 +110,7 @@ class OneDevice(TorchDispatchMode):
 def test_nothing_is_brought_to_another_device_before_the_pooled_rows(architecture, pool):
     model = loading.take_apart(tiny.model(architecture, seed=1).to("meta"), None)
     # Tensors without data stand for a device that is not there; what is brought back first is where the pass ends.
-    brought = pytest.raises(NotImplementedError, match="copy out of meta tensor")
+    brought = pytest.raises(TypeError, match="can't convert meta device")
     with brought as error, OneDevice():
         activations.extract_states(model, IDS, layers=(0, 1, 2), batch_tokens=100, pool=pool)
-    assert any(entry.name == "_run" and ".cpu().numpy()" in str(entry.statement) for entry in error.traceback)
+    assert error.traceback[-1].name == "extract_states" and ".numpy()" in str(error.traceback[-1].statement)
