@@ -30,16 +30,24 @@ class Estimate:
     """Pairs resampled."""
 
 
-def draw_counts(n: int, *, resamples: int, seed: int) -> np.ndarray:
-    """Returns how often each bootstrap resample holds each pair, float32, (B, n); rows sum to n.
+def draw_counts(n: int, *, resamples: int, seed: int, block: int = 1) -> np.ndarray:
+    """Returns how often each bootstrap resample holds each of n units, float32, (B, n); rows sum to n.
 
     Args:
-        n: Pairs.
+        n: Units: pairs, or revisions in order.
         resamples: Number of resamples B.
         seed: Seed of PCG64.
+        block: Neighbouring units that are drawn together. Blocks go on from the last unit to the first (circular
+            block bootstrap), so that all units are drawn equally often.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
-    return np.stack([np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(resamples)]).astype(np.float32)
+    within = np.arange(block)
+    drawn = np.empty((resamples, n), dtype=np.float32)
+    for counts in drawn:
+        starts = rng.integers(0, n, -(-n // block))
+        units = (starts[:, None] + within).reshape(-1)[:n] % n  # (n,)
+        counts[:] = np.bincount(units, minlength=n)
+    return drawn
 
 
 def evaluate_margins(
@@ -150,7 +158,7 @@ def symmetric_auroc(margins: np.ndarray, weight: np.ndarray) -> np.ndarray:
         order = np.argsort(np.abs(m), kind="stable")
         rows = columns[order]
         sign = np.sign(m[order]).astype(rows.dtype)
-        below = _below(rows, np.abs(m)[order])
+        below = weight_below(rows, np.abs(m)[order])
         result[:, head] = 0.5 + 0.5 * np.einsum("i,ib,ib->b", sign, rows, below) / total**2
     return result
 
@@ -169,14 +177,19 @@ def weighted_auroc(scores: np.ndarray, labels: np.ndarray, weight: np.ndarray) -
         order = np.argsort(s, kind="stable")
         rows, label = columns[order], labels[order, None]
         positive, negative = rows * (label == 1), rows * (label == 0)
-        wins = 0.5 * np.einsum("ib,ib->b", positive, _below(negative, s[order]))
+        wins = 0.5 * np.einsum("ib,ib->b", positive, weight_below(negative, s[order]))
         with np.errstate(invalid="ignore"):
             result[:, head] = wins / (positive.sum(0) * negative.sum(0))
     return result
 
 
-def _below(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Returns twice the weight below each ascending value plus once the weight equal to it, (n, B)."""
+def weight_below(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Returns twice the weight below each value plus once the weight equal to it, (n, B).
+
+    Args:
+        rows: Weights of the values, (n, B).
+        values: Ascending values, (n,).
+    """
     running = _running_sum(rows)
     if (values[1:] > values[:-1]).all():
         running *= 2

@@ -189,18 +189,19 @@ def _check_columns(path: str | os.PathLike[str], found: pa.Schema, schema: Table
         raise TableError(f"{path}: other columns than table {schema.name} declares: {wrong}; {_remake(schema)}")
 
 
-def read_table(path: str | os.PathLike[str], schema: TableSchema) -> pd.DataFrame:
+def read_table(path: str | os.PathLike[str], schema: TableSchema, *, where: Any = None) -> pd.DataFrame:
     """Returns the rows of a table whose checksums and schema were verified.
 
     Args:
         path: Parquet file written by :func:`write_table`.
         schema: What the caller expects.
+        where: Arrow expression that the returned rows fulfil; the others are never held as a frame.
 
     Raises:
         TableError: If the file is missing, cut, corrupt, or holds another schema.
     """
     with _trusted(path, schema):
-        table = pq.read_table(path, page_checksum_verification=True)
+        table = pq.read_table(path, filters=where, page_checksum_verification=True)
     _check_columns(path, table.schema, schema)
     frame = table.to_pandas()
     if not keys_increase(table, schema.keys):

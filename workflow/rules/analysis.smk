@@ -4,6 +4,8 @@
 localrules:
     collect_family,
     collect_metrics,
+    correlate,
+    estimate_transition,
 
 
 rule collect_family:
@@ -39,6 +41,47 @@ rule collect_metrics:
         recipe=recipes.COLLECT,
     script:
         "../scripts/collect_metrics.py"
+
+
+rule estimate_transition:
+    """Estimates when W2SG sets in, how fast it rises, and where it saturates."""
+    input:
+        metrics="results/tables/metrics.parquet",
+        audit="results/tables/audit.parquet",
+    output:
+        ensure("results/tables/transitions.parquet", non_empty=True),
+    log:
+        "logs/estimate_transition.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        exclude=lookup(dpath="audit/exclude", within=config),
+        confidence=lookup(dpath="metrics/confidence", within=config),
+        statistics=lookup(dpath="statistics", within=config),
+        recipe=recipes.TRANSITIONS,
+    script:
+        "../scripts/estimate_transition.py"
+
+
+rule correlate:
+    """Asks how well probe accuracy and evaluation loss foretell W2SG accuracy."""
+    input:
+        metrics="results/tables/metrics.parquet",
+        audit="results/tables/audit.parquet",
+        transitions="results/tables/transitions.parquet",
+    output:
+        ensure("results/tables/correlations.parquet", non_empty=True),
+    log:
+        "logs/correlate.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        exclude=lookup(dpath="audit/exclude", within=config),
+        confidence=lookup(dpath="metrics/confidence", within=config),
+        statistics=lookup(dpath="statistics", within=config),
+        recipe=recipes.CORRELATIONS,
+    script:
+        "../scripts/correlate.py"
 
 
 rule summarize_sweep:

@@ -1,0 +1,237 @@
+"""When W2SG sets in over pre-training, how fast it rises, where it saturates and how much it fluctuates then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from ruptures.costs import CostL2
+from scipy import stats
+
+from w2sg import sigmoid
+from w2sg.resampling import FEWEST, Interval, Settings, difference, lag_one, undefined, variance_factor
+from w2sg.series import MEAN_SEED, Curve, Series
+
+LEAST_LATE = 4
+"""Late revisions there are at least."""
+
+COMPARED = ("converged", "paper")
+"""Protocols whose estimates are compared: first minus second."""
+
+POSITIONS = ("onset_tokens", "sigmoid_midpoint", "saturation_tokens", "change_point")
+"""Estimates in tokens; they are compared in doublings."""
+
+
+def late_revisions(n: int, share: float) -> int:
+    """Returns how many of n revisions, from the end, count as late: a share of them, but no fewer than four."""
+    return min(n, max(LEAST_LATE, round(share * n)))
+
+
+def estimate_transition(series: Iterable[Series], settings: Settings) -> Iterator[dict[str, Any]]:
+    """Yields the rows of TRANSITIONS: every series by seed, then the comparison of the head protocols.
+
+    Args:
+        series: Trajectories.
+        settings: Section ``statistics``.
+    """
+    means: dict[tuple[Any, ...], dict[str, dict[str, Interval]]] = {}
+    for one in series:
+        for curve in one.curves:
+            found = estimate_curve(one, curve, settings)
+            if curve.seed == MEAN_SEED:
+                means.setdefault((one.family, one.dataset, one.layer), {})[one.protocol] = found
+            yield from _rows(one.keys | {"seed": curve.seed}, found)
+    for (family, dataset, layer), by_protocol in means.items():
+        if all(name in by_protocol for name in COMPARED):
+            keys = {"family": family, "dataset": dataset, "protocol": "_minus_".join(COMPARED), "layer": layer}
+            found = compare(*[by_protocol[name] for name in COMPARED])
+            yield from _rows(keys | {"seed": MEAN_SEED}, found)
+
+
+def _rows(keys: dict[str, Any], found: dict[str, Interval]) -> Iterator[dict[str, Any]]:
+    for name, estimate in found.items():
+        numbers = {key: getattr(estimate, key) for key in ("value", "low", "high", "n", "note")}
+        yield keys | {"estimate": name} | numbers
+
+
+def estimate_curve(series: Series, curve: Curve, settings: Settings) -> dict[str, Interval]:
+    """Returns every estimate of one curve by name; units as TRANSITIONS says."""
+    confidence = settings.confidence
+    late = late_revisions(len(series.steps), settings.late)
+    onset = find_onset(curve.gain, curve.gain_error, late=late, confidence=confidence)
+    found = {
+        "onset_step": _at(onset, series.steps.astype(np.float64)),
+        "onset_tokens": _at(onset, series.tokens),
+    }
+    fitted = sigmoid.fit_sigmoid(series.doublings, curve.accuracy, confidence=confidence)
+    found |= _describe_sigmoid(fitted, series)
+    found["change_point"] = _at(find_change(curve.accuracy, confidence=confidence), series.tokens)
+    correlation = lag_one(curve.accuracy) if isinstance(fitted, str) else fitted.autocorrelation
+    found |= describe_late(curve, late=late, autocorrelation=correlation, confidence=confidence)
+    return found
+
+
+def _at(index: Interval, axis: np.ndarray) -> Interval:
+    """Returns an estimate that counts revisions on the axis of steps or tokens."""
+    places = {
+        name: float("nan") if np.isnan(getattr(index, name)) else float(axis[int(getattr(index, name))])
+        for name in ("value", "low", "high")
+    }
+    return replace(index, **places)
+
+
+def find_onset(gain: np.ndarray, error: np.ndarray, *, late: int, confidence: float) -> Interval:
+    """Returns the first revision whose student exceeds its supervisor, as its place from 0.
+
+    Every revision is tested for a gain above zero and for one below, each family of n tests by Holm's method at half the
+    error probability; it holds whatever the dependence of the tests, which share their test pairs. With the
+    chosen confidence, then, all revisions found above are above and all found below are below. The last one below
+    bounds the onset from below, the first one above after it bounds it from above. Between them the estimate is the
+    most likely place of a single crossing: the k with the least Σ_{i<k} max(z_i, 0)² + Σ_{i≥k} min(z_i, 0)².
+
+    Args:
+        gain: Accuracy minus the supervisor's, (n,).
+        error: Standard errors, (n,).
+        late: Number of last revisions whose mean gain must be positive: else the onset does not last.
+        confidence: Joint coverage.
+    """
+    n = len(gain)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.nan_to_num(np.clip(gain / error, -1e3, 1e3), nan=0.0)  # 0 / 0: neither above nor below
+    tail = (1.0 - confidence) / 2
+    above, below = (holm(stats.norm.sf(side * z), tail) for side in (1.0, -1.0))
+    first = int(np.flatnonzero(below)[-1]) + 1 if below.any() else 0
+    sure = np.flatnonzero(above[first:]) + first
+    if not len(sure):
+        return undefined(f"no lasting gain above zero beyond sampling error (Holm over {n} revisions)", n)
+    if gain[-late:].mean() <= 0:
+        return undefined(f"the gain does not last: its mean over the last {late} revisions is not positive", n)
+    last = int(sure[0])
+    before = np.concatenate([[0.0], np.cumsum(np.maximum(z, 0.0) ** 2)])  # (n + 1,)
+    after = np.concatenate([np.cumsum((np.minimum(z, 0.0) ** 2)[::-1])[::-1], [0.0]])
+    cost = (before + after)[first : last + 1]
+    value = last - int(np.argmin(cost[::-1]))  # of equals the last one: a gain of exactly zero is none
+    if first == 0:
+        note = "no revision is below its supervisor beyond sampling error: the onset may lie before the first one"
+        return Interval(value=value, high=last, n=n, note=note)
+    return Interval(value=value, low=first, high=last, n=n)
+
+
+def holm(p: np.ndarray, level: float) -> np.ndarray:
+    """Returns which of n hypotheses are rejected, bool, (n,), with an error probability of ``level`` for all together.
+
+    The smallest p-value is held against level / n, the next against level / (n - 1), until one is larger (Holm 1979).
+    That of statsmodels agrees, but collects garbage at every call, which takes a hundred times as long as the test.
+    """
+    n = len(p)
+    order = np.argsort(p, kind="stable")
+    passed = np.logical_and.accumulate(p[order] <= level / (n - np.arange(n)))
+    rejected = np.zeros(n, dtype=bool)
+    rejected[order] = passed
+    return rejected
+
+
+def _describe_sigmoid(fitted: sigmoid.Sigmoid | str, series: Series) -> dict[str, Interval]:
+    n = len(series.steps)
+    if isinstance(fitted, str):
+        names = ("midpoint", "width", "floor", "rise")
+        missing = undefined(fitted, n)
+        return {f"sigmoid_{name}": missing for name in names} | {"saturation_tokens": missing}
+    saturation = sigmoid.in_tokens(fitted.saturation, fitted.saturation_range, n)
+    if fitted.saturation > series.doublings[-1]:
+        saturation = undefined("not saturated by the last revision", n)
+    return {
+        "sigmoid_midpoint": sigmoid.in_tokens(fitted.midpoint, fitted.midpoint_range, n),
+        "sigmoid_width": sigmoid.in_doublings(fitted.scale, fitted.scale_range, n),
+        "sigmoid_floor": fitted.floor,
+        "sigmoid_rise": fitted.rise,
+        "saturation_tokens": saturation,
+    }
+
+
+def find_change(values: np.ndarray, *, confidence: float) -> Interval:
+    """Returns the first revision of the second of two levels that fit best, as its place from 0.
+
+    The interval holds every place k whose sum of squares S fulfils n (S_k - S_min) / S_min ≤ f c with
+    c = -2 ln(1 - √confidence), the quantile of the likelihood ratio at the true place (Hansen 2000), and
+    f = (1 + r) / (1 - r) for residuals with autocorrelation r.
+
+    Args:
+        values: W2SG accuracies in order, (n,).
+        confidence: Coverage.
+    """
+    n = len(values)
+    if n < FEWEST:
+        return undefined(f"{n} revisions; a change point needs {FEWEST}", n)
+    cost = CostL2().fit(values)
+    places = np.arange(2, n - 1)
+    squares = np.array([cost.error(0, int(k)) + cost.error(int(k), n) for k in places])
+    best = int(np.argmin(squares))
+    split, least = int(places[best]), float(squares[best])
+    residuals = np.concatenate([values[:split] - values[:split].mean(), values[split:] - values[split:].mean()])
+    factor = variance_factor(lag_one(residuals, fitted=2))
+    if not sigmoid.exceeds_noise(float(cost.error(0, n)), least, n, 2, factor, confidence):
+        return undefined("no change of the level that differs from noise", n)
+    critical = -2.0 * np.log(1.0 - np.sqrt(confidence))
+    inside = places[squares <= least * (1.0 + factor * critical / n) + 1e-15]
+    return Interval(value=split, low=int(inside[0]), high=int(inside[-1]), n=n)
+
+
+def describe_late(curve: Curve, *, late: int, autocorrelation: float, confidence: float) -> dict[str, Interval]:
+    """Returns level, gain and fluctuation of the late revisions.
+
+    The level's error has two parts: test pairs, which all revisions share, so that it does not shrink with their number,
+    and fluctuation, which shrinks with their effective number m = n (1 - r) / (1 + r). Half widths add as
+    variances do. The fluctuation is the standard deviation; its interval is that of a normal sample of size m.
+
+    Args:
+        curve: W2SG over all revisions.
+        late: Number of late revisions.
+        autocorrelation: Lag-one autocorrelation r between revisions.
+        confidence: Coverage.
+    """
+    values, gains = curve.accuracy[-late:], curve.gain[-late:]
+    degrees = max(1.0, late / variance_factor(autocorrelation) - 1.0)
+    level = _level(values, curve.accuracy_error[-late:], degrees, confidence)
+    found = {"saturation": level, "saturation_gain": _level(gains, curve.gain_error[-late:], degrees, confidence)}
+    if late < 2:
+        return found | {"fluctuation": undefined("one revision does not fluctuate", late)}
+    spread = float(values.std(ddof=1))
+    tails = stats.chi2.ppf([0.5 + confidence / 2, 0.5 - confidence / 2], degrees)
+    low, high = spread * np.sqrt(degrees / tails)
+    return found | {"fluctuation": Interval(value=spread, low=float(low), high=float(high), n=late)}
+
+
+def _level(values: np.ndarray, errors: np.ndarray, degrees: float, confidence: float) -> Interval:
+    n = len(values)
+    if n < 2:
+        return Interval(value=float(values.mean()), n=n, note="no interval: one revision")
+    pairs = stats.norm.ppf(0.5 + confidence / 2) * errors.mean()
+    moving = stats.t.ppf(0.5 + confidence / 2, degrees) * values.std(ddof=1) / np.sqrt(degrees + 1.0)
+    half = float(np.hypot(pairs, moving))
+    value = float(values.mean())
+    return Interval(value=value, low=value - half, high=value + half, n=n)
+
+
+def compare(first: dict[str, Interval], second: dict[str, Interval]) -> dict[str, Interval]:
+    """Returns first minus second of every estimate but steps; positions in doublings of tokens.
+
+    Both protocols are measured on the same test pairs and revisions, so their errors are positively correlated; taking
+    none is cautious.
+    """
+    found = {}
+    for name, one in first.items():
+        if name != "onset_step":
+            pair = [_in_doublings(x) for x in (one, second[name])] if name in POSITIONS else [one, second[name]]
+            found[name] = difference(pair[0], pair[1], n=min(one.n, second[name].n))
+    return found
+
+
+def _in_doublings(position: Interval) -> Interval:
+    ends = [getattr(position, name) for name in ("value", "low", "high")]
+    if 0.0 in ends:
+        return undefined("a position before any training has no logarithm", position.n)
+    value, low, high = np.log2(ends)
+    return replace(position, value=float(value), low=float(low), high=float(high))

@@ -1,0 +1,53 @@
+"""Reads the headline trajectories and writes how well probe accuracy and evaluation loss foretell W2SG accuracy."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from w2sg import audit, correlations, runtime, schemas, series, tables
+from w2sg.resampling import Settings
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    *,
+    metrics: str,
+    audited: str,
+    transitions: str,
+    output: str,
+    exclude: bool,
+    confidence: float,
+    settings: Mapping[str, Any],
+    recipe: int,
+    log: str,
+) -> None:
+    with runtime.log_to(log):
+        runtime.pin_threads(1)
+        frame = tables.read_table(metrics, schemas.METRICS, where=series.headline_rows())
+        frame = audit.exclude_flagged(frame, tables.read_table(audited, schemas.AUDIT)) if exclude else frame
+        rows = correlations.correlate_all(
+            series.collect_series(frame, confidence=confidence),
+            tables.read_table(transitions, schemas.TRANSITIONS),
+            Settings(**settings),
+        )
+        table = pd.DataFrame(rows, columns=schemas.CORRELATIONS.fields.names)
+        tables.write_table(
+            table, output, schemas.CORRELATIONS, provenance={"recipe": recipe, "statistics": dict(settings)}
+        )
+
+
+if __name__ == "__main__":
+    main(
+        metrics=snakemake.input["metrics"],
+        audited=snakemake.input["audit"],
+        transitions=snakemake.input["transitions"],
+        output=snakemake.output[0],
+        exclude=snakemake.params["exclude"],
+        confidence=snakemake.params["confidence"],
+        settings=snakemake.params["statistics"],
+        recipe=snakemake.params["recipe"],
+        log=snakemake.log[0],
+    )
