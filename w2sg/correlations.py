@@ -19,6 +19,7 @@ from w2sg.resampling import (
     difference,
     draw_blocks,
     effective_number,
+    is_constant,
     lag_one,
     undefined,
 )
@@ -112,7 +113,9 @@ def compare_predictors(
         used = used & (series.tokens > 0)
     target, doublings = series.curves[0].accuracy[used], series.doublings[used]
     control = doublings if statistic == "r2_given_log_tokens" else None
-    block = settings.block or block_length(len(target), max([0.0, *(_memory(x[used], target) for x in measured.values())]))
+    block = settings.block or block_length(
+        len(target), max([0.0, *(_memory(x[used], target) for x in measured.values())])
+    )
     block = min(block, max(1, len(target)))
     found = {
         name: associate(measured[name][used], target, statistic, settings, block=block, control=control)
@@ -125,7 +128,7 @@ def compare_predictors(
 
 def _memory(predictor: np.ndarray, target: np.ndarray) -> float:
     """Returns the autocorrelation of what a linear fit leaves; it decides the length of blocks."""
-    if len(target) < 3 or np.ptp(predictor) == 0:
+    if len(target) < 3 or is_constant(predictor):
         return 0.0
     return lag_one(_residuals(target, predictor), fitted=2)
 
@@ -164,7 +167,7 @@ def associate(
     if n < 3 + held:
         return _nothing(f"{n} revisions; at least {3 + held} are needed", n)
     for name, values in zip(("W2SG accuracy", "predictor", "tokens"), columns, strict=False):
-        if np.ptp(values) <= 1e-12 * np.abs(values).max():
+        if is_constant(values):
             return _nothing(f"{name} is constant", n)
     ones = np.ones((1, n))
     r = float(_correlation(columns, ones, ranked)[0])
@@ -214,11 +217,20 @@ def _compare(probe: Association, loss: Association) -> Association:
     first, second = probe.magnitude, loss.magnitude
     if np.isnan(first.value) or np.isnan(second.value):
         return _nothing(first.note or second.note, min(first.n, second.n))
-    both = np.isfinite(probe.draws) & np.isfinite(loss.draws) if len(probe.draws) == len(loss.draws) else []
-    joint = np.corrcoef(probe.draws[both], loss.draws[both])[0, 1] if np.sum(both) > 2 else 0.0
-    found = difference(first, second, correlation=float(np.nan_to_num(joint)), n=first.n)
+    joint = _correlation_of_errors(probe.draws, loss.draws)
+    found = difference(first, second, correlation=joint, n=first.n)
     found = replace(found, note=probe.signed.note or loss.signed.note)
     return Association(magnitude=found, signed=found, draws=np.empty(0))
+
+
+def _correlation_of_errors(first: np.ndarray, second: np.ndarray) -> float:
+    """Returns the correlation of two statistics over the same resamples; 0 where one of them does not vary."""
+    if not len(first) or not len(second):
+        return 0.0
+    both = np.isfinite(first) & np.isfinite(second)
+    if np.ptp(first[both]) < 1e-9 or np.ptp(second[both]) < 1e-9:
+        return 0.0
+    return float(np.corrcoef(first[both], second[both])[0, 1])
 
 
 def _nothing(note: str, n: int = 0) -> Association:

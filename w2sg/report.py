@@ -31,7 +31,8 @@ tbody tr:nth-child(even) { background: #f5f5f5; } img { max-width: 100%; } pre {
 <div class="scroll"><table><thead><tr>{% for name in table.columns %}<th>{{ name }}</th>{% endfor %}</tr></thead>
 <tbody>{% for row in table.values.tolist() %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</tbody></table></div>
 <p>Accuracies are means over head seeds on the test pairs, ties counting one half. <em>Late</em>, <em>gain</em>: mean over
-the last four revisions; <em>onset</em>: first step from which the gain stays positive and whose interval excludes zero;
+the last four revisions; <em>onset</em>: most likely step from which the gain is positive, given that it is beyond sampling error, all
+revisions tested together (interval in the sentences above);
 <em>PGR</em>: share of the gap between supervisor and ceiling that is recovered at the last revision; <em>R²</em>: linear
 fit of W2SG accuracy on the predictor over revisions.</p>
 {% for title, image in figures.items() %}<h2>{{ title }}</h2>

@@ -59,6 +59,11 @@ def undefined(note: str, n: int = 0) -> Interval:
     return Interval(value=float("nan"), n=n, note=note)
 
 
+def is_constant(values: np.ndarray) -> bool:
+    """Returns whether values, (n,), differ by rounding at most."""
+    return bool(np.ptp(values) <= 1e-12 * np.abs(values).max())
+
+
 def lag_one(series: np.ndarray, *, fitted: int = 1) -> float:
     """Returns the autocorrelation between neighbours, 0 to 0.97, corrected for its bias in short series.
 
@@ -95,7 +100,7 @@ def effective_number(first: np.ndarray, second: np.ndarray) -> float:
 def block_length(n: int, correlation: float) -> int:
     """Returns the block length that minimises the error of a circular block bootstrap of n values, at most n / 4.
 
-    Equation: (6 r² / (1 - r²)² · n)^(1/3), Politis and White (2004) for a first-order process.
+    Equation: (6 r² / (1 - r²)² · n)^(1/3), Politis and White 2004 for a first-order process.
     """
     best = (6.0 * correlation**2 / (1.0 - correlation**2) ** 2 * n) ** (1.0 / 3.0)
     return int(np.clip(round(best), 1, max(1, n // 4)))

@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.optimize import least_squares
 from scipy.special import expit
 
-from w2sg.resampling import FEWEST, Interval, lag_one, variance_factor
+from w2sg.resampling import FEWEST, Interval, is_constant, lag_one, variance_factor
 
 PARAMETERS = 4
 """Floor, rise, midpoint, scale."""
@@ -91,6 +91,8 @@ def fit_sigmoid(doublings: np.ndarray, accuracy: np.ndarray, *, confidence: floa
     finite = doublings[np.isfinite(doublings)]
     if n < FEWEST or len(finite) < 2:
         return f"{n} revisions; a sigmoid needs {FEWEST}"
+    if is_constant(accuracy):
+        return "the accuracy is constant"
     span = (float(finite[0]), float(finite[-1]))
     scales = (_NARROWEST * (span[1] - span[0]), 0.5 * (span[1] - span[0]))
     coarse = _coarse_grid(tuple(doublings), span, scales)
@@ -198,7 +200,8 @@ def _profile(
             np.clip([values.min() - step, values.max() + step], *edge)
             for values, step, edge in zip(_allowed(grid, y, allowed, best), steps, edges, strict=True)
         ]
-        grid = _make_grid(doublings, np.linspace(*box[0], _FINE[0]), np.exp(np.linspace(*box[1], _FINE[1])))
+        axes = [np.linspace(ends[0], ends[1], size) for ends, size in zip(box, _FINE, strict=True)]
+        grid = _make_grid(doublings, axes[0], np.exp(axes[1]))
         steps = [np.ptp(ends) / (size - 1) for ends, size in zip(box, _FINE, strict=True)]
         midpoint, scale = _allowed(grid, y, allowed, best)
         if min(np.ptp(midpoint) / steps[0], np.ptp(scale) / steps[1]) > _FINE[1] / 2:

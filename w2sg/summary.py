@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 SETTINGS = {"paper": "selected", "converged": "cv"}
 """Headline setting of each head protocol: chosen without test data."""
@@ -86,71 +85,71 @@ def _weak(metrics: pd.DataFrame, family: str, dataset: str, protocol: str) -> tu
     return float(value), float(low), float(high)
 
 
-def onset(table: pd.DataFrame) -> float:
-    """Returns the step from which the student exceeds its supervisor for good, beyond sampling error; NaN if never.
-
-    The gain must be positive at every later revision, and its interval must exclude zero at the onset itself.
-    """
-    positive = (table["gain"] > 0).to_numpy()
-    lasting = np.flip(np.logical_and.accumulate(np.flip(positive)))
-    sure = lasting & (table["gain_low"] > 0).to_numpy()
-    return float(table["step"].to_numpy()[np.argmax(sure)]) if sure.any() else float("nan")
-
-
-def predictive_power(predictor: pd.Series, target: pd.Series) -> tuple[float, float]:
-    """Returns R² of the linear fit and Spearman's rho; both NaN for fewer than three points or a constant input."""
-    if len(target) < 3 or predictor.nunique() < 2 or target.nunique() < 2:
-        return float("nan"), float("nan")
-    r = float(np.corrcoef(predictor, target)[0, 1])
-    return r**2, float(stats.spearmanr(predictor, target).statistic)
+CONDENSED = {
+    "onset": ("transitions", {"estimate": "onset_step"}),
+    "r2_probe": ("correlations", {"predictor": "probe", "statistic": "r2"}),
+    "r2_loss": ("correlations", {"predictor": "loss", "statistic": "r2"}),
+    "r2_difference": ("correlations", {"predictor": "difference", "statistic": "r2"}),
+    "rho_probe": ("correlations", {"predictor": "probe", "statistic": "spearman"}),
+    "rho_loss": ("correlations", {"predictor": "loss", "statistic": "spearman"}),
+}
+"""Columns taken from the tables of statistics: all revisions, mean over seeds, last layer."""
 
 
-def summarize(metrics: pd.DataFrame) -> pd.DataFrame:
+def summarize(metrics: pd.DataFrame, *, correlations: pd.DataFrame, transitions: pd.DataFrame) -> pd.DataFrame:
     """Returns one row per family, dataset and head protocol.
 
     Args:
         metrics: The long table, schema METRICS.
+        correlations: Schema CORRELATIONS, computed from the same metrics.
+        transitions: Schema TRANSITIONS, likewise.
 
     Returns:
         Columns family, dataset, protocol, revisions, last_step, weak, and of W2SG ``w2s_first``, ``w2s_late``,
-        ``gain_late`` (means over the last four revisions), ``ceiling_last``, ``pgr_last``, ``onset_step`` (NaN: never),
-        ``r2_probe``, ``r2_loss``, ``rho_probe``, ``rho_loss`` (NaN: undefined).
+        ``gain_late`` (means over the last four revisions), ``ceiling_last``, ``pgr_last``, and the columns of
+        ``CONDENSED`` with their intervals as ``<column>_low|_high`` (NaN: undefined); ``onset`` in steps.
     """
+    statistics = {"correlations": correlations[correlations["span"] == "all"], "transitions": transitions}
+    statistics["transitions"] = transitions[transitions["seed"] == -1]
     rows = []
     heads = metrics[metrics["head"] == "w2s"]
-    for (family, dataset), _ in heads.groupby(["family", "dataset"], sort=True):
+    for (family, dataset), part in heads.groupby(["family", "dataset"], sort=True):
         for protocol in SETTINGS:
-            table = trajectory(metrics, family=str(family), dataset=str(dataset), protocol=protocol).table
-            r2_probe, rho_probe = predictive_power(table["probe"], table["w2s"])
-            r2_loss, rho_loss = predictive_power(table["loss"], table["w2s"])
+            keys = {"family": str(family), "dataset": str(dataset), "protocol": protocol}
+            table = trajectory(metrics, **keys).table
             late = table.tail(LATE)
-            rows.append(
-                {
-                    "family": family,
-                    "dataset": dataset,
-                    "protocol": protocol,
-                    "revisions": len(table),
-                    "last_step": int(table["step"].iloc[-1]),
-                    "weak": table["weak"].iloc[0],
-                    "w2s_first": table["w2s"].iloc[0],
-                    "w2s_late": late["w2s"].mean(),
-                    "gain_late": late["gain"].mean(),
-                    "ceiling_last": table["ceiling"].iloc[-1],
-                    "pgr_last": table["pgr"].iloc[-1],
-                    "onset_step": onset(table),
-                    "r2_probe": r2_probe,
-                    "r2_loss": r2_loss,
-                    "rho_probe": rho_probe,
-                    "rho_loss": rho_loss,
-                }
-            )
+            row = keys | {
+                "revisions": len(table),
+                "last_step": int(table["step"].iloc[-1]),
+                "weak": table["weak"].iloc[0],
+                "w2s_first": table["w2s"].iloc[0],
+                "w2s_late": late["w2s"].mean(),
+                "gain_late": late["gain"].mean(),
+                "ceiling_last": table["ceiling"].iloc[-1],
+                "pgr_last": table["pgr"].iloc[-1],
+            }
+            for column, (name, selection) in CONDENSED.items():
+                place = keys | {"layer": part["layer"].max()} | selection
+                row |= _estimate(statistics[name], place, column)
+            rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _estimate(table: pd.DataFrame, place: dict[str, Any], column: str) -> dict[str, float]:
+    """Returns value and interval of the one row at a place, under the names of a column and its ends."""
+    chosen = table[np.logical_and.reduce([table[key] == value for key, value in place.items()])]
+    if len(chosen) != 1:
+        raise ValueError(f"statistics hold {len(chosen)} rows of {place}; one is expected")
+    row = chosen.iloc[0]
+    return {
+        f"{column}{suffix}": float(row[name]) for suffix, name in (("", "value"), ("_low", "low"), ("_high", "high"))
+    }
 
 
 HEADINGS = {
     "family": "family", "dataset": "dataset", "protocol": "heads", "weak": "weak", "w2s_first": "W2SG first",
     "w2s_late": "W2SG late", "gain_late": "gain", "ceiling_last": "ceiling", "pgr_last": "PGR",
-    "onset_step": "onset", "r2_probe": "R² probe", "r2_loss": "R² loss",
+    "onset": "onset", "r2_probe": "R² probe", "r2_loss": "R² loss",
 }  # fmt: skip
 """Columns shown to a reader, with their headings."""
 
@@ -158,7 +157,7 @@ HEADINGS = {
 def format_summary(summary: pd.DataFrame) -> pd.DataFrame:
     """Returns the summary as text cells under readable headings; an onset that never came is ``none``."""
     shown = summary[list(HEADINGS)].copy()
-    shown["onset_step"] = [f"step {int(s)}" if np.isfinite(s) else "none" for s in shown["onset_step"]]
+    shown["onset"] = [f"step {int(step)}" if np.isfinite(step) else "none" for step in shown["onset"]]
     for column in shown.columns:
         if shown[column].dtype.kind == "f":
             sign = "+" if column == "gain_late" else ""
@@ -173,8 +172,10 @@ def describe(summary: pd.DataFrame) -> list[str]:
     for row in records:
         where = f"{row.family} on {row.dataset}, {row.protocol} heads"
         late = f"over the last {LATE} revisions the student scores {row.w2s_late:.3f} against its supervisor's {row.weak:.3f}"
-        if np.isfinite(row.onset_step):
-            effect = f"W2SG sets in at step {int(row.onset_step):,} of {row.last_step:,}; {late}"
+        if np.isfinite(row.onset):
+            low = f"{int(row.onset_low):,}" if np.isfinite(row.onset_low) else "the first revision"
+            between = f"interval {low} to {int(row.onset_high):,}"
+            effect = f"W2SG sets in at step {int(row.onset):,} of {row.last_step:,} ({between}); {late}"
         elif row.gain_late > 0:
             effect = f"no onset beyond sampling error; {late}"
         else:
@@ -182,6 +183,10 @@ def describe(summary: pd.DataFrame) -> list[str]:
         if np.isfinite(row.r2_probe) and np.isfinite(row.r2_loss):
             better = "better than" if row.r2_probe > row.r2_loss else "no better than"
             effect += f". Probe accuracy predicts W2SG accuracy (R² {row.r2_probe:.3f}) {better} evaluation loss (R² {row.r2_loss:.3f})"
+            if np.isfinite(row.r2_difference_low):
+                verdict = "" if row.r2_difference_low > 0 or row.r2_difference_high < 0 else ", which includes none"
+                ends = f"{row.r2_difference_low:+.3f} to {row.r2_difference_high:+.3f}"
+                effect += f"; the difference of {row.r2_difference:+.3f} has the interval {ends}{verdict}"
         sentences.append(f"{where}: {effect}.")
     return sentences
 

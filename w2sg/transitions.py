@@ -11,7 +11,7 @@ from ruptures.costs import CostL2
 from scipy import stats
 
 from w2sg import sigmoid
-from w2sg.resampling import FEWEST, Interval, Settings, difference, lag_one, undefined, variance_factor
+from w2sg.resampling import FEWEST, Interval, Settings, difference, is_constant, lag_one, undefined, variance_factor
 from w2sg.series import MEAN_SEED, Curve, Series
 
 LEAST_LATE = 4
@@ -165,6 +165,8 @@ def find_change(values: np.ndarray, *, confidence: float) -> Interval:
     n = len(values)
     if n < FEWEST:
         return undefined(f"{n} revisions; a change point needs {FEWEST}", n)
+    if is_constant(values):
+        return undefined("the accuracy is constant", n)
     cost = CostL2().fit(values)
     places = np.arange(2, n - 1)
     squares = np.array([cost.error(0, int(k)) + cost.error(int(k), n) for k in places])

@@ -1,4 +1,4 @@
-"""Summary, onset, bands, text and report on made-up trajectories with a known answer."""
+"""Summary, bands, text and report on made-up trajectories with a known answer."""
 
 from __future__ import annotations
 
@@ -8,26 +8,30 @@ import pytest
 
 from tests.studies import WEAK, made_metrics
 from w2sg import bands, report, summary
+from w2sg.correlations import correlate_all
+from w2sg.resampling import Settings
+from w2sg.schemas import CORRELATIONS, TRANSITIONS
+from w2sg.series import collect_series
+from w2sg.transitions import estimate_transition
 
 
-def test_the_onset_is_the_first_lasting_significant_gain():
-    table = pd.DataFrame(
-        {
-            "step": [1, 2, 4, 8, 16, 32],
-            "gain": [-1, 0.1, -0.1, 0.02, 0.1, 0.1],
-            "gain_low": [-2, 0.05, -0.2, -0.01, 0.05, 0.08],
-        }
+def condensed(metrics: pd.DataFrame) -> pd.DataFrame:
+    """The summary, on statistics computed as the workflow does."""
+    settings = Settings(resamples=200, confidence=0.95, block=0, first=10, late=0.2, seed=0)
+    series = list(collect_series(metrics, confidence=0.95))
+    moved = pd.DataFrame(estimate_transition(series, settings))
+    return summary.summarize(
+        metrics, correlations=pd.DataFrame(correlate_all(series, moved, settings)), transitions=moved
     )
-    assert summary.onset(table) == 16
-    assert np.isnan(summary.onset(table.assign(gain=-table["gain"])))
-    assert np.isnan(summary.onset(table.assign(gain_low=-1.0)))
 
 
 def test_summary_and_bands_of_a_study_with_the_effect():
     metrics = made_metrics(effect=True)
-    rows = summary.summarize(metrics)
+    rows = condensed(metrics)
     assert rows["protocol"].tolist() == ["paper", "converged"]
-    assert rows["onset_step"].between(1024, 1408).all()
+    assert rows["onset"].between(1024, 1408).all()
+    assert (rows["onset_low"] <= rows["onset"]).all()
+    assert (rows["onset"] <= rows["onset_high"]).all()
     assert (rows["r2_probe"] > 0.999).all()
     assert rows["weak"].tolist() == [WEAK, WEAK]
     assert bands.check_nano(metrics, family="nano", dataset=bands.DATASET)["holds"].all()
@@ -36,8 +40,8 @@ def test_summary_and_bands_of_a_study_with_the_effect():
 
 def test_without_the_effect_headline_and_bands_say_so():
     metrics = made_metrics(effect=False)
-    rows = summary.summarize(metrics)
-    assert rows["onset_step"].isna().all()
+    rows = condensed(metrics)
+    assert rows["onset"].isna().all()
     assert rows["r2_probe"].isna().all()
     assert all("no W2SG" in sentence for sentence in summary.describe(rows))
     checks = bands.check_nano(metrics, family="nano", dataset=bands.DATASET)
@@ -47,15 +51,16 @@ def test_without_the_effect_headline_and_bands_say_so():
     assert "not: nano, converged heads, mean gain of the last four" in text
 
 
-def test_predictive_power_of_constants_and_short_input_is_nan():
-    series = pd.Series([1.0, 2.0, 3.0])
-    assert np.isnan(summary.predictive_power(pd.Series([1.0, 1.0, 1.0]), series)).all()
-    assert np.isnan(summary.predictive_power(series[:2], series[:2])).all()
-    assert summary.predictive_power(series, -series) == pytest.approx((1.0, -1.0))
+def test_a_statistic_that_is_not_in_the_tables_is_named():
+    metrics = made_metrics(effect=True)
+    empty = {"correlations": CORRELATIONS, "transitions": TRANSITIONS}
+    tables = {name: schema.fields.empty_table().to_pandas() for name, schema in empty.items()}
+    with pytest.raises(ValueError, match="0 rows of .*onset_step"):
+        summary.summarize(metrics, **tables)
 
 
 def test_the_report_is_self_contained_and_escapes_text():
-    rows = summary.summarize(made_metrics(effect=True)).assign(dataset="<script>alert(1)</script>")
+    rows = condensed(made_metrics(effect=True)).assign(dataset="<script>alert(1)</script>")
     html = report.render(
         summary=rows,
         bands=pd.DataFrame(columns=list(bands.COLUMNS)),

@@ -90,6 +90,8 @@ rule summarize_sweep:
         metrics="results/tables/metrics.parquet",
         floors="results/tables/floors.parquet",
         audit="results/tables/audit.parquet",
+        correlations="results/tables/correlations.parquet",
+        transitions="results/tables/transitions.parquet",
     output:
         table=ensure("results/tables/summary.csv", non_empty=True),
         text=ensure("results/tables/summary.txt", non_empty=True),

@@ -27,7 +27,9 @@ def main(
         runtime.pin_threads(1)
         frame = tables.read_table(metrics, schemas.METRICS, where=series.headline_rows())
         frame = audit.exclude_flagged(frame, tables.read_table(audited, schemas.AUDIT)) if exclude else frame
-        rows = transitions.estimate_transition(series.collect_series(frame, confidence=confidence), Settings(**settings))
+        rows = transitions.estimate_transition(
+            series.collect_series(frame, confidence=confidence), Settings(**settings)
+        )
         table = pd.DataFrame(rows, columns=schemas.TRANSITIONS.fields.names)
         tables.write_table(
             table, output, schemas.TRANSITIONS, provenance={"recipe": recipe, "statistics": dict(settings)}

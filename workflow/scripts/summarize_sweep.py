@@ -16,6 +16,8 @@ def main(
     *,
     metrics: str,
     audited: str,
+    correlations: str,
+    transitions: str,
     table: str,
     text: str,
     acceptance: str,
@@ -29,7 +31,11 @@ def main(
         hashes = tables.read_table(audited, schemas.AUDIT)
         flagged = audit.left_out(frame, hashes)
         frame = audit.exclude_flagged(frame, hashes) if exclude else frame
-        rows = summary.summarize(frame)
+        rows = summary.summarize(
+            frame,
+            correlations=tables.read_table(correlations, schemas.CORRELATIONS),
+            transitions=tables.read_table(transitions, schemas.TRANSITIONS),
+        )
         checks = [bands.check_nano(frame, family=family, dataset=bands.DATASET) for family in banded]
         checked = pd.concat(checks, ignore_index=True) if checks else pd.DataFrame(columns=bands.COLUMNS)
         with runtime.atomic_path(table) as path:
@@ -47,6 +53,8 @@ if __name__ == "__main__":
     main(
         metrics=snakemake.input["metrics"],
         audited=snakemake.input["audit"],
+        correlations=snakemake.input["correlations"],
+        transitions=snakemake.input["transitions"],
         table=snakemake.output["table"],
         text=snakemake.output["text"],
         acceptance=snakemake.output["acceptance"],
