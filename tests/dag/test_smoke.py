@@ -14,7 +14,10 @@ from tests.dag.conftest import ROOT, Workflow
 from w2sg import schemas, tables
 from w2sg.figures import FIGURES
 
-AGGREGATES = {"collect_audit": 1, "collect_metrics": 1, "summarize_sweep": 1, "write_report": 1, "all": 1}
+AGGREGATES = dict.fromkeys(
+    ["collect_audit", "collect_metrics", "estimate_transition", "correlate", "summarize_sweep", "write_report", "all"],
+    1,
+)
 
 
 @pytest.fixture
