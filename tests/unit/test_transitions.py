@@ -11,8 +11,8 @@ import ruptures
 from scipy.optimize import curve_fit
 from statsmodels.stats.multitest import multipletests
 from test_correlations import SETTINGS, STEPS, made_series
-from test_summary import made_metrics
 
+from tests.studies import made_metrics
 from w2sg.schemas import TRANSITIONS
 from w2sg.series import collect_series
 from w2sg.sigmoid import fit_sigmoid
