@@ -20,6 +20,8 @@ import torch
 
 MEMORY = 32
 """Steps remembered by the quasi-Newton method."""
+TRUST = {torch.float32: 1e-4, torch.bfloat16: 1e-3}
+"""Share to which a gradient may fall by summed changes of a type before it is computed anew."""
 DENSE_LIMIT = 768
 """Longest short side of a feature matrix whose second moments are decomposed whole."""
 RANK = 256
@@ -27,7 +29,7 @@ RANK = 256
 ROWS = 2048
 """Rows that suffice to find them."""
 SINGLE_TOLERANCE = 1e-5
-"""Relative gradient that needs no check in double precision."""
+"""Relative gradient that single precision gives."""
 BLOCK = 256
 """Rows of the features held in double precision at a time."""
 
@@ -48,6 +50,8 @@ class Problems:
     """Strength of the penalty, (C,)."""
     intercept: bool = False
     """Whether the last feature is the constant one."""
+    quick: torch.Tensor | None = None
+    """The features in a shorter type whose products are faster, (n, d); :func:`minimise` says how it is used."""
 
     def pick(self, index: torch.Tensor, *, penalty: torch.Tensor | float) -> Problems:
         """Returns the problems of the given indices with another penalty."""
@@ -89,18 +93,19 @@ class Solution:
     """Whether ``gradient`` fell to the tolerance, (C,)."""
 
 
-def find_basis(features: torch.Tensor, *, intercept: bool = False) -> Basis:
+def find_basis(features: torch.Tensor, *, intercept: bool = False, dtype: torch.dtype = torch.float32) -> Basis:
     """Returns eigenvectors of the features' second moments: all if one side is short, else the leading ones.
 
-    The basis only preconditions, so some of the rows and one step of subspace iteration from a fixed
-    pseudo-random start will do for the leading ones.
+    The basis only preconditions, so some of the rows, a short type and one step of subspace iteration from a
+    fixed pseudo-random start will do for the leading ones.
 
     Args:
         features: Rows, (n, d).
         intercept: Whether the last feature is a constant, which is left out: it is preconditioned alone.
+        dtype: Type of the products by which the leading ones are found.
     """
     if intercept:
-        basis = find_basis(features[:, :-1])
+        basis = find_basis(features[:, :-1], dtype=dtype)
         return replace(basis, vectors=torch.nn.functional.pad(basis.vectors, (0, 1)))
     n, d = features.shape
     if min(n, d) <= DENSE_LIMIT:
@@ -111,15 +116,16 @@ def find_basis(features: torch.Tensor, *, intercept: bool = False) -> Basis:
         if d > n:  # from eigenvectors of x x' to those of x'x
             vectors = (vectors @ features) / values.sqrt().to(features)[:, None]
         return Basis(vectors=vectors, values=(values / n).to(features), rest=0.0)
-    features = features[:: -(-n // ROWS)]
+    features = features[:: -(-n // ROWS)].to(dtype)
     n = len(features)
     probe = torch.randn(RANK, n, generator=torch.Generator().manual_seed(0)).to(features)
     for _ in range(2):
-        subspace = torch.linalg.qr((probe @ features).T)[0].T  # (r, d)
-        probe = subspace @ features.T  # (r, n)
+        subspace = torch.linalg.qr((probe @ features).float().T)[0].T  # (r, d)
+        probe = subspace.to(dtype) @ features.T  # (r, n)
+    probe = probe.float()
     values, rotation = torch.linalg.eigh((probe @ probe.T).double())
-    values = (values / n).clamp_min(0).to(features)
-    return Basis(vectors=rotation.T.to(features) @ subspace, values=values, rest=float(values[0]))
+    values = (values / n).clamp_min(0).float()
+    return Basis(vectors=rotation.T.float() @ subspace, values=values, rest=float(values[0]))
 
 
 def minimise(
@@ -137,9 +143,10 @@ def minimise(
     Logits are linear in the step, so the line search needs no product with the features, and each iteration
     takes two. A solved problem stands still, so that its answer does not depend on its companions.
 
-    Products with the features are in single precision but only ever of changes, which shrink; logits,
-    residuals and gradient are sums in double. When all problems seem solved, they are computed anew in
-    double, and the iteration goes on from there if that was not true.
+    Products with the features are in single precision, or in that of ``quick``, but only ever of changes, which
+    shrink; logits, residuals and gradient are sums in double. What rounding adds to them is bounded by ``TRUST``:
+    when a gradient has fallen that far, logits and gradient are computed anew from the features themselves, in
+    double at the end, and the iteration goes on from there. So a short type costs steps, never accuracy.
 
     Args:
         problems: What to solve.
@@ -148,43 +155,48 @@ def minimise(
         tolerance: Largest norm of the gradient, relative to that at zero coefficients.
         max_iterations: Steps after which to give up.
     """
-    x, ridge = problems.features, problems.ridge
+    ridge = problems.ridge
+    # One column is limited by memory either way: no rounding then.
+    x = problems.features if problems.quick is None or len(ridge) == 1 else problems.quick
     u, logits = torch.zeros_like(ridge), torch.zeros_like(problems.target)  # (C, d), (C, n)
     residual = _residual(problems, logits)
-    gradient = _times(residual, x)
+    gradient = _times(residual, problems.features)
     scale = gradient.norm(dim=1)
     scale = torch.where(scale > 0, scale, 1.0)
-    rough = tolerance >= SINGLE_TOLERANCE
     if start is not None:
         u = start
-        logits, residual, gradient = _recompute(problems, ridge, u, double=not rough)
+        logits, residual, gradient = _recompute(
+            problems, ridge, u, scale=scale, tolerance=tolerance, expected=torch.full_like(scale, torch.inf)
+        )
     history: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
-    steps = torch.zeros(len(u), dtype=torch.int64, device=x.device)
-    exact = rough
+    steps = torch.zeros(len(u), dtype=torch.int64, device=u.device)
+    trusted, fresh = TRUST[x.dtype] * gradient.norm(dim=1) / scale, True
     while True:
         norm = gradient.norm(dim=1) / scale
-        moving = norm > tolerance
-        stop = not bool(moving.any()) or int(steps.max()) >= max_iterations
-        if stop and exact:
-            break
-        if stop:
-            logits, residual, gradient = _recompute(problems, ridge, u, double=True)
-            exact = True
+        moving = norm > trusted.clamp_min(tolerance)
+        if not bool(moving.any()) or int(steps.max()) >= max_iterations:
+            if fresh or bool((trusted <= tolerance).all()):
+                break
+            found = _recompute(problems, ridge, u, scale=scale, tolerance=tolerance, expected=norm)
+            logits, residual, gradient = found
+            trusted, fresh = TRUST[x.dtype] * gradient.norm(dim=1) / scale, True
             continue
-        exact = rough
+        fresh = False
         p = torch.sigmoid(logits)
-        curvature = (problems.weight * p * (1 - p)).sum(1, keepdim=True).clamp_min(1e-4).to(x)
-        direction = -_apply_inverse(gradient.to(x), history, problems, basis, curvature)
-        change = (direction @ x.T).double()  # (C, n)
-        length = _search(problems, ridge, logits, direction.double(), change, gradient)
+        curvature = (problems.weight * p * (1 - p)).sum(1, keepdim=True).clamp_min(1e-4).float()
+        # Rounded here, so that the step taken is the one whose product is known.
+        direction = -_apply_inverse(gradient.float(), history, problems, basis, curvature).to(x.dtype)
+        change = _times(direction, x.T)  # (C, n)
+        direction = direction.double()
+        length = _search(problems, ridge, logits, direction, change, gradient)
         length = torch.where(moving, length, 0.0)[:, None]
         step = length * direction
         u, logits, steps = u + step, logits + length * change, steps + moving
         before, residual = residual, _residual(problems, logits)
         bend = _times(residual - before, x) + ridge * step
         gradient = gradient + bend
-        history = [*history[1 - MEMORY :], _remember(step.to(x), bend.to(x))]
-    return Solution(coefficients=u, logits=logits, gradient=norm, iterations=steps, converged=~moving)
+        history = [*history[1 - MEMORY :], _remember(step.float(), bend.float())]
+    return Solution(coefficients=u, logits=logits, gradient=norm, iterations=steps, converged=norm <= tolerance)
 
 
 def _times(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
@@ -198,17 +210,34 @@ def _residual(problems: Problems, logits: torch.Tensor) -> torch.Tensor:
 
 
 def _recompute(
-    problems: Problems, ridge: torch.Tensor, u: torch.Tensor, *, double: bool
+    problems: Problems,
+    ridge: torch.Tensor,
+    u: torch.Tensor,
+    *,
+    scale: torch.Tensor,
+    tolerance: float,
+    expected: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Returns logits, residuals and gradient; in double precision by blocks, which spare a whole copy."""
+    """Returns logits, residuals and gradient.
+
+    In single precision, unless the gradient is too small for it, or so far above the expected norm, relative to
+    ``scale``, that it may be rounding. A tolerance that the short type can reach needs no more than that.
+    """
     x = problems.features
-    blocks = x.split(BLOCK) if double else (x,)
-    kind = torch.float64 if double else x.dtype
-    logits = torch.cat([_times(u, block.to(kind).T) for block in blocks], dim=1)
+    if problems.quick is not None and tolerance >= TRUST[problems.quick.dtype]:
+        x = problems.quick
+    logits = _times(u, x.T)
+    residual = _residual(problems, logits)
+    gradient = ridge * u + _times(residual, x)
+    norm = gradient.norm(dim=1) / scale
+    if tolerance >= SINGLE_TOLERANCE or bool(((norm > SINGLE_TOLERANCE) & (norm < 10 * expected)).all()):
+        return logits, residual, gradient
+    blocks = x.split(BLOCK)  # they spare a whole copy
+    logits = torch.cat([_times(u, block.double().T) for block in blocks], dim=1)
     residual = _residual(problems, logits)
     gradient = ridge * u
-    for part, block in zip(residual.split(len(blocks[0]), dim=1), blocks, strict=True):
-        gradient = gradient + _times(part, block.to(kind))
+    for part, block in zip(residual.split(BLOCK, dim=1), blocks, strict=True):
+        gradient = gradient + _times(part, block.double())
     return logits, residual, gradient
 
 

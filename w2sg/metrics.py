@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from w2sg.ranking import rank_sums
+
 BINS = 10
 """Bins of the calibration error, of equal width on confidences from 0.5 to 1."""
 
@@ -152,15 +154,13 @@ def symmetric_auroc(margins: np.ndarray, weight: np.ndarray) -> np.ndarray:
         weight: Weights of the pairs, (B, n).
     """
     columns = np.ascontiguousarray(weight.T)  # (n, B)
-    total = columns.sum(0)
-    result = np.empty((len(weight), len(margins)))
-    for head, m in enumerate(margins):
-        order = np.argsort(np.abs(m), kind="stable")
-        rows = columns[order]
-        sign = np.sign(m[order]).astype(rows.dtype)
-        below = weight_below(rows, np.abs(m)[order])
-        result[:, head] = 0.5 + 0.5 * np.einsum("i,ib,ib->b", sign, rows, below) / total**2
-    return result
+    total = weight.sum(1, dtype=np.float64)
+    ones = np.ones(len(columns))
+    sums = [
+        rank_sums(np.argsort(size, kind="stable"), size, np.sign(m), ones, columns)
+        for m, size in zip(margins, np.abs(margins), strict=True)
+    ]
+    return 0.5 + 0.5 * np.stack(sums, axis=1) / total[:, None] ** 2
 
 
 def weighted_auroc(scores: np.ndarray, labels: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -172,15 +172,11 @@ def weighted_auroc(scores: np.ndarray, labels: np.ndarray, weight: np.ndarray) -
         weight: Weights of the scores, (B, m).
     """
     columns = np.ascontiguousarray(weight.T)  # (m, B)
-    result = np.empty((len(weight), len(scores)))
-    for head, s in enumerate(scores):
-        order = np.argsort(s, kind="stable")
-        rows, label = columns[order], labels[order, None]
-        positive, negative = rows * (label == 1), rows * (label == 0)
-        wins = 0.5 * np.einsum("ib,ib->b", positive, weight_below(negative, s[order]))
-        with np.errstate(invalid="ignore"):
-            result[:, head] = wins / (positive.sum(0) * negative.sum(0))
-    return result
+    positive = (labels == 1).astype(np.float64)
+    sums = [rank_sums(np.argsort(s, kind="stable"), s, positive, 1.0 - positive, columns) for s in scores]
+    pairs = 2.0 * (weight @ positive) * (weight @ (1.0 - positive))  # (B,)
+    with np.errstate(invalid="ignore"):
+        return np.stack(sums, axis=1) / pairs[:, None]
 
 
 def weight_below(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -218,12 +214,11 @@ def _calibration(evidence: np.ndarray, right: np.ndarray, weight: np.ndarray) ->
     confidence = 1.0 / (1.0 + np.exp(-evidence))  # (H, n)
     place = np.minimum(((confidence - 0.5) * 2 * BINS).astype(np.int64), BINS - 1)
     excess = (right - confidence).astype(weight.dtype)
-    result = np.empty((len(weight), len(right)))
-    for head in range(len(right)):
-        spread = np.zeros((weight.shape[1], BINS), dtype=weight.dtype)
-        spread[np.arange(len(spread)), place[head]] = excess[head]
-        result[:, head] = np.abs(weight @ spread).sum(1)
-    return result / weight.sum(1, keepdims=True)
+    heads, n = excess.shape
+    spread = np.zeros((n, heads, BINS), dtype=weight.dtype)
+    np.put_along_axis(spread, place.T[:, :, None], excess.T[:, :, None], axis=2)
+    sums = (weight @ spread.reshape(n, -1)).reshape(-1, heads, BINS)
+    return np.abs(sums).sum(2) / weight.sum(1, keepdims=True)
 
 
 def _right(margins: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from w2sg.crossval import Fit, deal_folds, fit_selected
+from w2sg.logistic import BLOCK
 from w2sg.presentation import generator
 
 SPLITS = ("pair", "text")
@@ -120,8 +121,9 @@ def fit_probes(
 
 def _score(fit: Fit, texts: np.ndarray, tests: np.ndarray) -> np.ndarray:
     """Returns the logits of each set's test texts, (sets, m)."""
-    rows = zip(fit.weights, fit.intercept, tests, strict=True)
-    return np.stack([texts[index].astype(np.float64) @ weights + intercept for weights, intercept, index in rows])
+    blocks = np.array_split(texts, -(-len(texts) // BLOCK))  # in double precision one after the other
+    scores = np.concatenate([block.astype(np.float64) @ fit.weights.T for block in blocks]) + fit.intercept
+    return np.take_along_axis(scores.T, tests, axis=1)
 
 
 def _deal(n: int, settings: ProbeSettings, seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:

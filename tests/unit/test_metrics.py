@@ -8,6 +8,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from w2sg import metrics
 from w2sg.metrics import bootstrap_mean, draw_counts, evaluate_margins, evaluate_texts
+from w2sg.ranking import rank_sums
 
 
 def margins(heads: int = 4, n: int = 60, *, ties: bool = True, seed: int = 0) -> np.ndarray:
@@ -209,6 +210,16 @@ def test_counts():
 def test_running_sum(n):
     rows = np.random.default_rng(0).integers(0, 5, (n, 7)).astype(np.float32)
     np.testing.assert_array_equal(metrics._running_sum(rows), np.cumsum(rows, axis=0))
+
+
+@pytest.mark.parametrize("values", [3, 1000])  # with and without ties
+def test_rank_sums(values):
+    rng = np.random.default_rng(0)
+    value, (gain, load), weight = rng.integers(0, values, 30), rng.normal(size=(2, 30)), rng.random((30, 7))
+    order = (value[:, None] > value) + 0.5 * (value[:, None] == value)  # (i, j)
+    expected = 2 * np.einsum("i,ib,ij,j,jb->b", gain, weight, order, load, weight)
+    found = rank_sums(np.argsort(value), value.astype(float), gain, load, weight)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_wrong_inputs_are_named():

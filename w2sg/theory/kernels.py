@@ -7,19 +7,10 @@ function, not of other files whose functions were compiled into it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numba import njit
 
-
-def compiled(function: Callable[..., Any]) -> Any:
-    """Returns the function compiled without the interpreter lock, cached on disk where a folder is writable."""
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # read-only checkout and home: compile once per process instead
-        return njit(nogil=True)(function)
+from w2sg.compiled import compiled
 
 
 @compiled
