@@ -19,7 +19,7 @@ class ConvergedSettings:
     """Candidates: each adds penalty / 2 times the squared norm on scaled features to the mean loss."""
     folds: int = 5
     """Parts of the training pairs, each held out once."""
-    tolerance: float = 1e-7
+    tolerance: float = 1e-6
     """Largest norm of the final gradient, relative to that at zero weights."""
     patience: int = 2
     """The search goes from strong to weak and ends after this many penalties in a row without gain."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from w2sg.tables import TableError
 
 ID_BYTES = 32
 """Longest row id, in ASCII characters."""
+REMAKE = "delete it and run snakemake again to remake it"
+"""What to do with a file that is not the one expected."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,9 @@ class Features:
         missing = [row_id for row_id in row_ids if row_id not in position]
         if missing:
             raise ValueError(f"{len(missing)} pairs have no features, such as row {missing[0]}")
-        index = [position[row_id] for row_id in row_ids]
+        index = np.array([position[row_id] for row_id in row_ids])
+        if len(index) and (np.diff(index) == 1).all():  # a view spares a copy of the states
+            index = slice(index[0], index[-1] + 1)
         return self.chosen[:, index], self.rejected[:, index]
 
 
@@ -76,8 +81,44 @@ def write_features(path: str | os.PathLike[str], features: Features, *, dtype: s
         save_file(tensors, temporary, metadata={"w2sg": json.dumps(features.metadata, sort_keys=True)})
 
 
-def read_features(path: str | os.PathLike[str], *, expect: Mapping[str, str] | None = None) -> Features:
-    """Returns the features of a file as float32.
+@dataclass(frozen=True, kw_only=True)
+class FeatureFile:
+    """A feature file whose layers are read as they are needed: all of a large model's do not fit into memory."""
+
+    path: Path
+    """Where it lies."""
+    row_ids: np.ndarray
+    """Row id of each pair, str, (pairs,)."""
+    layers: tuple[int, ...]
+    """Hidden-state index of each layer."""
+    width: int
+    """Numbers in a state."""
+    metadata: dict[str, str]
+    """Origin: model, revision, commit, dataset and recipe."""
+
+    def read(self, part: slice = slice(None)) -> Features:
+        """Returns the features of some layers, given by position, as float32."""
+        with _reading(self.path), safe_open(self.path, framework="pt") as file:
+            states = {key: file.get_slice(key)[part].float().numpy() for key in ("chosen", "rejected")}
+        return Features(**states, row_ids=self.row_ids, layers=self.layers[part], metadata=self.metadata)
+
+    def parts(self, size: int) -> list[slice]:
+        """Returns neighbouring layers that take at most ``size`` bytes together once read, at least one each."""
+        step = max(1, size // (8 * self.width * len(self.row_ids)))
+        return [slice(low, low + step) for low in range(0, len(self.layers), step)]
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turns the errors of reading a damaged file into one that says what to do."""
+    try:
+        yield
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise TableError(f"{path}: not a whole feature file ({error}); {REMAKE}") from error
+
+
+def open_features(path: str | os.PathLike[str], *, expect: Mapping[str, str] | None = None) -> FeatureFile:
+    """Returns a feature file whose origin has been checked.
 
     Args:
         path: File written by :func:`write_features`.
@@ -86,21 +127,23 @@ def read_features(path: str | os.PathLike[str], *, expect: Mapping[str, str] | N
     Raises:
         TableError: If the file is cut, foreign, or belongs to something else.
     """
-    remake = "delete it and run snakemake again to remake it"
-    try:
-        with safe_open(Path(path), framework="pt") as file:
-            metadata = json.loads((file.metadata() or {}).get("w2sg", "{}"))
-            tensors = {key: file.get_tensor(key) for key in ("chosen", "rejected", "layers", "row_ids")}
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise TableError(f"{path}: not a whole feature file ({error}); {remake}") from error
+    path = Path(path)
+    with _reading(path), safe_open(path, framework="pt") as file:
+        metadata = json.loads((file.metadata() or {}).get("w2sg", "{}"))
+        layers, ids = file.get_tensor("layers"), file.get_tensor("row_ids")
+        width = file.get_slice("chosen").get_shape()[-1]
     for key, value in (expect or {}).items():
         if metadata.get(key) != value:
-            raise TableError(f"{path}: {key} is {metadata.get(key)!r}, expected {value!r}; {remake}")
-    ids = tensors["row_ids"].numpy().view(f"S{ID_BYTES}").reshape(-1)
-    return Features(
-        chosen=tensors["chosen"].float().numpy(),
-        rejected=tensors["rejected"].float().numpy(),
-        row_ids=np.char.decode(ids, "ascii"),
-        layers=tuple(tensors["layers"].tolist()),
+            raise TableError(f"{path}: {key} is {metadata.get(key)!r}, expected {value!r}; {REMAKE}")
+    return FeatureFile(
+        path=path,
+        row_ids=np.char.decode(ids.numpy().view(f"S{ID_BYTES}").reshape(-1), "ascii"),
+        layers=tuple(layers.tolist()),
+        width=width,
         metadata=metadata,
     )
+
+
+def read_features(path: str | os.PathLike[str], *, expect: Mapping[str, str] | None = None) -> Features:
+    """Returns the features of all layers of a file; arguments and errors as for :func:`open_features`."""
+    return open_features(path, expect=expect).read()

@@ -16,6 +16,7 @@ import torch
 from torch.nn.functional import softplus
 
 from w2sg.converged import ConvergedHeads, ConvergedSettings, fit_converged_heads
+from w2sg.logistic import BLOCK
 from w2sg.presentation import generator, harden, label_weakly, present_swapped, toss
 
 __all__ = [
@@ -133,7 +134,7 @@ def train_paper_heads(
     size = max(1, CHUNK.get(kind, CHUNK["cuda"]) // (len(seeds) * len(settings.learning_rates) * d))
     trained = []
     for low in range(0, layers, size):
-        a, b = (torch.tensor(x[low : low + size], dtype=torch.float32, device=device) for x in (first, second))
+        a, b = (torch.as_tensor(x[low : low + size], dtype=torch.float32, device=device) for x in (first, second))
         states = (a - b)[:, :, None] if settings.margin == "pair" else torch.stack((a, b), dim=2)
         trained.append(_train(states, plan, settings, seeds))  # states: (layers, n, 1 or 2, d)
     weights = np.concatenate([w for w, _ in trained])
@@ -270,8 +271,9 @@ def score_pairs(weights: np.ndarray, first: np.ndarray, second: np.ndarray) -> n
         first: States, (L, n, d).
         second: States, (L, n, d).
     """
-    margins = [
-        w.reshape(-1, w.shape[-1]).astype(np.float64) @ (a.astype(np.float64) - b).T
-        for w, a, b in zip(weights, first, second, strict=True)
-    ]
+    margins = []
+    for w, a, b in zip(weights, first, second, strict=True):
+        turned = w.reshape(-1, w.shape[-1]).astype(np.float64).T
+        rows = (slice(low, low + BLOCK) for low in range(0, len(a), BLOCK))
+        margins.append(np.concatenate([(a[part].astype(np.float64) - b[part]) @ turned for part in rows]).T)
     return np.stack(margins).reshape(*weights.shape[:-1], first.shape[1])

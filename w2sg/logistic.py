@@ -23,7 +23,7 @@ MEMORY = 32
 TRUST = {torch.float32: 1e-4, torch.bfloat16: 1e-3}
 """Share to which a gradient may fall by summed changes of a type before it is computed anew."""
 DENSE_LIMIT = 768
-"""Longest short side of a feature matrix whose second moments are decomposed whole."""
+"""Longest short side of a matrix whose second moments are decomposed whole."""
 RANK = 256
 """Leading directions found for larger matrices."""
 ROWS = 2048
@@ -162,12 +162,10 @@ def minimise(
     residual = _residual(problems, logits)
     gradient = _times(residual, problems.features)
     scale = gradient.norm(dim=1)
-    scale = torch.where(scale > 0, scale, 1.0)
+    scale = torch.where(scale > 1e-7 * residual.abs().sum(1), scale, 1.0)  # less is rounding
     if start is not None:
         u = start
-        logits, residual, gradient = _recompute(
-            problems, ridge, u, scale=scale, tolerance=tolerance, expected=torch.full_like(scale, torch.inf)
-        )
+        logits, residual, gradient = _recompute(problems, ridge, u, scale, tolerance)
     history: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
     steps = torch.zeros(len(u), dtype=torch.int64, device=u.device)
     trusted, fresh = TRUST[x.dtype] * gradient.norm(dim=1) / scale, True
@@ -177,8 +175,7 @@ def minimise(
         if not bool(moving.any()) or int(steps.max()) >= max_iterations:
             if fresh or bool((trusted <= tolerance).all()):
                 break
-            found = _recompute(problems, ridge, u, scale=scale, tolerance=tolerance, expected=norm)
-            logits, residual, gradient = found
+            logits, residual, gradient = _recompute(problems, ridge, u, scale, tolerance, expected=norm)
             trusted, fresh = TRUST[x.dtype] * gradient.norm(dim=1) / scale, True
             continue
         fresh = False
@@ -213,10 +210,10 @@ def _recompute(
     problems: Problems,
     ridge: torch.Tensor,
     u: torch.Tensor,
-    *,
     scale: torch.Tensor,
     tolerance: float,
-    expected: torch.Tensor,
+    *,
+    expected: torch.Tensor | float = torch.inf,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Returns logits, residuals and gradient.
 

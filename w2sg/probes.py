@@ -28,7 +28,7 @@ class ProbeSettings:
     """Share of the texts that are tested."""
     folds: int = 5
     """Parts of the training texts for the choice of the penalty; split as test and training are."""
-    tolerance: float = 1e-7
+    tolerance: float = 1e-5
     """Largest norm of the gradient, relative to that at zero coefficients."""
     max_iterations: int = 1000
     """Steps after which a fit is given up."""

@@ -5,14 +5,14 @@ One implementation for every family: nothing here knows where a model came from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from w2sg.features import Features
 from w2sg.heads import (
     ConvergedSettings,
     PaperHeadSettings,
@@ -21,42 +21,10 @@ from w2sg.heads import (
     score_pairs,
     train_paper_heads,
 )
-from w2sg.pair_specs import SPLITS
 from w2sg.presentation import WeakLabels, harden
 from w2sg.probes import ProbeSettings, fit_probes
 from w2sg.scoring import Intervals, head_rows, probe_rows
-
-TRAIN, WEAK, TEST = SPLITS
-
-
-@dataclass(frozen=True, kw_only=True)
-class Split:
-    """One split of a dataset as features."""
-
-    chosen: np.ndarray
-    """States of the chosen texts, float32, (L, n, d)."""
-    rejected: np.ndarray
-    """States of the rejected texts, float32, (L, n, d)."""
-    row_ids: tuple[str, ...]
-    """Row id of each pair."""
-
-    def layer(self, index: int) -> Split:
-        """Returns the split with one layer only; the layer axis stays."""
-        keep = [index]
-        return Split(chosen=self.chosen[keep], rejected=self.rejected[keep], row_ids=self.row_ids)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SplitFeatures:
-    """A revision's features of one dataset, by split."""
-
-    layers: tuple[int, ...]
-    """Hidden-state index of each layer."""
-    splits: Mapping[str, Split]
-    """Ground truth, weak supervision, test."""
-
-    def __getitem__(self, name: str) -> Split:
-        return self.splits[name]
+from w2sg.splits import TEST, TRAIN, WEAK, Split, SplitFeatures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,26 +49,6 @@ class _Trained:
     """(L, S, K, d)."""
     extras: Mapping[str, np.ndarray]
     """Scalars of the training itself, (L, S, K) each, such as the progressive loss."""
-
-
-def split_features(features: Features, pairs: pd.DataFrame) -> SplitFeatures:
-    """Returns features dealt to splits, each row matched by its id.
-
-    Args:
-        features: Features of all pairs of a dataset.
-        pairs: Columns split and row_id.
-
-    Raises:
-        ValueError: If a pair has no features, or a split has no pairs.
-    """
-    splits = {}
-    for name in SPLITS:
-        row_ids = tuple(pairs.loc[pairs["split"] == name, "row_id"])
-        if not row_ids:
-            raise ValueError(f"the dataset has no pairs in split {name}")
-        chosen, rejected = features.rows(row_ids)
-        splits[name] = Split(chosen=chosen, rejected=rejected, row_ids=row_ids)
-    return SplitFeatures(layers=features.layers, splits=splits)
 
 
 def supervise(features: SplitFeatures, *, heads: Mapping[str, Any], intervals: Mapping[str, Any]) -> Supervision:
@@ -140,12 +88,13 @@ def _label_frame(margins: np.ndarray, protocol: str, seed: int, name: str, split
 
 
 def evaluate_revision(
-    features: SplitFeatures,
+    parts: Sequence[Callable[[], SplitFeatures]],
     weak_labels: pd.DataFrame,
     *,
     heads: Mapping[str, Any],
     probe: Mapping[str, Any],
     intervals: Mapping[str, Any],
+    workers: int = 1,
 ) -> pd.DataFrame:
     """Returns the metric rows of a revision: probe, ceiling and W2SG heads of all layers, seeds and settings.
 
@@ -153,11 +102,13 @@ def evaluate_revision(
     weak-supervision split; both are judged on the test split, whose labels nothing is chosen by.
 
     Args:
-        features: The strong model's features.
+        parts: Functions that return the strong model's features of some layers; one part is in memory for each
+            worker.
         weak_labels: Schema LABELS.
         heads: Section ``heads`` of the configuration.
         probe: Section ``probe`` of the configuration.
         intervals: Section ``metrics`` of the configuration.
+        workers: Parts at work together, each on one thread; no result depends on it.
 
     Returns:
         Schema RESULTS without model, revision, commit and dataset.
@@ -165,30 +116,41 @@ def evaluate_revision(
     Raises:
         ValueError: If the labels' rows are not those of the features.
     """
-    seeds, layers = heads["seeds"], features.layers
-    test = features[TEST]
-    bootstrap = Intervals.for_pairs(len(test.row_ids), intervals)
-    truth = np.ones((len(seeds), len(features[TRAIN].row_ids)))
+
+    def evaluate(load: Callable[[], SplitFeatures]) -> pd.DataFrame:
+        return _evaluate(load(), weak_labels, heads=heads, probe=probe, intervals=intervals)
+
+    with ThreadPoolExecutor(workers) as pool:
+        return pd.concat(pool.map(evaluate, parts), ignore_index=True)
+
+
+def _evaluate(
+    features: SplitFeatures,
+    weak_labels: pd.DataFrame,
+    *,
+    heads: Mapping[str, Any],
+    probe: Mapping[str, Any],
+    intervals: Mapping[str, Any],
+) -> pd.DataFrame:
+    seeds, layers, test = heads["seeds"], features.layers, features[TEST]
     rows = [_probe_rows(features[TRAIN], layers, probe=probe, seeds=seeds, intervals=intervals)]
-    for ceiling in _train(features[TRAIN], truth, heads=heads):
-        protocol = ceiling.protocol
-        soft = np.stack([_soft_labels(weak_labels, protocol, seed, features[WEAK]) for seed in seeds])
-        supervisor = np.stack([_weak_margins(weak_labels, protocol, seed, test) for seed in seeds])  # (S, n)
-        student = next(_train(features[WEAK], soft, heads=heads, only=protocol))
-        top, own = _margins(ceiling, test), _margins(student, test)  # (L, S, K, n)
-        rows.append(_rows(ceiling, top, layers, head="ceiling", heads=heads, bootstrap=bootstrap, weak=supervisor))
-        rows.append(
-            _rows(
-                student,
-                own,
-                layers,
-                head="w2s",
-                heads=heads,
-                bootstrap=bootstrap,
-                weak=supervisor,
-                ceiling=top,
-            )
-        )
+    ceilings = list(_train(features[TRAIN], np.ones((len(seeds), len(features[TRAIN].row_ids))), heads=heads))
+    students = []
+    for ceiling in ceilings:
+        soft = np.stack([_soft_labels(weak_labels, ceiling.protocol, seed, features[WEAK]) for seed in seeds])
+        students += _train(features[WEAK], soft, heads=heads, only=ceiling.protocol)
+    made = [*ceilings, *students]
+    ends = np.cumsum([len(trained.settings) for trained in made])
+    together = score_pairs(np.concatenate([trained.weights for trained in made], axis=2), test.chosen, test.rejected)
+    margins = np.split(together, ends[:-1], axis=2)  # (L, S, K, n) each
+    bootstrap = Intervals.for_pairs(len(test.row_ids), intervals)
+    for ceiling, student, top, own in zip(
+        ceilings, students, margins[: len(ceilings)], margins[len(ceilings) :], strict=True
+    ):
+        supervisor = np.stack([_weak_margins(weak_labels, ceiling.protocol, seed, test) for seed in seeds])  # (S, n)
+        common = {"heads": heads, "bootstrap": bootstrap, "weak": supervisor}
+        rows.append(_rows(ceiling, top, layers, head="ceiling", **common))
+        rows.append(_rows(student, own, layers, head="w2s", ceiling=top, **common))
     return pd.concat(rows, ignore_index=True)
 
 

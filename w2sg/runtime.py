@@ -133,9 +133,11 @@ def _fsync(path: Path) -> None:
 
 
 def pin_threads(threads: int) -> None:
-    """Fixes the CPU threads of PyTorch, whatever the machine offers: sums are then formed in the same order everywhere."""
+    """Fixes the CPU threads of array libraries, whatever the machine offers: sums then have the same order everywhere."""
     import torch
+    from threadpoolctl import threadpool_limits
 
+    threadpool_limits(threads)
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
 

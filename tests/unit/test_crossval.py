@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from w2sg import crossval
 from w2sg.crossval import deal_folds, fit_selected
 from w2sg.heads import ConvergedSettings, fit_converged_heads
 from w2sg.presentation import generator
+from w2sg.pretraining_settings import compute_type
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)
 SEEDS = (0, 4)
@@ -114,6 +116,28 @@ def test_deterministic_and_only_folds_depend_on_the_seed():
     assert (first.cv_loss[:, 0] != first.cv_loss[:, 1]).any()
     same = first.penalty[:, 0] == first.penalty[:, 1]
     np.testing.assert_allclose(first.weights[same, 0], first.weights[same, 1], rtol=1e-4, atol=1e-7)
+
+
+def test_equal_label_sets_are_fitted_once():
+    difference, target = data()
+    labels = np.stack((target[0], target[1], 1.0 - (1.0 - target[0])))
+    folds = np.tile(np.arange(len(target[0])) % 3, (3, 1))
+    found = fit_selected(difference[0], labels, folds, penalties=(1e-2,))
+    assert (found.weights[2] == found.weights[0]).all() and (found.weights[1] != found.weights[0]).any()
+    folds[2, :9] = -1  # other rows are another problem
+    assert (fit_selected(difference[0], labels, folds, penalties=(1e-2,)).weights[2] != found.weights[0]).any()
+
+
+@pytest.mark.skipif(compute_type("auto") != "bfloat16", reason="this processor does not multiply bfloat16 natively")
+def test_wide_features_agree_with_single_precision(monkeypatch):
+    difference, target = data(600, 900)
+    settings = ConvergedSettings(penalties=PENALTIES)
+    monkeypatch.setattr(crossval, "LARGE", 2**40)
+    single = fit_converged_heads(difference[:1], target, settings=settings, seeds=SEEDS)
+    monkeypatch.setattr(crossval, "LARGE", 0)
+    mixed = fit_converged_heads(difference[:1], target, settings=settings, seeds=SEEDS)
+    assert mixed.converged.all() and (mixed.penalty == single.penalty).all()
+    np.testing.assert_allclose(mixed.weights, single.weights, atol=1e-5 * np.abs(single.weights).max())
 
 
 def test_search_ends_when_weaker_penalties_only_hurt():

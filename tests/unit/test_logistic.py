@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -107,6 +109,18 @@ def test_the_basis_saves_steps():
     none = logistic.Basis(vectors=none.vectors[:0], values=none.values[:0], rest=float(none.values[-1]))
     plain = minimise(posed, none, tolerance=1e-9, max_iterations=500)
     assert found.iterations.max() < 0.5 * plain.iterations.max()
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+def test_a_short_type_costs_steps_only(intercept):
+    posed = problems(200, 40, intercept=intercept)
+    short = replace(posed, quick=posed.features.bfloat16())
+    plain, quick = solve(posed), solve(short)
+    assert quick.converged.all()
+    assert (quick.iterations > plain.iterations).any()  # it was used
+    np.testing.assert_allclose(quick.coefficients, plain.coefficients, atol=1e-7)
+    zero = gradient(posed, torch.zeros_like(quick.coefficients)).norm(dim=1)
+    assert (gradient(posed, quick.coefficients).norm(dim=1) / zero < 2e-9).all()
 
 
 def test_problems_do_not_see_each_other():

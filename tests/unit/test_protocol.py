@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from w2sg import protocol
-from w2sg.features import Features
+from w2sg import protocol, splits
+from w2sg.features import Features, open_features, write_features
 from w2sg.pair_specs import SPLITS
+from w2sg.splits import split_features
 
 N, D, LAYERS = 120, 6, (0, 2)
 HEADS = {
@@ -34,9 +35,9 @@ def dataset(*, signal: float, seed: int = 0) -> tuple[Features, pd.DataFrame]:
 
 @pytest.fixture(scope="module")
 def study() -> dict:
-    weak = protocol.supervise(protocol.split_features(*dataset(signal=1.2, seed=1)), heads=HEADS, intervals=INTERVALS)
-    strong = protocol.split_features(*dataset(signal=3.0, seed=2))
-    rows = protocol.evaluate_revision(strong, weak.labels, heads=HEADS, probe=PROBE, intervals=INTERVALS)
+    weak = protocol.supervise(split_features(*dataset(signal=1.2, seed=1)), heads=HEADS, intervals=INTERVALS)
+    strong = split_features(*dataset(signal=3.0, seed=2))
+    rows = protocol.evaluate_revision([lambda: strong], weak.labels, heads=HEADS, probe=PROBE, intervals=INTERVALS)
     return {"weak": weak, "strong": strong, "rows": rows}
 
 
@@ -87,16 +88,30 @@ def test_the_order_of_rows_changes_nothing(study):
     )
     labels = study["weak"].labels.sample(frac=1, random_state=0)
     again = protocol.evaluate_revision(
-        protocol.split_features(shuffled, pairs), labels, heads=HEADS, probe=PROBE, intervals=INTERVALS
+        [lambda: split_features(shuffled, pairs)], labels, heads=HEADS, probe=PROBE, intervals=INTERVALS
     )
     pd.testing.assert_frame_equal(again, study["rows"])
+
+
+def test_layers_read_one_by_one_give_the_same_rows(study, tmp_path, monkeypatch):
+    features, pairs = dataset(signal=3.0, seed=2)
+    write_features(tmp_path / "states.safetensors", features, dtype="float32")
+    monkeypatch.setattr(splits, "PART", 1)
+    parts = splits.split_layers(open_features(tmp_path / "states.safetensors"), pairs)
+    assert [part().layers for part in parts] == [(0,), (2,)]
+    rows = protocol.evaluate_revision(
+        parts, study["weak"].labels, heads=HEADS, probe=PROBE, intervals=INTERVALS, workers=2
+    )
+    keys = ["layer", "head", "protocol", "setting", "seed", "metric"]
+    ordered, expected = (frame.sort_values(keys, ignore_index=True) for frame in (rows, study["rows"]))
+    pd.testing.assert_frame_equal(ordered, expected, rtol=1e-6)
 
 
 def test_labels_of_other_rows_are_refused(study):
     labels = study["weak"].labels
     foreign = labels.assign(row_id=labels["row_id"].str.replace("id", "xx"))
     with pytest.raises(ValueError, match="120 of them have no label"):
-        protocol.evaluate_revision(study["strong"], foreign, heads=HEADS, probe=PROBE, intervals=INTERVALS)
+        protocol.evaluate_revision([lambda: study["strong"]], foreign, heads=HEADS, probe=PROBE, intervals=INTERVALS)
 
 
 def test_test_labels_choose_neither_rate_nor_penalty(study):
@@ -108,7 +123,7 @@ def test_test_labels_choose_neither_rate_nor_penalty(study):
         row_ids=features.row_ids, layers=LAYERS, metadata={},
     )  # fmt: skip
     rows = protocol.evaluate_revision(
-        protocol.split_features(flipped, pairs),
+        [lambda: split_features(flipped, pairs)],
         study["weak"].labels,
         heads=HEADS,
         probe=PROBE,
@@ -126,4 +141,4 @@ def test_test_labels_choose_neither_rate_nor_penalty(study):
 def test_a_split_without_pairs_is_named():
     features, pairs = dataset(signal=1.0)
     with pytest.raises(ValueError, match="no pairs in split test"):
-        protocol.split_features(features, pairs[pairs["split"] != "test"])
+        split_features(features, pairs[pairs["split"] != "test"])

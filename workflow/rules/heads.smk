@@ -1,4 +1,8 @@
-"""Heads on frozen activations: the weak supervisor, then probe, ceiling and W2SG of each revision. Seconds each."""
+"""Heads on frozen activations: the weak supervisor, then probe, ceiling and W2SG of each revision.
+
+Seconds each in the embedded study, a minute or two for all layers of a 7B model (benchmarks/results/heads.tsv).
+With ``--set-threads train_heads=2`` or more, layers are worked on together; no result depends on it.
+"""
 
 
 rule train_supervisor:

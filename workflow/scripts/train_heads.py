@@ -20,18 +20,20 @@ def main(
     probe: Mapping[str, Any],
     intervals: Mapping[str, Any],
     recipe: int,
+    threads: int,
     log: str,
 ) -> None:
     with runtime.log_to(log):
         from w2sg import protocol
-        from w2sg.features import read_features
+        from w2sg.features import open_features
         from w2sg.preferences import PAIRS
+        from w2sg.splits import split_layers
 
         runtime.pin_threads(1)
-        states = read_features(features, expect=keys)
-        splits = protocol.split_features(states, tables.read_table(pairs, PAIRS))
+        states = open_features(features, expect=keys)
+        parts = split_layers(states, tables.read_table(pairs, PAIRS))
         weak = tables.read_table(labels, schemas.LABELS)
-        rows = protocol.evaluate_revision(splits, weak, heads=heads, probe=probe, intervals=intervals)
+        rows = protocol.evaluate_revision(parts, weak, heads=heads, probe=probe, intervals=intervals, workers=threads)
         sections = {"heads": dict(heads), "probe": dict(probe), "metrics": dict(intervals)}
         supervisor = {key: tables.read_provenance(labels)[key] for key in ("model", "revision", "commit")}
         tables.write_table(
@@ -57,5 +59,6 @@ if __name__ == "__main__":
         probe=snakemake.params["probe"],
         intervals=snakemake.params["metrics"],
         recipe=snakemake.params["recipe"],
+        threads=snakemake.threads,
         log=snakemake.log[0],
     )

@@ -25,10 +25,11 @@ def main(
         from w2sg import protocol
         from w2sg.features import read_features
         from w2sg.preferences import PAIRS
+        from w2sg.splits import split_features
 
         runtime.pin_threads(1)
         states = read_features(features, expect=keys)
-        splits = protocol.split_features(states, tables.read_table(pairs, PAIRS))
+        splits = split_features(states, tables.read_table(pairs, PAIRS))
         made = protocol.supervise(splits, heads=heads, intervals=intervals)
         provenance = {**states.metadata, "recipe": recipe, "heads": dict(heads), "metrics": dict(intervals)}
         tables.write_table(made.labels, labels, schemas.LABELS, provenance=provenance)
