@@ -159,12 +159,22 @@ def claim_device(device: str) -> Iterator[None]:
 
     folder = Path(tempfile.gettempdir()) / f"w2sg-devices-{os.getuid()}"
     folder.mkdir(exist_ok=True)
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-    count = torch.cuda.device_count()
-    names = visible if len(visible) == count and all(visible) else [str(number) for number in range(count)]
-    with first_free([folder / f"{re.sub('[^A-Za-z0-9-]', '_', name)}.lock" for name in names]) as position:
+    with first_free([folder / f"{name}.lock" for name in _device_names()]) as position:
         torch.cuda.set_device(position)
         yield
+
+
+def _device_names() -> list[str]:
+    """Returns a name for each GPU that this process sees, the same in all processes: a scheduler may show every job a GPU 0."""
+    import torch
+
+    count = torch.cuda.device_count()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    if len(visible) == count and all(name.startswith("MIG-") for name in visible):
+        names = visible  # parts of one GPU, whose UUID they may share
+    else:
+        names = [str(torch.cuda.get_device_properties(number).uuid) for number in range(count)]
+    return [re.sub("[^A-Za-z0-9-]", "_", name) for name in names]
 
 
 class Progress:
