@@ -1,4 +1,4 @@
-"""The tiny study on a real Slurm: same results as a local run, whatever happens to jobs, node, controller and driver.
+"""A small study on a real Slurm: same results as a local run, whatever happens to jobs, node, controller and driver.
 
 Needs root, Debian's slurm-wlm and the executor plugin: `make slurm-test` installs them and runs this.
 """
@@ -7,233 +7,128 @@ from __future__ import annotations
 
 import copy
 import os
-import re
-import shutil
 import signal
-import subprocess
+import statistics
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
+import pandas as pd
 
-from tests.dag.conftest import ROOT, Workflow
+from tests.dag.conftest import Workflow
+from tests.slurm.cluster import Cluster, leftovers, wait_until
+from tests.slurm.conftest import TARGETS
 
-CLUSTER = Path(__file__).with_name("cluster.sh")
-PROFILE = ROOT / "profiles" / "slurm"
-LOST = ("results/activations/olmo", "results/metrics/olmo")
-"""What the runs with a fault make anew: two GPU jobs, and four tables in one submission."""
-
-pytestmark = [
-    pytest.mark.slurm,
-    pytest.mark.skipif(
-        "SLURM_TEST" not in os.environ, reason="takes minutes and needs root, slurm-wlm and the Slurm plugin: make slurm-test"
-    ),
-]  # fmt: skip
+SUBMISSIONS = {"extractions": 5, "floors": 1, "supervisor": 1, "tables of heads": 1, "figures, summary, report": 1}
+"""What the study costs: a submission per revision, and one for each kind of small jobs."""
 
 
-def wait_until(condition: Callable[[], object], *, seconds: float, what: str) -> None:
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit, f"waited {seconds:.0f} s in vain until {what}"
-        time.sleep(0.2)
+def rule_seconds(folder: Path, rule: str) -> list[float]:
+    """Wall seconds that the jobs of a rule took without Slurm's and Snakemake's share, from their benchmarks."""
+    return [pd.read_csv(path, sep="\t")["s"].item() for path in (folder / "benchmarks/runs" / rule).rglob("*.tsv")]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cluster:
-    """A running test cluster."""
-
-    root: Path
-    """Folder with its configuration, logs and ledger."""
-
-    def control(self, *arguments: str) -> None:
-        subprocess.run([str(CLUSTER), arguments[0], str(self.root), *arguments[1:]], check=True, timeout=60)
-
-    def slurm(self, *command: str) -> str:
-        return subprocess.run(
-            command, env=self.environment(), capture_output=True, text=True, check=True, timeout=60
-        ).stdout
-
-    def environment(self) -> dict[str, str]:
-        return {**os.environ, "SLURM_CONF": str(self.root / "slurm.conf")}
-
-    def jobs(self, state: str, *, partition: str = "cpu,gpu") -> list[str]:
-        """Ids of the jobs in one state."""
-        return self.slurm("squeue", "-h", "-o", "%i", "-t", state, "-p", partition).split()
-
-    def submissions(self) -> int:
-        log = (self.root / "log" / "slurmctld.log").read_text()
-        return len(re.findall(r"_slurm_rpc_submit_batch_job: JobId=\d+", log))
-
-    def gpu_intervals(self) -> list[tuple[float, float, str]]:
-        """Start, end and device of every job that had a GPU."""
-        begun, intervals = {}, []
-        for line in (self.root / "ledger").read_text().splitlines():
-            moment, event, job, devices = line.split()
-            if devices != "-" and event == "start":
-                begun[job] = float(moment)
-            elif devices != "-" and job in begun:
-                intervals += [(begun.pop(job), float(moment), device) for device in devices.split(",")]
-        return intervals
+def show_overhead(cluster: Cluster, before: int, workflow: Workflow, wall: float) -> None:
+    made = cluster.allocations()[before:]
+    held = [one.seconds for one in made if one.devices]
+    used = rule_seconds(workflow.folder, "extract_activations")
+    print(
+        f"{len(made)} submissions in {wall:.0f} s; {len(held)} extractions held a GPU for {statistics.mean(held):.1f} s"
+    )
+    print(
+        f"each, of which {statistics.mean(used):.1f} s were the job's own: {statistics.mean(held) - statistics.mean(used):.1f} s overhead"
+    )
 
 
-@dataclass
-class Run:
-    """A Snakemake that drives the cluster."""
+def test_the_study_equals_a_local_one_in_few_submissions(finished, tmp_path, cluster, driver):
+    """Split mode: compute nodes reach no Hub, revisions are fetched where Snakemake runs."""
+    probe = tmp_path / "endpoint.txt"
+    cluster.slurm("sbatch", "--wait", "--output", str(probe), "--wrap", "echo $HF_ENDPOINT")
+    assert probe.read_text().strip() == "http://127.0.0.1:9"
 
-    workflow: Workflow
-    cluster: Cluster
-    process: subprocess.Popen = field(init=False)
-
-    def start(self) -> Run:
-        command = self.workflow.command(
-            "--slurm-status-command", "squeue",  # the test cluster keeps no accounts
-            "--slurm-init-seconds-before-status-checks", "2",
-            "--latency-wait", "10",
-        )  # fmt: skip
-        command[command.index("--workflow-profile") + 1] = str(PROFILE)
-        place = command.index("--cores")
-        del command[place : place + 2]
-        with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                command, cwd=self.workflow.folder, env=self.cluster.environment(),
-                stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
-        return self
-
-    @property
-    def log(self) -> Path:
-        return self.workflow.folder / "driver.log"
-
-    def wait(self, *, seconds: float = 600) -> int:
-        try:
-            return self.process.wait(timeout=seconds)
-        finally:
-            if self.process.poll() is None:
-                os.killpg(self.process.pid, signal.SIGKILL)
-
-    def finish(self) -> str:
-        """Returns what the driver wrote, after a run that must succeed."""
-        code = self.wait()
-        text = self.log.read_text()
-        assert code == 0, text[-6000:]
-        return text
-
-    def until_a_gpu_job_runs(self) -> str:
-        running: list[str] = []
-
-        def found() -> bool:
-            running[:] = self.cluster.jobs("RUNNING", partition="gpu")
-            assert self.process.poll() is None, self.log.read_text()[-4000:]
-            return bool(running)
-
-        wait_until(found, seconds=120, what="a GPU job runs")
-        return running[0]
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory) -> Iterator[Cluster]:
-    made = Cluster(root=tmp_path_factory.mktemp("slurm"))
-    try:
-        made.control("up")
-        yield made
-    finally:
-        made.control("down")
-
-
-@pytest.fixture
-def lossy(finished, tmp_path) -> Workflow:
-    """The finished study without the results of two families."""
-    shutil.copytree(finished.folder, tmp_path / "run", symlinks=True)
-    for name in LOST:
-        shutil.rmtree(tmp_path / "run" / name)
-    return Workflow(folder=tmp_path / "run", config=copy.deepcopy(finished.config))
-
-
-@pytest.fixture
-def driver(cluster) -> Iterator[Callable[[Workflow], Run]]:
-    """Starts a Snakemake that ends with the test, its jobs too."""
-    started: list[Run] = []
-
-    def start(workflow: Workflow) -> Run:
-        started.append(Run(workflow, cluster).start())
-        return started[-1]
-
-    yield start
-    for run in started:
-        if run.process.poll() is None:
-            os.killpg(run.process.pid, signal.SIGKILL)
-            run.process.wait()
-    left = cluster.jobs("RUNNING,PENDING")
-    if left:
-        cluster.slurm("scancel", *left)
-
-
-def test_a_whole_study_equals_the_local_one_in_few_submissions(finished, tmp_path, cluster, driver):
-    workflow = Workflow(folder=tmp_path, config=copy.deepcopy(finished.config))
-    before = cluster.submissions()
-    driver(workflow).finish()
+    config = copy.deepcopy(finished.config)
+    config["fetch"] = {"mode": "split", "snapshots": 1}
+    workflow = Workflow(folder=tmp_path / "run", config=config)
+    workflow.folder.mkdir()
+    before, ended = cluster.submissions(), len(cluster.allocations())
+    began = time.monotonic()
+    run = driver(workflow)
+    most = 0
+    while run.process.poll() is None:
+        most = max(most, len(list(workflow.folder.glob("scratch/*/*/.lock"))))
+        time.sleep(0.1)
+    run.finish()
+    show_overhead(cluster, ended, workflow, time.monotonic() - began)
     assert workflow.tables() == finished.tables()
-    extractions = len(list((tmp_path / "results" / "activations").glob("*/*/loss.parquet")))
-    # One per revision; the 16 tables of heads, the 4 supervisors and the 6 figures make one or two each as they come due.
-    others = {
-        "tokenizer": 1,
-        "pretraining": 2,
-        "floors": 2,
-        "supervisors": 2,
-        "heads": 4,
-        "figures": 1,
-        "summary, report": 2,
-    }
-    made = cluster.submissions() - before
-    print(f"{extractions} extractions, {made} submissions")
-    assert extractions < made <= extractions + sum(others.values()), made
-    devices = cluster.gpu_intervals()
-    assert len(devices) == extractions
-    for start, end, device in devices:
-        sharing = [other for other in devices if other[2] == device and start < other[0] < end]
-        assert not sharing, f"device {device} had two jobs at once"
-    assert len({device for _, _, device in devices}) == 2
+    assert most == 1
+    assert not list(workflow.folder.glob("scratch/*/*"))
+    assert cluster.submissions() - before == sum(SUBMISSIONS.values())
+    used = [one.devices for one in cluster.allocations()[ended:] if one.devices]
+    assert len(used) == SUBMISSIONS["extractions"]
+    assert all(len(devices) == 1 for devices in used)
+    assert len(set(used)) == 2, "only one of the two devices was used"
 
 
 def test_interrupted_it_cancels_its_jobs_and_resumes(finished, lossy, cluster, driver):
-    run = driver(lossy)
-    run.until_a_gpu_job_runs()
+    run = driver(lossy, *TARGETS)
+    run.until_gpu_jobs_run()
     os.kill(run.process.pid, signal.SIGINT)
     assert run.wait(seconds=90) == 1
     wait_until(lambda: not cluster.jobs("RUNNING,PENDING"), seconds=20, what="no job is left")
-    driver(lossy).finish()
+    driver(lossy, *TARGETS).finish()
     assert lossy.tables() == finished.tables()
 
 
 def test_a_cancelled_and_a_preempted_job_are_repeated(finished, lossy, cluster, driver):
-    run = driver(lossy)
-    cluster.slurm("scancel", run.until_a_gpu_job_runs())
-    cluster.slurm("scontrol", "requeue", run.until_a_gpu_job_runs())
+    before = cluster.submissions()
+    run = driver(lossy, *TARGETS)
+    cancelled, preempted = run.until_gpu_jobs_run(2)
+    cluster.slurm("scancel", cancelled)
+    cluster.slurm("scontrol", "requeue", preempted)
     text = run.finish()
     assert "CANCELLED" in text
     assert lossy.tables() == finished.tables()
+    assert cluster.submissions() - before == 4, "two extractions, one again, one for the heads"
 
 
 def test_a_lost_node_sends_its_jobs_back_into_the_queue(finished, lossy, cluster, driver):
-    run = driver(lossy)
-    job = run.until_a_gpu_job_runs()
+    before = cluster.submissions()
+    run = driver(lossy, *TARGETS)
+    job = run.until_gpu_jobs_run()[0]
     cluster.control("stop", "slurmd")
     cluster.slurm("scontrol", "update", "nodename=testnode", "state=down", "reason=test")
     wait_until(lambda: job in cluster.jobs("PENDING"), seconds=60, what=f"job {job} is requeued")
     cluster.control("start", "slurmd")  # a node that registers again is in service again
     run.finish()
     assert lossy.tables() == finished.tables()
+    assert cluster.submissions() - before == 3
 
 
 def test_a_restarted_controller_loses_nothing(finished, lossy, cluster, driver):
     before = cluster.submissions()
-    run = driver(lossy)
-    run.until_a_gpu_job_runs()
+    run = driver(lossy, *TARGETS)
+    run.until_gpu_jobs_run()
     cluster.control("stop", "slurmctld")
-    time.sleep(5)  # long enough for a status query to fail
+    time.sleep(7)  # long enough for a status query to fail
     cluster.control("start", "slurmctld")
     run.finish()
     assert lossy.tables() == finished.tables()
-    assert cluster.submissions() - before <= 8
+    assert cluster.submissions() - before == 3
+
+
+def test_a_restart_after_a_killed_driver_submits_nothing_twice(finished, lossy, cluster, driver):
+    before = cluster.submissions()
+    run = driver(lossy, *TARGETS)
+    running = run.until_gpu_jobs_run(2)
+    cluster.slurm("scontrol", "suspend", ",".join(running))  # or they might end before the next start
+    os.kill(run.process.pid, signal.SIGKILL)
+    run.process.wait()
+    lossy.run("--unlock")
+    hasty = driver(lossy, *TARGETS)
+    assert hasty.wait() == 1
+    assert "2 jobs of an earlier run of this folder still in Slurm's queue" in hasty.log.read_text()
+    assert len(leftovers(cluster, lossy.folder, "list").splitlines()) == 2
+    cluster.slurm("scontrol", "resume", ",".join(running))
+    leftovers(cluster, lossy.folder, "wait")
+    driver(lossy, *TARGETS).finish()
+    assert lossy.tables() == finished.tables()
+    assert cluster.submissions() - before == 3, "what the killed driver had submitted counts"

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from snakemake.exceptions import WorkflowError
 
-from w2sg import config as study, recipes, runs, snapshots, sweep
+from w2sg import cluster, config as study, recipes, runs, snapshots, sweep
 from w2sg.figures import FIGURES
 from w2sg.pair_specs import required_inputs
 from w2sg.theory.experiments import DEAR, EXPERIMENTS, describe
@@ -38,6 +38,11 @@ if workflow.is_main_process:
 onstart:
     if not workflow.local_exec:
         runs.announce_queue()
+    if workflow.is_main_process and workflow.executor_plugin.name == "slurm":
+        try:
+            cluster.refuse_leftovers(Path.cwd())
+        except cluster.QueueError as error:
+            raise WorkflowError(str(error)) from None
 
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
