@@ -11,13 +11,14 @@ FORCE ?=
 SHOW := $(shell if [ -t 2 ]; then echo --logger rich; else echo --quiet rules; fi)
 BIN := .venv/bin
 
-.PHONY: help sweep theory test check docs format lock clean slurm-test
+.PHONY: help sweep theory test check docs format lock clean slurm-test kubernetes-test
 
 help:
 	@echo 'make sweep   pre-train the miniature suite, sweep it, write results/report.html'
 	@echo 'make theory  run the synthetic branch, write results/theory/report.html'
 	@echo 'make test    run the whole test suite'
 	@echo 'make slurm-test  install and start a single-node Slurm (Debian, root), run the tests on it'
+	@echo 'make kubernetes-test  run the Kubernetes profile against a pretended cluster and a bucket on this machine'
 	@echo 'make check   lint and types'
 	@echo 'make docs    build the documentation site, build/site/index.html'
 	@echo 'make format  format code and rules'
@@ -46,6 +47,9 @@ test: .venv/test.stamp
 slurm-test: .venv/test.stamp .venv/slurm.stamp
 	@command -v slurmctld >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends slurm-wlm munge; }
 	@SLURM_TEST=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest tests/slurm -rP --durations 0 $(ARGS)
+
+kubernetes-test: .venv/test.stamp .venv/kubernetes-test.stamp
+	@KUBERNETES_TEST=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest tests/kubernetes --durations 0 $(ARGS)
 
 check: .venv/test.stamp
 	$(BIN)/ruff check .
@@ -82,7 +86,7 @@ format: .venv/test.stamp
 	@touch $@
 
 lock: .venv/pip.stamp
-	@for name in run test bench slurm; do \
+	@for name in run test bench slurm kubernetes kubernetes-test; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	    --custom-compile-command 'make lock' --no-emit-package torch --override requirements/override.txt \
 	    requirements/$$name.in -o requirements/$$name.lock || exit 1; \

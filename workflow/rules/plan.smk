@@ -21,8 +21,8 @@ rule plan:
 rule plan_study:
     """Computes the study's costs from its configuration, audits that are there already, and committed rates."""
     input:
-        costs=ancient(ROOT / "resources" / "costs" / "models.tsv"),
-        rates=ancient(ROOT / "resources" / "costs" / "rates.tsv"),
+        costs=ancient(local(ROOT / "resources" / "costs" / "models.tsv")),
+        rates=ancient(local(ROOT / "resources" / "costs" / "rates.tsv")),
     output:
         table="results/plan.tsv",
         text="results/plan.txt",
