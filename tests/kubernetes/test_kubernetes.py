@@ -18,7 +18,8 @@ import yaml
 
 from tests import tiny
 from tests.dag.conftest import ROOT, Workflow, study
-from tests.hub_server import Hub, serving as serving_hub
+from tests.hub_server import Hub
+from tests.hub_server import serving as serving_hub
 from tests.kubernetes.api import Api, serving
 
 pytestmark = [

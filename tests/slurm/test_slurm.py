@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from tests.dag.conftest import Workflow
 from tests.slurm.cluster import Cluster, leftovers, wait_until
@@ -68,6 +69,7 @@ def test_the_study_equals_a_local_one_in_few_submissions(finished, tmp_path, clu
     assert len(set(used)) == 2, "only one of the two devices was used"
 
 
+@pytest.mark.slow
 def test_interrupted_it_cancels_its_jobs_and_resumes(finished, lossy, cluster, driver):
     run = driver(lossy, *TARGETS)
     run.until_gpu_jobs_run()
@@ -78,6 +80,7 @@ def test_interrupted_it_cancels_its_jobs_and_resumes(finished, lossy, cluster, d
     assert lossy.tables() == finished.tables()
 
 
+@pytest.mark.slow
 def test_a_cancelled_and_a_preempted_job_are_repeated(finished, lossy, cluster, driver):
     before = cluster.submissions()
     run = driver(lossy, *TARGETS)
@@ -90,6 +93,7 @@ def test_a_cancelled_and_a_preempted_job_are_repeated(finished, lossy, cluster, 
     assert cluster.submissions() - before == 4, "two extractions, one again, one for the heads"
 
 
+@pytest.mark.slow
 def test_a_lost_node_sends_its_jobs_back_into_the_queue(finished, lossy, cluster, driver):
     before = cluster.submissions()
     run = driver(lossy, *TARGETS)
@@ -103,6 +107,7 @@ def test_a_lost_node_sends_its_jobs_back_into_the_queue(finished, lossy, cluster
     assert cluster.submissions() - before == 3
 
 
+@pytest.mark.slow
 def test_a_restarted_controller_loses_nothing(finished, lossy, cluster, driver):
     before = cluster.submissions()
     run = driver(lossy, *TARGETS)
@@ -115,6 +120,7 @@ def test_a_restarted_controller_loses_nothing(finished, lossy, cluster, driver):
     assert cluster.submissions() - before == 3
 
 
+@pytest.mark.slow
 def test_a_restart_after_a_killed_driver_submits_nothing_twice(finished, lossy, cluster, driver):
     before = cluster.submissions()
     run = driver(lossy, *TARGETS)
