@@ -128,7 +128,7 @@ def difference(first: Interval, second: Interval, *, correlation: float = 0.0, n
     """
 
     def distance(a: float, b: float) -> float:
-        return float(np.sqrt(max(0.0, a * a + b * b - 2.0 * correlation * a * b)))
+        return float(np.sqrt(np.maximum(0.0, a * a + b * b - 2.0 * correlation * a * b)))  # NaN stays NaN
 
     value = first.value - second.value
     return Interval(

@@ -153,3 +153,6 @@ def test_the_interval_of_a_difference_adds_errors_as_variances_do():
     found = difference(first, second)
     assert (found.low, found.high) == pytest.approx((1.5, 2.5))
     assert difference(first, first, correlation=1.0).high == pytest.approx(0.0)
+    half_open = difference(first, Interval(value=1.0, low=float("nan"), high=1.4))
+    assert half_open.low == pytest.approx(1.5)
+    assert np.isnan(half_open.high)
