@@ -11,8 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
+from tests.studies import made_metrics
 from w2sg import schemas
 from w2sg.tables import write_table
 
@@ -100,7 +99,12 @@ class Checkout:
             path.parent.mkdir(exist_ok=True)
             path.write_text(f"#!/bin/bash\n{command}\n")
             path.chmod(0o755)
-        write_table(metrics(), folder / "results/tables/metrics.parquet", schemas.METRICS, provenance={"recipe": 1})
+        write_table(
+            made_metrics(effect=True),
+            folder / "results/tables/metrics.parquet",
+            schemas.METRICS,
+            provenance={"recipe": 1},
+        )
         return cls(folder=folder)
 
     def execute(self, block: Block) -> str:
@@ -150,15 +154,3 @@ def check_plannable(block: Block) -> None:
             words.pop(0)
         if words and words[0] not in _PLANNED:
             raise ValueError(f"{block.place}: {words[0]!r} cannot be planned; only {', '.join(_PLANNED)} in dry blocks")
-
-
-def metrics() -> pd.DataFrame:
-    """Returns a metrics table of two revisions and two layers, enough for the examples that read one."""
-    fixed = {"family": "nano", "model": "nano-strong", "commit": "", "weak": "nano-weak", "weak_revision": "step4096"}
-    fixed |= {"dataset": "newsgroups_tech", "head": "w2s", "protocol": "converged", "setting": "cv", "seed": 0}
-    rows = [
-        {"revision": f"step{step}", "step": step, "tokens": step / 1000, "layer": layer, "value": 0.5 + step / 10000}
-        for step in (0, 1000)
-        for layer in (0, 1)
-    ]
-    return pd.DataFrame(rows).assign(**fixed, metric="accuracy", low=0.4, high=0.7, n=500)

@@ -8,8 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from w2sg import summary
+from w2sg import bands, report, stages, summary
+from w2sg.correlations import correlate_all
+from w2sg.resampling import Settings
 from w2sg.schemas import FLOORS, METRICS
+from w2sg.series import collect_series
+from w2sg.transitions import estimate_transition
 
 STEPS = [0, *(2**k for k in range(10)), *range(640, 2049, 128)]
 """The embedded study's revisions."""
@@ -22,16 +26,27 @@ HALF = 0.015
 
 
 def made_metrics(
-    *, effect: bool, steps: Sequence[int] = STEPS, layers: Sequence[int] = (4,), dataset: str = "newsgroups_tech"
+    *,
+    effect: bool,
+    steps: Sequence[int] = STEPS,
+    layers: Sequence[int] = (4,),
+    dataset: str = "newsgroups_tech",
+    noise: float = 0.0,
 ) -> pd.DataFrame:
-    """A study in which W2SG rises from 0.54 past the supervisor at step 1,024, or stays at 0.54; lower layers rise less."""
+    """A study in which W2SG rises from 0.54 past the supervisor at step 1,024, or stays at 0.54.
+
+    Lower layers rise less; ``noise`` is the standard deviation that revisions add to accuracy, gain and the rest alike.
+    """
     rows = []
+    rng = np.random.default_rng(0)
     for position, step in enumerate(steps):
         rise = 1 / (1 + np.exp(-(23 * position / len(steps) - 13) * 0.9)) if effect else 0.0
         key = {"step": step, "tokens": step * 1e-6, "revision": f"step{step}", "dataset": dataset}
         for layer in layers:
             share = rise * (1 + layer) / (1 + max(layers))
-            rows += [key | {"layer": layer} | row for row in (*_heads(share), *_probes(share))]
+            for made in (_heads(share), _probes(share)):
+                shift = noise * rng.standard_normal()
+                rows += [key | {"layer": layer} | row | {"value": row["value"] + shift} for row in made]
         loss = {"head": "model", "protocol": "language_model", "setting": "window=64", "seed": 0, "layer": -1}
         rows.append(
             key | loss | {"metric": "nats_per_token", "value": 7.6 - 0.3 * position**0.75, "dataset": "newsgroups"}
@@ -52,6 +67,12 @@ def made_floors(*, dataset: str = "newsgroups_tech") -> pd.DataFrame:
     return frame.assign(low=frame["value"] - HALF, high=frame["value"] + HALF)[FLOORS.fields.names]
 
 
+def without_costs(html: str) -> str:
+    """Returns a report without the section on time, the only part that differs between two runs of the same study."""
+    before, _, rest = html.partition("<!-- cost -->")
+    return before + rest.partition("<!-- /cost -->")[2]
+
+
 def _heads(rise: float) -> list[dict[str, Any]]:
     rows = []
     values = {"w2s": 0.54 + 0.24 * rise, "ceiling": 0.55 + 0.26 * rise}
@@ -59,7 +80,7 @@ def _heads(rise: float) -> list[dict[str, Any]]:
     for protocol, setting in summary.SETTINGS.items():
         for seed in (0, 1, 2):
             base = {"protocol": protocol, "setting": setting, "seed": seed}
-            jitter = 0.001 * (seed - 1)
+            jitter = 0.001 * (seed - 1) + (0.0005 if protocol == "converged" else 0.0)
             for head, value in values.items():
                 rows.append(base | {"head": head, "metric": "accuracy", "value": value + jitter})
                 rows.append(base | {"head": head, "metric": "ece", "value": 0.03 + 0.02 * rise})
@@ -71,9 +92,37 @@ def _heads(rise: float) -> list[dict[str, Any]]:
 
 
 def _probes(rise: float) -> list[dict[str, Any]]:
-    base = {"head": "probe", "setting": "l2=0.01", "seed": 0}
+    base = {"head": "probe", "setting": "l2=0.01"}
     return [
-        base | {"protocol": split, "metric": metric, "value": start + 0.2 * rise}
+        base | {"protocol": split, "metric": metric, "seed": seed, "value": start + 0.2 * rise + 0.001 * (seed - 1)}
         for split, start in (("pair", 0.52), ("text", 0.53))
         for metric in ("accuracy", "auroc")
+        for seed in (0, 1, 2)
     ]
+
+
+SETTINGS = Settings(resamples=200, confidence=0.95, block=0, first=50, late=0.2, seed=0)
+"""Statistics of a made-up study; few resamples, for they cost time."""
+
+
+def made_evidence(
+    *, effect: bool, layers: Sequence[int] = (4,), dataset: str = "newsgroups_tech", **changes: Any
+) -> report.Evidence:
+    """Everything that a report of the made-up study shows, computed from its metrics; ``changes`` replace parts."""
+    metrics = made_metrics(effect=effect, layers=layers, dataset=dataset, noise=0.003)
+    series = list(collect_series(metrics, confidence=SETTINGS.confidence))
+    transitions = pd.DataFrame(estimate_transition(series, SETTINGS))
+    correlations = pd.DataFrame(correlate_all(series, transitions, SETTINGS))
+    parts: dict[str, Any] = {
+        "metrics": metrics,
+        "floors": made_floors(dataset=dataset),
+        "summary": summary.summarize(metrics, correlations=correlations, transitions=transitions),
+        "correlations": correlations,
+        "transitions": transitions,
+        "bands": bands.check_nano(metrics, family="nano", dataset=dataset),
+        "excluded": pd.DataFrame(columns=["model", "revision", "reason", "excluded"]),
+        "stages": pd.DataFrame(columns=list(stages.COLUMNS)),
+        "theory": None,
+        "study": {"study": "nano", "metrics": {"confidence": 0.95}},
+    }
+    return report.Evidence(**(parts | changes))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from w2sg.resampling import block_length, draw_blocks, lag_one
 from w2sg.schemas import FIGURE
 from w2sg.summary import SETTINGS
 
@@ -144,29 +145,22 @@ def fit_line(points: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     known = points.sort_values("step")[["x", "value"]].dropna().to_numpy(dtype=np.float64)
     if len(known) < 3 or np.ptp(known[:, 0]) == 0:
         return pd.DataFrame(columns=["series", "layer", "step", "x", *_INTERVAL])
-    grid = np.linspace(known[:, 0].min(), known[:, 0].max(), GRID)
-    drawn = known[_blocks(len(known), seed)]  # (B, n, 2)
-    lines = _line(drawn, grid)
-    low, high = np.nanquantile(lines, (0.025, 0.975), axis=0)
-    table = pd.DataFrame({"x": grid, "value": _line(known[None], grid)[0], "low": low, "high": high})
+    x, y = known.T
+    grid, once = np.linspace(x.min(), x.max(), GRID), np.ones((1, len(x)))
+    block = block_length(len(x), lag_one(y - _lines(x, y, once, x)[0], fitted=2))
+    drawn = _lines(x, y, draw_blocks(len(x), block, RESAMPLES, seed).astype(np.float64), grid)
+    low, high = np.nanquantile(drawn, (0.025, 0.975), axis=0)
+    table = pd.DataFrame({"x": grid, "value": _lines(x, y, once, grid)[0], "low": low, "high": high})
     return table.assign(series="fit", layer=NO_REVISION, step=NO_REVISION)
 
 
-def _blocks(n: int, seed: int) -> np.ndarray:
-    """Returns resampled positions, (B, n): runs of neighbours, of the length n to the power 1/3, laid end to end."""
-    length = max(1, round(n ** (1 / 3)))
-    rng = np.random.default_rng(seed)
-    starts = rng.integers(0, n, (RESAMPLES, -(-n // length)))
-    return ((starts[:, :, None] + np.arange(length)) % n).reshape(RESAMPLES, -1)[:, :n]
-
-
-def _line(drawn: np.ndarray, grid: np.ndarray) -> np.ndarray:
-    """Returns least-squares lines of (B, n, 2) points on a grid, (B, g); NaN where all x of a resample are equal."""
-    x, y = drawn[..., 0], drawn[..., 1]
-    centre, level = x.mean(1, keepdims=True), y.mean(1, keepdims=True)
-    spread = ((x - centre) ** 2).sum(1, keepdims=True)
-    moment = ((x - centre) * (y - level)).sum(1, keepdims=True)
-    slope = np.divide(moment, spread, out=np.full_like(moment, np.nan), where=spread > 0)
+def _lines(x: np.ndarray, y: np.ndarray, weight: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """Returns weighted least-squares lines on a grid, (B, g), for weights (B, n); NaN where all weighted x are equal."""
+    total = weight.sum(1, keepdims=True)
+    centre, level = weight @ x[:, None] / total, weight @ y[:, None] / total
+    spread = (weight * (x - centre) ** 2).sum(1, keepdims=True)
+    moment = (weight * (x - centre) * (y - level)).sum(1, keepdims=True)
+    slope = np.divide(moment, spread, out=np.full_like(moment, np.nan), where=spread > 1e-12 * np.ptp(x) ** 2)
     return level + slope * (grid - centre)
 
 

@@ -142,8 +142,8 @@ def _prediction(table: pd.DataFrame) -> Figure:
         ScalarMappable(colours, STEP_COLOURS), ax=axes, pad=0.02, aspect=40, label="pre-training step"
     )
     steps = list(order)
-    shown = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), 7)).round().astype(int))
-    bar.set_ticks(shown.tolist(), labels=[f"{steps[place]:,}" for place in shown])
+    shown = spread(len(steps), 7)
+    bar.set_ticks(shown, labels=[f"{steps[place]:,}" for place in shown])
     _legend(figure, axes[0, 0])
     return figure
 
@@ -196,9 +196,14 @@ def _layers(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def spread(total: int, most: int) -> list[int]:
+    """Returns at most ``most`` of the positions 0 to total - 1, evenly spread, both ends among them."""
+    return sorted({round(place) for place in np.linspace(0, total - 1, min(total, most))})
+
+
 def _ticks(setter: Callable[..., Any], values: Sequence[int], *, most: int) -> None:
-    shown = np.unique(np.linspace(0, len(values) - 1, min(len(values), most)).round().astype(int))
-    setter(shown.tolist(), labels=[f"{values[place]:,}" for place in shown])
+    shown = spread(len(values), most)
+    setter(shown, labels=[f"{values[place]:,}" for place in shown])
 
 
 def _grid(rows: int, columns: int, *, heights: list[float], height: float) -> tuple[Figure, Any]:

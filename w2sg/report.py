@@ -1,84 +1,147 @@
-"""The self-contained report: one HTML file that opens from disk without network."""
+"""The self-contained report: one HTML file with interactive charts that opens from disk without network."""
 
 from __future__ import annotations
 
-import base64
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import jinja2
 import pandas as pd
+import vl_convert
 import yaml
+from markupsafe import Markup
 
-from w2sg import __version__
-from w2sg.summary import describe, format_summary
+from w2sg import __version__, charts, provenance, report_tables
+from w2sg.audit import describe_left_out
+from w2sg.figures import FIGURES
+from w2sg.headline import verdict
+from w2sg.summary import LATE, describe, format_summary
 
-TEMPLATE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>W2SG across pre-training: {{ study.study }}</title>
-<style>
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
-table { border-collapse: collapse; font-size: .85rem; } th, td { padding: .25rem .6rem; text-align: right; }
-th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2px solid #444; }
-tbody tr:nth-child(even) { background: #f5f5f5; } img { max-width: 100%; } pre { background: #f5f5f5; padding: 1rem; overflow: auto; }
-.scroll { overflow-x: auto; } .no { color: #b00020; font-weight: 600; }
-</style></head><body>
-<h1>How does pre-training make weak-to-strong generalization possible?</h1>
-<h2>Answer</h2>
-<ul>{% for sentence in sentences %}<li>{{ sentence }}</li>{% endfor %}</ul>
-<h2>Summary</h2>
-<div class="scroll"><table><thead><tr>{% for name in table.columns %}<th>{{ name }}</th>{% endfor %}</tr></thead>
-<tbody>{% for row in table.values.tolist() %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</tbody></table></div>
-<p>Accuracies are means over head seeds on the test pairs, ties counting one half. <em>Late</em>, <em>gain</em>: mean over
-the last four revisions; <em>onset</em>: most likely step from which the gain is positive, given that it is beyond sampling error, all
-revisions tested together (interval in the sentences above);
-<em>PGR</em>: share of the gap between supervisor and ceiling that is recovered at the last revision; <em>R²</em>: linear
-fit of W2SG accuracy on the predictor over revisions.</p>
-{% for title, image in figures.items() %}<h2>{{ title }}</h2>
-<img alt="Trajectories of {{ title }}" src="data:image/svg+xml;base64,{{ image }}">{% endfor %}
-{% if bands|length %}<h2>Acceptance bands of the embedded study</h2>
-<div class="scroll"><table><thead><tr><th>criterion</th><th>family</th><th>heads</th><th>expected</th><th>measured</th><th>holds</th></tr></thead>
-<tbody>{% for row in bands.itertuples() %}<tr><td>{{ row.criterion }}</td><td>{{ row.family }}</td><td>{{ row.protocol }}</td>
-<td>{{ row.expected }}</td><td>{{ "%.3f"|format(row.measured) }}</td>
-<td{% if not row.holds %} class="no"{% endif %}>{{ "yes" if row.holds else "no" }}</td></tr>{% endfor %}
-</tbody></table></div>{% endif %}
-{% if excluded|length %}<h2>Revisions with doubtful weights</h2>
-<ul>{% for row in excluded.itertuples() %}<li>{{ row.model }} {{ row.revision }}: {{ row.reason }}
-({{ "left out of everything above" if row.excluded else "kept: audit.exclude is off" }})</li>{% endfor %}</ul>{% endif %}
-<h2>Provenance</h2>
-<p>w2sg {{ version }}. All numbers: <code>results/tables/metrics.parquet</code>, <code>results/tables/floors.parquet</code>.</p>
-<pre>{{ settings }}</pre>
-</body></html>
-"""
+TEMPLATE = Path(__file__).resolve().parent.parent / "resources" / "report.html.j2"
 """Jinja template; every value is escaped."""
 
+VEGA_LITE = "6.4"
+"""Version of Vega-Lite for which altair writes specifications."""
 
-def render(
-    *,
-    summary: pd.DataFrame,
-    bands: pd.DataFrame,
-    excluded: pd.DataFrame,
-    figures: Mapping[str, str],
-    study: Mapping[str, Any],
-) -> str:
-    """Returns the report's HTML.
+SUMMARY_NOTE = (
+    "Accuracies are means over head seeds on the test pairs, ties counting one half. Late and gain: mean over the last "
+    f"{LATE} revisions. PGR: share of the gap between supervisor and ceiling that is recovered at the last revision. "
+    "Onset: most likely step from which the gain is positive, given that it is beyond sampling error with all revisions tested "
+    "together. R²: linear fit of W2SG accuracy on the predictor, over all revisions. Intervals: below."
+)
+"""What the columns of the summary mean."""
 
-    Args:
-        summary: Table of :func:`w2sg.summary.summarize`.
-        bands: Acceptance table, possibly empty.
-        excluded: Flagged revisions with model, revision, reason and whether they were left out; possibly empty.
-        figures: SVG text per title; they are embedded as images, so nothing inside them is executed.
-        study: The part of the configuration that decides the numbers.
-    """
+FILES = {
+    "metrics": "tables/metrics.parquet",
+    "floors": "tables/floors.parquet",
+    "audit": "tables/audit.parquet",
+    "correlations": "tables/correlations.parquet",
+    "transitions": "tables/transitions.parquet",
+    "summary": "tables/summary.csv",
+}
+"""Tables that the page links to, relative to it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Everything that the report shows."""
+
+    metrics: pd.DataFrame
+    """The long table, schema METRICS, without the revisions left out."""
+    floors: pd.DataFrame
+    """Schema FLOORS."""
+    summary: pd.DataFrame
+    """Table of :func:`w2sg.summary.summarize`."""
+    correlations: pd.DataFrame
+    """Schema CORRELATIONS."""
+    transitions: pd.DataFrame
+    """Schema TRANSITIONS."""
+    bands: pd.DataFrame
+    """Acceptance table of the embedded study, possibly empty."""
+    excluded: pd.DataFrame
+    """Flagged revisions with model, revision, reason and whether they were left out; possibly empty."""
+    stages: pd.DataFrame
+    """Table of :func:`w2sg.stages.stage_costs`, possibly empty."""
+    theory: pd.DataFrame | None
+    """Acceptance of the synthetic branch, schema ACCEPTANCE; None where it was not run."""
+    study: Mapping[str, Any]
+    """The part of the configuration that decides the numbers."""
+
+
+def render(evidence: Evidence) -> str:
+    """Returns the report's HTML; equal evidence gives an equal page."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string(TEMPLATE).render(
-        study=study,
-        sentences=describe(summary),
-        table=format_summary(summary),
-        bands=bands,
-        excluded=excluded,
-        figures={title: base64.b64encode(svg.encode()).decode() for title, svg in figures.items()},
-        settings=yaml.safe_dump(dict(study), sort_keys=False),
-        version=__version__,
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        **_answer(evidence), **_plots(evidence), **_tables(evidence), **_origin(evidence)
     )
+
+
+def as_script(value: Any) -> Markup:
+    """Returns a value as JSON that cannot end the script element it stands in."""
+    return Markup(json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"))
+
+
+def _answer(evidence: Evidence) -> dict[str, Any]:
+    excluded = evidence.excluded
+    kept = [part for _, part in excluded.groupby("excluded")]
+    return {
+        "verdict": verdict(evidence.transitions, evidence.correlations),
+        "sentences": describe(evidence.summary),
+        "excluded": [
+            text for part in kept for text in describe_left_out(part, excluded=bool(part["excluded"].iloc[0]))
+        ],
+    }
+
+
+def _plots(evidence: Evidence) -> dict[str, Any]:
+    shown, layers = [], {}
+    keys = evidence.summary[["family", "dataset"]].drop_duplicates()
+    for family, dataset in keys.itertuples(index=False, name=None):
+        title, where = f"{family} on {dataset}", {"family": family, "dataset": dataset}
+        rows = charts.chart_rows(evidence.metrics, evidence.floors, **where)
+        files = [(figure.title, f"figures/{name}/{family}/{dataset}.pdf") for name, figure in FIGURES.items()]
+        shown.append({"title": title, "spec": as_script(charts.chart(rows)), "files": files})
+        layers[title] = charts.trained_layers(evidence.metrics, **where)
+    return {"charts": shown, "layers_note": charts.describe_thinning(layers), "library": _library()}
+
+
+@lru_cache(maxsize=1)
+def _library() -> Markup:
+    """Vega, Vega-Lite and Vega-Embed as one script that cannot end its own element."""
+    return Markup(
+        vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VEGA_LITE).replace("</script", "<\\/script")
+    )
+
+
+def _tables(evidence: Evidence) -> dict[str, Any]:
+    theory = evidence.theory
+    return {
+        "summary": format_summary(evidence.summary),
+        "summary_note": SUMMARY_NOTE,
+        "correlations": report_tables.format_correlations(evidence.correlations),
+        "transitions": report_tables.format_transitions(evidence.transitions),
+        "bands": report_tables.format_bands(evidence.bands) if len(evidence.bands) else None,
+        "stages": report_tables.format_stages(evidence.stages) if len(evidence.stages) else None,
+        "theory": None if theory is None else report_tables.format_theory(theory),
+        "theory_verdict": ""
+        if theory is None
+        else f"{int(theory['holds'].sum())} of {len(theory)} acceptance criteria hold.",
+    }
+
+
+def _origin(evidence: Evidence) -> dict[str, Any]:
+    weights = evidence.metrics[["model", "revision", "step", "commit"]].drop_duplicates()
+    return {
+        "study": evidence.study,
+        "settings": yaml.safe_dump(dict(evidence.study), sort_keys=False),
+        "confidence": f"{evidence.study['metrics']['confidence']:.0%}",
+        "files": list(FILES.items()),
+        "version": __version__,
+        "code": provenance.code_commit(),
+        "versions": provenance.versions(),
+        "weights": weights.sort_values(["model", "step"]).astype(str),
+    }

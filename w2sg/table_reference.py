@@ -48,6 +48,10 @@ def columns_table(schema: TableSchema) -> str:
     return "\n".join(head + rows) + "\n"
 
 
+def columns_reference() -> str:
+    """Returns the columns of every declared table, a section each, in Markdown; results/README.md ends with it."""
+    return "\n".join(f"### `{table.name}`\n\n{columns_table(table)}" for table in declared_tables().values())
+
+
 if __name__ == "__main__":
-    for table in declared_tables().values():
-        sys.stdout.write(f"## `{table.name}`\n\n{columns_table(table)}\n")
+    sys.stdout.write(columns_reference())

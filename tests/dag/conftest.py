@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from tests import tiny
+from tests.studies import without_costs
 
 ROOT = Path(__file__).resolve().parents[2]
 MEMBERS = {"train": "train.tab", "evaluation": "test.tab"}
@@ -166,10 +167,15 @@ class Workflow:
             return True
 
     def tables(self) -> dict[str, bytes]:
-        """Returns the content of every table, feature file and figure below results/."""
+        """Returns the content of every table, feature file, figure and page below results/; a report without its times."""
         kinds = (".parquet", ".csv", ".txt", ".safetensors", ".svg", ".html", ".tsv")
         found = sorted(p for p in (self.folder / "results").rglob("*") if p.suffix in kinds and ".state" not in p.parts)
-        return {str(p.relative_to(self.folder)): p.read_bytes() for p in found}
+        return {
+            str(p.relative_to(self.folder)): without_costs(p.read_text()).encode()
+            if p.suffix == ".html"
+            else p.read_bytes()
+            for p in found
+        }
 
 
 @pytest.fixture(scope="session")

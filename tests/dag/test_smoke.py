@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import re
 import shutil
+import zipfile
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from tests.dag.conftest import ROOT, Workflow
+from tests.results_layout import schema_of
 from w2sg import schemas, tables
 from w2sg.figures import FIGURES
 
@@ -69,6 +71,33 @@ def test_the_report_and_figures_are_there_and_the_log_shows_progress(finished):
     assert len(list((finished.folder / "results" / "figures").rglob("*.svg"))) == 6 * len(FIGURES)
     log = (finished.folder / "logs" / "pretrain_family" / "smoke-strong.log").read_text()
     assert re.search(r"tokens/s · loss [\d.]+", log)
+
+
+def test_every_file_has_a_row_in_the_readme_and_every_table_its_schema(finished):
+    results = finished.folder / "results"
+    files = [path for path in results.rglob("*") if path.is_file()]
+    names = [str(path.relative_to(results)) for path in files]
+    unknown = [name for name in names if schema_of(name) is None and not re.search(r"(^|/)\.", name)]
+    assert unknown == []
+    for path, name in zip(files, names, strict=True):
+        if path.suffix == ".parquet":
+            assert tables.read_provenance(path)["table"] == schema_of(name), name
+
+
+@pytest.mark.parametrize("name", ["report.html", "report.zip"])
+def test_snakemakes_own_report_has_categories_labels_and_captions(finished, tmp_path, name):
+    finished.run("--report", str(tmp_path / name))
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(tmp_path / name) as archive:
+            text = "".join(
+                archive.read(item).decode() for item in archive.namelist() if item.endswith((".html", ".js"))
+            )
+    else:
+        text = (tmp_path / name).read_text()
+    for category in {figure.category for figure in FIGURES.values()} | {"Answer"}:
+        assert category in text
+    assert all(figure.title in text for figure in FIGURES.values())
+    assert "Share of the gap between supervisor and ceiling that the W2SG head of olmo on" in text
 
 
 def test_a_second_run_and_a_touched_script_do_nothing(workflow):

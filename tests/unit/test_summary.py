@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from tests.studies import WEAK, made_metrics
-from w2sg import bands, report, summary
+from w2sg import bands, summary
 from w2sg.correlations import correlate_all
 from w2sg.resampling import Settings
 from w2sg.schemas import CORRELATIONS, TRANSITIONS
@@ -56,18 +56,3 @@ def test_a_statistic_that_is_not_in_the_tables_is_named():
     tables = {name: schema.fields.empty_table().to_pandas() for name, schema in empty.items()}
     with pytest.raises(ValueError, match="0 rows of .*onset_step"):
         summary.summarize(metrics, **tables)
-
-
-def test_the_report_is_self_contained_and_escapes_text():
-    rows = condensed(made_metrics(effect=True)).assign(dataset="<script>alert(1)</script>")
-    html = report.render(
-        summary=rows,
-        bands=pd.DataFrame(columns=list(bands.COLUMNS)),
-        excluded=pd.DataFrame({"model": ["m"], "revision": ["step1"], "reason": ["<i>"], "excluded": [True]}),
-        figures={"a": "<svg/>"},
-        study={"study": "<b>"},
-    )
-    assert "<script" not in html
-    assert "&lt;b&gt;" in html
-    assert "&lt;i&gt;" in html
-    assert "http" not in html

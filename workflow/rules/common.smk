@@ -215,7 +215,17 @@ def banded_families():
 
 def study_settings():
     """Returns the sections of the configuration that decide the report's numbers, in the order of the file."""
-    names = ("study", "sweep", "activations", "evaluation", "heads", "probe", "metrics", "statistics")
+    names = (
+        "study",
+        "sweep",
+        "audit",
+        "activations",
+        "evaluation",
+        "heads",
+        "probe",
+        "metrics",
+        "statistics",
+    )
     return {name: config[name] for name in names}
 
 

@@ -1,48 +1,48 @@
-"""Fills the report's template with the summary, the acceptance bands and the figures; everything is inside one file."""
+"""Reads the study's tables and writes the report; everything is inside one file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from w2sg import report, runtime
+from w2sg import audit, runtime, schemas, stages, tables
+from w2sg.theory import schemas as theory
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
 def main(
-    *,
-    summary: str,
-    acceptance: str,
-    excluded: str,
-    figures: Sequence[str],
-    study: Mapping[str, Any],
-    output: str,
-    log: str,
+    *, inputs: Mapping[str, str], study: Mapping[str, Any], places: Mapping[str, str], output: str, log: str
 ) -> None:
     with runtime.log_to(log):
-        html = report.render(
-            summary=pd.read_csv(summary),
-            bands=pd.read_csv(acceptance),
-            excluded=pd.read_csv(excluded),
-            figures={
-                f"{Path(path).parent.name} on {Path(path).stem}": Path(path).read_text("utf-8") for path in figures
-            },
+        from w2sg import report
+
+        frame = tables.read_table(inputs["metrics"], schemas.METRICS)
+        hashes = tables.read_table(inputs["audit"], schemas.AUDIT)
+        criteria = Path(places["theory"])
+        evidence = report.Evidence(
+            metrics=audit.exclude_flagged(frame, hashes) if study["audit"]["exclude"] else frame,
+            floors=tables.read_table(inputs["floors"], schemas.FLOORS),
+            summary=pd.read_csv(inputs["summary"]),
+            correlations=tables.read_table(inputs["correlations"], schemas.CORRELATIONS),
+            transitions=tables.read_table(inputs["transitions"], schemas.TRANSITIONS),
+            bands=pd.read_csv(inputs["acceptance"]),
+            excluded=pd.read_csv(inputs["excluded"]),
+            stages=stages.stage_costs(places["benchmarks"]),
+            theory=tables.read_table(criteria, theory.ACCEPTANCE) if criteria.exists() else None,
             study=study,
         )
         with runtime.atomic_path(output) as path:
-            path.write_text(html, encoding="utf-8")
+            path.write_text(report.render(evidence), encoding="utf-8")
 
 
 if __name__ == "__main__":
     main(
-        summary=snakemake.input["summary"],
-        acceptance=snakemake.input["acceptance"],
-        excluded=snakemake.input["excluded"],
-        figures=snakemake.input["figures"],
+        inputs=dict(snakemake.input.items()),
         study=snakemake.params["study"],
+        places=snakemake.params["places"],
         output=snakemake.output[0],
         log=snakemake.log[0],
     )

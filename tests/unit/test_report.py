@@ -1,0 +1,131 @@
+"""The report: headline, tables in words, thinned charts, measured costs, provenance, and nothing that can run or leave."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.studies import made_evidence, made_floors, made_metrics, without_costs
+from w2sg import charts, headline, provenance, report, report_tables, stages
+
+MARK = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def found() -> report.Evidence:
+    return made_evidence(effect=True)
+
+
+def test_the_headline_follows_the_tables(found):
+    absent = made_evidence(effect=False)
+    assert headline.verdict(found.transitions, found.correlations).startswith(
+        "Weak-to-strong generalization sets in during pre-training: in all 2 cases"
+    )
+    text = headline.verdict(absent.transitions, absent.correlations)
+    assert text.startswith("No weak-to-strong generalization was seen: in none of 2 cases")
+    assert "cannot be told" in text
+    half = pd.concat(
+        [
+            found.transitions[found.transitions["protocol"] == "paper"],
+            absent.transitions[absent.transitions["protocol"] == "converged"],
+        ]
+    )
+    assert headline.verdict(half, found.correlations).startswith("In 1 of 2 cases")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.1, 0.2, "foretells W2SG accuracy better than evaluation loss does in 2 of 2"),
+        (-0.2, -0.1, "foretells W2SG accuracy worse than evaluation loss does in 2 of 2"),
+        (-0.1, 0.2, "cannot be told apart from evaluation loss as a predictor of W2SG accuracy in 2 of 2"),
+    ],
+)
+def test_a_predictor_is_called_better_only_if_the_interval_of_the_difference_says_so(found, low, high, expected):
+    difference = found.correlations["predictor"] == "difference"
+    changed = found.correlations.assign(
+        low=found.correlations["low"].where(~difference, low), high=found.correlations["high"].where(~difference, high)
+    )
+    assert expected in headline.verdict(found.transitions, changed)
+
+
+def test_estimates_are_shown_with_intervals_or_with_the_reason_why_not():
+    row = pd.Series({"value": 0.5, "low": 0.25, "high": np.nan, "note": "open above"})
+    assert report_tables.with_interval(row, ".2f") == "0.50 (0.25 to ?); open above"
+    assert report_tables.with_interval(row.replace("open above", ""), ".2f") == "0.50 (0.25 to ?)"
+    row["value"] = np.nan
+    assert report_tables.with_interval(row, ".2f") == "open above"
+
+
+def test_charts_of_deep_models_carry_nine_layers_and_say_so():
+    metrics = made_metrics(effect=True, layers=range(33), steps=[0, 64, 2048])
+    rows = charts.chart_rows(metrics, made_floors(), family="nano", dataset="newsgroups_tech")
+    shown = ["0", "4", "8", "12", "16", "20", "24", "28", "32"]
+    assert sorted({x for x in rows["layer"] if x != "any"}, key=int) == shown
+    assert f"nano: 9 of 33 layers ({', '.join(shown)})" in charts.describe_thinning({"nano": list(range(33))})
+    assert charts.describe_thinning({"nano": [0, 1]}) == ""
+
+
+def test_a_chart_shows_what_the_long_table_holds(found):
+    rows = charts.chart_rows(found.metrics, found.floors, family="nano", dataset="newsgroups_tech")
+    keys = ["protocol", "seed", "step"]
+    shown = (
+        rows[(rows["series"] == "w2s") & (rows["seed"] != charts.MEAN)]
+        .astype({"seed": int, "step": int})
+        .set_index(keys)["value"]
+    )
+    metrics = found.metrics[(found.metrics["head"] == "w2s") & (found.metrics["metric"] == "accuracy")].set_index(keys)[
+        "value"
+    ]
+    pd.testing.assert_series_equal(shown.sort_index(), metrics.sort_index())
+    means = rows[(rows["series"] == "w2s") & (rows["seed"] == charts.MEAN)].set_index(["protocol", "step"])["value"]
+    expected = metrics.groupby(["protocol", "step"]).mean()
+    np.testing.assert_allclose(means.sort_index(), expected.sort_index())
+
+
+def test_costs_are_summed_per_stage_over_jobs(tmp_path):
+    header = "s\th:m:s\tmax_rss\tcpu_time\n"
+    for name, row in {
+        "heads/a/1": "3600\t1:00:00\t2048\t1800",
+        "heads/a/2": "1800\t0:30:00\t-\tNA",
+        "plot/a": "1\t0\t512\t1",
+    }.items():
+        path = tmp_path / f"{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(header + row + "\n")
+    table = stages.stage_costs(tmp_path)
+    assert table["stage"].tolist() == ["heads", "plot"]
+    assert table.iloc[0].tolist() == ["heads", 2, 1.5, 0.5, 2.0]
+    assert report_tables.format_stages(table)["minutes"].tolist() == ["90.0", "0.0", "90.0"]
+    assert stages.stage_costs(tmp_path / "nowhere").empty
+    (tmp_path / "plot" / "b.tsv").write_text("a\tb\n1\t2\n")
+    with pytest.raises(ValueError, match=r"b\.tsv: expected the columns s, cpu_time and max_rss"):
+        stages.stage_costs(tmp_path)
+
+
+def test_the_commit_is_that_of_the_code_or_unknown(tmp_path):
+    assert re.match(r"[0-9a-f]{40}|unknown", provenance.code_commit())
+    assert provenance.code_commit(tmp_path) == "unknown (not a git checkout)"
+    assert {"python", "pandas", "altair"} <= set(provenance.versions())
+
+
+def test_all_text_is_escaped_and_data_cannot_end_their_script():
+    flagged = pd.DataFrame({"model": ["m"], "revision": ["step1"], "reason": [MARK], "excluded": [True]})
+    html = report.render(made_evidence(effect=True, dataset=MARK, excluded=flagged))
+    assert html.count("<script") == html.count("</script>") == 1 + 2  # a chart's data, the library, the call
+    assert "&lt;script&gt;alert(1)" in html
+    (spec,) = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', html, flags=re.S)
+    assert MARK not in spec
+    assert json.loads(spec)["params"][0]["name"] == "heads"
+    assert not re.search(r'(src|href)\s*=\s*"?(https?:)?//', html)
+
+
+def test_equal_evidence_gives_an_equal_page_and_costs_stand_apart(found):
+    costs = pd.DataFrame([("heads", 2, 1.5, 0.5, 2.0)], columns=list(stages.COLUMNS))
+    with_costs = report.render(made_evidence(effect=True, stages=costs))
+    assert "90.0" in with_costs
+    assert without_costs(with_costs) == without_costs(report.render(found))
