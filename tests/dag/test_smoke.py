@@ -135,6 +135,18 @@ def test_changed_heads_train_again_without_new_forward_passes(workflow):
     assert jobs["train_supervisor"] == 4
 
 
+def test_training_and_datasets_changed_together_are_made_in_one_run(workflow):
+    """The training only waits for the datasets, and the extraction for the training: each has reasons of its own."""
+    workflow.config["datasets"]["posts"]["words"] = 19
+    for model in ("smoke-strong", "smoke-weak"):
+        workflow.config["models"][model] = copy.deepcopy(workflow.config["models"][model])
+        workflow.config["models"][model]["pretraining"]["learning_rate"] = 1.0e-3
+    jobs = planned(workflow)
+    assert (jobs["fetch_pairs"], jobs["pretrain_family"]) == (1, 2)
+    assert jobs["extract_activations"] == 10
+    assert jobs["train_heads"] == 16
+
+
 def test_a_lost_table_of_one_revision_is_noticed_and_remade_alike(workflow):
     lost = workflow.folder / "results" / "metrics" / "olmo" / "step8" / "mine.parquet"
     before = lost.read_bytes()

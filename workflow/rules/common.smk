@@ -2,9 +2,10 @@
 
 from dataclasses import asdict
 
+from snakemake.dag import DAG
 from snakemake.exceptions import WorkflowError
 
-from w2sg import cluster, config as study, recipes, runs, snapshots, sweep
+from w2sg import cluster, config as study, planning, recipes, runs, snapshots, sweep
 from w2sg.figures import FIGURES
 from w2sg.pair_specs import required_inputs
 from w2sg.theory.experiments import DEAR, EXPERIMENTS, describe
@@ -30,6 +31,7 @@ for limited, most in sweep.fetch_limits(config["fetch"]["snapshots"]).items():
     workflow.register_resource(limited, most if given is None else min(given, most))
 
 if workflow.is_main_process:
+    planning.complete_plans(DAG)
     snapshots.tidy(Path(config["scratch"]), Path("results/snapshots"))
     if SPLIT and HUB_MODELS:
         runs.announce_run(Path(config["scratch"]))
