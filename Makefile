@@ -11,7 +11,7 @@ FORCE ?=
 SHOW := $(shell if [ -t 2 ]; then echo --logger rich; else echo --quiet rules; fi)
 BIN := .venv/bin
 
-.PHONY: help sweep theory test check docs format lock clean slurm-test kubernetes-test
+.PHONY: help sweep theory test check docs format lock clean slurm-test kubernetes-test fault-test conda-test conda-lock audit
 
 help:
 	@echo 'make sweep   pre-train the miniature suite, sweep it, write results/report.html'
@@ -19,6 +19,10 @@ help:
 	@echo 'make test    run the whole test suite'
 	@echo 'make slurm-test  install and start a single-node Slurm (Debian, root), run the tests on it'
 	@echo 'make kubernetes-test  run the Kubernetes profile against a pretended cluster and a bucket on this machine'
+	@echo 'make fault-test  kill a study at 30 random moments, fill disks, change clocks; write the table of docs/reliability.md'
+	@echo 'make conda-test  run the small study with --use-conda (conda if there is one, else a stand-in and a local channel)'
+	@echo 'make conda-lock  pin envs/*.yaml for linux-64 and osx-arm64; needs the conda-forge channel'
+	@echo 'make audit   look for known vulnerabilities of the locked packages; needs the network'
 	@echo 'make check   lint and types'
 	@echo 'make docs    build the documentation site, build/site/index.html'
 	@echo 'make format  format code and rules'
@@ -50,6 +54,25 @@ slurm-test: .venv/test.stamp .venv/slurm.stamp
 
 kubernetes-test: .venv/test.stamp .venv/kubernetes-test.stamp
 	@KUBERNETES_TEST=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest tests/kubernetes --durations 0 $(ARGS)
+
+fault-test: .venv/test.stamp
+	@rm -f docs/faults.jsonl
+	@FAULT_KILLS=30 FAULT_RECORD="$(CURDIR)/docs/faults.jsonl" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest \
+	  tests/dag/test_kills.py tests/dag/test_storage.py tests/repo/test_writers.py tests/unit/test_hub.py $(ARGS)
+	@$(BIN)/python -m tests.faults
+
+conda-test: .venv/test.stamp .venv/tools/conda.stamp
+	@CONDA_TEST="$(CURDIR)/.venv/tools/conda/bin/python" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest tests/conda -rP --durations 0 $(ARGS)
+
+# Another place of the channels, such as a mirror or a folder: make conda-lock ARGS="--base https://mirror.example/conda"
+conda-lock: .venv/tools/conda.stamp
+	@.venv/tools/conda/bin/python envs/lock.py $(ARGS)
+
+# The versions that are locked, not those that happen to be installed; nothing is installed but the auditor itself.
+audit: .venv/tools/audit.stamp
+	@for lock in requirements/*.lock requirements/torch.txt; do \
+	  .venv/tools/audit/bin/pip-audit --strict --disable-pip --no-deps --progress-spinner off -r $$lock $(ARGS) || exit 1; \
+	done
 
 check: .venv/test.stamp
 	$(BIN)/ruff check .
@@ -85,8 +108,14 @@ format: .venv/test.stamp
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes --compile-bytecode -r $<
 	@touch $@
 
+# Tools that must not share the workflow's environment, each in its own below .venv/tools.
+.venv/tools/%.stamp: requirements/%.lock .venv/pip.stamp
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/tools/$*
+	@$(BIN)/uv pip install --quiet --python .venv/tools/$*/bin/python --no-deps --require-hashes -r $<
+	@touch $@
+
 lock: .venv/pip.stamp
-	@for name in run test bench slurm kubernetes kubernetes-test; do \
+	@for name in run test bench slurm kubernetes kubernetes-test conda audit; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	    --custom-compile-command 'make lock' --no-emit-package torch --override requirements/override.txt \
 	    requirements/$$name.in -o requirements/$$name.lock || exit 1; \

@@ -60,7 +60,8 @@ def log_to(path: str | os.PathLike[str], *, working: bool = True) -> Iterator[Te
                     yield log
                 except BaseException as error:
                     traceback.print_exc(file=log)
-                    terminal.write(f"{type(error).__name__}: {error}\n  full traceback: {target}\n")
+                    facts = "".join(f"  {note}\n" for note in getattr(error, "__notes__", ()))
+                    terminal.write(f"{type(error).__name__}: {error}\n{facts}  full traceback: {target}\n")
                     # The traceback is already where the user is sent; a second copy would bury the reason.
                     raise SystemExit(error.code if isinstance(error, SystemExit) else 1) from None
         finally:
@@ -81,23 +82,45 @@ def temporary_beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
 
 
+def _remove_abandoned(path: Path) -> None:
+    """Removes the temporary files beside ``path`` whose process, of this machine, was killed."""
+    prefix = f".{path.name}.{socket.gethostname()}."
+    for found in path.parent.iterdir():
+        owner = found.name.removeprefix(prefix).removesuffix(".tmp")
+        if found.name == f"{prefix}{owner}.tmp" and owner.isdigit() and not _is_alive(int(owner)):
+            _remove(found)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of another user
+        return True
+    return process != os.getpid()
+
+
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields a temporary path that replaces ``path`` when the block ends well, and vanishes when it does not.
 
     The file (or every file of the folder) is flushed to disk before the rename, and the parent folder after it:
-    a crash leaves either the old content or the new one, never half of it.
+    a crash leaves either the old content or the new one, never half of it. What killed processes left is removed first.
 
     Args:
         path: Final file or folder. A folder that exists already is removed just before the rename.
 
     Yields:
         The temporary path, in the same folder (same file system) as ``path``; nothing exists there yet.
+
+    Raises:
+        BaseException: What the block or the disk raises, with a note that names ``path``.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_beside(target)
-    _remove(temporary)
+    _remove_abandoned(target)
     try:
         yield temporary
         _flush(temporary)
@@ -105,6 +128,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             _remove(target)
         os.replace(temporary, target)
         _fsync(target.parent)
+    except BaseException as error:
+        error.add_note(f"{target} was not written")
+        raise
     finally:
         _remove(temporary)
 

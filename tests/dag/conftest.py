@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import hashlib
 import io
-import os
-import signal
 import subprocess
 import sys
 import zipfile
@@ -149,23 +148,6 @@ class Workflow:
         assert check or done.returncode != 0, "the run succeeded"
         return text
 
-    def kill_after(self, seconds: float, *arguments: str) -> bool:
-        """Starts a run and kills its whole process group; returns whether it was still running."""
-        process = subprocess.Popen(
-            self.command(*arguments),
-            cwd=self.folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            process.wait(timeout=seconds)
-            return False
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            return True
-
     def tables(self) -> dict[str, bytes]:
         """Returns the content of every table, feature file, figure and page below results/; a report without its times."""
         kinds = (".parquet", ".csv", ".txt", ".safetensors", ".svg", ".html", ".tsv")
@@ -183,5 +165,24 @@ def finished(tmp_path_factory) -> Workflow:
     """The tiny study, run once; tests that change it must copy it."""
     inputs = tmp_path_factory.mktemp("inputs")
     workflow = Workflow(folder=tmp_path_factory.mktemp("finished"), config=study(inputs))
+    workflow.run()
+    return workflow
+
+
+def small(config: dict) -> dict:
+    """Returns a study of some twenty short jobs, all rules among them, out of the tiny one."""
+    config = copy.deepcopy(config)
+    config["sweep"] = {"families": ["smoke"], "datasets": ["posts"]}
+    config["families"] = {"smoke": {**config["families"]["smoke"], "select": {"first": 2}}}
+    config["heads"]["seeds"] = [0]
+    config["metrics"]["bootstrap"] = 20
+    return config
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory) -> Workflow:
+    """The small study, run once; tests that change it must copy it."""
+    config = small(study(tmp_path_factory.mktemp("inputs")))
+    workflow = Workflow(folder=tmp_path_factory.mktemp("undisturbed"), config=config)
     workflow.run()
     return workflow

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ from tests.hub_server import Fault, Hub, Request, serving
 from w2sg import schemas, tables
 
 STEPS = [0, 8, 16]
+TOKEN = "hf_" + "SecretOfTheUser" * 2
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +42,7 @@ def workflow(remote, tmp_path, monkeypatch) -> Workflow:
     for name, value in {
         "HF_ENDPOINT": endpoint,
         "HF_HUB_DOWNLOAD_TIMEOUT": "1",
+        "HF_TOKEN": TOKEN,
         "HF_HOME": str(tmp_path / "hf"),
     }.items():
         monkeypatch.setenv(name, value)
@@ -60,6 +64,13 @@ def workflow(remote, tmp_path, monkeypatch) -> Workflow:
 def left_behind(workflow: Workflow) -> list[str]:
     places = [*workflow.folder.glob("scratch/*"), *workflow.folder.glob("results/snapshots/*/*")]
     return [str(path) for path in places if path.name != ".admission.lock"]
+
+
+def holding(folder: Path, secret: str) -> list[Path]:
+    """Files that hold a secret as it is or as base64, Snakemake's own logs and records among them."""
+    forms = [secret.encode(), base64.b64encode(secret.encode()).rstrip(b"=")[:-2]]
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return [path for path in files if any(form in path.read_bytes() for form in forms)]
 
 
 def faulty(seed: int, share: float):
@@ -96,6 +107,8 @@ def test_faults_and_the_mode_change_nothing(workflow, remote):
     assert len(met) > 0.1 * len(hub.requests)
     assert not left_behind(workflow)
     assert clean.tables().items() <= workflow.tables().items()
+    assert any(TOKEN in (request.token or "") for request in hub.requests)
+    assert holding(workflow.folder.parent, TOKEN) == []
 
     audit = tables.read_table(workflow.folder / "results/tables/audit.parquet", schemas.AUDIT).set_index("revision")
     assert list(audit.index[audit["flagged"]]) == ["step0"]

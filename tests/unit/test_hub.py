@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from huggingface_hub import HfApi, constants, file_download, hf_hub_download
 
+from tests import faults
 from tests.hub_server import Fault, Hub, Request, serving
 from w2sg import fetching, hub, published, retries, snapshots
 from w2sg.audit import audit_table
@@ -273,6 +274,8 @@ def test_a_disk_that_fills_up_fails_that_revision_and_is_left_empty(server, tmp_
     server.fault = lambda request: None
     fetching.fetch_revision(REPO, "step1", name="m", store=store, ticket=ticket)
     assert ticket.exists()
+    outcome = "the revision fails, the disk is left empty; fetched again with room"
+    faults.record(f"disk full {when.replace('meanwhile', 'during')} a download", tried=1, outcome=outcome, lost=0)
 
 
 CHANGES = {

@@ -50,7 +50,11 @@ def folder(tmp_path_factory) -> Path:
 
 
 def snakemake(folder: Path, *config: str, arguments: tuple[str, ...] = ()) -> str:
-    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); from snakemake.cli import main; main()"]
+    command = [
+        sys.executable,
+        "-c",
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from snakemake.cli import main; main()",
+    ]
     done = subprocess.run(
         [*command, "--cores", "1", "--quiet", "rules", *arguments, "--config", *config],
         cwd=folder, capture_output=True, text=True, timeout=120, check=False,
@@ -81,7 +85,9 @@ def test_changes_behind_ancient_inputs_are_planned_at_once(folder, config, rules
 def test_what_is_missing_behind_an_ancient_input_is_made_in_the_same_run(folder):
     for name in ("c.txt", "d.txt"):
         (folder / name).unlink()
-    assert planned(folder, "in_a=2", "in_b=1", "in_c=1", "whole=0") == {"a"}  # Snakemake's own plan: c and d stay missing
+    assert planned(folder, "in_a=2", "in_b=1", "in_c=1", "whole=0") == {
+        "a"
+    }  # Snakemake's own plan: c and d stay missing
     snakemake(folder, "in_a=2", "in_b=1", "in_c=1")
     assert (folder / "d.txt").exists()
     assert planned(folder, "in_a=2", "in_b=1", "in_c=1") == set()

@@ -1,0 +1,3 @@
+"""The undisturbed small study of the DAG tests."""
+
+from tests.dag.conftest import undisturbed as undisturbed

@@ -1,0 +1,123 @@
+"""Killing a running study at random moments, bringing it back as the README says, and looking for what was left."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from tests.dag.conftest import Workflow
+
+KINDS = {
+    "job": "kill -9 of a job",
+    "snakemake": "kill -9 of Snakemake alone, its jobs live on",
+    "everything": "kill -9 of everything",
+    "notice": "SIGTERM to everything, as schedulers send it before the end",
+}
+LASTING = (".parquet", ".safetensors", ".csv")
+
+
+def parents() -> dict[int, int]:
+    """Returns the parent of every process of this machine."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            found[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    return found
+
+
+def command_of(process: int) -> str:
+    """Returns the command line of a process, empty if it has ended."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def jobs_of(folder: Path) -> list[int]:
+    """Returns the processes that run a script of the study in ``folder``, whether their Snakemake lives or not."""
+    return sorted(p for p in parents() if f"{folder}/.snakemake/scripts/" in command_of(p))
+
+
+@dataclass
+class Attacked:
+    """A study that is killed again and again."""
+
+    workflow: Workflow
+    rng: np.random.Generator
+    longest: float
+    """Most seconds from the first sign of a job to the blow."""
+    blows: list[str] = field(default_factory=list)
+    """Kinds of the blows that hit something."""
+
+    def strike(self, kind: str) -> bool:
+        """Starts or continues the study and kills a part of it; returns whether it was still running by then."""
+        process = subprocess.Popen(
+            self.workflow.command(), cwd=self.workflow.folder, start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        while process.poll() is None and not jobs_of(self.workflow.folder):
+            time.sleep(0.05)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=float(self.rng.uniform(0, self.longest)))
+        hit = process.poll() is None and self._kill(kind, process)
+        process.wait(timeout=600)
+        if hit:
+            self.blows.append(kind)
+        return hit
+
+    def _kill(self, kind: str, process: subprocess.Popen) -> bool:
+        if kind in ("everything", "notice"):
+            os.killpg(process.pid, signal.SIGKILL if kind == "everything" else signal.SIGTERM)
+        elif kind == "snakemake":
+            process.kill()
+        else:
+            jobs = jobs_of(self.workflow.folder)
+            while not jobs and process.poll() is None:
+                time.sleep(0.05)
+                jobs = jobs_of(self.workflow.folder)
+            if not jobs:
+                return False
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(self.rng.choice(jobs)), signal.SIGKILL)
+        return True
+
+    def bring_back(self) -> None:
+        """Does what the README says before the same command is typed again: ``make clean`` if the folder is locked."""
+        if not any(self.workflow.folder.glob(".snakemake/locks/*")):
+            return
+        for step in ("--unlock", "--delete-temp-output"):
+            self.workflow.run(step)
+        for path in temporary_files(self.workflow.folder):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    def finished(self) -> dict[Path, int]:
+        """Returns the results that are whole by Snakemake's own marks, with the time of their last change (ns)."""
+        marks = self.workflow.folder / ".snakemake" / "incomplete"
+        named = [base64.b64decode(p.name).decode() for p in marks.rglob("*") if p.is_file()] if marks.is_dir() else []
+        found = (p for p in (self.workflow.folder / "results").rglob("*") if p.suffix in LASTING and p.name[0] != ".")
+        return {p: p.stat().st_mtime_ns for p in found if str(p.relative_to(self.workflow.folder)) not in named}
+
+
+def temporary_files(folder: Path) -> list[Path]:
+    """Returns the temporary files and folders of writers, as ``make clean`` finds them."""
+    return [p for top in ("results", "resources", "logs") for p in (folder / top).rglob(".*.tmp")]
+
+
+def left_behind(folder: Path) -> list[str]:
+    """Returns what a finished run should not leave: temporary files, snapshots, marks, locks and processes."""
+    found = temporary_files(folder)
+    found += [p for p in folder.glob("scratch/*") if p.name != ".admission.lock"]
+    found += [p for name in ("incomplete", "locks") for p in (folder / ".snakemake" / name).rglob("*") if p.is_file()]
+    return [str(p) for p in found] + [command_of(p) for p in jobs_of(folder)]

@@ -1,0 +1,184 @@
+"""Disks, clocks and memory that fail: a clear error that names the file, or the same tables; nothing that was whole is lost."""
+
+from __future__ import annotations
+
+import copy
+import os
+import resource
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import faults
+from tests.dag.conftest import Workflow
+from tests.dag.kills import jobs_of, left_behind
+
+STRONG = "results/activations/smoke-strong"
+HEADS = "results/metrics/smoke"
+
+
+@pytest.fixture
+def workflow(undisturbed, tmp_path) -> Workflow:
+    """A copy of the small study, time stamps kept."""
+    shutil.copytree(undisturbed.folder, tmp_path / "run", symlinks=True)
+    return Workflow(folder=tmp_path / "run", config=copy.deepcopy(undisturbed.config))
+
+
+@pytest.fixture
+def on_small_disk(undisturbed, tmp_path) -> Iterator[Workflow]:
+    """A copy whose results lie on a file system of their own; only root can make one."""
+    folder = tmp_path / "run"
+    shutil.copytree(undisturbed.folder, folder, symlinks=True, ignore=shutil.ignore_patterns("results"))
+    (folder / "results").mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder / "results")]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    shutil.copytree(undisturbed.folder / "results", folder / "results", dirs_exist_ok=True, symlinks=True)
+    yield Workflow(folder=folder, config=copy.deepcopy(undisturbed.config))
+    subprocess.run(["umount", str(folder / "results")], check=True)
+
+
+def remount(folder: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)
+
+
+def damage(path: Path, content: bytes) -> None:
+    """Another content with the same time stamps: nothing that looks at dates notices."""
+    times = path.stat()
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_files_that_are_not_what_they_should_be_are_named_and_made_again(workflow):
+    """Cut, foreign and empty files in turn; after each error the named file is deleted, as the message says."""
+    before = workflow.tables()
+    features = {name: workflow.folder / STRONG / name / "posts.safetensors" for name in ("step0", "step1")}
+    labels = next(workflow.folder.glob("results/weak_labels/*/*/posts.parquet"))
+    family = workflow.folder / "results/tables/families/smoke.parquet"
+    rounds = [
+        (family, (workflow.folder / "results/floors/posts.parquet").read_bytes(), "results/tables/metrics.parquet", "other columns"),
+        (features["step0"], features["step0"].read_bytes()[:-100], HEADS, "not a whole feature file"),
+        (features["step1"], features["step0"].read_bytes(), HEADS, "revision is 'step0', expected 'step1'"),
+        (labels, b"", HEADS, "not a whole parquet file"),
+    ]  # fmt: skip
+    for path, content, made_of_it, message in rounds:
+        damage(path, content)
+        lost = workflow.folder / made_of_it
+        shutil.rmtree(lost) if lost.is_dir() else lost.unlink()
+        text = workflow.run(check=False)
+        assert message in text
+        assert str(path.relative_to(workflow.folder)) in text
+        path.unlink()
+    workflow.run()
+    assert workflow.tables() == before
+    outcome = "an error names the file; deleted and made again, the same bytes"
+    faults.record("cut, foreign or empty file in place of an output", tried=len(rounds), outcome=outcome, lost=0)
+
+
+def test_a_full_or_read_only_disk_stops_the_jobs_and_nothing_else(on_small_disk):
+    results = on_small_disk.folder / "results"
+    before = on_small_disk.tables()
+    shutil.rmtree(on_small_disk.folder / STRONG / "step1")
+    shutil.rmtree(on_small_disk.folder / HEADS / "step1")
+    kept = on_small_disk.tables()
+
+    filler = results / "filler"
+    filler.write_bytes(bytes(shutil.disk_usage(results).free - 8192))
+    text = on_small_disk.run(check=False)
+    filler.unlink()
+    assert "No space left on device" in text
+    assert f"{STRONG}/step1/posts.safetensors was not written" in text
+    assert not left_behind(on_small_disk.folder)
+    assert kept.items() <= on_small_disk.tables().items()
+
+    remount(results, "ro")
+    text = on_small_disk.run(check=False)
+    remount(results, "rw")
+    assert "Write-protected output files" in text
+    assert "results/report.html" in text
+
+    on_small_disk.run()
+    assert on_small_disk.tables() == before
+    outcome = "an error says so and names the file; afterwards the same bytes"
+    faults.record("disk full while features are written", tried=1, outcome=outcome, lost=0)
+    faults.record("results on a disk that became read-only", tried=1, outcome=outcome, lost=0)
+
+
+def test_a_second_run_at_the_same_time_is_refused_and_harms_nothing(workflow):
+    before = workflow.tables()
+    shutil.rmtree(workflow.folder / STRONG / "step1")
+    shutil.rmtree(workflow.folder / HEADS / "step1")
+    with subprocess.Popen(
+        workflow.command(), cwd=workflow.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as first:
+        while first.poll() is None and not any(workflow.folder.glob(".snakemake/locks/*")):
+            time.sleep(0.05)
+        text = workflow.run(check=False)
+        assert first.poll() is None, "the first run was over before the second had read the workflow"
+        first.wait(timeout=600)
+    assert "LockException" in text
+    assert first.returncode == 0
+    assert workflow.tables() == before
+    faults.record(
+        "two runs at once in one folder", tried=1, outcome="the second is refused; the first ends as ever", lost=0
+    )
+
+
+def shift_dates(workflow: Workflow, seconds: float) -> None:
+    """Makes the first half of the study look as if it was made by another clock."""
+    for top in ("resources", "results/pretrained", "results/activations"):
+        for path in (workflow.folder / top).rglob("*"):
+            times = path.stat()
+            os.utime(path, (times.st_atime + seconds, times.st_mtime + seconds))
+
+
+def test_a_clock_that_was_set_forwards_changes_nothing(workflow):
+    before = workflow.tables()
+    shift_dates(workflow, -86400)
+    shutil.rmtree(workflow.folder / HEADS / "step1")
+    workflow.run()
+    assert workflow.tables() == before
+    faults.record("clock set a day forwards half-way", tried=1, outcome="the same bytes", lost=0)
+
+
+def test_a_clock_that_was_set_backwards_is_named_and_the_dates_are_mended(workflow):
+    """Inputs out of the future: Snakemake refuses what is made of them, until the dates are in order."""
+    before = workflow.tables()
+    shift_dates(workflow, 86400)
+    shutil.rmtree(workflow.folder / HEADS / "step1")
+    text = workflow.run(check=False)
+    assert "clock skew" in text
+    assert f"{HEADS}/step1/posts.parquet" in text
+    workflow.run("--touch")
+    workflow.run()
+    assert workflow.tables() == before
+    outcome = "an error names the file; after `snakemake --touch` the same bytes"
+    faults.record("clock set a day backwards half-way", tried=1, outcome=outcome, lost=0)
+
+
+def test_a_job_without_memory_fails_alone_and_runs_later(workflow):
+    before = workflow.tables()
+    shutil.rmtree(workflow.folder / STRONG / "step1")
+    shutil.rmtree(workflow.folder / HEADS / "step1")
+    kept = workflow.tables()
+    with subprocess.Popen(
+        workflow.command(), cwd=workflow.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as run:
+        while run.poll() is None and not (jobs := jobs_of(workflow.folder)):
+            time.sleep(0.02)
+        for job in jobs:
+            resource.prlimit(job, resource.RLIMIT_AS, (300 << 20, 300 << 20))
+        text, _ = run.communicate(timeout=600)
+    assert run.returncode == 1
+    assert "logs/extract_activations/smoke-strong/step1.log" in text
+    assert kept.items() <= workflow.tables().items()
+    assert not left_behind(workflow.folder)
+    workflow.run()
+    assert workflow.tables() == before
+    faults.record(
+        "a job runs out of memory", tried=1, outcome="that job fails and is named; later the same bytes", lost=0
+    )

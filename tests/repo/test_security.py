@@ -1,0 +1,98 @@
+"""Nothing that is read can run: no pickles, no remote code, no shell, no markup from texts in reports."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = sorted([*ROOT.glob("w2sg/**/*.py"), *ROOT.glob("workflow/**/*.py"), *ROOT.glob("benchmarks/*.py")])
+RULES = [ROOT / "Snakefile", *sorted((ROOT / "workflow" / "rules").glob("*.smk"))]
+BANNED_MODULES = {"cloudpickle", "dill", "marshal", "shelve"}
+HARMLESS = {"pickle.UnpicklingError"}
+BANNED_CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "pd.read_pickle", "joblib.load"}
+
+
+def dotted(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def is_true(value: ast.AST | None) -> bool:
+    return isinstance(value, ast.Constant) and value.value is True
+
+
+def dangers(tree: ast.AST) -> Iterator[str]:
+    """What in a program would run what it reads, each with its line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            yield from (f"{node.lineno}: import {name}" for name in names if name.split(".")[0] in BANNED_MODULES)
+        if dotted(node).startswith("pickle.") and dotted(node) not in HARMLESS:
+            yield f"{node.lineno}: {dotted(node)}"  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(node, ast.ImportFrom) and node.module == "pickle":
+            yield f"{node.lineno}: from pickle"
+        if not isinstance(node, ast.Call):
+            continue
+        name, options = dotted(node.func), {k.arg: k.value for k in node.keywords}
+        if name in BANNED_CALLS:
+            yield f"{node.lineno}: {name}"
+        if name == "torch.load" and not is_true(options.get("weights_only")):
+            yield f"{node.lineno}: torch.load without weights_only=True"
+        if name.startswith("yaml.") and name.split(".")[1] in ("load", "unsafe_load", "full_load"):
+            yield f"{node.lineno}: {name}"
+        for option in ("allow_pickle", "trust_remote_code", "shell"):
+            if option in options and not (isinstance(options[option], ast.Constant) and options[option].value is False):
+                yield f"{node.lineno}: {option}"
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_program_runs_what_it_reads(path):
+    assert list(dangers(ast.parse(path.read_text(encoding="utf-8")))) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "pickle.loads(b)", "from pickle import loads", "from joblib import dump; joblib.load(p)", "torch.load(p)",
+        "torch.load(p, weights_only=False)",
+        "np.load(p, allow_pickle=True)", "AutoModel.from_pretrained(p, trust_remote_code=flag)",
+        "subprocess.run(c, shell=True)", "os.system(c)", "eval(c)", "yaml.load(c)",
+    ],
+)  # fmt: skip
+def test_the_search_finds_what_it_should(line):
+    assert len(list(dangers(ast.parse(line)))) == 1
+    assert list(dangers(ast.parse("torch.load(p, weights_only=True); yaml.safe_load(c)"))) == []
+
+
+def test_shell_commands_of_rules_hold_nothing_but_names_of_files():
+    """Wildcards cannot hold what a shell would act on (common.smk), and no configuration reaches a command."""
+    commands = [
+        c for path in RULES for c in re.findall(r"^ +shell:\n +(.*)$", path.read_text(encoding="utf-8"), flags=re.M)
+    ]
+    assert len(commands) == sum(path.read_text(encoding="utf-8").count("shell:\n") for path in RULES)
+    for command in commands:
+        assert set(re.findall(r"{([^}]*)}", command)) <= {"input", "output", "log"}, command
+    constraints = re.search(r"^NAME = (.*)$", (ROOT / "workflow/rules/common.smk").read_text(), flags=re.M)
+    assert constraints
+    assert constraints[1] == 'r"[A-Za-z0-9][A-Za-z0-9._-]*"'
+
+
+def test_every_template_escapes_what_it_shows():
+    """That it does so is shown in tests/unit/test_summary.py; here: no template is left out, nothing is exempt."""
+    makers = []
+    for path in PYTHON:
+        text = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Call) and dotted(node.func).split(".")[-1] in ("Environment", "Template"):
+                options = {k.arg: k.value for k in node.keywords}
+                makers.append(is_true(options.get("autoescape")))
+        assert "Markup" not in text, path
+        assert not re.search(r"{{[^}]*\|\s*safe", text), path
+    assert makers
+    assert all(makers)

@@ -1,0 +1,131 @@
+"""Every file that stays is written beside its place and renamed: seen in the source, and killed at the rename."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import faults
+from w2sg.runtime import temporary_beside
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted([*ROOT.glob("w2sg/**/*.py"), *ROOT.glob("workflow/scripts/*.py")])
+SINKS = {
+    "write_text",
+    "write_bytes",
+    "to_csv",
+    "to_parquet",
+    "to_json",
+    "to_html",
+    "savefig",
+    "save_file",
+    "save_pretrained",
+    "ParquetWriter",
+}
+QUALIFIED = {("pq", "write_table"), ("np", "save"), ("np", "savez"), ("torch", "save"), ("json", "dump")}
+NOT_KEPT = {
+    "w2sg/runtime.py": "the log of a job, read while it grows",
+    "w2sg/snapshots.py": "the lease inside a snapshot, renamed there; it goes with the snapshot",
+    "w2sg/tokenizer.py": "into a temporary folder of the caller, who reads it back",
+    "w2sg/training_state.py": "an empty lock file",
+    "w2sg/transfer.py": "the part of a download, continued by the next attempt and checked by its hash",
+}  # fmt: skip
+
+
+def sinks(node: ast.AST, temporary: frozenset[str] = frozenset()) -> Iterator[tuple[int, bool]]:
+    """Line of every call that writes a file, and whether it writes to what an enclosing ``atomic_path`` yields."""
+    if isinstance(node, ast.With):
+        for item in node.items:
+            made = ast.dump(item.context_expr)
+            if ("atomic_path" in made or "TemporaryDirectory" in made) and isinstance(item.optional_vars, ast.Name):
+                temporary |= {item.optional_vars.id}
+    if isinstance(node, ast.FunctionDef):
+        temporary |= {argument.arg for argument in node.args.args if argument.arg == "temporary"}
+    if isinstance(node, ast.Call) and writes(node):
+        named = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+        yield node.lineno, bool(named & temporary)
+    for child in ast.iter_child_nodes(node):
+        yield from sinks(child, temporary)
+
+
+def writes(call: ast.Call) -> bool:
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    owner = call.func.value.id if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name) else ""
+    if name == "open":
+        modes = [a.value for a in [*call.args, *(k.value for k in call.keywords)] if isinstance(a, ast.Constant)]
+        return any(isinstance(mode, str) and set(mode) <= set("rwaxbt+") and set(mode) & set("wax+") for mode in modes)
+    return name in SINKS or (owner, name) in QUALIFIED
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_stays_is_written_through_a_temporary_file(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    direct = [line for line, atomic in sinks(tree) if not atomic]
+    name = str(path.relative_to(ROOT))
+    assert not direct or name in NOT_KEPT, f"{name}, lines {direct}: write inside atomic_path"
+
+
+def test_the_search_finds_what_it_should():
+    tree = ast.parse(
+        "def f(p):\n    with atomic_path(p) as t:\n        t.write_text('')\n    p.write_text('')\n    open(p, 'w')\n    open(p)\n"
+    )
+    assert list(sinks(tree)) == [(3, True), (4, False), (5, False)]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+import numpy as np, pandas as pd, pyarrow as pa
+from w2sg import features, pretraining_data, tables, training_state
+moment, writer, path, value = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
+schema = tables.TableSchema(name="t", fields=pa.schema([pa.field("a", pa.int64(), nullable=False)]), keys=("a",))
+states = np.full((1, 2, 3), value, dtype=np.float32)
+kept = features.Features(chosen=states, rejected=states.copy(), row_ids=np.array(["a", "b"]), layers=(0,), metadata={})
+record = training_state.RevisionRecord(step=0, training_loss=None, files={"model.safetensors": str(value)})
+state = training_state.TrainingState(digest="", step=value, losses=(), records=(), tensors={})
+write = {
+    "write_table": lambda: tables.write_table(pd.DataFrame({"a": [value]}), path, schema, provenance={}),
+    "write_parts": lambda: tables.write_parts([pa.table({"a": [value]})], path, schema, provenance={}),
+    "write_features": lambda: features.write_features(path, kept, dtype="float32"),
+    "write_tokens": lambda: pretraining_data.write_tokens(np.array([value], dtype=np.uint16), path),
+    "write_manifest": lambda: training_state.write_manifest(path, [record], tokens_per_step=1, dtype="float32"),
+    "save_state": lambda: training_state.save_state(path.parent, state),
+}[writer]
+if moment == "killed":
+    os.replace = lambda *arguments: os._exit(9)
+write()
+"""
+WRITERS = ["write_table", "write_parts", "write_features", "write_tokens", "write_manifest", "save_state"]
+
+
+def test_killed_between_write_and_rename_every_writer_leaves_the_old_file_and_the_next_one_cleans_up(tmp_path):
+    """One process per write, all at once: each spends its time on imports."""
+    paths = {
+        writer: tmp_path / writer / ("state.safetensors" if writer == "save_state" else "file") for writer in WRITERS
+    }
+
+    def each(moment: str, value: int, status: int) -> None:
+        command = [sys.executable, "-c", KILLED, moment]
+        started = [subprocess.Popen([*command, w, str(p), str(value)], cwd=ROOT) for w, p in paths.items()]
+        assert [process.wait(timeout=300) for process in started] == [status] * len(started)
+
+    for path in paths.values():
+        path.parent.mkdir()
+    each("whole", 1, 0)
+    old = {writer: path.read_bytes() for writer, path in paths.items()}
+    each("killed", 2, 9)
+    for writer, path in paths.items():
+        assert path.read_bytes() == old[writer]
+        assert len(list(path.parent.glob(".*.tmp"))) == 1
+        assert not temporary_beside(path).exists()
+    each("whole", 2, 0)
+    for writer, path in paths.items():
+        assert path.read_bytes() != old[writer]
+        assert list(path.parent.iterdir()) == [path]
+    outcome = "the old file stays whole; the next writer removes the rest"
+    faults.record("a writer killed between its last byte and the rename", tried=len(WRITERS), outcome=outcome, lost=0)
