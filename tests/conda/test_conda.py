@@ -78,7 +78,13 @@ def test_an_environment_can_import_all_that_it_lists(path, conda, tmp_path):
         "env", "create", "--quiet", "--no-default-packages", "--file", str(path), "--prefix", str(tmp_path / "env")
     )
     assert done.returncode == 0, done.stderr
-    modules = {"scikit-learn": "sklearn", "pytorch": "torch", "pyyaml": "yaml", "snakemake-minimal": "snakemake"}
+    modules = {
+        "scikit-learn": "sklearn",
+        "vl-convert-python": "vl_convert",
+        "pytorch": "torch",
+        "pyyaml": "yaml",
+        "snakemake-minimal": "snakemake",
+    }
     names = sorted(channel.asked_for([path]).values())
     imports = "; ".join(f"import {modules.get(name, name.replace('-', '_'))}" for name in names)
     subprocess.run([tmp_path / "env/bin/python", "-I", "-W", "ignore", "-c", imports], check=True)
