@@ -61,7 +61,7 @@ kubernetes-test: .venv/test.stamp .venv/kubernetes-test.stamp
 
 fault-test: .venv/test.stamp
 	@rm -f docs/faults.jsonl
-	@FAULT_KILLS=30 FAULT_RECORD="$(CURDIR)/docs/faults.jsonl" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest \
+	@FAULT_KILLS=32 FAULT_RECORD="$(CURDIR)/docs/faults.jsonl" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest \
 	  tests/dag/test_kills.py tests/dag/test_storage.py tests/repo/test_writers.py tests/unit/test_hub.py $(ARGS)
 	@$(BIN)/python -m tests.faults
 

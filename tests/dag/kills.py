@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +55,6 @@ class Attacked:
     rng: np.random.Generator
     longest: float
     """Most seconds from the first sign of a job to the blow."""
-    blows: list[str] = field(default_factory=list)
-    """Kinds of the blows that hit something."""
 
     def strike(self, kind: str) -> bool:
         """Starts or continues the study and kills a part of it; returns whether it was still running by then."""
@@ -70,8 +68,6 @@ class Attacked:
             process.wait(timeout=float(self.rng.uniform(0, self.longest)))
         hit = process.poll() is None and self._kill(kind, process)
         process.wait(timeout=600)
-        if hit:
-            self.blows.append(kind)
         return hit
 
     def _kill(self, kind: str, process: subprocess.Popen) -> bool:
