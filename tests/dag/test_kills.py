@@ -13,20 +13,22 @@ from tests import faults
 from tests.dag.conftest import Workflow
 from tests.dag.kills import KINDS, Attacked, left_behind
 
-LONGEST = 8.0
-"""Most seconds from the first sign of a job to the blow."""
+SHARE = 0.25
+"""Most of an undisturbed run's time that passes from the first sign of a job to the blow."""
 
 
 def test_a_killed_study_ends_with_the_bytes_of_an_undisturbed_one(undisturbed, tmp_path):
     """Blows of all kinds in turn: one study takes as many as meet it before it is done, the next one takes the rest."""
     rng = np.random.default_rng(2605)
+    ended, began = (undisturbed.folder / name for name in ("results/report.html", "study.yaml"))
+    longest = SHARE * (ended.stat().st_mtime - began.stat().st_mtime)
     waiting = list(itertools.islice(itertools.cycle(KINDS), faults.KILLS))
     for number in itertools.count():
         if not waiting:
             break
         attacked = Attacked(
             workflow=Workflow(folder=tmp_path / str(number), config=copy.deepcopy(undisturbed.config)),
-            rng=rng, longest=LONGEST,
+            rng=rng, longest=longest,
         )  # fmt: skip
         attacked.workflow.folder.mkdir()
         met: list[str] = []
