@@ -18,6 +18,7 @@ help:
 	@echo 'make theory  run the synthetic branch, write results/theory/report.html'
 	@echo 'make test    run the whole test suite'
 	@echo 'make slurm-test  install and start a single-node Slurm (Debian, root), run the tests on it'
+	@echo 'make kubernetes-test  run the Kubernetes profile against a pretended cluster and a bucket on this machine'
 	@echo 'make fault-test  kill a study at 32 random moments, fill disks, change clocks; write the table of docs/reliability.md'
 	@echo 'make conda-test  run the small study with --use-conda (conda if there is one, else a stand-in and a local channel)'
 	@echo 'make conda-lock  pin envs/*.yaml for linux-64 and osx-arm64; needs the conda-forge channel'
