@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from w2sg import audit, correlations, runtime, schemas, series, tables
 from w2sg.resampling import Settings
@@ -25,7 +26,7 @@ def main(
     log: str,
 ) -> None:
     with runtime.log_to(log):
-        runtime.pin_threads(1)
+        threadpool_limits(1)  # sums are formed in the same order on every machine
         frame = tables.read_table(metrics, schemas.METRICS, where=series.headline_rows())
         frame = audit.exclude_flagged(frame, tables.read_table(audited, schemas.AUDIT)) if exclude else frame
         rows = correlations.correlate_all(
