@@ -59,6 +59,8 @@ def writes(call: ast.Call) -> bool:
     if name == "open":
         modes = [a.value for a in [*call.args, *(k.value for k in call.keywords)] if isinstance(a, ast.Constant)]
         return any(isinstance(mode, str) and set(mode) <= set("rwaxbt+") and set(mode) & set("wax+") for mode in modes)
+    if name.startswith("to_") and not call.args:
+        return False  # returns the text
     return name in SINKS or (owner, name) in QUALIFIED
 
 
