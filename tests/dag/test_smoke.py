@@ -67,7 +67,7 @@ def test_pgr_is_null_unless_the_ceiling_beats_the_supervisor(finished):
 
 
 def test_the_report_and_figures_are_there_and_the_log_shows_progress(finished):
-    assert "<h2>Answer</h2>" in (finished.folder / "results" / "report.html").read_text()
+    assert '<h2 id="answer">Answer</h2>' in (finished.folder / "results" / "report.html").read_text()
     assert len(list((finished.folder / "results" / "figures").rglob("*.svg"))) == 6 * len(FIGURES)
     log = (finished.folder / "logs" / "pretrain_family" / "smoke-strong.log").read_text()
     assert re.search(r"tokens/s · loss [\d.]+", log)
