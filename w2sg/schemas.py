@@ -165,3 +165,16 @@ Doublings of tokens: ``sigmoid_width`` (from 10 to 90 % of the rise). Accuracy: 
 deviation over the late revisions). Protocol ``converged_minus_paper`` compares the protocols: differences of accuracies,
 and of positions in doublings of tokens. ``note`` says why a value or an end of its interval is null; empty otherwise.
 """
+
+COMPLETENESS = TableSchema(
+    name="completeness",
+    fields=pa.schema(
+        [
+            *_text("family", "dataset", "revision"),
+            pa.field("step", pa.int64(), nullable=False),
+            pa.field("measured", pa.bool_(), nullable=False),
+        ]
+    ),
+    keys=("family", "dataset", "step", "revision"),
+)
+"""What the study wants, one row per family, dataset and selected revision, and whether it was measured."""

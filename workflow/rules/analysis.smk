@@ -6,6 +6,7 @@ localrules:
     collect_metrics,
     correlate,
     estimate_transition,
+    check_completeness,
 
 
 rule collect_family:
@@ -28,8 +29,8 @@ rule collect_family:
 rule collect_metrics:
     """Joins the families into the one long table, and the datasets' floors into another."""
     input:
-        families=collect("results/tables/families/{family}.parquet", family=FAMILIES),
-        floors=collect("results/floors/{dataset}.parquet", dataset=DATASETS),
+        families=collect("results/tables/families/{family}.parquet", family=CELLS),
+        floors=[f"results/floors/{name}.parquet" for name in DATASETS if any(name in d for d in CELLS.values())],
     output:
         metrics=ensure("results/tables/metrics.parquet", non_empty=True),
         floors=ensure("results/tables/floors.parquet", non_empty=True),
@@ -82,6 +83,24 @@ rule correlate:
         recipe=recipes.CORRELATIONS,
     script:
         "../scripts/correlate.py"
+
+
+rule check_completeness:
+    """Compares what the study wants with what was measured: which revisions are missing on which dataset."""
+    input:
+        "results/tables/metrics.parquet",
+    output:
+        ensure("results/tables/completeness.parquet", non_empty=True),
+    log:
+        "logs/check_completeness.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        wanted={name: {r.name: r.step for r in family.revisions} for name, family in FAMILIES.items()},
+        datasets=DATASETS,
+        recipe=recipes.COMPLETENESS,
+    script:
+        "../scripts/check_completeness.py"
 
 
 rule summarize_sweep:

@@ -23,6 +23,7 @@ except study.ConfigError as error:
 
 USED = sweep.used_revisions(FAMILIES)
 HUB_MODELS = [name for name in USED if config["models"][name]["source"] == "hub"]
+PARTIAL = config["partial"]
 SPLIT = config["fetch"]["mode"] == "split"
 
 # Whatever profile is used: no more jobs that hold a snapshot, or wait for a place, than can do any good.
@@ -66,18 +67,32 @@ wildcard_constraints:
     vocabulary=r"\d+",
 
 
+def present(paths):
+    """Returns paths; only those that are there by now in a partial study."""
+    return [path for path in paths if not PARTIAL or Path(path).exists()]
+
+
 def revision_names(family):
     """Returns the names of a family's selected revisions."""
     return [revision.name for revision in FAMILIES[family].revisions]
 
 
+def head_tables(family, dataset):
+    """Returns the tables of a family's revisions on a dataset; those that are there by now in a partial study."""
+    return present(f"results/metrics/{family}/{name}/{dataset}.parquet" for name in revision_names(family))
+
+
 def sweep_tables():
     """Returns every table per revision, so that a lost one is noticed although its aggregate still exists."""
+    return [path for family, datasets in CELLS.items() for dataset in datasets for path in head_tables(family, dataset)]
+
+
+def cells(pattern):
+    """Returns a pattern's paths for every family and dataset of the study; for those measured at all in a partial one."""
     return [
-        f"results/metrics/{family}/{revision}/{dataset}.parquet"
-        for family in FAMILIES
-        for revision in revision_names(family)
-        for dataset in DATASETS
+        pattern.format(family=family, dataset=dataset)
+        for family, datasets in CELLS.items()
+        for dataset in datasets
     ]
 
 
@@ -121,7 +136,7 @@ def listed_revisions(wildcards):
 
 def audit_tables():
     """Returns the audits of the study's Hub models."""
-    return [f"results/audit/{name}.parquet" for name in HUB_MODELS]
+    return present(f"results/audit/{name}.parquet" for name in HUB_MODELS)
 
 
 def planned_study():
@@ -147,7 +162,11 @@ def loss_table(model, revision):
 
 def own_revisions():
     """Returns the used revisions of each model that is not on the Hub."""
-    return {name: names for name, names in USED.items() if name not in HUB_MODELS}
+    return {
+        model: [name for name in names if present([loss_table(model, name)])]
+        for model, names in USED.items()
+        if model not in HUB_MODELS
+    }
 
 
 def own_losses():
@@ -200,19 +219,16 @@ def family_tables(wildcards):
     names = revision_names(family.name)
     weak = f"results/weak_metrics/{family.weak}/{family.weak_revision}"
     return {
-        "heads": [
-            f"results/metrics/{family.name}/{name}/{dataset}.parquet"
-            for name in names
-            for dataset in DATASETS
-        ],
-        "losses": [loss_table(family.strong, name) for name in names],
-        "weak": [f"{weak}/{dataset}.parquet" for dataset in DATASETS],
+        "heads": [path for dataset in DATASETS for path in head_tables(family.name, dataset)],
+        "losses": present(loss_table(family.strong, name) for name in names),
+        "weak": present(f"{weak}/{dataset}.parquet" for dataset in DATASETS),
     }
 
 
 def banded_families():
     """Returns the families whose acceptance bands are known for the datasets swept."""
-    return [name for name in FAMILIES if "newsgroups_tech" in DATASETS and name in config.get("banded", [])]
+    judged = not PARTIAL and "newsgroups_tech" in DATASETS
+    return [name for name in FAMILIES if judged and name in config.get("banded", [])]
 
 
 def study_settings():
@@ -229,6 +245,13 @@ def study_settings():
         "statistics",
     )
     return {name: config[name] for name in names}
+
+
+# Families with the datasets on which they are measured.
+CELLS = {family: [d for d in DATASETS if head_tables(family, d) or not PARTIAL] for family in FAMILIES}
+CELLS = {family: datasets for family, datasets in CELLS.items() if datasets}
+if not CELLS:
+    raise WorkflowError("partial: no table of this study is there yet (results/metrics); run it without partial first")
 
 
 def cores_of(wildcards):

@@ -44,6 +44,7 @@ rule write_report:
         transitions="results/tables/transitions.parquet",
         acceptance="results/tables/acceptance.csv",
         excluded="results/tables/excluded.csv",
+        completeness="results/tables/completeness.parquet",
     output:
         report(
             ensure("results/report.html", non_empty=True),

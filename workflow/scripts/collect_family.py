@@ -1,6 +1,7 @@
 """Joins a family's tables of all revisions with step and tokens, and writes them as one checked table."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -22,11 +23,11 @@ def main(
     log: str,
 ) -> None:
     with runtime.log_to(log):
-        per_revision = len(heads) // len(losses)
-        revisions = (
-            [read(path) for path in (*heads[k * per_revision : (k + 1) * per_revision], loss)]
-            for k, loss in enumerate(losses)
-        )
+        paths: dict[str, list[str]] = {}
+        for path in (*heads, *losses):
+            paths.setdefault(Path(path).parent.name, []).append(path)
+        # A revision without tables is one that a partial study has not measured.
+        revisions = ([read(path) for path in paths.get(revision["name"], [])] for revision in family["revisions"])
         parts = collect.join_family(family=family, revisions=revisions, weak=[read(path) for path in weak])
         tables.write_parts(parts, output, schemas.METRICS, provenance={"recipe": recipe, "family": dict(family)})
 

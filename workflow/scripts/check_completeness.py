@@ -1,0 +1,42 @@
+"""Compares the selected revisions of every family with those in the long table."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from w2sg import completeness, runtime, schemas, tables
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(
+    *,
+    metrics: str,
+    wanted: Mapping[str, Mapping[str, int]],
+    datasets: Sequence[str],
+    output: str,
+    recipe: int,
+    log: str,
+) -> None:
+    with runtime.log_to(log) as lines:
+        keys = ["family", "dataset", "revision"]
+        parts = tables.read_parts(metrics, schemas.METRICS)
+        measured = [
+            part.select([*keys, "head"]).to_pandas().query("head == 'w2s'")[keys].drop_duplicates() for part in parts
+        ]
+        table = completeness.completeness(pd.concat(measured, ignore_index=True), wanted, datasets)
+        lines.writelines(f"{sentence}\n" for sentence in completeness.describe_missing(table))
+        tables.write_table(table, output, schemas.COMPLETENESS, provenance={"recipe": recipe})
+
+
+if __name__ == "__main__":
+    main(
+        metrics=snakemake.input[0],
+        wanted=snakemake.params["wanted"],
+        datasets=snakemake.params["datasets"],
+        output=snakemake.output[0],
+        recipe=snakemake.params["recipe"],
+        log=snakemake.log[0],
+    )
