@@ -30,7 +30,9 @@ rule collect_metrics:
     """Joins the families into the one long table, and the datasets' floors into another."""
     input:
         families=collect("results/tables/families/{family}.parquet", family=CELLS),
-        floors=[f"results/floors/{name}.parquet" for name in DATASETS if any(name in d for d in CELLS.values())],
+        floors=[
+            f"results/floors/{name}.parquet" for name in DATASETS if any(name in d for d in CELLS.values())
+        ],
     output:
         metrics=ensure("results/tables/metrics.parquet", non_empty=True),
         floors=ensure("results/tables/floors.parquet", non_empty=True),

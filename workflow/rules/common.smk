@@ -84,7 +84,12 @@ def head_tables(family, dataset):
 
 def sweep_tables():
     """Returns every table per revision, so that a lost one is noticed although its aggregate still exists."""
-    return [path for family, datasets in CELLS.items() for dataset in datasets for path in head_tables(family, dataset)]
+    return [
+        path
+        for family, datasets in CELLS.items()
+        for dataset in datasets
+        for path in head_tables(family, dataset)
+    ]
 
 
 def cells(pattern):
@@ -251,7 +256,9 @@ def study_settings():
 CELLS = {family: [d for d in DATASETS if head_tables(family, d) or not PARTIAL] for family in FAMILIES}
 CELLS = {family: datasets for family, datasets in CELLS.items() if datasets}
 if not CELLS:
-    raise WorkflowError("partial: no table of this study is there yet (results/metrics); run it without partial first")
+    raise WorkflowError(
+        "partial: no table of this study is there yet (results/metrics); run it without partial first"
+    )
 
 
 def cores_of(wildcards):
