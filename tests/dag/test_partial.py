@@ -17,7 +17,7 @@ def test_a_partial_sweep_says_what_is_missing_and_is_finished_without_repetition
     shutil.copytree(finished.folder, workflow.folder)
     metrics = workflow.folder / "results" / "metrics"
     shutil.rmtree(metrics / "llama")
-    shutil.rmtree(metrics / "smoke" / "step16")
+    shutil.rmtree(metrics / "smoke" / "step8")
     for path in (metrics / "olmo").glob("*/posts.parquet"):
         path.unlink()
     workflow.config["partial"] = True
