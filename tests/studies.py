@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from w2sg import bands, report, stages, summary
+from w2sg import bands, completeness, report, stages, summary
 from w2sg.correlations import correlate_all
 from w2sg.resampling import Settings
 from w2sg.schemas import FLOORS, METRICS
@@ -121,6 +121,7 @@ def made_evidence(
         "transitions": transitions,
         "bands": bands.check_nano(metrics, family="nano", dataset=dataset),
         "excluded": pd.DataFrame(columns=["model", "revision", "reason", "excluded"]),
+        "completeness": completeness.completeness(metrics, {}, []),
         "stages": pd.DataFrame(columns=list(stages.COLUMNS)),
         "theory": None,
         "study": {"study": "nano", "metrics": {"confidence": 0.95}},

@@ -42,7 +42,7 @@ _MODEL_BRANCH = {
     "flagged": "kept out of summary, correlations and figures unless `audit.exclude` is off",
     "duplicate_of": "the revision that has the same weights (or one equal file), else empty",
     "reason": "why it is flagged, in words; a missing revision says so here",
-    "measured": "whether heads were trained on this revision's features of this dataset",
+    "completeness.measured": "whether heads were trained on this revision's features of this dataset",
     "position": "place in the source, from 0, within a split",
     "prompt": "text that comes before either response; may be empty",
     "chosen": "preferred response",

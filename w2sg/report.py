@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from w2sg import __version__, charts, provenance, report_tables
 from w2sg.audit import describe_left_out
+from w2sg.completeness import describe_missing
 from w2sg.figures import FIGURES
 from w2sg.headline import verdict
 from w2sg.summary import LATE, describe, format_summary
@@ -41,6 +42,7 @@ FILES = {
     "audit": "tables/audit.parquet",
     "correlations": "tables/correlations.parquet",
     "transitions": "tables/transitions.parquet",
+    "completeness": "tables/completeness.parquet",
     "summary": "tables/summary.csv",
 }
 """Tables that the page links to, relative to it."""
@@ -64,6 +66,8 @@ class Evidence:
     """Acceptance table of the embedded study, possibly empty."""
     excluded: pd.DataFrame
     """Flagged revisions with model, revision, reason and whether they were left out; possibly empty."""
+    completeness: pd.DataFrame
+    """Schema COMPLETENESS."""
     stages: pd.DataFrame
     """Table of :func:`w2sg.stages.stage_costs`, possibly empty."""
     theory: pd.DataFrame | None
@@ -89,6 +93,7 @@ def _answer(evidence: Evidence) -> dict[str, Any]:
     excluded = evidence.excluded
     kept = [part for _, part in excluded.groupby("excluded")]
     return {
+        "missing": describe_missing(evidence.completeness),
         "verdict": verdict(evidence.transitions, evidence.correlations),
         "sentences": describe(evidence.summary),
         "excluded": [

@@ -37,6 +37,14 @@ def test_a_partial_sweep_says_what_is_missing_and_is_finished_without_repetition
         ("llama", "mine"): 2, ("llama", "posts"): 2, ("olmo", "posts"): 2, ("smoke", "mine"): 1, ("smoke", "posts"): 1
     }  # fmt: skip
 
+    page = (workflow.folder / "results/report.html").read_text()
+    text = (workflow.folder / "results/tables/summary.txt").read_text()
+    for sentence in ("llama: nothing was measured (2 revisions wanted)", "olmo on posts: nothing was measured"):
+        assert sentence in page
+        assert f"missing: {sentence}" in text
+    assert re.search("smoke on mine: 1 of [0-9]+ revisions are missing: step8", page)
+    assert "This report is partial" not in (finished.folder / "results/report.html").read_text()
+
     workflow.config["partial"] = False
     text = workflow.run()
     jobs = re.findall(r"^(?:local)?rule (\w+):", text, re.MULTILINE)

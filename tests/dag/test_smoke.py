@@ -17,7 +17,16 @@ from w2sg import schemas, tables
 from w2sg.figures import FIGURES
 
 AGGREGATES = dict.fromkeys(
-    ["collect_audit", "collect_metrics", "estimate_transition", "correlate", "summarize_sweep", "write_report", "all"],
+    [
+        "collect_audit",
+        "collect_metrics",
+        "check_completeness",
+        "estimate_transition",
+        "correlate",
+        "summarize_sweep",
+        "write_report",
+        "all",
+    ],
     1,
 )
 

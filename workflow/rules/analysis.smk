@@ -111,6 +111,7 @@ rule summarize_sweep:
         metrics="results/tables/metrics.parquet",
         floors="results/tables/floors.parquet",
         audit="results/tables/audit.parquet",
+        completeness="results/tables/completeness.parquet",
         correlations="results/tables/correlations.parquet",
         transitions="results/tables/transitions.parquet",
     output:

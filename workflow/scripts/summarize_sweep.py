@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from w2sg import audit, bands, runtime, schemas, summary, tables
+from w2sg.completeness import describe_missing
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -16,6 +17,7 @@ def main(
     *,
     metrics: str,
     audited: str,
+    completeness: str,
     correlations: str,
     transitions: str,
     table: str,
@@ -43,7 +45,9 @@ def main(
         with runtime.atomic_path(acceptance) as path:
             checked.to_csv(path, index=False, float_format="%.6g")
         with runtime.atomic_path(text) as path:
-            lines = audit.describe_left_out(flagged, excluded=exclude)
+            wanted = tables.read_table(completeness, schemas.COMPLETENESS)
+            lines = [f"missing: {sentence}" for sentence in describe_missing(wanted)]
+            lines += audit.describe_left_out(flagged, excluded=exclude)
             Path(path).write_text(summary.as_text(rows, checked) + "".join(f"{x}\n" for x in lines), encoding="utf-8")
         with runtime.atomic_path(excluded) as path:
             flagged.assign(excluded=exclude).to_csv(path, index=False)
@@ -53,6 +57,7 @@ if __name__ == "__main__":
     main(
         metrics=snakemake.input["metrics"],
         audited=snakemake.input["audit"],
+        completeness=snakemake.input["completeness"],
         correlations=snakemake.input["correlations"],
         transitions=snakemake.input["transitions"],
         table=snakemake.output["table"],

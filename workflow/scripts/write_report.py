@@ -30,6 +30,7 @@ def main(
             transitions=tables.read_table(inputs["transitions"], schemas.TRANSITIONS),
             bands=pd.read_csv(inputs["acceptance"]),
             excluded=pd.read_csv(inputs["excluded"]),
+            completeness=tables.read_table(inputs["completeness"], schemas.COMPLETENESS),
             stages=stages.stage_costs(places["benchmarks"]),
             theory=tables.read_table(criteria, theory.ACCEPTANCE) if criteria.exists() else None,
             study=study,
