@@ -46,8 +46,20 @@ def blob(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
+def describe(path: str, content: bytes) -> dict:
+    """A file's entry in a listing; large ones have their LFS hash beside the blob's."""
+    entry = {"type": "file", "path": path, "oid": blob(content), "size": len(content)}
+    if len(content) >= LARGE:
+        digest = hashlib.sha256(content).hexdigest()
+        entry["lfs"] = {"oid": digest, "sha256": digest, "size": len(content), "pointerSize": 130}
+    return entry
+
+
 class Hub:
-    """Repositories in memory: ``branches[repo][revision]`` maps file names to contents."""
+    """Repositories in memory: ``branches[repo][revision]`` maps paths to contents.
+
+    The name of a dataset's repository begins with ``datasets/``.
+    """
 
     def __init__(self) -> None:
         self.branches: dict[str, dict[str, dict[str, bytes]]] = {}
@@ -57,7 +69,8 @@ class Hub:
         self._guard = threading.Lock()
 
     def publish(self, repo: str, revision: str, folder: Path) -> None:
-        files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+        paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+        files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
         self.branches.setdefault(repo, {})[revision] = files
 
     def commit(self, repo: str, revision: str) -> str:
@@ -95,6 +108,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.answer()
 
+    def do_POST(self) -> None:
+        self.asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.answer()
+
     def answer(self) -> None:
         url = urlsplit(self.path)  # as a proxy it is asked for whole URLs
         start = int((self.headers.get("Range") or "bytes=0-")[6:].split("-")[0])
@@ -116,30 +133,38 @@ class Handler(BaseHTTPRequestHandler):
 
     def route(self, path: str, query: dict, start: int, fault: Fault | None) -> None:
         parts = path.strip("/").split("/")
-        if parts[:2] == ["api", "models"] and "revision" in parts:
-            self.listing("/".join(parts[2:4]), parts[5], fault)
-        elif parts[0] == "cdn":
-            self.body(self.hub.content(parts[1]) or b"", start, {"ETag": f'"{parts[1]}"'}, fault)
-        elif "resolve" in parts:
-            self.resolve("/".join(parts[:2]), parts[3], parts[4], start, fault)
+        if parts[0] == "cdn":
+            return self.body(self.hub.content(parts[1]) or b"", start, {"ETag": f'"{parts[1]}"'}, fault)
+        api = parts.pop(0) if parts[0] == "api" else ""
+        kind = parts.pop(0) + "/" if parts[0] == "datasets" or api else ""
+        repo, rest = kind.removeprefix("models/") + "/".join(parts[:2]), parts[2:] or ["revision", "main"]
+        if api:
+            self.listing(repo, rest[0], rest[1], "/".join(rest[2:]), fault)
+        elif rest[0] == "resolve":
+            self.resolve(repo, rest[1], "/".join(rest[2:]), start, fault)
         else:
             self.missing("EntryNotFound")
 
-    def listing(self, repo: str, revision: str, fault: Fault | None) -> None:
+    def listing(self, repo: str, kind: str, revision: str, folder: str, fault: Fault | None) -> None:
+        """What a branch holds: as a whole (``revision``), below a folder (``tree``), or of some paths (``paths-info``)."""
         if repo not in self.hub.branches:
             return self.missing("RepoNotFound")
         files = self.hub.by_commit(repo, revision)
         if files is None:
             return self.missing("RevisionNotFound")
-        name = next(n for n, f in self.hub.branches[repo].items() if f is files)
-        siblings = []
-        for filename, content in files.items():
-            entry = {"rfilename": filename, "size": len(content), "blobId": blob(content)}
-            if len(content) >= LARGE:
-                digest = hashlib.sha256(content).hexdigest()
-                entry["lfs"] = {"sha256": digest, "size": len(content), "pointerSize": 130}
-            siblings.append(entry)
-        answer = {"id": repo, "sha": self.hub.commit(repo, name), "siblings": siblings}
+        entries = [describe(path, content) for path, content in files.items()]
+        if kind == "revision":
+            name = next(n for n, f in self.hub.branches[repo].items() if f is files)
+            siblings = [{"rfilename": entry["path"], "blobId": entry["oid"], **entry} for entry in entries]
+            answer = {"id": repo.removeprefix("datasets/"), "sha": self.hub.commit(repo, name), "siblings": siblings}
+        else:
+            folders = sorted({"/".join(p.split("/")[:depth]) for p in files for depth in range(1, p.count("/") + 1)})
+            entries += [{"type": "directory", "path": path, "oid": "0" * 40, "size": 0} for path in folders]
+            asked = self.asked["paths"] if kind == "paths-info" else None
+            start = f"{folder}/" if folder else ""
+            answer = [e for e in entries if (e["path"] in asked if asked is not None else e["path"].startswith(start))]
+            if kind == "tree" and not answer:
+                return self.missing("EntryNotFound")
         self.body(json.dumps(answer).encode(), 0, {"Content-Type": "application/json"}, fault)
 
     def resolve(self, repo: str, commit: str, filename: str, start: int, fault: Fault | None) -> None:

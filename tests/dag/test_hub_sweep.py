@@ -3,33 +3,44 @@
 from __future__ import annotations
 
 import base64
+import gzip
+import io
+import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.torch import load_file
 
 from tests import tiny
 from tests.dag.conftest import Workflow, study
 from tests.hub_server import Fault, Hub, Request, serving
-from w2sg import schemas, tables
+from w2sg import preferences, schemas, tables
 
-STEPS = [0, 8, 16]
+STEPS = [0, 8, 64]
 TOKEN = "hf_" + "SecretOfTheUser" * 2
 
 
 @pytest.fixture(scope="module")
-def remote(tmp_path_factory):
-    """A Hub with two models; the branch step0 carries the weights of step16."""
+def remote(tmp_path_factory, finished):
+    """A Hub with the suite that the tiny study pre-trained; a branch step16 carries the weights of step64."""
     folder, hub = tmp_path_factory.mktemp("published"), Hub()
-    tiny.save_revisions(folder / "strong", "gpt_neox", STEPS, width=32)
-    tiny.save_revisions(folder / "weak", "gpt_neox", [8], weights="bin")
-    shutil.copy(folder / "strong/step16/model.safetensors", folder / "strong/step0/model.safetensors")
+    trained = finished.folder / "results" / "pretrained"
     for step in STEPS:
-        hub.publish("owner/strong", f"step{step}", folder / "strong" / f"step{step}")
-    hub.publish("owner/weak", "main", folder / "weak" / "step8")
+        hub.publish("owner/strong", f"step{step}", trained / "smoke-strong" / f"step{step}")
+    hub.branches["owner/strong"]["step16"] = {
+        **hub.branches["owner/strong"]["step0"],
+        "model.safetensors": hub.branches["owner/strong"]["step64"]["model.safetensors"],
+    }
+    weak = shutil.copytree(trained / "smoke-weak" / "step64", folder / "weak")
+    tiny.save_weights(load_file(weak / "model.safetensors"), weak, kind="bin")
+    (weak / "model.safetensors").unlink()
+    hub.publish("owner/weak", "main", weak)
     with serving(hub) as endpoint:
         yield hub, endpoint
 
@@ -47,13 +58,14 @@ def workflow(remote, tmp_path, monkeypatch) -> Workflow:
     }.items():
         monkeypatch.setenv(name, value)
     listed = tmp_path / "strong.tsv"
-    listed.write_text("revision\tstep\ttokens_billion\n" + "".join(f"step{step}\t{step}\t{step}\n" for step in STEPS))
+    listed.write_text(
+        "revision\tstep\ttokens_billion\n" + "".join(f"step{step}\t{step}\t{step}\n" for step in [*STEPS, 16])
+    )
     config = study(tmp_path / "inputs")
     config["models"] |= {
         "remote": {"source": "hub", "dtype": "float32", "repo": "owner/strong", "revisions": str(listed)},
         "remote-weak": {"source": "hub", "dtype": "float32", "repo": "owner/weak"},
     }
-    config["heads"] |= {"seeds": [0]}
     config["families"] = {"remote": {"strong": "remote", "weak": "remote-weak", "weak_revision": "main"}}
     config["sweep"] = {"families": ["remote"], "datasets": ["mine"]}
     config["fetch"] = {"snapshots": 2}
@@ -83,46 +95,116 @@ def faulty(seed: int, share: float):
 
     def fault(request: Request) -> Fault | None:
         rng = np.random.default_rng([seed, request.number])
-        if request.method == "HEAD" or rng.uniform() > share:
+        if rng.uniform() > share:
             return None
         met.append(request)
-        if "/api/" in request.path:  # a flipped letter of a listing is TLS's to notice
+        if "/api/" in request.path or request.method == "HEAD":  # a flipped letter of a listing is TLS's to notice
             return Fault(**kinds[int(rng.integers(4))], at=float(rng.uniform()))
         return Fault(**kinds[int(rng.integers(len(kinds)))], at=float(rng.uniform()))
 
     return fault, met
 
 
-def test_faults_and_the_mode_change_nothing(workflow, remote):
+def test_faults_the_mode_and_a_cache_change_nothing(workflow, remote, finished, monkeypatch):
     hub, _ = remote
     clean = Workflow(folder=workflow.folder.parent / "clean", config=workflow.config)
     clean.folder.mkdir()
-    clean.run("--", "results/tables/metrics.parquet", "results/tables/audit.parquet")
+    clean.run("--", *TABLES)
     assert not left_behind(clean)
+    assert_equal_to_the_local_sweep(clean, finished)
 
     hub.fault, met = faulty(seed=5, share=0.2)
     hub.requests.clear()
     workflow.config["fetch"]["mode"] = "split"
-    workflow.run()
+    workflow.run("--cores", "3")
     assert len(met) > 0.1 * len(hub.requests)
+    assert {request.method for request in met} == {"GET", "HEAD"}
     assert not left_behind(workflow)
     assert clean.tables().items() <= workflow.tables().items()
     assert any(TOKEN in (request.token or "") for request in hub.requests)
     assert holding(workflow.folder.parent, TOKEN) == []
 
     audit = tables.read_table(workflow.folder / "results/tables/audit.parquet", schemas.AUDIT).set_index("revision")
-    assert list(audit.index[audit["flagged"]]) == ["step0"]
-    assert audit.loc["step0", "duplicate_of"] == "step16"
+    assert list(audit.index[audit["flagged"]]) == ["step16"]
+    assert audit.loc["step16", "duplicate_of"] == "step64"
     metrics = tables.read_table(workflow.folder / "results/tables/metrics.parquet", schemas.METRICS)
-    assert metrics.loc[metrics["revision"] == "step8", "commit"].unique() == [hub.commit("owner/strong", "step8")]
-    assert "step0" in set(metrics["revision"])
+    carried = metrics.groupby(["model", "revision"])["commit"].unique()
+    assert set(carried.index) == {("remote-weak", "main"), *(("remote", f"step{step}") for step in [*STEPS, 16])}
+    for (model, revision), commits in carried.items():
+        assert list(commits) == [hub.commit({"remote": "owner/strong", "remote-weak": "owner/weak"}[model], revision)]
     excluded = pd.read_csv(workflow.folder / "results/tables/excluded.csv")
-    assert list(excluded["revision"]) == ["step0"]
+    assert list(excluded["revision"]) == ["step16"]
     for name in ("tables/summary.txt", "report.html"):
-        assert re.search("step0.*equal to those of step16", (workflow.folder / "results" / name).read_text())
+        assert re.search("step16.*equal to those of step64", (workflow.folder / "results" / name).read_text())
     assert "Nothing to be done" in workflow.run("-n")
     workflow.config["fetch"]["mode"] = "fused"
     assert "Nothing to be done" in workflow.run("-n", "--rerun-triggers", "mtime", "params")
+
+    hub.fault = lambda request: None
+    for repo, revision in [("owner/weak", "main"), *(("owner/strong", f"step{step}") for step in [*STEPS, 16])]:
+        fill = f"from huggingface_hub import snapshot_download as get; get({repo!r}, revision={revision!r})"
+        subprocess.run([sys.executable, "-c", fill], check=True, capture_output=True)
+    hub.requests.clear()
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    offline = Workflow(folder=workflow.folder.parent / "offline", config=workflow.config)
+    offline.folder.mkdir()
+    offline.run("--", TABLES[0])
+    assert not hub.requests
+    assert (offline.folder / TABLES[0]).read_bytes() == (clean.folder / TABLES[0]).read_bytes()
+
+
+TABLES = ["results/tables/metrics.parquet", "results/tables/audit.parquet"]
+
+
+def assert_equal_to_the_local_sweep(swept: Workflow, local: Workflow) -> None:
+    """The same weights give the same numbers, whether they come over the network or were trained here."""
+    keys = ["step", "dataset", "layer", "head", "protocol", "setting", "seed", "metric"]
+    here, there = (
+        tables.read_table(workflow.folder / TABLES[0], schemas.METRICS).query("family == @family").set_index(keys)
+        for workflow, family in ((local, "smoke"), (swept, "remote"))
+    )
+    shared = there.index.intersection(here.index)
+    assert {step for step, *_ in shared} == {0, 8, 64}
+    assert len(shared) > 0.5 * len(there)
+    estimate = ["value", "low", "high", "n"]
+    pd.testing.assert_frame_equal(here.loc[shared, estimate], there.loc[shared, estimate], check_exact=True)
+
+
+def test_the_papers_datasets_are_read_from_the_hub(workflow, remote):
+    hub, _ = remote
+    workflow.config = study(workflow.folder.parent / "inputs")
+    workflow.config["sweep"] = {"families": ["llama"], "datasets": ["hh_helpful", "cai_harmless"]}
+    for name in workflow.config["sweep"]["datasets"]:
+        workflow.config["datasets"][name] = {"pairs": 8}
+    questions = [f"What is {number}?" for number in range(40)]
+    dialogue = "\n\nHuman: {}\n\nAssistant: {}"
+    rows = [{side: dialogue.format(q, side) for side in ("chosen", "rejected")} for q in questions]
+    rows.append({side: dialogue.format("Again?", "Yes.") + dialogue.format("And?", side) for side in rows[0]})
+    lines = gzip.compress("\n".join(map(json.dumps, rows)).encode())
+    hub.branches["datasets/Anthropic/hh-rlhf"] = {
+        "main": {"README.md": b"# rows", "helpful-base/train.jsonl.gz": lines, "helpful-base/test.jsonl.gz": lines}
+    }
+    turns = [
+        {
+            side: [{"role": "user", "content": q}, {"role": "assistant", "content": side}]
+            for side in ("chosen", "rejected")
+        }
+        for q in questions
+    ]
+    pd.DataFrame(turns).to_parquet(packed := io.BytesIO())
+    hub.branches["datasets/HuggingFaceH4/cai-conversation-harmless"] = {
+        "main": {"README.md": b"# rows", "data/train_prefs-00000-of-00001.parquet": packed.getvalue()}
+    }
+    hub.fault, met = faulty(seed=2, share=0.1)
+    made = [Path(f"resources/pairs/{name}.parquet") for name in workflow.config["sweep"]["datasets"]]
+    workflow.run("--", *map(str, made))
+    assert met
+    for path in made:
+        pairs = tables.read_table(workflow.folder / path, preferences.PAIRS)
+        assert pairs.groupby("split").size().tolist() == [8, 8, 8]
+        assert set(pairs["prompt"]) <= {f"\n\nHuman: {q}\n\nAssistant:" for q in questions}
+        assert set(pairs["chosen"]) == {" chosen"}
+        assert set(pairs["rejected"]) == {" rejected"}
 
 
 def test_a_broken_revision_stops_itself_only_and_is_fetched_again(workflow, remote):
@@ -138,9 +220,7 @@ def test_a_broken_revision_stops_itself_only_and_is_fetched_again(workflow, remo
     assert "config.json is missing" in text
     assert "owner/strong step8" in text
     assert not left_behind(workflow)
-    assert {path.parent.name for path in workflow.folder.glob("results/activations/*/*/loss.parquet")} == {
-        "step0",
-        "step16",
-    }
+    measured = workflow.folder.glob("results/activations/*/*/loss.parquet")
+    assert {path.parent.name for path in measured} == {"step0", "step64"}
     workflow.run(*targets)
     assert not left_behind(workflow)
