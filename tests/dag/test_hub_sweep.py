@@ -172,8 +172,7 @@ def assert_equal_to_the_local_sweep(swept: Workflow, local: Workflow) -> None:
 
 def test_the_papers_datasets_are_read_from_the_hub(workflow, remote):
     hub, _ = remote
-    workflow.config = study(workflow.folder.parent / "inputs")
-    workflow.config["sweep"] = {"families": ["llama"], "datasets": ["hh_helpful", "cai_harmless"]}
+    workflow.config["sweep"]["datasets"] = ["hh_helpful", "cai_harmless"]
     for name in workflow.config["sweep"]["datasets"]:
         workflow.config["datasets"][name] = {"pairs": 8}
     questions = [f"What is {number}?" for number in range(40)]
