@@ -6,6 +6,8 @@ PYTHON ?= python3
 CORES ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())')
 TORCH ?= requirements/torch.txt
 ARGS ?=
+# Processes that share the test files; a study in a test takes two cores itself, but not all of the time.
+WORKERS ?= 2
 FORCE ?=
 # A live panel on a terminal, plain lines in a file or a pipe.
 SHOW := $(shell if [ -t 2 ]; then echo --logger rich; else echo --quiet rules; fi)
@@ -44,7 +46,7 @@ test: .venv/test.stamp
 	if [ -z "$(ARGS)$(FORCE)" ] && [ -n "$$tree" ] && [ "$$tree" = "$$(cat .venv/passed 2>/dev/null)" ]; then \
 	  echo 'nothing has changed since the last run, in which all tests passed; make test FORCE=1 runs them again'; \
 	else \
-	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(ARGS) || exit 1; \
+	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS) || exit 1; \
 	  if [ -z "$(ARGS)" ]; then printf %s "$$tree" > .venv/passed; fi; \
 	fi
 
