@@ -3,7 +3,7 @@
 Downloads and computations are sleeps of known length, one download and one computation at a time, so that the bound
 max(total download, total compute) is known; everything else (Snakemake, start of each job, places, locks) is real.
 
-    python -m benchmarks.disk             # writes benchmarks/results/disk.tsv, about four minutes
+    python -m benchmarks.disk             # writes benchmarks/results/disk.tsv, about twenty minutes, mostly asleep
 """
 
 from __future__ import annotations
@@ -126,8 +126,13 @@ SETTINGS = [
     *(Setting(mode=mode, download=0.5, compute=0.4) for mode in ("fused", "split")),
     *(Setting(mode=mode, faults=FAULTS) for mode in ("fused", "split")),
     Setting(mode="split", cores=1),
+    *(Setting(mode="split", cores=cores, download=4.0, compute=5.0) for cores in (1, 2)),
+    Setting(mode="fused", cores=2, download=4.0, compute=5.0),
 ]
-"""A fused job holds a core while it downloads: with a single core nothing overlaps, so that mode is not shown there."""
+"""Few cores start one job at a time, which takes 0.3 s: the share of that is seen by the two lengths of the same jobs.
+
+A fused job holds a core while it downloads: with a single core nothing overlaps, so that mode is not shown there.
+"""
 
 
 def row(setting: Setting, outcome: Outcome) -> dict[str, object]:

@@ -10,7 +10,7 @@ meaning and less is noise. The supervisor is trained by this package on features
 
 ``ours`` runs ``workflow/scripts/train_heads.py`` on a feature file, reading and intervals included. The loop that
 it replaces trains one head after the other (torch's Adam on a linear layer; scikit-learn's logistic regression for
-each fold and penalty, then for the chosen one, with the same penalties), computes no metric, and is timed in the last
+each fold and penalty; the last fit at the chosen penalty is left out), computes no metric, and is timed in the last
 layer on a part of its heads, which take equally long; its figures are scaled to all heads and layers by their number.
 """
 
