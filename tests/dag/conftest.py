@@ -6,15 +6,18 @@ import copy
 import csv
 import hashlib
 import io
+import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from filelock import FileLock
 
 from tests import tiny
 from tests.studies import without_costs
@@ -160,13 +163,25 @@ class Workflow:
         }
 
 
+def run_once(tmp_path_factory, name: str, describe: Callable[[Path], dict]) -> Workflow:
+    """A study that the first of the processes that share the tests runs, while the others wait for it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder, described = shared / name, shared / f"{name}.yaml"
+    with FileLock(shared / f"{name}.lock"):
+        if not described.exists():
+            workflow = Workflow(folder=folder, config=describe(shared / f"{name}_inputs"))
+            folder.mkdir()
+            workflow.run()
+            described.write_text(yaml.safe_dump(workflow.config))
+    return Workflow(folder=folder, config=yaml.safe_load(described.read_text()))
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Workflow:
     """The tiny study, run once; tests that change it must copy it."""
-    inputs = tmp_path_factory.mktemp("inputs")
-    workflow = Workflow(folder=tmp_path_factory.mktemp("finished"), config=study(inputs))
-    workflow.run()
-    return workflow
+    return run_once(tmp_path_factory, "finished", study)
 
 
 def small(config: dict) -> dict:
@@ -182,7 +197,4 @@ def small(config: dict) -> dict:
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory) -> Workflow:
     """The small study, run once; tests that change it must copy it."""
-    config = small(study(tmp_path_factory.mktemp("inputs")))
-    workflow = Workflow(folder=tmp_path_factory.mktemp("undisturbed"), config=config)
-    workflow.run()
-    return workflow
+    return run_once(tmp_path_factory, "undisturbed", lambda folder: small(study(folder)))

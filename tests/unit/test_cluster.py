@@ -48,7 +48,7 @@ def test_only_this_folders_snakemake_jobs_count(squeue, tmp_path):
 
 def test_a_start_is_refused_while_they_are_queued(squeue, tmp_path):
     squeue(f"11|R|w2sg_{RUN}|{tmp_path}")
-    with pytest.raises(cluster.QueueError, match=r"1 jobs of an earlier run .*\(11 R\).*w2sg.cluster wait"):
+    with pytest.raises(cluster.QueueError, match=r"1 job of an earlier run .* 11 R.*w2sg.cluster wait"):
         cluster.refuse_leftovers(tmp_path)
     cluster.refuse_leftovers(tmp_path)
 
@@ -56,7 +56,7 @@ def test_a_start_is_refused_while_they_are_queued(squeue, tmp_path):
 def test_they_are_waited_for_or_cancelled(squeue, tmp_path, capsys):
     squeue(f"11|R|w2sg_{RUN}|{tmp_path}")
     assert cluster.main(["wait", "--folder", str(tmp_path), "--poll", "0.01"]) == 0
-    assert "waiting for 1 jobs of an earlier run: 11 R" in capsys.readouterr().err
+    assert "waiting for 1 job of an earlier run: 11 R" in capsys.readouterr().err
     squeue(f"11|R|w2sg_{RUN}|{tmp_path}")
     assert cluster.main(["cancel", "--folder", str(tmp_path)]) == 0
     assert "scancel 11" in squeue.calls.read_text()

@@ -10,6 +10,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from w2sg import tables
+from w2sg.plots import STYLE
 from w2sg.theory import (
     acceptance,
     criteria_checks,
@@ -139,7 +140,7 @@ def test_tables_keep_their_schema_and_units_are_counted(name, tmp_path, threshol
     read = tables.read_table(tmp_path / "t.parquet", schemas.schema_of(name))
     judged = pd.DataFrame(acceptance.judge(name, read).rows)
     tables.write_table(judged, tmp_path / "a.parquet", schemas.ACCEPTANCE, provenance={})
-    plt.style.use(plots.STYLE)
+    plt.style.use(STYLE)
     for figure in (f for f in FIGURES.values() if f.experiment == name):
         shown = figure_tables.figure_table(figure.name, read)
         tables.write_table(shown, tmp_path / "f.parquet", schemas.FIGURE, provenance={})
