@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests import tiny
-from w2sg import activations, attention, features, loading
+from w2sg import activations, attention, batches, features, loading
 from w2sg.tables import TableError
 
 BFLOAT16 = 0.05
@@ -226,9 +226,9 @@ def test_extraction_makes_no_logits_and_keeps_one_row_for_each_text(loaded, monk
         raise AssertionError("logits were made")
 
     left: list[tuple[int, ...]] = []
-    send = activations._send
+    send = batches._send
     monkeypatch.setattr(loaded.output, "forward", refused)
-    monkeypatch.setattr(activations, "_send", lambda states: left.append(tuple(states.shape)) or send(states))
+    monkeypatch.setattr(batches, "_send", lambda states: left.append(tuple(states.shape)) or send(states))
     ids = edge_cases(2)
     activations.extract_states(loaded, ids, layers=(0, 2), batch_tokens=10_000)
     assert left == [(2, len(ids), 16)]

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from tests import tiny
-from w2sg import activations, loading, packing
+from w2sg import activations, batches, loading, packing
 
 CPU = torch.device("cpu")
 IDS = [[1, 2, 3, 4], [1, 2, 5], [7], [1, 2, 3, 4], [1, 2], [7, 1, 2, 3, 4, 5, 6, 7, 8, 9]]
@@ -76,7 +76,7 @@ def test_running_out_of_memory_halves_the_budget_and_loses_no_text(caplog):
         return batch.tokens[0, batch.last]
 
     got = np.full(16, -1)
-    for rows, result in activations.run_batches(ids, forward, batch_tokens=64, device=CPU):
+    for rows, result in batches.run_batches(ids, forward, batch_tokens=64, device=CPU):
         got[rows] = result
     assert got.tolist() == list(range(16))
     assert sizes == [64, 32, 16, 16, 16, 16]
@@ -91,9 +91,9 @@ def test_a_text_that_never_fits_and_other_errors_are_raised():
         raise RuntimeError("shapes disagree")
 
     with pytest.raises(MemoryError, match="a text of 3 tokens"):
-        list(activations.run_batches([[1, 2, 3], [4]], full, batch_tokens=100, device=CPU))
+        list(batches.run_batches([[1, 2, 3], [4]], full, batch_tokens=100, device=CPU))
     with pytest.raises(RuntimeError, match="shapes"):
-        list(activations.run_batches([[1, 2, 3], [4]], broken, batch_tokens=100, device=CPU))
+        list(batches.run_batches([[1, 2, 3], [4]], broken, batch_tokens=100, device=CPU))
 
 
 class OneDevice(TorchDispatchMode):
