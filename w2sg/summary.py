@@ -11,6 +11,9 @@ import pandas as pd
 SETTINGS = {"paper": "selected", "converged": "cv"}
 """Headline setting of each head protocol: chosen without test data."""
 
+DIGITS = 6
+"""Decimals of the summary: its file, its text and the report then round the same number."""
+
 LATE = 4
 """Number of last revisions over which saturation is averaged."""
 
@@ -132,7 +135,7 @@ def summarize(metrics: pd.DataFrame, *, correlations: pd.DataFrame, transitions:
                 place = keys | {"layer": part["layer"].max()} | selection
                 row |= _estimate(statistics[name], place, column)
             rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).round(DIGITS)
 
 
 def _estimate(table: pd.DataFrame, place: dict[str, Any], column: str) -> dict[str, float]:
