@@ -110,6 +110,22 @@ if not CELLS:
     )
 
 
+def planned_study():
+    """Returns what the study's costs depend on."""
+    families = {
+        name: {"strong": family.strong, "weak": family.weak, "revisions": len(family.revisions)}
+        for name, family in FAMILIES.items()
+    }
+    return {
+        "families": families,
+        "used": {name: len(names) for name, names in USED.items()},
+        "repos": {name: config["models"][name]["repo"] for name in HUB_MODELS},
+        "pairs": {name: config["datasets"][name]["pairs"] for name in DATASETS},
+        "layers": config["activations"]["layers"],
+        **config["fetch"],
+    }
+
+
 def cores_of(wildcards):
     """Returns the threads of an experiment: half the cores for the dear ones, so that two of them share a machine."""
     return max(1, (workflow.cores or 1) // 2) if wildcards.experiment in DEAR else 1

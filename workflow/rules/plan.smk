@@ -1,22 +1,6 @@
 """What the study will cost: `snakemake --cores 1 plan --configfile config/paper.yaml`. Seconds, no network."""
 
 
-def planned_study():
-    """Returns what the study's costs depend on."""
-    families = {
-        name: {"strong": family.strong, "weak": family.weak, "revisions": len(family.revisions)}
-        for name, family in FAMILIES.items()
-    }
-    return {
-        "families": families,
-        "used": {name: len(names) for name, names in USED.items()},
-        "repos": {name: config["models"][name]["repo"] for name in HUB_MODELS},
-        "pairs": {name: config["datasets"][name]["pairs"] for name in DATASETS},
-        "layers": config["activations"]["layers"],
-        **config["fetch"],
-    }
-
-
 localrules:
     plan,
     plan_study,
