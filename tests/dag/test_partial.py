@@ -42,6 +42,8 @@ def test_a_partial_sweep_says_what_is_missing_and_is_finished_without_repetition
     for sentence in ("llama: nothing was measured (2 revisions wanted)", "olmo on posts: nothing was measured"):
         assert sentence in page
         assert f"missing: {sentence}" in text
+    assert text.startswith("missing: ")
+    assert page.index("This report is partial") < page.index('id="answer"')
     assert re.search("smoke on mine: 1 of [0-9]+ revisions are missing: step8", page)
     assert "This report is partial" not in (finished.folder / "results/report.html").read_text()
 

@@ -74,7 +74,9 @@ def test_no_line_is_fitted_to_a_constant_or_to_two_points():
 def test_two_revisions_one_layer_and_no_recovered_gap_are_drawn_too():
     metrics = made_metrics(effect=False, steps=[0, 8])
     for name in FIGURES:
-        plt.close(plots.plot_figure(name, shown(name, metrics), title="two revisions"))
+        figure = plots.plot_figure(name, shown(name, metrics), title="two revisions")
+        assert any(axis.has_data() for axis in figure.axes)
+        plt.close(figure)
 
 
 def test_unknown_figures_and_absent_families_are_named(metrics):

@@ -46,9 +46,9 @@ def main(
             checked.to_csv(path, index=False, float_format="%.6g")
         with runtime.atomic_path(text) as path:
             wanted = tables.read_table(completeness, schemas.COMPLETENESS)
-            lines = [f"missing: {sentence}" for sentence in describe_missing(wanted)]
-            lines += audit.describe_left_out(flagged, excluded=exclude)
-            Path(path).write_text(summary.as_text(rows, checked) + "".join(f"{x}\n" for x in lines), encoding="utf-8")
+            missing = "".join(f"missing: {sentence}\n" for sentence in describe_missing(wanted))
+            left = "".join(f"{line}\n" for line in audit.describe_left_out(flagged, excluded=exclude))
+            Path(path).write_text(missing + summary.as_text(rows, checked) + left, encoding="utf-8")
         with runtime.atomic_path(excluded) as path:
             flagged.assign(excluded=exclude).to_csv(path, index=False)
 
