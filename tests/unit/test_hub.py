@@ -3,87 +3,24 @@
 from __future__ import annotations
 
 import errno
-import hashlib
-import logging
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
 
-import numpy as np
 import pytest
-from huggingface_hub import HfApi, constants, file_download, hf_hub_download
+from huggingface_hub import HfApi
 
 from tests import faults
-from tests.hub_server import Fault, Hub, Request, serving
-from w2sg import fetching, hub, published, retries, snapshots
-from w2sg.audit import audit_table
+from tests.hub_branch import BIG, BIG_PATH, CHUNK, CUTS, QUICK, REPO, always, fetch, once, whole
+from tests.hub_branch import server as server
+from tests.hub_server import Fault, Request
+from w2sg import fetching, hub, retries, snapshots
 from w2sg.retries import Patience
 from w2sg.revisions import RevisionError
 from w2sg.transfer import HubTransfer
-
-ROOT = Path(__file__).resolve().parents[2]
-REPO = "owner/model"
-QUICK = Patience(tries=6, first=0.001, most=0.01)
-RNG = np.random.default_rng(3)
-BIG = RNG.bytes(40_000)
-BIG_PATH = "/cdn/" + hashlib.sha256(BIG).hexdigest()
-CHUNK = 1000
-"""Bytes after which the client writes; what a cut takes of an unfinished chunk is fetched again."""
-FILES = {
-    "config.json": b'{"model_type": "gpt_neox"}',
-    "tokenizer.json": RNG.bytes(5_000),
-    "model.safetensors": BIG,
-    "pytorch_model.bin": RNG.bytes(6_000),
-    "modeling_olmo.py": b"raise SystemExit",
-    "training_args.bin": b"pickle",
-    "README.md": b"words",
-}
-
-
-@pytest.fixture
-def server(monkeypatch) -> Hub:
-    """A Hub with one branch, at which the client of this process is pointed."""
-    made = Hub()
-    made.branches[REPO] = {"step1": dict(FILES)}
-    with serving(made) as endpoint:
-        monkeypatch.setattr(constants, "ENDPOINT", endpoint)
-        monkeypatch.setattr(
-            constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}"
-        )
-        monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.4)
-        monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", CHUNK)
-        monkeypatch.setattr(file_download.time, "sleep", lambda seconds: None)
-        yield made
-
-
-def fetch(target: Path, revision: str = "step1", patience: Patience = QUICK) -> hub.Listing:
-    listing = hub.list_revision(REPO, revision, patience=patience)
-    target.mkdir(exist_ok=True)
-    hub.download(listing, hub.choose_files(listing), target, transfer=HubTransfer(), patience=patience)
-    return listing
-
-
-def whole(target: Path) -> bool:
-    wanted = ("config.json", "tokenizer.json", "model.safetensors")
-    present = {path.name for path in target.iterdir() if path.is_file()}
-    return present == set(wanted) and all((target / name).read_bytes() == FILES[name] for name in wanted)
-
-
-def once(kind: str, part: str = "/cdn/", **facts):
-    """A fault for the first GET whose path contains ``part``."""
-    met: list[Request] = []
-
-    def fault(request: Request) -> Fault | None:
-        if part in request.path and request.method == "GET" and not met:
-            met.append(request)
-            return Fault(kind=kind, **facts)
-        return None
-
-    return fault
 
 
 def test_one_weight_format_no_code_no_pickles_and_the_commit(server, tmp_path):
@@ -117,7 +54,7 @@ def test_faults_heal(server, tmp_path, name):
     assert whole(tmp_path / "to")
 
 
-@pytest.mark.parametrize("at", RNG.uniform(0, 1, size=4))
+@pytest.mark.parametrize("at", CUTS)
 def test_a_cut_download_goes_on_where_it_stopped(server, tmp_path, at):
     server.fault = once("cut", BIG_PATH, at=at)
     fetch(tmp_path / "to")
@@ -140,10 +77,6 @@ def test_a_part_survives_errors_that_the_client_itself_gives_up_on(server, tmp_p
     fetch(tmp_path / "to")
     assert whole(tmp_path / "to")
     assert [request.offset for request in server.requests if request.path == BIG_PATH] == [0, 19_000, 19_000, 19_000]
-
-
-def always(kind: str, part: str, **facts):
-    return lambda request: Fault(kind=kind, **facts) if part in request.path and request.method == "GET" else None
 
 
 PERMANENT = {
@@ -176,52 +109,6 @@ def test_a_revision_that_disappears(server, tmp_path):
     assert len([r for r in server.requests if "/api/" in r.path]) == 2  # asked once, not until patience ends
     with pytest.raises(RevisionError, match="no such repository"):
         hub.list_revision("owner/nothing", "step1", patience=QUICK)
-
-
-def shards(kind: str, count: int, *, without: tuple[int, ...] = ()) -> dict[str, bytes]:
-    stem = "model" if kind == "safetensors" else "pytorch_model"
-    names = [f"{stem}-{i:05d}-of-{count:05d}.{kind}" for i in range(1, count + 1) if i not in without]
-    index = "model.safetensors.index.json" if kind == "safetensors" else "pytorch_model.bin.index.json"
-    return {"config.json": b"{}", index: b"{}"} | {name: name.encode() for name in names}
-
-
-def test_a_missing_shard_is_named_before_anything_is_fetched(server, tmp_path):
-    server.branches[REPO]["step1"] = shards("bin", 3, without=(2,))
-    with pytest.raises(RevisionError, match="of 3 weight files, number 2 is missing"):
-        fetch(tmp_path / "to")
-    assert all("/resolve/" not in request.path for request in server.requests)
-
-
-def test_shards_of_two_sets_are_refused():
-    listed = tuple(hub.HubFile(name=name, size=1) for name in shards("bin", 2) | shards("bin", 3))
-    with pytest.raises(RevisionError, match="several sets, of 2 and of 3 files"):
-        hub.choose_files(hub.Listing(repo=REPO, revision="step1", commit="c" * 40, files=listed))
-
-
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        (shards("bin", 2), shards("bin", 2)),
-        (shards("bin", 2) | shards("safetensors", 1), shards("safetensors", 1)),
-        (shards("bin", 2) | {"model.safetensors": b"x"}, {"config.json", "model.safetensors"}),
-        (shards("bin", 2) | {"adapter_model.safetensors": b"x"}, shards("bin", 2)),
-        (
-            {"config.json": b"{}", "pytorch_model.bin": b"x", "optimizer.bin": b"x"},
-            {"config.json", "pytorch_model.bin"},
-        ),
-    ],
-)
-def test_choice_of_files(files, expected):
-    listed = tuple(hub.HubFile(name=name, size=len(content)) for name, content in files.items())
-    listing = hub.Listing(repo=REPO, revision="step1", commit="c" * 40, files=listed)
-    assert {file.name for file in hub.choose_files(listing)} == set(expected)
-
-
-@pytest.mark.parametrize("files", [{"config.json": b"{}"}, {"model.safetensors": b"x"}, {"flax_model.msgpack": b"x"}])
-def test_a_branch_without_weights_or_configuration_is_refused(files):
-    listed = tuple(hub.HubFile(name=name, size=1) for name in files)
-    with pytest.raises(RevisionError, match="no weights|config.json is missing"):
-        hub.choose_files(hub.Listing(repo=REPO, revision="step1", commit="c" * 40, files=listed))
 
 
 def test_a_full_disk_is_no_reason_to_try_again(server, tmp_path):
@@ -299,20 +186,6 @@ def test_a_snapshot_that_changed_between_fetch_and_use_is_refused(server, tmp_pa
     assert store.folders() == [] and not ticket.exists()
 
 
-def test_the_token_is_sent_to_the_hub_and_never_shown(server, tmp_path, monkeypatch, caplog):
-    monkeypatch.setenv("HF_TOKEN", "hf_secretsecret")
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_IMPLICIT_TOKEN", False)
-    server.fault = always("flip", "/cdn/")
-    with caplog.at_level(logging.DEBUG), pytest.raises(RevisionError) as caught:
-        fetch(tmp_path / "to", patience=Patience(tries=2, first=0.001))
-    assert "Bearer hf_secretsecret" in {request.token for request in server.requests}
-    assert {request.token for request in server.requests if "/cdn/" in request.path} == {None}
-    assert "hf_secretsecret" not in caplog.text + str(caught.value)
-    shown = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]  # as in a job's log
-    assert "SIGNED" not in " ".join(shown) + str(caught.value)
-    assert shown
-
-
 def test_waiting_obeys_the_server_and_otherwise_grows_with_jitter():
     patience = Patience(first=1, most=8, obeyed=100)
     assert patience.wait(0, 7.0) == 7.0
@@ -356,99 +229,3 @@ def test_xet_is_tried_once_and_http_follows(server, tmp_path, monkeypatch):
     fetch(tmp_path / "to")
     assert whole(tmp_path / "to")
     assert [name for _, name in used] == ["tokenizer.json", "model.safetensors"]
-
-
-ASK = """
-import sys
-from pathlib import Path
-from w2sg import fetching, runtime
-from w2sg.snapshots import Store
-model = {"source": "hub", "repo": "owner/model"}
-with runtime.log_to(sys.argv[1] + ".log"):
-    store = Store(root=Path(sys.argv[1]), limit=1)
-    with fetching.open_revision(model, "step1", name="m", root=Path(), store=store) as folder:
-        found = sorted(p.name for p in folder.path.iterdir() if not p.name.startswith("."))
-        print(folder.commit, *found, file=sys.__stdout__)
-"""
-
-
-def ask(root: Path, **environment: str) -> subprocess.CompletedProcess:
-    """Opens the revision as a job does: the client reads its variables when it is imported."""
-    kept = {k: v for k, v in os.environ.items() if not k.upper().endswith("_PROXY") and not k.startswith("HF_")}
-    command = [sys.executable, "-c", ASK, str(root / "scratch")]
-    return subprocess.run(
-        command, cwd=ROOT, env=kept | environment, capture_output=True, text=True, timeout=60, check=False
-    )
-
-
-def test_endpoint_token_proxy_and_cache_come_from_the_environment(server, tmp_path):
-    """Through a proxy to a Hub that only it can reach; then the same from a filled cache without any network."""
-    commit = server.commit(REPO, "step1")
-    proxy, home = constants.ENDPOINT, tmp_path / "hf"
-    token = "hf_secretsecret"
-    online = {"HF_ENDPOINT": "http://hub.invalid", "HTTP_PROXY": proxy, "HF_TOKEN": token, "HF_HOME": str(home)}
-    found = ask(tmp_path, **online)
-    assert found.stdout.split() == [commit, "config.json", "model.safetensors", "tokenizer.json"], found.stderr
-    to_hub = [request for request in server.requests if REPO in request.path]
-    assert {request.target.split("/")[2] for request in to_hub} == {"hub.invalid"}
-    assert {request.token for request in to_hub} == {f"Bearer {token}"}
-    assert {request.token for request in server.requests if "/cdn/" in request.path} == {None}
-    assert token not in found.stderr + (tmp_path / "scratch.log").read_text()
-    assert not list((tmp_path / "scratch").glob("*/*"))
-
-    refused = ask(tmp_path, HF_HUB_OFFLINE="1", HF_HOME=str(home))
-    assert refused.returncode != 0
-    assert "not in the cache" in refused.stderr
-    listing = hub.list_revision(REPO, "step1", patience=QUICK)
-    for file in hub.choose_files(listing):
-        hf_hub_download(REPO, file.name, revision="step1", cache_dir=home / "hub")
-    before = len(server.requests)
-    cached = ask(tmp_path, HF_HUB_OFFLINE="1", HF_HOME=str(home), HF_ENDPOINT=proxy)
-    assert cached.stdout == found.stdout, cached.stderr
-    assert len(server.requests) == before
-
-
-def test_a_mirrors_password_is_not_shown(monkeypatch):
-    monkeypatch.setattr(constants, "ENDPOINT", "https://me:secret@mirror:8443/hub")
-    assert hub.endpoint() == "https://mirror:8443/hub"
-
-
-def test_a_revision_in_the_local_cache_is_used_where_it_lies(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    listing = hub.list_revision(REPO, "step1", patience=QUICK)
-    assert hub.find_cached(REPO, listing.commit, hub.choose_files(listing)) is None
-    for file in hub.choose_files(listing):
-        hf_hub_download(REPO, file.name, revision="step1", cache_dir=tmp_path / "cache")
-    found = hub.find_cached(REPO, listing.commit, hub.choose_files(listing))
-    assert found is not None
-    assert found.name == listing.commit
-    offline = hub.offline_revision(REPO, "step1")
-    assert offline.commit == listing.commit
-    hashes = {file.name: file.sha256 or file.blob for file in listing.files}
-    assert {file.name: file.sha256 or file.blob for file in offline.files}.items() <= hashes.items()
-    (found / "model.safetensors").resolve().write_bytes(b"x" * len(BIG))
-    with pytest.raises(RevisionError, match="in the cache .*model.safetensors is not what the Hub lists"):
-        hub.offline_revision(REPO, "step1")
-    with pytest.raises(RevisionError, match="HF_HUB_OFFLINE is set.*hf download owner/model --revision step9"):
-        hub.offline_revision(REPO, "step9")
-
-
-def test_the_audit_asks_for_listings_only_and_finds_duplicates_and_gaps(server):
-    other = {"model.safetensors": RNG.bytes(5_000)}
-    server.branches[REPO] |= {
-        "step2": FILES | {"model.safetensors": RNG.bytes(5_000)},
-        "step8": FILES | other,
-        "step9": FILES | {"README.md": b"other words, other commit"},
-        "step10": {"config.json": b"{}"},
-        "main": FILES | other,
-    }
-    known = published.ask_hub(
-        REPO, ["step1", "step2", "step5", "step8", "step9", "step10"], label="audit", patience=QUICK
-    )
-    table = audit_table("m", known).set_index("revision")
-    assert list(table.index[table["flagged"]]) == ["step1", "step5", "step8", "step9", "step10"]
-    assert "equal to those of main" in table.loc["step8", "reason"]
-    assert "cannot be told" in table.loc["step9", "reason"]
-    assert "no such revision" in table.loc["step5", "reason"]
-    assert "no weights" in table.loc["step10", "reason"]
-    assert all("/resolve/" not in r.path and "/cdn/" not in r.path for r in server.requests)
