@@ -1,0 +1,104 @@
+"""A tiny pre-training of sixteen steps; its runs can be counted, killed, and compared by their bytes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.unit.test_tokenizer import corpus
+from w2sg import pretraining, runtime
+from w2sg.pretraining_settings import Architecture, PretrainingSettings
+from w2sg.tokenizer import encode, train_tokenizer
+from w2sg.training_state import write_manifest
+
+TINY = Architecture(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+SETTINGS = PretrainingSettings(
+    seed=0,
+    steps=16,
+    save_every=16,
+    batch_size=4,
+    sequence_length=8,
+    learning_rate=1e-2,
+    warmup_steps=2,
+    vocabulary_size=300,
+    dtype="float32",
+    state_every=4,
+)
+STEPS = (0, 1, 2, 4, 8, 16)
+TOKENIZER = train_tokenizer(corpus(), vocabulary=300)
+IDS = encode(TOKENIZER, corpus())
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing in the package may catch it."""
+
+
+def run(folder: Path, *, ids=IDS, tokenizer=TOKENIZER, architecture=TINY, threads=1, recipe=1, **changes):
+    settings = replace(SETTINGS, **changes)
+    made = pretraining.pretrain(
+        ids=ids,
+        tokenizer=tokenizer,
+        architecture=architecture,
+        settings=settings,
+        root=folder,
+        state_folder=folder / ".state",
+        threads=threads,
+        recipe=recipe,
+        label="tiny",
+    )
+    write_manifest(folder / "manifest.tsv", made.records, tokens_per_step=32, dtype=made.dtype)
+    return made
+
+
+def published(folder: Path) -> dict[str, bytes]:
+    """Every byte below a folder, the state left out: it is not an output."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and ".state" not in path.parts)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_waiting_for_the_disk():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runtime, "_fsync", lambda path: None)  # no test pulls the plug
+        yield
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("reference")
+    run(folder)
+    return published(folder)
+
+
+@pytest.fixture
+def finished(tmp_path, reference) -> Path:
+    run(tmp_path)
+    return tmp_path
+
+
+def count_calls(monkeypatch, module, name):
+    calls, original = [], getattr(module, name)
+
+    def counted(*args, **kwargs):
+        calls.append(args)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(module, name, counted)
+    return calls
+
+
+def kill_at(monkeypatch, module, name: str, call: int, *, after: bool) -> None:
+    """Makes the given call of a function end the process, before or after it did its work."""
+    original, seen = getattr(module, name), []
+
+    def dying(*args, **kwargs):
+        seen.append(None)
+        if len(seen) < call:
+            return original(*args, **kwargs)
+        if after:
+            original(*args, **kwargs)
+        raise Killed
+
+    monkeypatch.setattr(module, name, dying)
