@@ -9,15 +9,16 @@ import numpy as np
 import torch
 from torch.nn.functional import softplus
 
-from w2sg.logistic import BLOCK, Basis, Problems, find_basis, minimise
+from w2sg.logistic import Problems, minimise
+from w2sg.preconditioner import Basis, find_basis
 from w2sg.pretraining_settings import compute_type
+from w2sg.products import BLOCK, Short, all_finite
 
-SEARCH_TOLERANCE = 1e-3
-"""Relative gradient at which a penalty that is clearly worse than another is left alone."""
-CONTENDER = 1.02
-"""A penalty whose held-out loss is within this factor of the best so far is solved on."""
-CONTENDER_TOLERANCE = 1e-4
-"""Relative gradient to which it is."""
+SEARCH = ((1e-2, 1.05), (1e-3, 1.02), (5e-5, 1.0))
+"""Relative gradients to which a penalty is solved, one after the other while its held-out loss is within the factor
+of the best so far: one that is clearly worse is left alone early, and its loss stays rough."""
+FOLDS_RANK = 128
+"""Leading directions in which folds are preconditioned: they are many, solved roughly, and each pays for each direction."""
 LARGE = 2**24
 """Bytes from which a matrix is read from memory in each product, and half as many bytes take half the time."""
 
@@ -52,7 +53,7 @@ class _Design:
     scale: torch.Tensor
     intercept: bool
     basis: Basis
-    quick: torch.Tensor | None
+    quick: Short | None
 
 
 def deal_folds(groups: np.ndarray, *, folds: int, rng: np.random.Generator) -> np.ndarray:
@@ -106,7 +107,7 @@ def fit_selected(
         ValueError: If a penalty is not positive, a value is not finite or shapes disagree.
     """
     _check(features, target, folds, penalties)
-    design = _scale(features, intercept=intercept, device=device)
+    design = _scale(features, intercept=intercept, device=device, rank=FOLDS_RANK if len(penalties) > 1 else None)
     labels = torch.as_tensor(target, dtype=torch.float64, device=device)
     fold = torch.as_tensor(folds, dtype=torch.int64, device=device)
     cv_loss, start = np.full((len(target), len(penalties)), np.nan), None
@@ -145,9 +146,11 @@ def _distinct(target: np.ndarray, folds: np.ndarray, penalty: np.ndarray) -> tup
 
     Labels of pairs shown turned round are equal but for the rounding of 1 - p.
     """
-    rows = np.column_stack((np.round(target, 12), folds >= 0, penalty))
-    _, first, same = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-    return torch.from_numpy(first), torch.from_numpy(same)
+    rows = np.column_stack((np.round(target, 12) + 0.0, folds >= 0, penalty))  # + 0.0 for the sign of zero
+    first: dict[bytes, int] = {}
+    owner = [first.setdefault(row.tobytes(), position) for position, row in enumerate(rows)]
+    one = list(first.values())
+    return torch.tensor(one), torch.tensor([one.index(position) for position in owner])
 
 
 def _check(features: np.ndarray, target: np.ndarray, folds: np.ndarray, penalties: Sequence[float]) -> None:
@@ -155,28 +158,29 @@ def _check(features: np.ndarray, target: np.ndarray, folds: np.ndarray, penaltie
         raise ValueError(f"features {features.shape}, target {target.shape} and folds {folds.shape} disagree")
     if not len(penalties) or not all(0 < penalty < np.inf for penalty in penalties):
         raise ValueError(f"penalties is {list(penalties)}; allowed are positive numbers, at least one")
-    if not np.isfinite(features).all():
+    if not all_finite(features):
         raise ValueError("features hold values that are not finite; allowed are finite numbers")
     if not ((target >= 0) & (target <= 1)).all():
         raise ValueError("target holds values outside of [0, 1] or NaN; allowed are probabilities")
 
 
-def _scale(features: np.ndarray, *, intercept: bool, device: str) -> _Design:
+def _scale(features: np.ndarray, *, intercept: bool, device: str, rank: int | None = None) -> _Design:
     """Returns features of unit spread over all rows; any other scale gives the same fits, more slowly."""
     raw = torch.as_tensor(features, dtype=torch.float32, device=device)
     n, d = raw.shape
-    mean = torch.stack([block.double().sum(0) for block in raw.split(BLOCK)]).sum(0) / n
-    center = mean.to(raw) if intercept else torch.zeros_like(raw[0])
+    center = raw.new_zeros(d)
+    if intercept:
+        center = (torch.stack([block.double().sum(0) for block in raw.split(BLOCK)]).sum(0) / n).to(raw)
     x = raw.new_ones(n, d + intercept)
     inner = x[:, :d]
     torch.sub(raw, center, out=inner)
-    square = torch.stack([block.double().square().sum(0) for block in inner.split(BLOCK)]).sum(0) / n
-    scale = square.sqrt().to(x)
+    # Any scale will do, so short sums of single precision do.
+    scale = (torch.stack([block.square().sum(0) for block in inner.split(BLOCK)]).sum(0) / n).sqrt()
     # A constant feature leaves only rounding once it is centred.
-    scale = torch.where(scale > 1e-6 * mean.abs(), scale, 1.0)
+    scale = torch.where(scale > 1e-6 * center.abs(), scale, 1.0)
     inner /= scale
-    quick = x.bfloat16() if x.nbytes >= LARGE and _multiplies_bfloat16(device) else None
-    basis = find_basis(x, intercept=intercept, dtype=(x if quick is None else quick).dtype)
+    quick = Short.of(x) if x.nbytes >= LARGE and _multiplies_bfloat16(device) else None
+    basis = find_basis(x, intercept=intercept, dtype=(x if quick is None else quick).dtype, rank=rank)
     return _Design(x=x, center=center.double(), scale=scale.double(), intercept=intercept, basis=basis, quick=quick)
 
 
@@ -229,7 +233,7 @@ def _search_penalty(
         live = np.flatnonzero(rises < patience)
         if not len(live):
             break
-        for tolerance in (SEARCH_TOLERANCE, CONTENDER_TOLERANCE):
+        for tolerance, factor in SEARCH:
             columns = column[torch.as_tensor(live)].flatten()
             found = minimise(
                 problems.pick(columns, penalty=float(penalties[index])),
@@ -240,7 +244,7 @@ def _search_penalty(
             )
             u[columns] = found.coefficients
             loss[live, index] = _held_loss(found.logits, problems.target[columns], held[torch.as_tensor(live)])
-            live = live[loss[live, index] <= CONTENDER * best[live]]
+            live = live[loss[live, index] <= factor * best[live]]
             if not len(live):
                 break
         better = loss[:, index] < best  # NaN, so false, where the search has ended

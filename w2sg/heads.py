@@ -16,8 +16,8 @@ import torch
 from torch.nn.functional import softplus
 
 from w2sg.converged import ConvergedHeads, ConvergedSettings, fit_converged_heads
-from w2sg.logistic import BLOCK
 from w2sg.presentation import generator, harden, label_weakly, present_swapped, toss
+from w2sg.products import BLOCK, all_finite
 
 __all__ = [
     "ConvergedHeads",
@@ -166,7 +166,7 @@ def _check(first: np.ndarray, second: np.ndarray, target: np.ndarray, seeds: Seq
             f"(L, n, d), (L, n, d) and (S, n) with S = {len(seeds)} seeds"
         )
     for name, states in (("first", first), ("second", second)):
-        if not np.isfinite(states).all():
+        if not all_finite(states):
             raise ValueError(f"{name} holds values that are not finite; allowed are finite numbers")
     if not ((target >= 0) & (target <= 1)).all():
         raise ValueError("target holds values outside of [0, 1] or NaN; allowed are probabilities")

@@ -18,20 +18,17 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from w2sg.preconditioner import Basis
+from w2sg.products import BLOCK, Plain, Short
+
 MEMORY = 32
 """Steps remembered by the quasi-Newton method."""
-TRUST = {torch.float32: 1e-4, torch.bfloat16: 1e-3}
+TRUST = {torch.float32: 1e-4, torch.bfloat16: 3e-2}
 """Share to which a gradient may fall by summed changes of a type before it is computed anew."""
-DENSE_LIMIT = 768
-"""Longest short side of a matrix whose second moments are decomposed whole."""
-RANK = 256
-"""Leading directions found for larger matrices."""
-ROWS = 2048
-"""Rows that suffice to find them."""
+SHORT_TOLERANCE = 1e-3
+"""Relative gradient that features in a shorter type give."""
 SINGLE_TOLERANCE = 1e-5
 """Relative gradient that single precision gives."""
-BLOCK = 256
-"""Rows of the features held in double precision at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +47,12 @@ class Problems:
     """Strength of the penalty, (C,)."""
     intercept: bool = False
     """Whether the last feature is the constant one."""
-    quick: torch.Tensor | None = None
-    """The features in a shorter type whose products are faster, (n, d); :func:`minimise` says how it is used."""
+    quick: Short | None = None
+    """The features in a shorter type whose products are faster; :func:`minimise` says how it is used."""
 
     def pick(self, index: torch.Tensor, *, penalty: torch.Tensor | float) -> Problems:
         """Returns the problems of the given indices with another penalty."""
-        strength = torch.as_tensor(penalty).to(self.penalty).expand(len(index))
+        strength = torch.as_tensor(penalty, dtype=self.penalty.dtype, device=self.penalty.device).expand(len(index))
         weight, ratio = self.weight[index], self.ratio[index]
         return replace(self, target=self.target[index], weight=weight, ratio=ratio, penalty=strength)
 
@@ -63,18 +60,6 @@ class Problems:
     def ridge(self) -> torch.Tensor:
         """Curvature of the penalty on each coefficient, (C, d)."""
         return self.penalty[:, None] * self.ratio**2
-
-
-@dataclass(frozen=True, kw_only=True)
-class Basis:
-    """Leading eigenvectors of the second moments x'x / n."""
-
-    vectors: torch.Tensor
-    """Orthonormal rows, (r, d)."""
-    values: torch.Tensor
-    """Eigenvalues, (r,)."""
-    rest: float
-    """Eigenvalue assumed for every other direction."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,41 +76,6 @@ class Solution:
     """Steps taken, (C,)."""
     converged: torch.Tensor
     """Whether ``gradient`` fell to the tolerance, (C,)."""
-
-
-def find_basis(features: torch.Tensor, *, intercept: bool = False, dtype: torch.dtype = torch.float32) -> Basis:
-    """Returns eigenvectors of the features' second moments: all if one side is short, else the leading ones.
-
-    The basis only preconditions, so some of the rows, a short type and one step of subspace iteration from a
-    fixed pseudo-random start will do for the leading ones.
-
-    Args:
-        features: Rows, (n, d).
-        intercept: Whether the last feature is a constant, which is left out: it is preconditioned alone.
-        dtype: Type of the products by which the leading ones are found.
-    """
-    if intercept:
-        basis = find_basis(features[:, :-1], dtype=dtype)
-        return replace(basis, vectors=torch.nn.functional.pad(basis.vectors, (0, 1)))
-    n, d = features.shape
-    if min(n, d) <= DENSE_LIMIT:
-        gram = features.T @ features if d <= n else features @ features.T
-        values, vectors = torch.linalg.eigh(gram.double())
-        keep = values > values[-1] * 1e-6
-        values, vectors = values[keep], vectors[:, keep].T.to(features)
-        if d > n:  # from eigenvectors of x x' to those of x'x
-            vectors = (vectors @ features) / values.sqrt().to(features)[:, None]
-        return Basis(vectors=vectors, values=(values / n).to(features), rest=0.0)
-    features = features[:: -(-n // ROWS)].to(dtype)
-    n = len(features)
-    probe = torch.randn(RANK, n, generator=torch.Generator().manual_seed(0)).to(features)
-    for _ in range(2):
-        subspace = torch.linalg.qr((probe @ features).float().T)[0].T  # (r, d)
-        probe = subspace.to(dtype) @ features.T  # (r, n)
-    probe = probe.float()
-    values, rotation = torch.linalg.eigh((probe @ probe.T).double())
-    values = (values / n).clamp_min(0).float()
-    return Basis(vectors=rotation.T.float() @ subspace, values=values, rest=float(values[0]))
 
 
 def minimise(
@@ -155,17 +105,19 @@ def minimise(
         tolerance: Largest norm of the gradient, relative to that at zero coefficients.
         max_iterations: Steps after which to give up.
     """
-    ridge = problems.ridge
+    ridge, exact = problems.ridge, Plain(problems.features)
     # One column is limited by memory either way: no rounding then.
-    x = problems.features if problems.quick is None or len(ridge) == 1 else problems.quick
+    x = exact if problems.quick is None or len(ridge) == 1 else problems.quick
     u, logits = torch.zeros_like(ridge), torch.zeros_like(problems.target)  # (C, d), (C, n)
-    residual = _residual(problems, logits)
-    gradient = _times(residual, problems.features)
+    p = torch.sigmoid(logits)
+    residual = problems.weight * (p - problems.target)
+    gradient = (exact if start is None else x).gather(residual)
     scale = gradient.norm(dim=1)
     scale = torch.where(scale > 1e-7 * residual.abs().sum(1), scale, 1.0)  # less is rounding
     if start is not None:
         u = start
         logits, residual, gradient = _recompute(problems, ridge, u, scale, tolerance)
+        p = torch.sigmoid(logits)
     history: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
     steps = torch.zeros(len(u), dtype=torch.int64, device=u.device)
     trusted, fresh = TRUST[x.dtype] * gradient.norm(dim=1) / scale, True
@@ -176,29 +128,25 @@ def minimise(
             if fresh or bool((trusted <= tolerance).all()):
                 break
             logits, residual, gradient = _recompute(problems, ridge, u, scale, tolerance, expected=norm)
+            p = torch.sigmoid(logits)
             trusted, fresh = TRUST[x.dtype] * gradient.norm(dim=1) / scale, True
             continue
         fresh = False
-        p = torch.sigmoid(logits)
         curvature = (problems.weight * p * (1 - p)).sum(1, keepdim=True).clamp_min(1e-4).float()
         # Rounded here, so that the step taken is the one whose product is known.
         direction = -_apply_inverse(gradient.float(), history, problems, basis, curvature).to(x.dtype)
-        change = _times(direction, x.T)  # (C, n)
+        change = x.logits(direction)  # (C, n)
         direction = direction.double()
-        length = _search(problems, ridge, logits, direction, change, gradient)
+        length = _search(problems, ridge, p, logits, direction, change, gradient)
         length = torch.where(moving, length, 0.0)[:, None]
         step = length * direction
         u, logits, steps = u + step, logits + length * change, steps + moving
-        before, residual = residual, _residual(problems, logits)
-        bend = _times(residual - before, x) + ridge * step
+        p = torch.sigmoid(logits)
+        before, residual = residual, problems.weight * (p - problems.target)
+        bend = x.gather(residual - before) + ridge * step
         gradient = gradient + bend
         history = [*history[1 - MEMORY :], _remember(step.float(), bend.float())]
     return Solution(coefficients=u, logits=logits, gradient=norm, iterations=steps, converged=norm <= tolerance)
-
-
-def _times(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Returns a product in the precision of its right side, as double."""
-    return (left.to(right) @ right).double()
 
 
 def _residual(problems: Problems, logits: torch.Tensor) -> torch.Tensor:
@@ -220,21 +168,21 @@ def _recompute(
     In single precision, unless the gradient is too small for it, or so far above the expected norm, relative to
     ``scale``, that it may be rounding. A tolerance that the short type can reach needs no more than that.
     """
-    x = problems.features
-    if problems.quick is not None and tolerance >= TRUST[problems.quick.dtype]:
+    x: Plain | Short = Plain(problems.features)
+    if problems.quick is not None and tolerance >= SHORT_TOLERANCE:
         x = problems.quick
-    logits = _times(u, x.T)
+    logits = x.logits(u)
     residual = _residual(problems, logits)
-    gradient = ridge * u + _times(residual, x)
+    gradient = ridge * u + x.gather(residual)
     norm = gradient.norm(dim=1) / scale
     if tolerance >= SINGLE_TOLERANCE or bool(((norm > SINGLE_TOLERANCE) & (norm < 10 * expected)).all()):
         return logits, residual, gradient
-    blocks = x.split(BLOCK)  # they spare a whole copy
-    logits = torch.cat([_times(u, block.double().T) for block in blocks], dim=1)
+    blocks = problems.features.split(BLOCK)  # they spare a whole copy
+    logits = torch.cat([u @ block.double().T for block in blocks], dim=1)
     residual = _residual(problems, logits)
     gradient = ridge * u
     for part, block in zip(residual.split(BLOCK, dim=1), blocks, strict=True):
-        gradient = gradient + _times(part, block.double())
+        gradient = gradient + part @ block.double()
     return logits, residual, gradient
 
 
@@ -256,21 +204,19 @@ def _apply_inverse(
     q, along = gradient, []
     for step, bend, factor in reversed(history):
         along.append(factor * (step * q).sum(1, keepdim=True))
-        q = q - along[-1] * bend
-    penalty = problems.penalty[:, None].to(gradient)
-    other = penalty + curvature * basis.rest  # (C, 1)
-    inside = 1.0 / (penalty + curvature * basis.values) - 1.0 / other  # (C, r)
-    result = q / other + (inside * (q @ basis.vectors.T)) @ basis.vectors
+        q = torch.addcmul(q, along[-1], bend, value=-1)
+    result = basis.divide(q, problems.penalty[:, None].to(q), curvature)
     if problems.intercept:  # orthogonal to the centred features, and not penalised
         result[:, -1:] = q[:, -1:] / curvature
     for step, bend, factor in history:
-        result = result + step * (along.pop() - factor * (bend * result).sum(1, keepdim=True))
+        result = torch.addcmul(result, along.pop() - factor * (bend * result).sum(1, keepdim=True), step)
     return result
 
 
 def _search(
     problems: Problems,
     ridge: torch.Tensor,
+    p0: torch.Tensor,
     logits: torch.Tensor,
     direction: torch.Tensor,
     change: torch.Tensor,
@@ -280,7 +226,7 @@ def _search(
 
     The slope is the initial one plus its change: summed anew, it would drown in the rounding of ``change``.
     """
-    weight, p0 = problems.weight, torch.sigmoid(logits)
+    weight = problems.weight
     initial = (gradient * direction).sum(1)
     quadratic = (ridge * direction**2).sum(1)
     length = torch.ones_like(initial)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from w2sg.crossval import Fit, deal_folds, fit_selected
-from w2sg.logistic import BLOCK
 from w2sg.presentation import generator
+from w2sg.products import BLOCK
 
 SPLITS = ("pair", "text")
 """Ways to deal texts to the training and test parts."""

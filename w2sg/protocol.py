@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,9 @@ from w2sg.presentation import WeakLabels, harden
 from w2sg.probes import ProbeSettings, fit_probes
 from w2sg.scoring import Intervals, head_rows, probe_rows
 from w2sg.splits import TEST, TRAIN, WEAK, Split, SplitFeatures
+
+Labels = Callable[[str, int, str, tuple[str, ...]], pd.DataFrame]
+"""Returns the supervisor's labels under a protocol and seed in a split, one row for each of the row ids."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,9 +120,11 @@ def evaluate_revision(
     Raises:
         ValueError: If the labels' rows are not those of the features.
     """
+    # Looked up once for all layers.
+    labels = lru_cache(partial(_labelled, weak_labels))
 
     def evaluate(load: Callable[[], SplitFeatures]) -> pd.DataFrame:
-        return _evaluate(load(), weak_labels, heads=heads, probe=probe, intervals=intervals)
+        return _evaluate(load(), labels, heads=heads, probe=probe, intervals=intervals)
 
     with ThreadPoolExecutor(workers) as pool:
         return pd.concat(pool.map(evaluate, parts), ignore_index=True)
@@ -126,7 +132,7 @@ def evaluate_revision(
 
 def _evaluate(
     features: SplitFeatures,
-    weak_labels: pd.DataFrame,
+    labels: Labels,
     *,
     heads: Mapping[str, Any],
     probe: Mapping[str, Any],
@@ -137,7 +143,7 @@ def _evaluate(
     ceilings = list(_train(features[TRAIN], np.ones((len(seeds), len(features[TRAIN].row_ids))), heads=heads))
     students = []
     for ceiling in ceilings:
-        soft = np.stack([_soft_labels(weak_labels, ceiling.protocol, seed, features[WEAK]) for seed in seeds])
+        soft = np.stack([_soft_labels(labels, ceiling.protocol, seed, features[WEAK]) for seed in seeds])
         students += _train(features[WEAK], soft, heads=heads, only=ceiling.protocol)
     made = [*ceilings, *students]
     ends = np.cumsum([len(trained.settings) for trained in made])
@@ -147,7 +153,7 @@ def _evaluate(
     for ceiling, student, top, own in zip(
         ceilings, students, margins[: len(ceilings)], margins[len(ceilings) :], strict=True
     ):
-        supervisor = np.stack([_weak_margins(weak_labels, ceiling.protocol, seed, test) for seed in seeds])  # (S, n)
+        supervisor = np.stack([_weak_margins(labels, ceiling.protocol, seed, test) for seed in seeds])  # (S, n)
         common = {"heads": heads, "bootstrap": bootstrap, "weak": supervisor}
         rows.append(_rows(ceiling, top, layers, head="ceiling", **common))
         rows.append(_rows(student, own, layers, head="w2s", ceiling=top, **common))
@@ -221,26 +227,27 @@ def _rows(
     return head_rows(margins, axes, keys=keys, bootstrap=bootstrap, weak=weak, ceiling=ceiling, extras=trained.extras)
 
 
-def _of(labels: pd.DataFrame, protocol: str, seed: int, name: str, split: Split) -> pd.DataFrame:
+def _labelled(labels: pd.DataFrame, protocol: str, seed: int, name: str, row_ids: tuple[str, ...]) -> pd.DataFrame:
+    """Returns the supervisor's labels of the given pairs of a split, in their order."""
     rows = labels[(labels["protocol"] == protocol) & (labels["seed"] == seed) & (labels["split"] == name)]
     indexed = rows.set_index("row_id")
-    missing = [row_id for row_id in split.row_ids if row_id not in indexed.index]
-    if missing or len(indexed) != len(split.row_ids) or not indexed.index.is_unique:
+    missing = [row_id for row_id in row_ids if row_id not in indexed.index]
+    if missing or len(indexed) != len(row_ids) or not indexed.index.is_unique:
         raise ValueError(
-            f"the supervisor labelled {len(indexed)} pairs of split {name}, the student has {len(split.row_ids)}; "
+            f"the supervisor labelled {len(indexed)} pairs of split {name}, the student has {len(row_ids)}; "
             f"{len(missing)} of them have no label, such as {missing[:1]}"
         )
-    return indexed.loc[list(split.row_ids)]
+    return indexed.loc[list(row_ids)]
 
 
-def _soft_labels(labels: pd.DataFrame, protocol: str, seed: int, split: Split) -> np.ndarray:
-    rows = _of(labels, protocol, seed, WEAK, split)
+def _soft_labels(labels: Labels, protocol: str, seed: int, split: Split) -> np.ndarray:
+    rows = labels(protocol, seed, WEAK, split.row_ids)
     shown = WeakLabels(swapped=rows["swapped"].to_numpy(), probability=rows["probability"].to_numpy())
     return shown.chosen_probability()
 
 
-def _weak_margins(labels: pd.DataFrame, protocol: str, seed: int, split: Split) -> np.ndarray:
-    return _of(labels, protocol, seed, TEST, split)["margin"].to_numpy()
+def _weak_margins(labels: Labels, protocol: str, seed: int, split: Split) -> np.ndarray:
+    return labels(protocol, seed, TEST, split.row_ids)["margin"].to_numpy()
 
 
 def _probe_rows(

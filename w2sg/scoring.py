@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -29,8 +30,16 @@ class Intervals:
     @classmethod
     def for_pairs(cls, n: int, section: Mapping[str, Any]) -> Intervals:
         """Returns the resamples of n pairs that section ``metrics`` of the configuration asks for."""
-        counts = draw_counts(n, resamples=section["bootstrap"], seed=section["seed"])
+        counts = _draw(n, section["bootstrap"], section["seed"])
         return cls(counts=counts, confidence=section["confidence"])
+
+
+@lru_cache(maxsize=16)
+def _draw(n: int, resamples: int, seed: int) -> np.ndarray:
+    """Returns the resamples, drawn once for all layers that follow each other."""
+    counts = draw_counts(n, resamples=resamples, seed=seed)
+    counts.setflags(write=False)
+    return counts
 
 
 def head_rows(

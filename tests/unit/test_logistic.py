@@ -10,8 +10,10 @@ import torch
 from scipy.optimize import minimize
 from torch.nn.functional import softplus
 
-from w2sg import logistic
-from w2sg.logistic import Problems, find_basis, minimise
+from w2sg import preconditioner
+from w2sg.logistic import Problems, minimise
+from w2sg.preconditioner import Basis, find_basis
+from w2sg.products import Short
 
 SHAPES = [(200, 12), (30, 80), (64, 64)]
 
@@ -94,8 +96,8 @@ def test_equals_a_general_optimiser(shape):
 def test_leading_directions_are_enough(shape, monkeypatch):
     posed = problems(*shape, intercept=True)
     whole = solve(posed)
-    monkeypatch.setattr(logistic, "DENSE_LIMIT", 8)
-    monkeypatch.setattr(logistic, "RANK", 10)
+    monkeypatch.setattr(preconditioner, "DENSE_LIMIT", 8)
+    monkeypatch.setattr(preconditioner, "RANK", 10)
     few = solve(posed)
     assert find_basis(posed.features).values.shape == (10,)
     assert few.converged.all()
@@ -106,21 +108,31 @@ def test_the_basis_saves_steps():
     posed = problems(300, 100, penalties=(1e-3,))
     found = solve(posed)
     none = find_basis(posed.features)
-    none = logistic.Basis(vectors=none.vectors[:0], values=none.values[:0], rest=float(none.values[-1]))
+    none = Basis(vectors=none.vectors[:0], values=none.values[:0], rest=float(none.values[-1]))
     plain = minimise(posed, none, tolerance=1e-9, max_iterations=500)
     assert found.iterations.max() < 0.5 * plain.iterations.max()
 
 
 @pytest.mark.parametrize("intercept", [False, True])
-def test_a_short_type_costs_steps_only(intercept):
+def test_a_short_type_changes_no_answer(intercept):
     posed = problems(200, 40, intercept=intercept)
-    short = replace(posed, quick=posed.features.bfloat16())
+    short = replace(posed, quick=Short.of(posed.features))
     plain, quick = solve(posed), solve(short)
     assert quick.converged.all()
-    assert (quick.iterations > plain.iterations).any()  # it was used
+    assert (quick.coefficients != plain.coefficients).any()  # it was used
     np.testing.assert_allclose(quick.coefficients, plain.coefficients, atol=1e-7)
     zero = gradient(posed, torch.zeros_like(quick.coefficients)).norm(dim=1)
     assert (gradient(posed, quick.coefficients).norm(dim=1) / zero < 2e-9).all()
+
+
+@pytest.mark.parametrize("tolerance", [1e-2, 1e-4, 1e-6])
+def test_a_short_type_does_not_claim_more_than_is_true(tolerance):
+    posed = problems(300, 200, intercept=True)
+    found = solve(replace(posed, quick=Short.of(posed.features)), tolerance=tolerance)
+    zero = gradient(posed, torch.zeros_like(found.coefficients)).norm(dim=1)
+    true = gradient(posed, found.coefficients).norm(dim=1) / zero
+    assert found.converged.all() and (true < 1.5 * tolerance).all()
+    np.testing.assert_allclose(found.logits, found.coefficients @ posed.features.double().T, atol=10 * tolerance)
 
 
 def test_problems_do_not_see_each_other():

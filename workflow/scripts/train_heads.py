@@ -30,6 +30,7 @@ def main(
         from w2sg.splits import split_layers
 
         runtime.pin_threads(1)
+        runtime.keep_memory()
         states = open_features(features, expect=keys)
         parts = split_layers(states, tables.read_table(pairs, PAIRS))
         weak = tables.read_table(labels, schemas.LABELS)
