@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -98,6 +99,7 @@ class Hub:
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     hub: Hub
+    scheme: str
 
     def log_message(self, *arguments) -> None:
         pass
@@ -176,7 +178,8 @@ class Handler(BaseHTTPRequestHandler):
         if len(content) < LARGE:
             return self.body(content, start, common | {"ETag": f'"{blob(content)}"'}, fault)
         digest = hashlib.sha256(content).hexdigest()
-        network = f"http://localhost:{self.server.server_address[1]}"  # another host, as the Hub's content network is
+        # Another host, as the Hub's content network is.
+        network = f"{self.scheme}://localhost:{self.server.server_address[1]}"
         place = {
             "Location": f"{network}/cdn/{digest}?signature=SIGNED",
             "X-Linked-ETag": f'"{digest}"',
@@ -225,14 +228,17 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(hub: Hub) -> Iterator[str]:
+def serving(hub: Hub, encrypted: ssl.SSLContext | None = None) -> Iterator[str]:
     """Yields the endpoint while a thread serves the hub."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"hub": hub}))
+    scheme = "https" if encrypted else "http"
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"hub": hub, "scheme": scheme}))
+    if encrypted:
+        server.socket = encrypted.wrap_socket(server.socket, server_side=True)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"{scheme}://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()

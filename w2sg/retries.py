@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,10 +60,19 @@ def is_transient(error: BaseException) -> bool:
     """Returns whether a failure may pass by itself: time-outs, cut connections, overload, damaged files."""
     if isinstance(error, HfHubHTTPError):
         return error.response is not None and error.response.status_code in TRANSIENT_STATUS
+    if isinstance(_origin(error), ssl.SSLCertVerificationError):
+        return False
     if isinstance(error, DamagedFile | HTTP_ERROR | TimeoutError | ConnectionError):
         return True
     # The client reports a body of the wrong length as an OSError without a number; a full disk has one.
     return isinstance(error, OSError) and error.errno is None
+
+
+def _origin(error: BaseException) -> BaseException:
+    """Returns the failure below the layers of HTTP libraries, each of which raises one of its own."""
+    while below := error.__cause__ or error.__context__:
+        error = below
+    return error
 
 
 def describe(error: BaseException) -> str:
@@ -77,7 +87,14 @@ def describe(error: BaseException) -> str:
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    name = type(error).__name__
+    name, origin = type(error).__name__, _origin(error)
+    if isinstance(origin, ssl.SSLCertVerificationError):
+        return (
+            f"the server's certificate is not trusted ({origin.verify_message}); if a proxy opens the connections, "
+            "let SSL_CERT_FILE name a file with its certificate"
+        )
+    if name == "ConnectError" and isinstance(origin, OSError) and origin.strerror:
+        return f"no connection ({origin.strerror})"
     return {"ReadTimeout": "the connection stalled", "ConnectTimeout": "no connection in time"}.get(name, name)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,10 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants, hf_hub_download
 
-from tests.hub_branch import BIG, QUICK, REPO, always, fetch
+from tests.hub_branch import BIG, FILES, QUICK, REPO, always, fetch
 from tests.hub_branch import server as server
+from tests.hub_server import Hub, serving
+from tests.tunnel import certify, tunnelling
 from w2sg import hub
 from w2sg.retries import Patience
 from w2sg.revisions import RevisionError
@@ -82,6 +85,25 @@ def test_endpoint_token_proxy_and_cache_come_from_the_environment(server, tmp_pa
     cached = ask(tmp_path, HF_HUB_OFFLINE="1", HF_HOME=str(home), HF_ENDPOINT=proxy)
     assert cached.stdout == found.stdout, cached.stderr
     assert len(server.requests) == before
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl to make a certificate")
+def test_an_encrypted_hub_behind_a_proxy(tmp_path):
+    """Through a tunnel to a Hub that only the proxy can reach, whose certificate must be known; downloads go that way too."""
+    made = Hub()
+    made.branches[REPO] = {"step1": dict(FILES)}
+    certificate, context = certify(tmp_path, "hub.invalid", "localhost")
+    with serving(made, context) as endpoint, tunnelling(int(endpoint.rsplit(":", 1)[1])) as (proxy, asked):
+        environment = {"HF_ENDPOINT": "https://hub.invalid", "HTTPS_PROXY": proxy, "HF_HOME": str(tmp_path / "hf")}
+        found = ask(tmp_path, SSL_CERT_FILE=str(certificate), **environment)
+        assert found.stdout.split()[0] == made.commit(REPO, "step1"), found.stderr
+        assert {place.split(":")[0] for place in asked} == {"hub.invalid", "localhost"}
+        served = len(made.requests)
+        unknown = ask(tmp_path, **environment)
+        assert unknown.returncode != 0
+        assert "the server's certificate is not trusted (self-signed certificate)" in unknown.stderr
+        assert "SSL_CERT_FILE" in unknown.stderr
+        assert len(made.requests) == served
 
 
 def test_a_mirrors_password_is_not_shown(monkeypatch):
