@@ -171,14 +171,14 @@ def _scale(features: np.ndarray, *, intercept: bool, device: str, rank: int | No
     center = raw.new_zeros(d)
     if intercept:
         center = (torch.stack([block.double().sum(0) for block in raw.split(BLOCK)]).sum(0) / n).to(raw)
-    x = raw.new_ones(n, d + intercept)
-    inner = x[:, :d]
-    torch.sub(raw, center, out=inner)
     # Any scale will do, so short sums of single precision do.
-    scale = (torch.stack([block.square().sum(0) for block in inner.split(BLOCK)]).sum(0) / n).sqrt()
+    scale = (torch.stack([(block - center).square().sum(0) for block in raw.split(BLOCK)]).sum(0) / n).sqrt()
     # A constant feature leaves only rounding once it is centred.
     scale = torch.where(scale > 1e-6 * center.abs(), scale, 1.0)
-    inner /= scale
+    x = raw.new_empty(n, d + intercept)
+    x[:, d:] = 1.0
+    for block, made in zip(raw.split(BLOCK), x.split(BLOCK), strict=True):
+        torch.div(block - center, scale, out=made[:, :d])
     quick = Short.of(x) if x.nbytes >= LARGE and _multiplies_bfloat16(device) else None
     basis = find_basis(x, intercept=intercept, dtype=(x if quick is None else quick).dtype, rank=rank)
     return _Design(x=x, center=center.double(), scale=scale.double(), intercept=intercept, basis=basis, quick=quick)

@@ -23,7 +23,7 @@ from w2sg.products import BLOCK, Plain, Short
 
 MEMORY = 32
 """Steps remembered by the quasi-Newton method."""
-TRUST = {torch.float32: 1e-4, torch.bfloat16: 3e-2}
+TRUST = {torch.float32: 1e-4, torch.bfloat16: 2e-2}
 """Share to which a gradient may fall by summed changes of a type before it is computed anew."""
 SHORT_TOLERANCE = 1e-3
 """Relative gradient that features in a shorter type give."""
