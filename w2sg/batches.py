@@ -70,7 +70,7 @@ def _send(result: torch.Tensor) -> Callable[[], torch.Tensor]:
     host = torch.empty(result.shape, dtype=result.dtype, pin_memory=True)
     host.copy_(result, non_blocking=True)
     copied = torch.cuda.Event()
-    copied.record()
+    copied.record(torch.cuda.current_stream(result.device))  # by default that of the current device, maybe another one
 
     def receive() -> torch.Tensor:
         copied.synchronize()

@@ -70,10 +70,11 @@ def open_revision(
 
 @contextlib.contextmanager
 def take_ticket(path: Path | None, store: Store) -> Iterator[RevisionFolder | None]:
-    """Yields what a ticket leads to (split mode), and deletes it when the block ends; without a ticket yields None.
+    """Yields what a ticket leads to (split mode), and deletes that when the block ends; without a ticket yields None.
 
     Enter this before anything that takes long or may fail: whatever ends the job then also frees the place on the disk.
-    After a failure the ticket goes too, so that the next run fetches anew.
+    The ticket itself stays after a failure: Snakemake ends a whole run when a job that is repeated lacks an input. The
+    end of the run and the next one's beginning take it away, so that the revision is fetched anew.
 
     Raises:
         SnapshotGone: If the ticket leads nowhere.
@@ -82,15 +83,11 @@ def take_ticket(path: Path | None, store: Store) -> Iterator[RevisionFolder | No
     if path is None:
         yield None
         return
-    try:
-        ticket = Ticket(**json.loads(path.read_text(encoding="utf-8")))
-        folder = RevisionFolder(path=Path(ticket.path), commit=ticket.commit)
-        with store.take(folder.path) if ticket.snapshot else contextlib.nullcontext():
-            _check_unchanged(ticket)
-            yield folder
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+    ticket = Ticket(**json.loads(path.read_text(encoding="utf-8")))
+    folder = RevisionFolder(path=Path(ticket.path), commit=ticket.commit)
+    with store.take(folder.path) if ticket.snapshot else contextlib.nullcontext():
+        _check_unchanged(ticket)
+        yield folder
 
 
 def _check_unchanged(ticket: Ticket) -> None:

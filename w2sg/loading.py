@@ -43,7 +43,7 @@ def load_model(folder: Path, *, dtype: str, device: str) -> LoadedModel:
     Args:
         folder: Hugging Face folder (config, tokenizer, weights), also in the format of ``hf_olmo``.
         dtype: Compute type, ``float32`` or ``bfloat16``.
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu``, or a GPU by its number as ``cuda:0``.
 
     Raises:
         RevisionError: If a weight is missing, left over or of another shape, the configuration is not of a known

@@ -172,17 +172,21 @@ def pin_threads(threads: int) -> None:
 
 
 @contextlib.contextmanager
-def claim_device(device: str) -> Iterator[None]:
-    """Holds one GPU for the block, so that forward passes of other jobs wait while their downloads go on.
+def claim_device(device: str) -> Iterator[str]:
+    """Yields the device for the block: one GPU, held so that forward passes of other jobs wait while their downloads go on.
 
     The lock is one file per GPU in the machine's temporary folder: it holds across working directories, and the system
     frees it when the job dies. On a CPU nothing is claimed, for Snakemake shares out its cores already.
 
     Args:
-        device: ``cpu`` or ``cuda``; ``cuda`` means the claimed GPU inside the block.
+        device: ``cpu`` or ``cuda``.
+
+    Yields:
+        ``cpu``, or the claimed GPU as ``cuda:1``; that number must be given to what loads a model, for libraries take
+        plain ``cuda`` to mean the first one.
     """
     if device != "cuda":
-        yield
+        yield device
         return
     import torch
 
@@ -190,7 +194,7 @@ def claim_device(device: str) -> Iterator[None]:
     folder.mkdir(exist_ok=True)
     with first_free([folder / f"{name}.lock" for name in _device_names()]) as position:
         torch.cuda.set_device(position)
-        yield
+        yield f"cuda:{position}"
 
 
 def _device_names() -> list[str]:

@@ -6,7 +6,8 @@ process that works with it, and ``.lease.json``, which says for whom it waits in
 State   | lock held by       | ends by                            | left behind, recognised by
 fetching| the fetching job   | deletion on failure, else ready    | lock free
 ready   | nobody             | the extraction takes it            | its Snakemake run is gone (split mode only)
-used    | the extracting job | deletion, whatever happens         | lock free
+used    | the extracting job | deletion, unless a scheduler takes | lock free
+        |                    | the job away: ready again          |
 
 Some file systems lock per machine only. A lock that another machine may hold is therefore believed to be free only when
 its owner has also stopped touching the lease.
@@ -30,6 +31,7 @@ from pathlib import Path
 from w2sg.locks import first_free, is_locked, try_lock
 from w2sg.revisions import RevisionError
 from w2sg.runs import is_queued, present_run, run_is_alive, somebody_works
+from w2sg.runtime import JobTerminated
 
 LOG = logging.getLogger(__name__)
 LEASE, LOCK, ADMISSION = ".lease.json", ".lock", ".admission.lock"
@@ -100,7 +102,10 @@ class Store:
 
     @contextlib.contextmanager
     def take(self, folder: Path) -> Iterator[Path]:
-        """Yields a ready snapshot of this store, and deletes it at the end, whatever happens.
+        """Yields a ready snapshot of this store, and deletes it at the end, also after an error.
+
+        A job that a scheduler takes off its node (SIGTERM) goes back into the queue and needs its input then: its
+        snapshot is ready again.
 
         Raises:
             SnapshotGone: If it is gone, or another process works with it.
@@ -108,13 +113,24 @@ class Store:
         with self._alone():
             lock = try_lock(folder / LOCK) if (folder / LEASE).is_file() else None
             if lock is None:
-                raise SnapshotGone(f"snapshot {folder} is gone or in use; run snakemake again to fetch it anew")
-            _write(folder, replace(_read(folder), state="used", host=socket.gethostname()))
+                raise SnapshotGone(
+                    f"snapshot {folder} is in use or gone (an attempt that fails leaves its place to another revision); "
+                    "run snakemake again to fetch it anew"
+                )
+            before = _read(folder)
+            _write(folder, replace(before, state="used", host=socket.gethostname()))
+        kept = False
         try:
             with _beating(folder):
                 yield folder
+        except JobTerminated:
+            if is_queued():
+                _write(folder, before)
+                kept = True
+            raise
         finally:
-            self._delete(folder)
+            if not kept:
+                self._delete(folder)
             os.close(lock)
 
     def clean(self) -> list[Path]:
@@ -257,10 +273,15 @@ def _beating(folder: Path) -> Iterator[None]:
 
 def tidy(root: Path, tickets: Path) -> None:
     """Deletes what dead jobs and runs left below ``root``, and tickets without a snapshot; once more when this process ends."""
-    store = Store(root=root.resolve(), limit=1)  # Snakemake ends in another working directory than its jobs
-    store.clean()
-    drop_dead_tickets(tickets)
-    atexit.register(store.clean)
+    # Snakemake ends in another working directory than its jobs.
+    store, tickets = Store(root=root.resolve(), limit=1), tickets.resolve()
+
+    def clean() -> None:
+        store.clean()
+        drop_dead_tickets(tickets)
+
+    clean()
+    atexit.register(clean)
 
 
 def drop_dead_tickets(folder: Path) -> None:

@@ -102,7 +102,8 @@ class Attacked:
         """Returns the results that are whole by Snakemake's own marks, with the time of their last change (ns)."""
         marks = self.workflow.folder / ".snakemake" / "incomplete"
         named = [base64.b64decode(p.name).decode() for p in marks.rglob("*") if p.is_file()] if marks.is_dir() else []
-        found = (p for p in (self.workflow.folder / "results").rglob("*") if p.suffix in LASTING and p.name[0] != ".")
+        results = self.workflow.folder / "results"
+        found = (p for p in results.rglob("*") if p.suffix in LASTING and "/." not in str(p.relative_to(results.parent)))
         return {p: p.stat().st_mtime_ns for p in found if str(p.relative_to(self.workflow.folder)) not in named}
 
 

@@ -223,3 +223,24 @@ def test_a_broken_revision_stops_itself_only_and_is_fetched_again(workflow, remo
     assert {path.parent.name for path in measured} == {"step0", "step64"}
     workflow.run(*targets)
     assert not left_behind(workflow)
+
+
+def test_an_extraction_that_fails_and_is_repeated_stops_itself_only(workflow, remote):
+    """Split mode: a snapshot whose weights do not fit its configuration; the repeated job must find its input, or the run ends."""
+    hub, _ = remote
+    whole = hub.branches["owner/strong"]["step8"]
+    wide = json.loads(whole["config.json"]) | {"intermediate_size": 48}
+    hub.branches["owner/strong"]["step8"] = whole | {"config.json": json.dumps(wide).encode()}
+    workflow.config["fetch"]["mode"] = "split"
+    targets = ["--cores", "1", "--", *(f"results/activations/remote/step{step}/loss.parquet" for step in STEPS)]
+    try:
+        text = workflow.run("--retries", "1", *targets, check=False)
+    finally:
+        hub.branches["owner/strong"]["step8"] = whole
+    assert "do not fit GPTNeoXForCausalLM" in text
+    assert "run snakemake again to fetch it anew" in text
+    assert not left_behind(workflow)
+    measured = workflow.folder.glob("results/activations/*/*/loss.parquet")
+    assert {path.parent.name for path in measured} == {"step0", "step64"}
+    workflow.run(*targets)
+    assert not left_behind(workflow)

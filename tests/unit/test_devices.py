@@ -44,8 +44,8 @@ def is_free() -> bool:
 
 def test_jobs_on_one_machine_take_different_devices_and_a_third_waits(machine):
     taken = machine("a", "b")
-    with runtime.claim_device("cuda"), runtime.claim_device("cuda"):
-        assert taken == [0, 1]
+    with runtime.claim_device("cuda") as first, runtime.claim_device("cuda") as second:
+        assert taken == [0, 1] and (first, second) == ("cuda:0", "cuda:1")
         assert not is_free()
     assert is_free()
 
@@ -74,5 +74,5 @@ def test_parts_of_one_gpu_are_devices_of_their_own(machine):
 
 def test_a_cpu_is_not_claimed(machine):
     taken = machine()
-    with runtime.claim_device("cpu"), runtime.claim_device("cpu"):
-        assert taken == []
+    with runtime.claim_device("cpu") as first, runtime.claim_device("cpu") as second:
+        assert taken == [] and first == second == "cpu"

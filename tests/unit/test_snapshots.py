@@ -20,6 +20,7 @@ import pytest
 from w2sg import runs, snapshots
 from w2sg.locks import first_free, is_locked, try_lock
 from w2sg.revisions import RevisionError
+from w2sg.runtime import JobTerminated
 from w2sg.snapshots import LEASE, LOCK, Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -225,8 +226,28 @@ def test_what_a_run_leaves_is_deleted_when_it_ends_and_when_the_next_begins(tmp_
     os.close(run)
     ended[0]()
     assert store(root).folders() == []
-    snapshots.tidy(root, tickets)
     assert not (tickets / "m" / "step1.json").exists()
+    kept(root, "step2")
+    (tickets / "m" / "step2.json").write_text(json.dumps({"path": str(root / "gone")}))
+    snapshots.tidy(root, tickets)
+    assert store(root).folders() == [] and list((tickets / "m").iterdir()) == []
+
+
+@pytest.mark.parametrize("queued", [False, True])
+def test_a_job_that_a_scheduler_takes_away_finds_its_snapshot_again(tmp_path, run, monkeypatch, queued):
+    folder = kept(tmp_path, "step1")
+    lease = (folder / LEASE).read_text()
+    if queued:
+        monkeypatch.setenv(runs.QUEUE_VARIABLE, "1")
+    with pytest.raises(JobTerminated), store(tmp_path).take(folder):
+        raise JobTerminated(143)
+    assert store(tmp_path).folders() == ([folder] if queued else [])
+    if queued:
+        assert (folder / LEASE).read_text() == lease
+        with pytest.raises(ValueError, match="again"), store(tmp_path).take(folder):
+            raise ValueError("again")
+        assert store(tmp_path).folders() == []
+    os.close(run)
 
 
 def test_another_machines_snapshot_is_believed_by_its_signs_of_life(tmp_path):

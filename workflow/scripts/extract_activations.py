@@ -43,8 +43,8 @@ def main(
         texts = extraction.evaluation_texts(documents, documents_wanted=evaluation["documents"])
         # Everything slow that needs no weights is done by now: from here on a place on the disk is taken.
         opened = fetching.open_revision(model, revision, name=name, root=Path(root), store=store, fetched=fetched)
-        with opened as folder, runtime.claim_device(device):
-            loaded = loading.load_model(folder.path, dtype=settings.dtype, device=device)
+        with opened as folder, runtime.claim_device(device) as claimed:
+            loaded = loading.load_model(folder.path, dtype=settings.dtype, device=claimed)
             origin = {"model": name, "revision": revision, "commit": folder.commit, "recipe": str(recipe)}
             measured = extraction.measure_loss(loaded, texts, settings=settings)
             extraction.write_all_features(
