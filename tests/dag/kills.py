@@ -103,7 +103,9 @@ class Attacked:
         marks = self.workflow.folder / ".snakemake" / "incomplete"
         named = [base64.b64decode(p.name).decode() for p in marks.rglob("*") if p.is_file()] if marks.is_dir() else []
         results = self.workflow.folder / "results"
-        found = (p for p in results.rglob("*") if p.suffix in LASTING and "/." not in str(p.relative_to(results.parent)))
+        found = (
+            p for p in results.rglob("*") if p.suffix in LASTING and "/." not in str(p.relative_to(results.parent))
+        )
         return {p: p.stat().st_mtime_ns for p in found if str(p.relative_to(self.workflow.folder)) not in named}
 
 
