@@ -10,6 +10,9 @@ import torch
 
 from w2sg.packing import Packed, pack, plan_batches
 
+OUT_OF_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""What errors of the host's allocator, of pinned memory and of cuBLAS say, which have no type of their own."""
+
 
 def run_batches(
     ids: Sequence[Sequence[int]],
@@ -80,4 +83,4 @@ def _send(result: torch.Tensor) -> Callable[[], torch.Tensor]:
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in OUT_OF_MEMORY)

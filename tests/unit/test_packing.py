@@ -83,9 +83,17 @@ def test_running_out_of_memory_halves_the_budget_and_loses_no_text(caplog):
     assert "batches of 16 tokens" in caplog.text
 
 
-def test_a_text_that_never_fits_and_other_errors_are_raised():
+@pytest.mark.parametrize(
+    "message",
+    [
+        "DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported at some other API call",
+    ],
+)
+def test_a_text_that_never_fits_and_other_errors_are_raised(message):
     def full(batch: packing.Packed) -> torch.Tensor:
-        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+        raise RuntimeError(message)
 
     def broken(batch: packing.Packed) -> torch.Tensor:
         raise RuntimeError("shapes disagree")
