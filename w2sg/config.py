@@ -6,7 +6,7 @@ Read whenever the Snakefile is parsed: only the standard library and jsonschema 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,19 @@ class ConfigError(ValueError):
 def load_schema(path: Path) -> dict[str, Any]:
     """Returns the configuration schema (JSON Schema, written as YAML)."""
     return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def read_switches(config: MutableMapping[str, Any], schema: Mapping[str, Any]) -> None:
+    """Turns ``true`` and ``false`` of the top-level switches into booleans: ``--config partial=true`` gives a string.
+
+    Args:
+        config: The merged configuration, which is changed.
+        schema: As for :func:`check_config`.
+    """
+    for key, entry in schema["properties"].items():
+        value = config.get(key)
+        if entry.get("type") == "boolean" and isinstance(value, str) and value.lower() in ("true", "false"):
+            config[key] = value.lower() == "true"
 
 
 def check_config(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:

@@ -23,6 +23,8 @@ from w2sg.locks import first_free
 
 _KEEP = {-1: -1, -4: 0, -8: 1}
 """Settings of ``mallopt``: trim nothing (M_TRIM_THRESHOLD), map no array by itself (M_MMAP_MAX), one pool (M_ARENA_MAX)."""
+_UMASK = os.umask(0)
+os.umask(_UMASK)  # there is no way to read it but to set it
 _TERMINAL: list[TextIO] = []
 """The stream that was standard error before :func:`log_to` took it; progress is shown there too."""
 
@@ -148,6 +150,7 @@ def _remove(path: Path) -> None:
 def _flush(path: Path) -> None:
     for item in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if item.is_file():
+            item.chmod(0o666 & ~_UMASK)  # some libraries write for the owner alone
             _fsync(item)
     if path.is_dir():
         _fsync(path)

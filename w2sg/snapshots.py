@@ -5,7 +5,8 @@ process that works with it, and ``.lease.json``, which says for whom it waits in
 
 State   | lock held by       | ends by                            | left behind, recognised by
 fetching| the fetching job   | deletion on failure, else ready    | lock free
-ready   | nobody             | the extraction takes it            | its Snakemake run is gone (split mode only)
+ready   | nobody             | the extraction takes it            | its Snakemake run is gone (split mode only), and
+        |                    |                                    | no queue may hold its extraction
 used    | the extracting job | deletion, unless a scheduler takes | lock free
         |                    | the job away: ready again          |
 
@@ -25,16 +26,17 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from w2sg.leases import LEASE, LOCK, Lease, is_snapshot, read_lease, write_lease
 from w2sg.locks import first_free, is_locked, try_lock
 from w2sg.revisions import RevisionError
 from w2sg.runs import is_queued, present_run, run_is_alive, somebody_works
 from w2sg.runtime import JobTerminated
 
 LOG = logging.getLogger(__name__)
-LEASE, LOCK, ADMISSION = ".lease.json", ".lock", ".admission.lock"
+ADMISSION = ".admission.lock"
 SPARE = 1 << 30
 """Bytes that stay free on the scratch disk."""
 BEAT, SILENCE, FORGOTTEN = 30.0, 600.0, 86400.0
@@ -44,20 +46,6 @@ from which another machine's ready one is, or a cluster's queue is not believed 
 
 class SnapshotGone(RevisionError):
     """A snapshot that a ticket names and that is not there any more."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lease:
-    """What a snapshot's own file says."""
-
-    state: str
-    """``fetching``, ``ready`` or ``used``."""
-    size: int
-    """Bytes of the snapshot when whole."""
-    host: str
-    """Machine of the fetching job."""
-    run: str
-    """The Snakemake run for which it is kept (:mod:`w2sg.runs`); empty outside one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +81,7 @@ class Store:
             with _beating(folder):
                 yield folder
             if keep:
-                _write(folder, replace(_read(folder), state="ready"))
+                write_lease(folder, replace(read_lease(folder), state="ready"))
                 kept = True
         finally:
             if not kept:
@@ -117,15 +105,15 @@ class Store:
                     f"snapshot {folder} is in use or gone (an attempt that fails leaves its place to another revision); "
                     "run snakemake again to fetch it anew"
                 )
-            before = _read(folder)
-            _write(folder, replace(before, state="used", host=socket.gethostname()))
+            before = read_lease(folder)
+            write_lease(folder, replace(before, state="used", host=socket.gethostname()))
         kept = False
         try:
             with _beating(folder):
                 yield folder
         except JobTerminated:
             if is_queued():
-                _write(folder, before)
+                write_lease(folder, before)
                 kept = True
             raise
         finally:
@@ -133,16 +121,20 @@ class Store:
                 self._delete(folder)
             os.close(lock)
 
-    def clean(self) -> list[Path]:
-        """Deletes every snapshot that no live process or run holds, and returns their folders."""
+    def clean(self, *, ended: str = "") -> list[Path]:
+        """Deletes every snapshot that no live process or run holds, and returns their folders.
+
+        Args:
+            ended: A run that has ended in order: nothing waits for its snapshots in a queue.
+        """
         if not self.root.is_dir():
             return []
         with self._alone():
-            return self._remove_abandoned()
+            return self._remove_abandoned(ended)
 
     def folders(self) -> list[Path]:
-        """Returns the folders of all snapshots, whatever their state."""
-        return sorted(path.parent for path in self.root.glob(f"*/*/{LOCK}"))
+        """Returns the folders of all snapshots, whatever their state; others in the same place are not ours."""
+        return sorted(path.parent for path in self.root.glob(f"*/*/{LOCK}") if is_snapshot(path.parent))
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -169,7 +161,7 @@ class Store:
     def _has_place(self, size: int, others: list[Path]) -> bool:
         if len(others) >= self.limit:
             return False
-        coming = sum(max(0, _read(other).size - _size_of(other)) for other in others)
+        coming = sum(max(0, read_lease(other).size - _size_of(other)) for other in others)
         free = shutil.disk_usage(self.root).free - coming - SPARE
         if size <= free:
             return True
@@ -182,7 +174,7 @@ class Store:
 
     def _break_standstill(self, others: list[Path], seconds: float) -> None:
         """Gives up a snapshot whose run seems gone; fails if all wait for jobs of this run that no queue delays."""
-        runs = {other: _read(other).run for other in others}
+        runs = {other: read_lease(other).run for other in others}
         lost = [other for other, run in runs.items() if run != present_run() and not run_is_alive(run)]
         if lost:
             oldest = min(lost, key=lambda other: _changed(other / LEASE))
@@ -194,18 +186,19 @@ class Store:
                 f"{seconds:.0f} s: the extractions failed before they began, or snakemake is ending; see its messages"
             )
 
-    def _remove_abandoned(self) -> list[Path]:
-        gone = [folder for folder in self.folders() if self._abandoned(folder)]
+    def _remove_abandoned(self, ended: str = "") -> list[Path]:
+        gone = [folder for folder in self.folders() if self._abandoned(folder, ended)]
         for folder in gone:
             LOG.warning("deleting the abandoned snapshot %s", folder)
             _remove(folder)
         return gone
 
-    def _abandoned(self, folder: Path) -> bool:
+    def _abandoned(self, folder: Path, ended: str) -> bool:
         if is_locked(folder / LOCK):
             return False
-        lease = _read(folder)
-        if lease.host != socket.gethostname():
+        lease = read_lease(folder)
+        waits_in_queue = lease.state == "ready" and lease.queued and lease.run != ended
+        if lease.host != socket.gethostname() or waits_in_queue:
             now = (self.root / ADMISSION).stat().st_mtime  # the file server's clock, as in the lease
             silent = now - max(_changed(folder), _changed(folder / LEASE))
             return silent > (FORGOTTEN if lease.state == "ready" else SILENCE)
@@ -221,21 +214,9 @@ def _create(folder: Path, size: int) -> int:
     folder.mkdir(parents=True)
     lock = try_lock(folder / LOCK)
     assert lock is not None, "nobody else can know the new folder"
-    _write(folder, Lease(state="fetching", size=size, host=socket.gethostname(), run=present_run()))
+    lease = Lease(state="fetching", size=size, host=socket.gethostname(), run=present_run(), queued=is_queued())
+    write_lease(folder, lease)
     return lock
-
-
-def _read(folder: Path) -> Lease:
-    try:
-        return Lease(**json.loads((folder / LEASE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # killed between making the folder and writing this
-        return Lease(state="fetching", size=0, host=socket.gethostname(), run="")
-
-
-def _write(folder: Path, lease: Lease) -> None:
-    temporary = folder / f"{LEASE}.tmp"
-    temporary.write_text(json.dumps(asdict(lease)), encoding="utf-8")
-    temporary.replace(folder / LEASE)
 
 
 def _size_of(folder: Path) -> int:
@@ -276,12 +257,12 @@ def tidy(root: Path, tickets: Path) -> None:
     # Snakemake ends in another working directory than its jobs.
     store, tickets = Store(root=root.resolve(), limit=1), tickets.resolve()
 
-    def clean() -> None:
-        store.clean()
+    def clean(ended: str = "") -> None:
+        store.clean(ended=ended)
         drop_dead_tickets(tickets)
 
     clean()
-    atexit.register(clean)
+    atexit.register(lambda: clean(present_run()))
 
 
 def drop_dead_tickets(folder: Path) -> None:

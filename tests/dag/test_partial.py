@@ -20,8 +20,7 @@ def test_a_partial_sweep_says_what_is_missing_and_is_finished_without_repetition
     shutil.rmtree(metrics / "smoke" / "step8")
     for path in (metrics / "olmo").glob("*/posts.parquet"):
         path.unlink()
-    workflow.config["partial"] = True
-    text = workflow.run()
+    text = workflow.run("--config", "partial=true")
     assert not re.search(r"^(?:local)?rule (?!all|" + REMADE.replace("train_heads|", "") + ")", text, re.MULTILINE)
 
     table = tables.read_table(workflow.folder / "results/tables/metrics.parquet", schemas.METRICS)
@@ -47,7 +46,6 @@ def test_a_partial_sweep_says_what_is_missing_and_is_finished_without_repetition
     assert re.search("smoke on mine: 1 of [0-9]+ revisions are missing: step8", page)
     assert "This report is partial" not in (finished.folder / "results/report.html").read_text()
 
-    workflow.config["partial"] = False
     text = workflow.run()
     jobs = re.findall(r"^(?:local)?rule (\w+):", text, re.MULTILINE)
     assert jobs.count("train_heads") == 8

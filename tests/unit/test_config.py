@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from w2sg import config_reference, sweep
-from w2sg.config import ConfigError, check_config, check_sources, load_schema
+from w2sg.config import ConfigError, check_config, check_sources, load_schema, read_switches
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,6 +35,18 @@ def put(config: dict, path: str, value: object) -> dict:
         place = place[key]
     place[last] = value
     return changed
+
+
+def test_switches_of_the_command_line_are_booleans(schema):
+    for text, value in {"true": True, "False": False}.items():
+        config = put(shipped(), "partial", text)
+        read_switches(config, schema)
+        assert config["partial"] is value
+        check_config(config, schema)
+    config = put(shipped(), "partial", "yes")
+    read_switches(config, schema)
+    with pytest.raises(ConfigError, match="partial"):
+        check_config(config, schema)
 
 
 @pytest.mark.parametrize("studies", [(), ("nano_seeds",), ("nano_spam",), ("paper",)])

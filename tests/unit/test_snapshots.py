@@ -17,11 +17,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.scratch import kept, store
+from tests.scratch import run as run
 from w2sg import runs, snapshots
-from w2sg.locks import first_free, is_locked, try_lock
+from w2sg.leases import LEASE, LOCK
+from w2sg.locks import first_free, is_locked
 from w2sg.revisions import RevisionError
-from w2sg.runtime import JobTerminated
-from w2sg.snapshots import LEASE, LOCK, Store
 
 ROOT = Path(__file__).resolve().parents[2]
 HOLD = """
@@ -35,10 +36,6 @@ with runtime.log_to(sys.argv[2]):
         print("held", flush=True, file=sys.__stdout__)
         time.sleep(60)
 """
-
-
-def store(root: Path, **changes) -> Store:
-    return Store(root=root, **({"limit": 2, "poll": 0.01, "patience": 0.05} | changes))
 
 
 def holder(root: Path) -> subprocess.Popen:
@@ -120,22 +117,6 @@ def test_what_others_still_have_to_fetch_counts_as_used(tmp_path, monkeypatch):
         assert first._has_place(50_000, first.folders())
 
 
-def kept(root: Path, revision: str) -> Path:
-    with store(root, patience=30).snapshot("m", revision, size=1, keep=True) as folder:
-        (folder / "weights").write_bytes(b"x")
-    return folder
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch) -> int:
-    """A Snakemake run that is alive until its descriptor is closed."""
-    path = tmp_path / "run"
-    descriptor = try_lock(path)
-    assert descriptor is not None
-    monkeypatch.setenv(runs.RUN_VARIABLE, str(path))
-    return descriptor
-
-
 def test_a_ready_snapshot_waits_for_its_extraction_and_is_deleted_by_it(tmp_path, run):
     root = tmp_path / "scratch"
     folder = kept(root, "step1")
@@ -215,41 +196,6 @@ def test_who_waits_for_a_reason_is_not_given_up(tmp_path, run, monkeypatch, sign
     os.close(run)
 
 
-def test_what_a_run_leaves_is_deleted_when_it_ends_and_when_the_next_begins(tmp_path, run, monkeypatch):
-    root, tickets, ended = tmp_path / "scratch", tmp_path / "tickets", []
-    folder = kept(root, "step1")
-    (tickets / "m").mkdir(parents=True)
-    (tickets / "m" / "step1.json").write_text(json.dumps({"path": str(folder)}))
-    monkeypatch.setattr(snapshots.atexit, "register", ended.append)
-    snapshots.tidy(root, tickets)
-    assert folder.exists() and (tickets / "m" / "step1.json").exists()
-    os.close(run)
-    ended[0]()
-    assert store(root).folders() == []
-    assert not (tickets / "m" / "step1.json").exists()
-    kept(root, "step2")
-    (tickets / "m" / "step2.json").write_text(json.dumps({"path": str(root / "gone")}))
-    snapshots.tidy(root, tickets)
-    assert store(root).folders() == [] and list((tickets / "m").iterdir()) == []
-
-
-@pytest.mark.parametrize("queued", [False, True])
-def test_a_job_that_a_scheduler_takes_away_finds_its_snapshot_again(tmp_path, run, monkeypatch, queued):
-    folder = kept(tmp_path, "step1")
-    lease = (folder / LEASE).read_text()
-    if queued:
-        monkeypatch.setenv(runs.QUEUE_VARIABLE, "1")
-    with pytest.raises(JobTerminated), store(tmp_path).take(folder):
-        raise JobTerminated(143)
-    assert store(tmp_path).folders() == ([folder] if queued else [])
-    if queued:
-        assert (folder / LEASE).read_text() == lease
-        with pytest.raises(ValueError, match="again"), store(tmp_path).take(folder):
-            raise ValueError("again")
-        assert store(tmp_path).folders() == []
-    os.close(run)
-
-
 def test_another_machines_snapshot_is_believed_by_its_signs_of_life(tmp_path):
     folder = tmp_path / "m" / "step1.elsewhere.7"
     folder.mkdir(parents=True)
@@ -278,15 +224,6 @@ def test_a_run_announces_itself_until_it_ends(tmp_path, monkeypatch):
     process.communicate("")
     assert not runs.run_is_alive(name)
     assert not (tmp_path / "scratch").exists()
-
-
-def test_tickets_without_a_snapshot_are_dropped(tmp_path):
-    (tmp_path / "m").mkdir()
-    for name, path in {"alive": str(tmp_path), "dead": str(tmp_path / "gone")}.items():
-        (tmp_path / "m" / f"{name}.json").write_text(json.dumps({"path": path}))
-    (tmp_path / "m" / "broken.json").write_text("{")
-    snapshots.drop_dead_tickets(tmp_path)
-    assert [path.name for path in (tmp_path / "m").iterdir()] == ["alive.json"]
 
 
 def test_the_first_free_lock_is_taken_and_given_back(tmp_path):

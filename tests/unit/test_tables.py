@@ -86,6 +86,13 @@ def test_a_failed_writer_leaves_the_old_file_and_nothing_else(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
 
 
+def test_a_file_has_the_permissions_of_new_ones_whatever_its_writer_gave_it(tmp_path):
+    (tmp_path / "new").touch()
+    with runtime.atomic_path(tmp_path / "x") as path:
+        path.touch(mode=0o600)
+    assert (tmp_path / "x").stat().st_mode == (tmp_path / "new").stat().st_mode
+
+
 def test_a_folder_is_replaced_whole(tmp_path):
     target = tmp_path / "folder"
     for name in ("first", "second"):

@@ -14,7 +14,9 @@ from w2sg.theory.figures import FIGURES as THEORY_FIGURES, caption_of
 ROOT = Path(workflow.basedir)
 
 try:
-    study.check_config(config, study.load_schema(ROOT / "workflow" / "schemas" / "config.schema.yaml"))
+    schema = study.load_schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
+    study.read_switches(config, schema)
+    study.check_config(config, schema)
     FAMILIES = {name: sweep.resolve_family(name, config, ROOT) for name in config["sweep"]["families"]}
     DATASETS = list(config["sweep"]["datasets"])
     study.check_sources(config, FAMILIES, DATASETS)
