@@ -121,15 +121,16 @@ def fetch_revision(repo: str, revision: str, *, name: str, store: Store, ticket:
 def _fetched(repo: str, revision: str, name: str, store: Store, *, keep: bool) -> Iterator[tuple[RevisionFolder, bool]]:
     from w2sg import hub
 
-    offline = hub.is_offline()
-    listing = hub.offline_revision(repo, revision) if offline else hub.list_revision(repo, revision)
+    if hub.is_offline():
+        cached = hub.offline_revision(repo, revision)
+        yield RevisionFolder(path=cached, commit=cached.name), False
+        return
+    listing = hub.list_revision(repo, revision)
     files = hub.choose_files(listing)
     cached = hub.find_cached(repo, listing.commit, files)
     if cached is not None:
         yield RevisionFolder(path=cached, commit=listing.commit), False
         return
-    if offline:
-        raise RevisionError(f"{listing}: files are missing in the local cache and HF_HUB_OFFLINE is set")
     size = sum(file.size for file in files)
     with store.snapshot(name, revision, size=size, keep=keep) as folder:
         _download(listing, files, folder, label=f"fetch {name} {revision}", size=size)

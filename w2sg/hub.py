@@ -76,6 +76,7 @@ def list_revision(repo: str, revision: str, *, patience: Patience | None = None)
     Raises:
         RevisionError: If the repository or branch is not there, or the Hub cannot be reached.
     """
+    address = endpoint()
 
     def ask(attempt: int) -> Listing:
         try:
@@ -87,12 +88,25 @@ def list_revision(repo: str, revision: str, *, patience: Patience | None = None)
             # Text that was cut or garbled on its way is no JSON any more, or lacks a field.
             raise DamagedFile(f"the answer cannot be read ({type(error).__name__}: {error})") from None
 
-    return persist(ask, what=f"look up {repo} {revision} on {endpoint()}", patience=patience or Patience())
+    return persist(ask, what=f"look up {repo} {revision} on {address}", patience=patience or Patience())
 
 
 def endpoint() -> str:
-    """Returns the Hub that is asked, without the user name and password that a mirror's address may hold."""
-    parts = urlsplit(constants.ENDPOINT)
+    """Returns the Hub that is asked, without the user name and password that a mirror's address may hold.
+
+    Raises:
+        RevisionError: If ``HF_ENDPOINT`` is no address: no other attempt could end better.
+    """
+    try:
+        parts = urlsplit(constants.ENDPOINT)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        shown = constants.ENDPOINT.rpartition("@")[2]
+        raise RevisionError(
+            f"HF_ENDPOINT is {shown!r}, expected the address of a Hub: https://name or http://name:port"
+        )
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
@@ -197,11 +211,11 @@ def is_offline() -> bool:
     return bool(constants.is_offline_mode())
 
 
-def offline_revision(repo: str, revision: str) -> Listing:
-    """Returns the listing of a revision that is in the local cache.
+def offline_revision(repo: str, revision: str) -> Path:
+    """Returns the folder of a revision in the local cache, named by its commit; its files are checked, once.
 
     Raises:
-        RevisionError: If it is not there; the message says how to put it there.
+        RevisionError: If it is not there, or damaged; the message says how to put it there.
     """
     folder = find_cached(repo, revision)
     if folder is None:
@@ -209,7 +223,7 @@ def offline_revision(repo: str, revision: str) -> Listing:
             f"{repo} {revision} is not in the cache {constants.HF_HUB_CACHE} and HF_HUB_OFFLINE is set; "
             f"where there is a network: hf download {repo} --revision {revision}"
         )
-    return cached_listing(repo, revision, folder)
+    return folder
 
 
 Transfer = Callable[[Listing, HubFile, Path, int], None]

@@ -111,6 +111,17 @@ def test_a_mirrors_password_is_not_shown(monkeypatch):
     assert hub.endpoint() == "https://mirror:8443/hub"
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["hub.example", "localhost:8080", "https://", "http:/hub", "ftp://hub", "http://hub:port", "me:secret@hub", ""],
+)
+def test_an_endpoint_that_is_no_address_is_named_at_once(monkeypatch, value):
+    monkeypatch.setattr(constants, "ENDPOINT", value)
+    with pytest.raises(RevisionError, match="HF_ENDPOINT is .*expected the address of a Hub: https://name") as caught:
+        hub.list_revision(REPO, "step1", patience=Patience(tries=1))
+    assert "secret" not in str(caught.value)
+
+
 def test_a_revision_in_the_local_cache_is_used_where_it_lies(server, tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     listing = hub.list_revision(REPO, "step1", patience=QUICK)
@@ -121,9 +132,11 @@ def test_a_revision_in_the_local_cache_is_used_where_it_lies(server, tmp_path, m
     assert found is not None
     assert found.name == listing.commit
     offline = hub.offline_revision(REPO, "step1")
-    assert offline.commit == listing.commit
+    assert offline == found
     hashes = {file.name: file.sha256 or file.blob for file in listing.files}
-    assert {file.name: file.sha256 or file.blob for file in offline.files}.items() <= hashes.items()
+    cached = hub.cached_listing(REPO, "step1", found)
+    assert cached.commit == listing.commit
+    assert {file.name: file.sha256 or file.blob for file in cached.files}.items() <= hashes.items()
     (found / "model.safetensors").resolve().write_bytes(b"x" * len(BIG))
     with pytest.raises(RevisionError, match="in the cache .*model.safetensors is not what the Hub lists"):
         hub.offline_revision(REPO, "step1")
