@@ -1,11 +1,17 @@
 """Comparison of published weight hashes: which revisions of a model carry another revision's weights.
 
 Branches with wrong weights are a known fault of published sweeps, and one wrong shard among several is enough. So single
-files are compared, not only whole revisions. Who is right cannot be read from hashes alone; the rule is:
+files are compared, not only whole revisions, and those of both formats: one branch may hold in the old format alone what
+another holds in both. Who is right cannot be read from hashes alone; the rule for a file that would be used is:
 
 1. Equal to the final weights (the list's last revision, or ``main``): all but the last revision are wrong.
 2. Neighbours in the list: the state did not change yet (the warm-up's first steps); the first one stands for all.
 3. Anything else: nobody can tell which one is right, so all are flagged.
+
+A file that is not used, because its branch has the other format too, is compared as well. If it is another's, its own revision
+gets a note and no flag: branches begin as copies of ``main``, whose file in the old format may have stayed behind.
+
+A revision of which nothing is known (without a network: not in the cache) is compared with nothing and never flagged.
 """
 
 from __future__ import annotations
@@ -29,11 +35,17 @@ class Published:
     commit: str = ""
     """What identifies the content; empty where there is none."""
     hashes: Mapping[str, str] = field(default_factory=dict)
-    """SHA-256 per weight file."""
+    """SHA-256 per weight file, in the one format that is used."""
+    spare: Mapping[str, str] = field(default_factory=dict)
+    """The same of the weight files that are not used: those in the other format."""
     size: int = 0
-    """Bytes of the weight files."""
+    """Bytes of the weight files that are used."""
     missing: str = ""
     """Why there are no weights, in words; empty where there are."""
+    unknown: str = ""
+    """Why nothing is known of the weights, in words; empty where something is."""
+    origin: str = ""
+    """Who says so, see :mod:`w2sg.listings`; empty where weights were hashed here."""
 
     @property
     def weights_hash(self) -> str:
@@ -46,6 +58,7 @@ class _Finding:
     revision: str
     original: str
     shared: int
+    spare: int
     doubt: bool
 
 
@@ -64,6 +77,7 @@ def audit_table(model: str, published: Sequence[Published]) -> pd.DataFrame:
         if item.revision == HUB_DEFAULT and len(published) > 1:
             continue
         found = findings.get(item.revision, [])
+        wrong = [finding for finding in found if finding.shared]
         rows.append(
             {
                 "model": model,
@@ -72,9 +86,9 @@ def audit_table(model: str, published: Sequence[Published]) -> pd.DataFrame:
                 "weights_hash": item.weights_hash,
                 "files": len(item.hashes),
                 "bytes": item.size,
-                "flagged": bool(found) or bool(item.missing),
-                "duplicate_of": found[0].original if found else "",
-                "reason": item.missing or _reason(found, len(item.hashes)),
+                "flagged": bool(wrong) or bool(item.missing),
+                "duplicate_of": wrong[0].original if wrong else "",
+                "reason": item.missing or item.unknown or _reason(found, item),
             }
         )
     return pd.DataFrame(rows, columns=AUDIT.fields.names)
@@ -101,20 +115,24 @@ def audit_measured(losses: Sequence[pd.DataFrame], revisions: Mapping[str, Seque
 
 def _findings(published: Sequence[Published]) -> Iterator[_Finding]:
     listed = [item.revision for item in published if item.revision != HUB_DEFAULT]
+    items = {item.revision: item for item in published}
     owners: dict[str, list[str]] = {}
     for item in published:
-        for digest in set(item.hashes.values()):
+        # A hash that nobody knows is empty, and equal to nothing.
+        for digest in {*item.hashes.values(), *item.spare.values()} - {""}:
             owners.setdefault(digest, []).append(item.revision)
-    groups: dict[tuple[str, ...], int] = {}
-    for names in owners.values():
+    groups: dict[tuple[str, ...], set[str]] = {}
+    for digest, names in owners.items():
         if len(names) > 1:
-            groups[tuple(names)] = groups.get(tuple(names), 0) + 1
-    for names, shared in groups.items():
+            groups.setdefault(tuple(names), set()).add(digest)
+    for names, digests in groups.items():
         kept = _right_one(names, listed)
         for name in names:
             if name not in (kept, HUB_DEFAULT):
                 original = kept or next(other for other in names if other != name)
-                yield _Finding(revision=name, original=original, shared=shared, doubt=kept is None)
+                shared = sum(digest in digests for digest in items[name].hashes.values())
+                spare = sum(digest in digests for digest in items[name].spare.values())
+                yield _Finding(revision=name, original=original, shared=shared, spare=spare, doubt=kept is None)
 
 
 def _right_one(names: Sequence[str], listed: Sequence[str]) -> str | None:
@@ -127,10 +145,14 @@ def _right_one(names: Sequence[str], listed: Sequence[str]) -> str | None:
     return names[0] if positions == list(range(positions[0], positions[0] + len(names))) else None
 
 
-def _reason(found: Sequence[_Finding], files: int) -> str:
+def _reason(found: Sequence[_Finding], item: Published) -> str:
     parts = []
-    for finding in found:
-        share = "weights" if finding.shared == files else f"{finding.shared} of {files} weight files"
+    for finding in sorted(found, key=lambda finding: not finding.shared):
+        share = (
+            "weights" if finding.shared == len(item.hashes) else f"{finding.shared} of {len(item.hashes)} weight files"
+        )
+        if not finding.shared:
+            share = f"{finding.spare} of {len(item.spare)} weight files that are not used"
         doubt = "; which of them is right cannot be told" if finding.doubt else ""
         parts.append(f"{share} equal to those of {finding.original}{doubt}")
     return "; ".join(parts)

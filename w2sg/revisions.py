@@ -56,6 +56,11 @@ def choose_weights(names: Collection[str]) -> list[str]:
     return []
 
 
+def is_weights(name: str) -> bool:
+    """Returns whether a file of this name holds a model's weights, in whatever format."""
+    return any(pattern.fullmatch(name) for pattern in WEIGHTS)
+
+
 def weight_files(folder: Path) -> list[Path]:
     """Returns the weight files of a revision in one format, sorted by name.
 

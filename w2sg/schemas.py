@@ -114,8 +114,10 @@ AUDIT = TableSchema(
 """What the published hashes of a model's revisions say, one row per listed revision.
 
 ``weights_hash`` is the SHA-256 of the weight file, or of the hashes of several in name order; ``files`` and ``bytes``
-describe those files. ``flagged`` rows stay out of summaries and correlations unless ``audit.exclude`` is off;
-``reason`` says why in words, ``duplicate_of`` names the revision with the same weights. What does not apply is empty or 0.
+describe those files, all in the format that is used. ``flagged`` rows stay out of summaries and correlations unless
+``audit.exclude`` is off; ``reason`` says why in words, ``duplicate_of`` names the revision with the same weights. A revision
+of which nothing is known, or of which only a file in the unused format is another's, is not flagged, but ``reason`` says so.
+What does not apply is empty or 0.
 """
 
 CORRELATIONS = TableSchema(

@@ -16,7 +16,17 @@ FOLDER = "docs/reference"
 API = {
     "api_data": ("pair*", "corp*", "preferences", "decontaminate", "presentation"),
     "api_pretraining": ("pretraining*", "training*", "neox*", "tokenizer", "schedule"),
-    "api_revisions": ("hub", "transfer", "fetching", "snapshots", "revisions", "published", "retries", "audit"),
+    "api_revisions": (
+        "hub",
+        "transfer",
+        "fetching",
+        "snapshots",
+        "revisions",
+        "published",
+        "listings",
+        "retries",
+        "audit",
+    ),
     "api_activations": ("activations", "attention", "packing", "extraction", "features", "loading", "olmo_format"),
     "api_heads": ("heads", "converged", "crossval", "logistic", "probes", "protocol", "scoring", "metrics", "floors"),
     "api_analysis": ("collect", "summary", "correlation*", "transition*", "bands", "plot*", "figure*", "report*"),

@@ -54,6 +54,37 @@ def test_reasons_say_how_much_is_shared_and_whether_it_is_certain():
     assert (row["flagged"], row["reason"], row["weights_hash"]) == (True, "the Hub has no such revision", "")
 
 
+def test_weights_in_the_format_that_is_not_used_are_compared_too():
+    both = {"model.safetensors": "f"}, {"pytorch_model.bin": "z"}
+    known = [
+        Published(revision="s0", hashes={"model.safetensors": "a"}, spare={"pytorch_model.bin": "b"}),
+        Published(revision="s8", hashes={"pytorch_model.bin": "z"}),
+        Published(revision="s16", hashes={"model.safetensors": "c"}, spare={"pytorch_model.bin": "z"}),
+        Published(revision="s64", hashes=both[0], spare=both[1]),
+        Published(revision="main", hashes=both[0], spare=both[1]),
+    ]
+    table = audit_table("m", known).set_index("revision")
+    assert list(table.index[table["flagged"]]) == ["s8"]
+    assert table.loc["s8", "reason"] == "weights equal to those of s64"
+    assert table.loc["s16", "reason"] == "1 of 1 weight files that are not used equal to those of s64"
+    assert table.loc["s16", "duplicate_of"] == ""
+    assert table.loc["s64", "weights_hash"] == "f"
+    assert table.loc["s64", "files"] == 1
+
+
+def test_what_is_unknown_is_neither_flagged_nor_equal_to_anything():
+    known = [
+        Published(revision="s0", unknown="unknown: no network"),
+        *published(s8="a"),
+        Published(revision="s16", hashes={"0.bin": ""}),
+        Published(revision="s32", hashes={"0.bin": ""}),
+    ]
+    table = audit_table("m", known).set_index("revision")
+    assert not table["flagged"].any()
+    assert table.loc["s0", "reason"] == "unknown: no network"
+    assert set(table["duplicate_of"]) == {""}
+
+
 def test_the_hash_of_several_files_is_that_of_their_hashes_in_name_order():
     item = Published(revision="s", hashes={"b": "22", "a": "11"})
     assert item.weights_hash == hashlib.sha256(b"1122").hexdigest()

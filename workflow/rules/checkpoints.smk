@@ -115,6 +115,8 @@ rule audit_revisions:
     params:
         model=identity,
         revisions=listed_revisions,
+        source=audit_source,
+        kept=audit_answers,
         recipe=recipes.AUDIT,
     script:
         "../scripts/audit_revisions.py"

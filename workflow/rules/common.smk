@@ -5,7 +5,7 @@ from dataclasses import asdict
 from snakemake.dag import DAG
 from snakemake.exceptions import WorkflowError
 
-from w2sg import cluster, config as study, planning, recipes, runs, snapshots, sweep
+from w2sg import cluster, config as study, listings, planning, recipes, runs, snapshots, sweep
 from w2sg.figures import FIGURES
 from w2sg.pair_specs import required_inputs
 from w2sg.theory.experiments import DEAR, EXPERIMENTS, describe

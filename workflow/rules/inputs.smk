@@ -44,6 +44,17 @@ def audit_tables():
     return present(f"results/audit/{name}.parquet" for name in HUB_MODELS)
 
 
+def audit_answers(wildcards):
+    """Returns the file that keeps what audits of a model learned; no output, or Snakemake would delete it before each."""
+    return f"results/audit/{wildcards.model}.json"
+
+
+def audit_source(wildcards):
+    """Returns what an audit of a model rests on now: the Hub, or what the local cache holds."""
+    repo = config["models"][wildcards.model]["repo"]
+    return listings.source_of(repo, listed_revisions(wildcards), Path(audit_answers(wildcards)))
+
+
 def loss_table(model, revision):
     """Returns the table of one revision's evaluation loss."""
     return f"results/activations/{model}/{revision}/loss.parquet"

@@ -1,6 +1,7 @@
 """Asks the Hub for the weight hashes of every listed revision of a model, and compares them."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from w2sg import runtime, schemas, tables
@@ -9,16 +10,28 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def main(*, name: str, model: Mapping[str, Any], revisions: Sequence[str], output: str, recipe: int, log: str) -> None:
+def main(
+    *,
+    name: str,
+    model: Mapping[str, Any],
+    revisions: Sequence[str],
+    source: str,
+    kept: str,
+    output: str,
+    recipe: int,
+    log: str,
+) -> None:
     with runtime.log_to(log):
         from w2sg import audit, published
 
-        known = published.ask_hub(model["repo"], revisions, label=f"audit {name}")
+        earlier = published.read_answers(Path(kept), model["repo"])
+        known = published.ask_hub(model["repo"], revisions, label=f"audit {name}", earlier=earlier)
+        published.keep_answers(Path(kept), model["repo"], known, earlier=earlier)
         tables.write_table(
             audit.audit_table(name, known),
             output,
             schemas.AUDIT,
-            provenance={"recipe": recipe, "repo": model["repo"]},
+            provenance={"recipe": recipe, "repo": model["repo"], "source": source},
         )
 
 
@@ -27,6 +40,8 @@ if __name__ == "__main__":
         name=snakemake.wildcards["model"],
         model=snakemake.params["model"],
         revisions=snakemake.params["revisions"],
+        source=snakemake.params["source"],
+        kept=snakemake.params["kept"],
         output=snakemake.output[0],
         recipe=snakemake.params["recipe"],
         log=snakemake.log[0],
