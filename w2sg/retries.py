@@ -99,7 +99,11 @@ def describe(error: BaseException) -> str:
 
 
 def asked_wait(error: BaseException) -> float | None:
-    """Returns the seconds that a server asks to wait (``Retry-After`` or ``RateLimit``); None if it says nothing."""
+    """Returns the seconds that a server asks to wait; None if it says nothing.
+
+    Every answer of the Hub carries ``RateLimit``, those of an overloaded server too. It counts only with status 429 or where
+    no request is left in the window; ``Retry-After`` always does.
+    """
     response = error.response if isinstance(error, HfHubHTTPError) else None
     if response is None:
         return None
@@ -109,11 +113,15 @@ def asked_wait(error: BaseException) -> float | None:
     if value:
         with contextlib.suppress(ValueError):  # the header's other form is a date
             return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    for part in response.headers.get("RateLimit", "").split(";"):
-        name, _, number = part.strip().partition("=")
-        if name == "t" and number.isdigit():
-            return float(number)
-    return None
+    return _quota_wait(response.headers.get("RateLimit", ""), refused=response.status_code == 429)
+
+
+def _quota_wait(header: str, *, refused: bool) -> float | None:
+    """Returns the seconds until a used-up quota is renewed; None where enough is left for what failed to have other reasons."""
+    fields = dict(part.strip().partition("=")[::2] for part in header.split(";"))
+    left, reset = fields.get("r", ""), fields.get("t", "")
+    used_up = refused or (left.isdigit() and int(left) == 0)
+    return float(reset) if used_up and reset.isdigit() else None
 
 
 def persist(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError
 
 from tests import faults
 from tests.hub_branch import BIG, BIG_PATH, CHUNK, CUTS, QUICK, REPO, always, fetch, once, whole
@@ -212,6 +213,16 @@ def test_the_wait_that_a_server_asks_for_is_the_wait_that_follows(server, monkey
         lambda attempt: HfApi().model_info(REPO, revision="step1"), what="ask", patience=QUICK, sleep=waits.append
     )
     assert waits == [pytest.approx(7, abs=1.5)]
+
+
+@pytest.mark.parametrize(
+    ("status", "left", "asked"), [(503, 489, None), (502, 1, None), (503, 0, 271.0), (429, 0, 271.0), (429, 3, 271.0)]
+)
+def test_a_quota_is_waited_for_only_where_it_is_used_up(server, status, left, asked):
+    server.fault = once("status", "/api/", status=status, headers={"RateLimit": f'"api";r={left};t=271'})
+    with pytest.raises(HfHubHTTPError) as caught:
+        HfApi().model_info(REPO, revision="step1")
+    assert retries.asked_wait(caught.value) == asked
 
 
 def test_damage_is_given_up_sooner_than_the_network(server, tmp_path):
