@@ -144,7 +144,7 @@ def _evaluate(
     students = []
     for ceiling in ceilings:
         soft = np.stack([_soft_labels(labels, ceiling.protocol, seed, features[WEAK]) for seed in seeds])
-        students += _train(features[WEAK], soft, heads=heads, only=ceiling.protocol)
+        students += _train(features[WEAK], soft, heads=heads, only=ceiling.protocol, loss=heads["loss"])
     made = [*ceilings, *students]
     ends = np.cumsum([len(trained.settings) for trained in made])
     together = score_pairs(np.concatenate([trained.weights for trained in made], axis=2), test.chosen, test.rejected)
@@ -160,26 +160,32 @@ def _evaluate(
     return pd.concat(rows, ignore_index=True)
 
 
-def _train(split: Split, target: np.ndarray, *, heads: Mapping[str, Any], only: str | None = None):
-    """Yields the heads of each protocol; the last setting of each is the headline one."""
+def _train(
+    split: Split, target: np.ndarray, *, heads: Mapping[str, Any], only: str | None = None, loss: str = "soft"
+):
+    """Yields the heads of each protocol; the last setting of each is the headline one.
+
+    Only students are given the loss of the configuration: true labels are certain, so that rounding them changes nothing, and
+    a supervisor or ceiling must not be drawn to its own predictions.
+    """
     seeds = heads["seeds"]
     if only in (None, "paper"):
         section = heads["paper"]
         settings = PaperHeadSettings(
             **{**section, "learning_rates": tuple(section["learning_rates"])},
-            loss=heads["loss"],
+            loss=loss,
             margin=heads["margin"],
         )
         made = train_paper_heads(split.chosen, split.rejected, target, settings=settings, seeds=seeds)
         rates = np.array(settings.learning_rates)
         chosen = made.selected[:, :, None]
-        loss = np.concatenate([made.progressive_loss, np.take_along_axis(made.progressive_loss, chosen, 2)], axis=2)
+        progressive = np.concatenate([made.progressive_loss, np.take_along_axis(made.progressive_loss, chosen, 2)], axis=2)
         yield _Trained(
             protocol="paper",
             settings=(*(f"lr={rate:g}" for rate in rates), "selected"),
             weights=np.concatenate([made.weights, made.best()[:, :, None]], axis=2),
             extras={
-                "progressive_loss": loss,
+                "progressive_loss": progressive,
                 "learning_rate": np.concatenate(
                     [np.broadcast_to(rates, made.progressive_loss.shape), rates[chosen]], axis=2
                 ),
@@ -188,7 +194,8 @@ def _train(split: Split, target: np.ndarray, *, heads: Mapping[str, Any], only: 
     if only in (None, "converged"):
         section = heads["converged"]
         settings = ConvergedSettings(penalties=tuple(section["penalties"]), folds=section["folds"])
-        labels = harden(target) if heads["loss"] == "hard" else target
+        # The log-confidence loss mixes in predictions as training goes; a fit to its end has no such course.
+        labels = harden(target) if loss == "hard" else target
         if heads["margin"] == "single":
             states = np.concatenate([split.chosen, split.rejected], axis=1)  # (L, 2n, d)
             labels = np.concatenate([labels, 1.0 - labels], axis=1)  # (S, 2n)

@@ -138,6 +138,28 @@ def test_test_labels_choose_neither_rate_nor_penalty(study):
     assert accuracy(rows, head="w2s", setting="cv", layer=2) == pytest.approx(1 - straight)
 
 
+@pytest.mark.parametrize(("loss", "changed"), [("logconf", {"paper"}), ("hard", {"paper", "converged"})])
+def test_another_loss_is_the_students_alone(study, loss, changed):
+    heads = {**HEADS, "loss": loss}
+    weak = protocol.supervise(split_features(*dataset(signal=1.2, seed=1)), heads=heads, intervals=INTERVALS)
+    pd.testing.assert_frame_equal(weak.labels, study["weak"].labels)
+    pd.testing.assert_frame_equal(weak.metrics, study["weak"].metrics)
+    rows = protocol.evaluate_revision(
+        [lambda: study["strong"]], weak.labels, heads=heads, probe=PROBE, intervals=INTERVALS
+    )
+    assert differing(rows, study["rows"], head="ceiling") == set()
+    assert differing(rows, study["rows"], head="w2s") == changed
+
+
+def differing(rows: pd.DataFrame, others: pd.DataFrame, *, head: str) -> set[str]:
+    """Protocols whose log losses are not the same in both tables."""
+    mine, theirs = (
+        {name: part["value"].to_list() for name, part in table[table["metric"] == "log_loss"].groupby(["head", "protocol"])}
+        for table in (rows, others)
+    )
+    return {protocol for protocol in ("paper", "converged") if mine[head, protocol] != theirs[head, protocol]}
+
+
 def test_a_split_without_pairs_is_named():
     features, pairs = dataset(signal=1.0)
     with pytest.raises(ValueError, match="no pairs in split test"):
