@@ -27,7 +27,7 @@ _MODEL_BRANCH = {
     "value": "estimate; null where undefined (PGR unless ceiling > weak)",
     "low": "lower end of the interval; null where there is none",
     "high": "upper end of the interval; null where there is none",
-    "n": "test pairs (texts for the probe, tokens for the loss)",
+    "n": "test pairs (for the probe, pairs of which a text was tested; for the loss, tokens)",
     "split": "`ground_truth`, `weak_supervision` or `test`",
     "row_id": "id of the pair: 16 hexadecimal digits of its content",
     "swapped": "whether the student saw the rejected text first",

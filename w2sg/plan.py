@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-FEATURE_BYTES = 2
-"""Bytes of one stored feature (half precision)."""
+FEATURE_BYTES = {"float32": 4, "bfloat16": 2}
+"""Bytes of one stored feature by the model's type."""
 COLUMNS = {
     "model": "model", "revisions": "revisions", "jobs": "jobs", "download_tb": "download, TB", "snapshot_gb": "one revision, GB",
     "download_hours": "download, h", "gpu_hours": "GPU, h", "heads_hours": "heads, core h", "features_gb": "features kept, GB",
@@ -45,6 +45,8 @@ class Study:
     """Revisions per model, supervisors included."""
     repos: Mapping[str, str]
     """Repository per model that is on the Hub."""
+    dtypes: Mapping[str, str]
+    """Type per model that is on the Hub, in which its features are kept."""
     pairs: Mapping[str, int]
     """Pairs per split and dataset."""
     layers: str | Sequence[int]
@@ -134,7 +136,7 @@ def cost_table(study: Study, models: Mapping[str, ModelCost], measured: Sequence
                 "download_hours": number * cost.size / rates["download"] / 3600,
                 "gpu_hours": number * busy / 3600,
                 "heads_hours": trained[name] * rates["heads"] / 3600,
-                "features_gb": number * texts * cost.width * kept * FEATURE_BYTES / 1e9,
+                "features_gb": number * texts * cost.width * kept * FEATURE_BYTES[study.dtypes[name]] / 1e9,
             }
         )
     frame = pd.DataFrame(rows, columns=list(COLUMNS))

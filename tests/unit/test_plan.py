@@ -18,7 +18,7 @@ RATES = [{"name": name, "value": str(value)} for name, value in VALUES.items()]
 def study(**changes) -> plan.Study:
     given = {
         "families": {"f": {"strong": "s", "weak": "w", "revisions": 10}}, "used": {"s": 10, "w": 1}, "repos": {"s": "o/s"},
-        "pairs": {"a": 100, "b": 50}, "layers": "final", "mode": "fused", "snapshots": 3,
+        "dtypes": {"s": "bfloat16", "w": "bfloat16"}, "pairs": {"a": 100, "b": 50}, "layers": "final", "mode": "fused", "snapshots": 3,
     }  # fmt: skip
     return plan.Study(**(given | changes))
 
@@ -41,6 +41,14 @@ def test_one_model_by_hand():
     assert plan.cost_table(study(layers=[1, 2]), {"s": COST}, RATES)["features_gb"][0] == pytest.approx(
         2 * row["features_gb"]
     )
+
+
+def test_features_are_kept_in_the_models_type():
+    half, single = (
+        plan.cost_table(study(dtypes={"s": dtype}), {"s": COST}, RATES)["features_gb"][0]
+        for dtype in ("bfloat16", "float32")
+    )
+    assert single == pytest.approx(2 * half) == pytest.approx(10 * 6 * 150 * 64 * 4 / 1e9)
 
 
 def test_the_total_adds_up_and_the_peak_is_that_of_the_largest():

@@ -66,6 +66,14 @@ def test_rows_cover_all_layers_seeds_and_settings_once(study):
     assert not study["rows"].duplicated(keys).any()
 
 
+def test_a_probes_n_counts_the_pairs_of_its_tested_texts(study):
+    probe = study["rows"][study["rows"]["head"] == "probe"]
+    counts = probe.groupby("protocol")["n"].agg(["min", "max"])
+    tested = PROBE["test_fraction"] * N
+    assert tuple(counts.loc["pair"]) == (tested, tested)
+    assert tested < counts.loc["text", "min"] <= counts.loc["text", "max"] <= 2 * tested  # both texts of some pairs
+
+
 def test_gain_is_the_difference_of_the_accuracies(study):
     rows = study["rows"].set_index(["head", "protocol", "setting", "seed", "layer", "metric"])["value"]
     weak = study["weak"].metrics.set_index(["protocol", "setting", "seed", "metric"])["value"]

@@ -122,6 +122,7 @@ def planned_study():
         "families": families,
         "used": {name: len(names) for name, names in USED.items()},
         "repos": {name: config["models"][name]["repo"] for name in HUB_MODELS},
+        "dtypes": {name: config["models"][name]["dtype"] for name in HUB_MODELS},
         "pairs": {name: config["datasets"][name]["pairs"] for name in DATASETS},
         "layers": config["activations"]["layers"],
         **config["fetch"],
