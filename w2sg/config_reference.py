@@ -27,8 +27,8 @@ pickles never), checked against the Hub's own hashes, used once and deleted. `HF
 `HF_HUB_OFFLINE` work as in the client; a revision that lies whole in the local cache (`hf download`) is used where it lies. With
 `fetch.mode: fused` the next revisions download while one is on the GPU, if `--cores` leaves room for `fetch.snapshots` jobs. With
 `split`, rule `fetch_revision` does the downloads where Snakemake runs; waiting costs it no core. The modes give the same tables,
-but Snakemake sees another input: to change the mode in the middle of a sweep add `--rerun-triggers mtime params` once, or finished
-revisions are fetched again. What killed jobs left of a download goes when Snakemake next starts or ends.
+but Snakemake sees another input: when you change from `fused` to `split` in the middle of a sweep add `--rerun-triggers mtime params` from then
+on, or finished revisions are fetched again. What killed jobs left of a download goes when Snakemake next starts or ends.
 
 | key | allowed | meaning |
 | --- | --- | --- |

@@ -1,14 +1,18 @@
-"""Whole plans in workflows with ``ancient`` inputs: works around a gap in Snakemake's choice of jobs. Standard library only.
+"""Plans that are whole and no larger than needed: works around two limits of Snakemake's choice of jobs. Standard library only.
 
 Snakemake (9.27, issue 4166 there) looks for a reason to run a job only while nothing upstream of it has one; it relies on
 the upstream job to pass its reason on. Through an ``ancient`` input no reason passes, so that a job behind one is neither
 looked at nor reached: its missing output, or its changed parameters, go unnoticed until the next run, and the present one
 ends as a success. A killed run leads there: the training it left behind finishes its manifest, the next run makes the
 manifest again because it is marked incomplete, and everything that waits for the manifest is passed over.
+
+Its trigger ``input`` compares the files a job would read with those it has read. Where one job makes a file for each of
+many inputs, one input less makes it run again for the others, although none of their files would change.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 
@@ -33,6 +37,29 @@ def complete_plans(dag_class: Any) -> None:
 
     update_needrun.__wrapped__ = plain  # pyright: ignore[reportFunctionMemberAccess]
     dag_class.update_needrun = update_needrun
+
+
+def allow_fewer_inputs(persistence_class: Any, *, rules: Collection[str]) -> None:
+    """Leaves results of some rules alone if their job would read nothing but what it has read before.
+
+    Right for rules whose outputs each depend on inputs that stay as long as the output is wanted. An input that is
+    newer, or of a name that the job has not read, remains a reason to run.
+
+    Args:
+        persistence_class: ``snakemake.persistence.PersistenceBase``; its ``_input_changed`` is wrapped, once.
+        rules: Names of these rules.
+    """
+    plain = persistence_class._input_changed
+    if hasattr(plain, "__wrapped__"):
+        return
+
+    def _input_changed(persistence: Any, job: Any, file: Any = None) -> bool:
+        if not plain(persistence, job, file):
+            return False
+        return job.rule.name not in rules or not set(persistence._input(job)) <= set(persistence.input(file))
+
+    _input_changed.__wrapped__ = plain  # pyright: ignore[reportFunctionMemberAccess]
+    persistence_class._input_changed = _input_changed
 
 
 def _passed_over(dag: Any, new: set[Any], planned: set[Any]) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ from w2sg.probes import ProbeSettings, fit_probes
 from w2sg.scoring import Intervals, head_rows, probe_rows
 from w2sg.splits import TEST, TRAIN, WEAK, Split, SplitFeatures
 
+Loss = Literal["soft", "hard", "logconf"]
 Labels = Callable[[str, int, str, tuple[str, ...]], pd.DataFrame]
 """Returns the supervisor's labels under a protocol and seed in a split, one row for each of the row ids."""
 
@@ -160,9 +161,7 @@ def _evaluate(
     return pd.concat(rows, ignore_index=True)
 
 
-def _train(
-    split: Split, target: np.ndarray, *, heads: Mapping[str, Any], only: str | None = None, loss: str = "soft"
-):
+def _train(split: Split, target: np.ndarray, *, heads: Mapping[str, Any], only: str | None = None, loss: Loss = "soft"):
     """Yields the heads of each protocol; the last setting of each is the headline one.
 
     Only students are given the loss of the configuration: true labels are certain, so that rounding them changes nothing, and
@@ -179,7 +178,9 @@ def _train(
         made = train_paper_heads(split.chosen, split.rejected, target, settings=settings, seeds=seeds)
         rates = np.array(settings.learning_rates)
         chosen = made.selected[:, :, None]
-        progressive = np.concatenate([made.progressive_loss, np.take_along_axis(made.progressive_loss, chosen, 2)], axis=2)
+        progressive = np.concatenate(
+            [made.progressive_loss, np.take_along_axis(made.progressive_loss, chosen, 2)], axis=2
+        )
         yield _Trained(
             protocol="paper",
             settings=(*(f"lr={rate:g}" for rate in rates), "selected"),

@@ -118,7 +118,7 @@ def asked_wait(error: BaseException) -> float | None:
 
 def _quota_wait(header: str, *, refused: bool) -> float | None:
     """Returns the seconds until a used-up quota is renewed; None where enough is left for what failed to have other reasons."""
-    fields = dict(part.strip().partition("=")[::2] for part in header.split(";"))
+    fields = {name.strip(): number for name, _, number in (part.partition("=") for part in header.split(";"))}
     left, reset = fields.get("r", ""), fields.get("t", "")
     used_up = refused or (left.isdigit() and int(left) == 0)
     return float(reset) if used_up and reset.isdigit() else None

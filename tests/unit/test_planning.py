@@ -1,4 +1,4 @@
-"""Jobs behind ancient inputs are planned for reasons of their own, and only for those."""
+"""Jobs behind ancient inputs are planned for reasons of their own, and only for those; fewer inputs can be no reason."""
 
 from __future__ import annotations
 
@@ -91,3 +91,63 @@ def test_what_is_missing_behind_an_ancient_input_is_made_in_the_same_run(folder)
     snakemake(folder, "in_a=2", "in_b=1", "in_c=1")
     assert (folder / "d.txt").exists()
     assert planned(folder, "in_a=2", "in_b=1", "in_c=1") == set()
+
+
+MANY = """
+from snakemake.persistence import PersistenceBase
+from w2sg import planning
+
+for _ in range(2):
+    planning.allow_fewer_inputs(PersistenceBase, rules=("a", "b") if config["fewer"] else ())
+
+NAMES = config["names"].split("+")
+
+rule d:
+    input: expand("out/{name}.txt", name=NAMES)
+    output: "d.txt"
+    shell: "cat {input} > {output}"
+
+rule c:
+    output: "in/{name}.txt"
+    shell: "touch {output}"
+
+rule a:
+    input: ancient(expand("in/{name}.txt", name=NAMES))
+    output: temp("ticket.txt")
+    shell: "touch {output}"
+
+rule b:
+    input: "ticket.txt", expand("in/{name}.txt", name=NAMES)
+    output: expand("out/{name}.txt", name=NAMES)
+    params: config.get("in_b", 1)
+    shell: "touch {output}"
+"""
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("many")
+    (folder / "Snakefile").write_text(MANY)
+    snakemake(folder, "names=x+y", "fewer=1")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("config", "rules"),
+    [
+        (["names=x+y", "fewer=0"], ""),
+        (["names=x", "fewer=0"], "dab"),  # Snakemake's own plan
+        (["names=y+x", "fewer=1"], ""),
+        (["names=x", "fewer=1"], "d"),
+        (["names=x", "fewer=1", "in_b=2"], "dab"),
+        (["names=x+z", "fewer=1"], "abcd"),
+    ],
+)
+def test_one_input_less_is_no_reason_where_the_rule_allows_it(many, config, rules):
+    assert planned(many, *config) == set(rules)
+
+
+def test_an_input_that_is_newer_is_a_reason_with_fewer_inputs_too(many):
+    (many / "in" / "x.txt").write_text("changed")
+    assert planned(many, "names=x", "fewer=1") == set("dab")
+    assert planned(many, "names=y", "fewer=1") == {"d"}

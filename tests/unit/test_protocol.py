@@ -162,7 +162,10 @@ def test_another_loss_is_the_students_alone(study, loss, changed):
 def differing(rows: pd.DataFrame, others: pd.DataFrame, *, head: str) -> set[str]:
     """Protocols whose log losses are not the same in both tables."""
     mine, theirs = (
-        {name: part["value"].to_list() for name, part in table[table["metric"] == "log_loss"].groupby(["head", "protocol"])}
+        {
+            name: part["value"].to_list()
+            for name, part in table[table["metric"] == "log_loss"].groupby(["head", "protocol"])
+        }
         for table in (rows, others)
     )
     return {protocol for protocol in ("paper", "converged") if mine[head, protocol] != theirs[head, protocol]}

@@ -96,9 +96,10 @@ rule extract_activations:
         snapshots=downloads_itself,
     params:
         model=identity,
-        activations=lookup(dpath="activations", within=config),
+        # Neither settings of the machine nor a dataset's pool, which are read from the configuration: the former change
+        # nothing, and the latter comes with the dataset's pairs, which are made again when it changes.
+        activations=forward_settings(),
         evaluation=lookup(dpath="evaluation", within=config),
-        pools={dataset: config["datasets"][dataset].get("pool", "last") for dataset in DATASETS},
         recipe=recipes.ACTIVATIONS,
     script:
         "../scripts/extract_activations.py"

@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 from snakemake.dag import DAG
 from snakemake.exceptions import WorkflowError
+from snakemake.persistence import PersistenceBase
 
 from w2sg import cluster, config as study, listings, planning, recipes, runs, snapshots, sweep
 from w2sg.figures import FIGURES
@@ -35,6 +36,8 @@ for limited, most in sweep.fetch_limits(config["fetch"]["snapshots"]).items():
 
 if workflow.is_main_process:
     planning.complete_plans(DAG)
+    # Features are kept per revision and dataset: a study without one of its datasets needs no revision again.
+    planning.allow_fewer_inputs(PersistenceBase, rules=("fetch_revision", "extract_activations"))
     snapshots.tidy(Path(config["scratch"]), Path("results/snapshots"))
     if SPLIT and HUB_MODELS:
         runs.announce_run(Path(config["scratch"]))

@@ -26,6 +26,12 @@ def extraction_inputs(wildcards):
     return {"pairs": pairs, "documents": f"resources/corpora/{config['evaluation']['corpus']}.parquet"}
 
 
+def forward_settings():
+    """Returns the part of section ``activations`` that decides the numbers: how a machine is best used does not."""
+    machine = ("batch_tokens", "device", "threads")
+    return {name: value for name, value in config["activations"].items() if name not in machine}
+
+
 def awaited_inputs(wildcards):
     """Returns the same as a list, for the fetch that only waits for it."""
     inputs = extraction_inputs(wildcards)
@@ -132,7 +138,7 @@ def banded_families():
 
 
 def study_settings():
-    """Returns the sections of the configuration that decide the report's numbers, in the order of the file."""
+    """Returns what decides the report's numbers, section by section in the order of the configuration."""
     names = (
         "study",
         "sweep",
@@ -144,4 +150,4 @@ def study_settings():
         "metrics",
         "statistics",
     )
-    return {name: config[name] for name in names}
+    return {name: config[name] for name in names} | {"activations": forward_settings()}

@@ -55,22 +55,23 @@ def main(
         tables.write_table(rows, loss, schemas.RESULTS, provenance={"recipe": recipe, "evaluation": dict(evaluation)})
 
 
-def by_dataset(names: Sequence[str], paths: Sequence[str]) -> dict[str, str]:
-    """Pairs dataset names with their files, in the order both were expanded."""
-    return dict(zip(names, paths, strict=True))
+def by_dataset(paths: Sequence[str]) -> dict[str, str]:
+    """Returns files by the dataset that each is named after."""
+    return {Path(path).stem: path for path in paths}
 
 
 if __name__ == "__main__":
+    pairs = by_dataset(snakemake.input["pairs"])
     main(
         name=snakemake.wildcards["model"],
         revision=snakemake.wildcards["revision"],
         model=snakemake.params["model"],
-        pairs=by_dataset(list(snakemake.params["pools"]), list(snakemake.input["pairs"])),
-        pools=snakemake.params["pools"],
+        pairs=pairs,
+        pools={dataset: snakemake.config["datasets"][dataset].get("pool", "last") for dataset in pairs},
         documents=snakemake.input["documents"],
-        features=by_dataset(list(snakemake.params["pools"]), list(snakemake.output["features"])),
+        features=by_dataset(snakemake.output["features"]),
         loss=snakemake.output["loss"],
-        activations=snakemake.params["activations"],
+        activations={**snakemake.config["activations"], **snakemake.params["activations"]},
         evaluation=snakemake.params["evaluation"],
         root=f"results/pretrained/{snakemake.wildcards['model']}",
         scratch=snakemake.config["scratch"],

@@ -1,0 +1,99 @@
+"""What makes finished forward passes stale, in dry runs: what changes their numbers does, the machine and the choice of datasets do not."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.dag.conftest import Workflow, run_once, study
+from tests.dag.test_smoke import planned
+
+COSTLY = {"fetch_pairs", "pretrain_family", "fetch_revision", "extract_activations", "train_supervisor", "train_heads"}
+REVISIONS = 3
+"""Extractions of the study: two revisions and the supervisor's."""
+
+
+def describe(folder: Path) -> dict:
+    """One family of models that lie in folders, on two datasets."""
+    config = study(folder)
+    config["sweep"]["families"] = ["olmo"]
+    config["heads"]["seeds"] = [0]
+    config["metrics"]["bootstrap"] = 20
+    return config
+
+
+@pytest.fixture
+def workflow(tmp_path_factory, tmp_path) -> Workflow:
+    """A copy of the study, run once, time stamps kept."""
+    done = run_once(tmp_path_factory, "stale", describe)
+    shutil.copytree(done.folder, tmp_path / "run", symlinks=True)
+    return Workflow(folder=tmp_path / "run", config=copy.deepcopy(done.config))
+
+
+def costly(jobs: dict[str, int]) -> dict[str, int]:
+    """The part of a plan that is more than joining tables."""
+    return {name: number for name, number in jobs.items() if name in COSTLY}
+
+
+@pytest.mark.parametrize("changed", [{"batch_tokens": 256}, {"device": "cpu"}, {"threads": 2}])
+def test_settings_of_the_machine_change_nothing(workflow, changed):
+    workflow.config["activations"] |= changed
+    assert planned(workflow, "--set-threads", "extract_activations=1", "train_heads=2") == {}
+
+
+@pytest.mark.parametrize("datasets", [["posts", "mine"], ["mine"], ["posts"]])
+def test_datasets_in_another_order_or_fewer_are_joined_anew_and_nothing_else(workflow, datasets):
+    workflow.config["sweep"]["datasets"] = datasets
+    jobs = planned(workflow)
+    assert costly(jobs) == {}
+    assert "write_report" in jobs
+
+
+def test_a_dataset_that_was_left_out_for_a_while_costs_nothing(workflow):
+    before = workflow.tables()
+    workflow.config["sweep"]["datasets"] = ["posts"]
+    workflow.run()
+    assert planned(workflow) == {}
+    workflow.config["sweep"]["datasets"] = ["mine", "posts"]
+    assert costly(planned(workflow)) == {}
+    workflow.run()
+    assert workflow.tables() == before
+
+
+def change(config: dict, path: str, value: Any) -> None:
+    """Sets one value of a nested configuration."""
+    *sections, key = path.split("/")
+    for section in sections:
+        config = config[section]
+    config[key] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "extractions"),
+    [
+        ("activations/max_tokens", 16, REVISIONS),
+        ("activations/layers", "final", REVISIONS),
+        ("evaluation/documents", 2, REVISIONS),
+        ("datasets/posts/pool", "last", REVISIONS),
+        ("models/olmo/dtype", "bfloat16", 2),
+    ],
+)
+@pytest.mark.parametrize("datasets", [["mine", "posts"], ["posts"]])
+def test_settings_that_change_numbers_are_noticed(workflow, path, value, extractions, datasets):
+    change(workflow.config, path, value)
+    workflow.config["sweep"]["datasets"] = datasets
+    jobs = planned(workflow)
+    assert jobs["extract_activations"] == extractions
+    assert jobs["train_heads"] >= extractions * len(datasets) / 2
+    assert jobs.get("fetch_pairs", 0) == (path.startswith("datasets"))
+
+
+def test_a_new_dataset_needs_every_revision_again(workflow):
+    workflow.config["datasets"]["more"] = {**workflow.config["datasets"]["mine"], "pool": "mean"}
+    workflow.config["sweep"]["datasets"] = ["mine", "posts", "more"]
+    jobs = planned(workflow)
+    assert (jobs["fetch_pairs"], jobs["extract_activations"]) == (1, REVISIONS)
