@@ -81,11 +81,12 @@ def own_losses():
 
 
 def identity(wildcards):
-    """Returns the part of a model's entry that decides its numbers: how to save revisions more often does not."""
+    """Returns the part of a model's entry that decides its numbers: how often revisions are saved, and tokens of a step, do not."""
     entry = dict(config["models"][wildcards.model])
     if entry["source"] == "pretrain":
         entry["pretraining"] = {k: v for k, v in entry["pretraining"].items() if k != "save_every"}
-    entry.pop("revisions", None)
+    for key in ("revisions", "tokens_per_step"):
+        entry.pop(key, None)
     return entry
 
 
