@@ -30,7 +30,7 @@ SINKS = {
 QUALIFIED = {("pq", "write_table"), ("np", "save"), ("np", "savez"), ("torch", "save"), ("json", "dump")}
 NOT_KEPT = {
     "w2sg/runtime.py": "the log of a job, read while it grows",
-    "w2sg/snapshots.py": "the lease inside a snapshot, renamed there; it goes with the snapshot",
+    "w2sg/leases.py": "the lease inside a snapshot, renamed there; it goes with the snapshot",
     "w2sg/tokenizer.py": "into a temporary folder of the caller, who reads it back",
     "w2sg/training_state.py": "an empty lock file",
     "w2sg/transfer.py": "the part of a download, continued by the next attempt and checked by its hash",
