@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import re
 import shutil
@@ -10,10 +11,12 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from tests.dag.conftest import ROOT, Workflow
 from tests.results_layout import schema_of
-from w2sg import schemas, tables
+from w2sg import loading, runtime, schemas, tables
+from w2sg.features import open_features
 from w2sg.figures import FIGURES
 
 AGGREGATES = dict.fromkeys(
@@ -199,3 +202,33 @@ def test_lint_is_clean():
     )  # fmt: skip
     (ROOT / "study.yaml").unlink()
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_a_model_goes_to_the_device_that_its_job_claimed(finished, tmp_path, monkeypatch):
+    """On a machine with several GPUs the first one is taken; here the claim says what to use instead of a GPU that is not there."""
+    monkeypatch.syspath_prepend(str(ROOT / "workflow" / "scripts"))
+    import extract_activations
+
+    monkeypatch.setattr(loading, "pick_device", lambda wanted: "cuda")
+    monkeypatch.setattr(runtime, "claim_device", lambda device: contextlib.nullcontext({"cuda": "cpu"}[device]))
+    here, made = finished.folder, tmp_path / "mine.safetensors"
+    extract_activations.main(
+        name="smoke-strong",
+        revision="step8",
+        model=finished.config["models"]["smoke-strong"] | {"dtype": "float32"},
+        pairs={"mine": str(here / "resources/pairs/mine.parquet")},
+        pools={"mine": "last"},
+        documents=str(next((here / "resources/corpora").glob("*.parquet"))),
+        features={"mine": str(made)},
+        loss=str(tmp_path / "loss.parquet"),
+        activations=yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["activations"]
+        | finished.config["activations"],
+        evaluation={"corpus": "tiny", "documents": 3},
+        root=str(here / "results/pretrained/smoke-strong"),
+        scratch=str(tmp_path / "scratch"),
+        snapshots=1,
+        ticket=None,
+        recipe=0,
+        log=str(tmp_path / "log"),
+    )
+    assert open_features(made).width == 32
