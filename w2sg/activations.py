@@ -13,6 +13,7 @@ from torch.utils.hooks import RemovableHandle
 
 from w2sg.attention import last_rows_suffice, packed_attention
 from w2sg.batches import run_batches
+from w2sg.byte_counts import encode_counted
 from w2sg.loading import LoadedModel
 from w2sg.packing import Packed, put
 
@@ -183,9 +184,7 @@ class _Capture:
 
 def _windows(tokenizer: object, texts: Sequence[str], window: int) -> Iterator[tuple[list[int], list[int]]]:
     """Token ids of non-overlapping windows, with the number of UTF-8 bytes behind each token."""
-    encoded = tokenizer(list(texts), return_offsets_mapping=True, verbose=False)  # type: ignore[operator]
-    for text, ids, offsets in zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True):
-        n_bytes = [len(text[start:end].encode()) for start, end in offsets]
+    for ids, n_bytes in encode_counted(tokenizer, texts):
         for start in range(0, len(ids), window):
             if len(ids[start : start + window]) > 1:
                 yield ids[start : start + window], n_bytes[start : start + window]
