@@ -246,21 +246,23 @@ class Progress:
         self._start = self._last = time.monotonic()
 
     def update(self, n: int, **facts: float) -> None:
-        """Adds ``n`` units; ``facts`` (such as ``loss=5.1``) are shown beside the rate when a report is due."""
+        """Adds ``n`` units, takes them back if negative; ``facts`` (``loss=5.1``) are shown when a report is due."""
+        unfinished = self.done < self.total
         self.done += n
         now = time.monotonic()
-        if now - self._last >= self.every or self.done >= self.total:
+        if now - self._last >= self.every or (unfinished and self.done >= self.total):
             self._last = now
             self._report(now, facts)
 
     def _report(self, now: float, facts: dict[str, float]) -> None:
         elapsed = max(now - self._start, 1e-9)
         rate = (self.done - self._before) / elapsed
-        left = (self.total - self.done) / rate if rate > 0 else float("inf")
+        left = max(self.total - self.done, 0) / rate if rate > 0 else float("inf")
+        share = min(100 * self.done / self.total, 100.0)
         shown = "".join(f" · {name} {value:.4g}" for name, value in facts.items())
         line = (
             f"{self.label}: {self.done:,}/{self.total:,} {self.unit} "
-            f"({100 * self.done / self.total:.0f} %) · {rate:,.0f} {self.unit}/s{shown} · {left:.0f} s left"
+            f"({share:.0f} %) · {rate:,.0f} {self.unit}/s{shown} · {left:.0f} s left"
         )
         for stream in {id(s): s for s in (sys.stderr, *_TERMINAL[-1:])}.values():
             stream.write(line + "\n")

@@ -41,17 +41,28 @@ class HubTransfer:
     """Transfers one file after another; see :data:`w2sg.hub.Transfer`.
 
     Args:
-        on_bytes: Called with the number of new bytes.
+        on_bytes: Called with the number of new bytes; less than zero where those of an earlier attempt were thrown away.
     """
 
     def __init__(self, on_bytes: Callable[[int], None] = lambda count: None) -> None:
         """Keeps the observer; see the class for the arguments."""
-        self._on_bytes = on_bytes
+        self._observer = on_bytes
+        self._counted = 0
+        self._file = ""
         disable_progress_bars()
+
+    def _on_bytes(self, count: int) -> None:
+        self._counted += count
+        self._observer(count)
 
     def __call__(self, listing: Listing, file: HubFile, part: Path, attempt: int) -> None:
         """Brings ``file`` to ``part``; bytes that are there already are kept and continued."""
         url = hf_hub_url(listing.repo, file.name, revision=listing.commit)
+        if file.name != self._file:
+            self._file, self._counted = file.name, 0
+        lost = self._counted - (part.stat().st_size if part.exists() else 0)
+        if lost > 0:
+            self._on_bytes(-lost)
         # Xet once: where its servers are out of reach (proxies, mirrors) plain HTTP often is not.
         if attempt == 0 and file.sha256 and not part.exists() and self._over_xet(url, listing, file, part):
             return

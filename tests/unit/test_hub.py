@@ -80,6 +80,18 @@ def test_a_part_survives_errors_that_the_client_itself_gives_up_on(server, tmp_p
     assert [request.offset for request in server.requests if request.path == BIG_PATH] == [0, 19_000, 19_000, 19_000]
 
 
+@pytest.mark.parametrize(
+    ("kind", "part", "at"), [("flip", BIG_PATH, 0.4), ("flip", "config.json", 0.4), ("short", BIG_PATH, 0.6)]
+)
+def test_bytes_that_were_thrown_away_are_taken_back(server, tmp_path, kind, part, at):
+    server.fault = once(kind, part, at=at)
+    listing = hub.list_revision(REPO, "step1", patience=QUICK)
+    files, counts = hub.choose_files(listing), []
+    hub.download(listing, files, tmp_path, transfer=HubTransfer(counts.append), patience=QUICK)
+    assert sum(counts) == sum(file.size for file in files)
+    assert (min(counts) < 0) == (kind == "flip")  # what a short answer brought is kept and continued
+
+
 PERMANENT = {
     "always damaged": (always("flip", BIG_PATH), ["model.safetensors", "SHA-256", "expected", "after 3 attempts"]),
     "small file always damaged": (always("flip", "config.json"), ["config.json", "Git hash"]),

@@ -133,3 +133,22 @@ def test_progress_reports_rate_and_facts(capsys):
     assert "loss 2.5" in line
     with pytest.raises(ValueError, match="total"):
         runtime.Progress("x", 0, "y")
+
+
+def test_progress_reports_its_end_once_and_takes_units_back(capsys):
+    progress = runtime.Progress("fetch", 100, "bytes")
+    progress.update(100)
+    progress.update(-100)  # the file was damaged
+    for _ in range(50):
+        progress.update(2)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2  # each time that all is there
+    assert all("100/100 bytes (100 %)" in line and line.endswith(" 0 s left") for line in lines)
+    for _ in range(50):
+        progress.update(2)  # more than was promised
+    assert not capsys.readouterr().err
+    progress.every = 0
+    progress.update(0)
+    line = capsys.readouterr().err
+    assert "(100 %)" in line
+    assert line.endswith(" 0 s left\n")
