@@ -121,11 +121,8 @@ def cost_table(study: Study, models: Mapping[str, ModelCost], measured: Sequence
         number = study.used[name]
         forward = 2 * cost.parameters * texts * rates["tokens"] / rates["gpu_forward"]
         busy = forward + cost.size / rates["gpu_load"] + rates["start"]
-        kept = (
-            {"all": cost.layers, "final": 1}.get(study.layers, 0)
-            if isinstance(study.layers, str)
-            else len(study.layers)
-        )
+        layers = study.layers if trained[name] else "final"  # which is all that a supervisor keeps
+        kept = {"all": cost.layers, "final": 1}[layers] if isinstance(layers, str) else len(layers)
         rows.append(
             {
                 "model": name,

@@ -57,7 +57,7 @@ class _Trained:
 
 
 def supervise(features: SplitFeatures, *, heads: Mapping[str, Any], intervals: Mapping[str, Any]) -> Supervision:
-    """Returns the soft labels and the metrics of a supervisor trained on true labels of its last layer.
+    """Returns the soft labels and the metrics of a supervisor trained on true labels of its final layer.
 
     Args:
         features: The weak model's features.

@@ -239,6 +239,21 @@ def used_revisions(families: Mapping[str, Family]) -> dict[str, list[str]]:
     return {model: list(dict.fromkeys(names)) for model, names in used.items()}
 
 
+def kept_layers(layers: str | Sequence[int], families: Mapping[str, Family], model: str, revision: str) -> Any:
+    """Returns the layers of a revision that a study keeps: what is asked for if it is swept, else the final one.
+
+    A supervisor teaches from its final layer, and may have fewer layers than the models it supervises.
+
+    Args:
+        layers: ``activations.layers``.
+        families: The study's families.
+        model: Name of the model.
+        revision: Name of the revision.
+    """
+    swept = (family.revisions for family in families.values() if family.strong == model)
+    return layers if any(revision == one.name for revisions in swept for one in revisions) else "final"
+
+
 def fetch_limits(snapshots: int) -> dict[str, int]:
     """Returns how many jobs may hold a snapshot, and how many may fetch (split mode) at once.
 

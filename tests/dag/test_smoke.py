@@ -147,6 +147,19 @@ def test_changed_heads_train_again_without_new_forward_passes(workflow):
     assert jobs["train_supervisor"] == 4
 
 
+def test_a_supervisor_keeps_its_final_layer_and_lists_of_layers_are_for_swept_models(workflow):
+    kept = {
+        model: open_features(workflow.folder / "results" / "activations" / model / "step64" / "mine.safetensors").layers
+        for model in ("smoke-strong", "smoke-weak")
+    }
+    assert kept == {"smoke-strong": (0, 1, 2), "smoke-weak": (1,)}
+    workflow.config["activations"]["layers"] = [1, 2]  # of which the supervisor has only one
+    assert planned(workflow)["extract_activations"] == 7  # no supervisor's
+    workflow.config["activations"]["layers"] = [1, 3]
+    text = workflow.run("--", "results/activations/smoke-strong/step64/loss.parquet", check=False)
+    assert "activations.layers: 3 is not a layer; smoke-strong step64 has 0 to 2" in text
+
+
 def test_training_and_datasets_changed_together_are_made_in_one_run(workflow):
     """The training only waits for the datasets, and the extraction for the training: each has reasons of its own."""
     workflow.config["datasets"]["posts"]["words"] = 19

@@ -55,6 +55,8 @@ def test_the_total_adds_up_and_the_peak_is_that_of_the_largest():
     table = plan.cost_table(study(repos={"s": "o/s", "w": "o/w"}), {"s": COST, "w": COST}, RATES)
     assert table["revisions"].tolist() == [10, 1, 11]
     assert table["snapshot_gb"].tolist() == [2, 2, 2]
+    both = plan.cost_table(study(layers="all"), {"s": COST, "w": COST}, RATES)["features_gb"]
+    assert both[0] == pytest.approx(10 * 5 * both[1])  # a supervisor keeps its final layer only
     text = plan.as_text(study(), {"s": COST}, table, [])
     assert "6 GB (3 snapshots" in text
     assert "without a cost here (not on the Hub, or not in resources/costs/models.tsv): w" in text

@@ -231,3 +231,16 @@ def test_used_revisions_name_each_once_and_the_supervisors_too():
 @pytest.mark.parametrize(("snapshots", "downloads"), [(1, 1), (2, 1), (3, 2), (9, 4)])
 def test_fetches_leave_a_place_for_the_one_in_use(snapshots, downloads):
     assert sweep.fetch_limits(snapshots) == {"snapshots": snapshots, "downloads": downloads}
+
+
+def test_only_swept_revisions_keep_the_layers_asked_for():
+    swept = tuple(numbered(3))
+    families = {
+        "a": sweep.Family(name="a", strong="big", weak="small", weak_revision="step9", revisions=swept),
+        "b": sweep.Family(name="b", strong="small", weak="big", weak_revision="step1", revisions=swept[:1]),
+    }
+    for model, revision, expected in [
+        ("big", "step2", [1, 2]), ("big", "step1", [1, 2]), ("small", "step0", [1, 2]),
+        ("small", "step9", "final"), ("big", "step9", "final"),
+    ]:  # fmt: skip
+        assert sweep.kept_layers([1, 2], families, model, revision) == expected

@@ -98,7 +98,7 @@ rule extract_activations:
         model=identity,
         # Neither settings of the machine nor a dataset's pool, which are read from the configuration: the former change
         # nothing, and the latter comes with the dataset's pairs, which are made again when it changes.
-        activations=forward_settings(),
+        activations=kept_settings,
         evaluation=lookup(dpath="evaluation", within=config),
         recipe=recipes.ACTIVATIONS,
     script:

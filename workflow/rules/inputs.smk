@@ -32,8 +32,15 @@ def forward_settings():
     return {name: value for name, value in config["activations"].items() if name not in machine}
 
 
+def kept_settings(wildcards):
+    """Returns the same for a revision: one that only supervises keeps its final layer."""
+    settings = forward_settings()
+    layers = sweep.kept_layers(settings["layers"], FAMILIES, wildcards.model, wildcards.revision)
+    return settings | {"layers": layers}
+
+
 def awaited_inputs(wildcards):
-    """Returns the same as a list, for the fetch that only waits for it."""
+    """Returns the inputs of an extraction as a list, for the fetch that only waits for them."""
     inputs = extraction_inputs(wildcards)
     return [*inputs["pairs"], inputs["documents"]]
 
