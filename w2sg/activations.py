@@ -35,12 +35,13 @@ class EvaluationLoss:
     """Number of predicted tokens."""
 
 
-def layer_indices(layers: str | Sequence[int], n_blocks: int) -> tuple[int, ...]:
+def layer_indices(layers: str | Sequence[int], n_blocks: int, *, model: str = "this model") -> tuple[int, ...]:
     """Returns the hidden-state indices to keep, of 0 (embedding) to ``n_blocks`` (after the final norm).
 
     Args:
         layers: ``all``, ``final``, or indices; negative ones count from the end.
         n_blocks: Number of transformer blocks.
+        model: Name of the model, for the message.
 
     Raises:
         ValueError: If an index is outside the model.
@@ -52,7 +53,7 @@ def layer_indices(layers: str | Sequence[int], n_blocks: int) -> tuple[int, ...]
     chosen = []
     for index in layers:
         if isinstance(index, str) or not -(n_blocks + 1) <= index <= n_blocks:
-            raise ValueError(f"activations.layers: {index!r} is not a layer; this model has 0 to {n_blocks}")
+            raise ValueError(f"activations.layers: {index!r} is not a layer; {model} has 0 to {n_blocks}")
         chosen.append(index % (n_blocks + 1))
     return tuple(sorted(set(chosen)))
 
@@ -190,7 +191,7 @@ def _windows(tokenizer: object, texts: Sequence[str], window: int) -> Iterator[t
                 yield ids[start : start + window], n_bytes[start : start + window]
 
 
-def _losses(model: LoadedModel) -> Callable[[Packed], torch.Tensor]:
+def summed_losses(model: LoadedModel) -> Callable[[Packed], torch.Tensor]:
     """Returns a function from a packed batch to each text's sum of next-token cross-entropies in nats, (texts,)."""
 
     def forward(batch: Packed) -> torch.Tensor:
@@ -228,7 +229,7 @@ def evaluation_loss(model: LoadedModel, texts: Sequence[str], *, window: int, ba
     ids = [tokens for tokens, _ in windows]
     totals = np.zeros(len(windows))
     with torch.inference_mode(), packed_attention(model.decoder):
-        for rows, losses in run_batches(ids, _losses(model), batch_tokens=batch_tokens, device=model.device):
+        for rows, losses in run_batches(ids, summed_losses(model), batch_tokens=batch_tokens, device=model.device):
             totals[rows] = losses.numpy()
     counts = np.array([len(ids) - 1 for ids, _ in windows])
     mean = totals.sum() / counts.sum()

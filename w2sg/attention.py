@@ -2,7 +2,8 @@
 
 Two ways lead into a model. For the classes this project sweeps, the attention module's forward pass is replaced while
 texts are extracted: projections, rotary positions and output on packed rows, with as few passes over memory as possible.
-Every other model with rotary positions calls :func:`attend` through the library's attention interface.
+Every other model with rotary positions calls :func:`attend` through the library's attention interface, if all else in
+it works on single rows; :mod:`w2sg.model_check` finds out.
 """
 
 from __future__ import annotations
@@ -72,7 +73,16 @@ def attend(
         packed: The batch.
         scaling: Factor of the scores.
         unused: Further options of the interface.
+
+    Raises:
+        ValueError: If an option would change what a row attends to.
     """
+    window, longest = unused.get("sliding_window"), max(longest for _, longest in packed.shapes)
+    if window is not None and window < longest:
+        raise ValueError(f"attention to {window} tokens only is not possible in a batch with a text of {longest}")
+    for option in ("softcap", "s_aux"):
+        if unused.get(option) is not None:
+            raise ValueError(f"attention with {option} is not possible in packed texts")
     rows = [states[0].transpose(0, 1) for states in (query, key, value)]  # (T, heads, head width)
     return mix(packed, rows, tuple, scaling=scaling)[None], None
 

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 
 from w2sg.activations import encode, evaluation_loss, extract_states, layer_indices
+from w2sg.architectures import check_settings
 from w2sg.corpora import DOCUMENTS
 from w2sg.features import Features, write_features
 from w2sg.loading import LoadedModel
@@ -47,6 +48,26 @@ class Settings:
         """Returns the settings of the ``activations`` section, with the model's own compute type."""
         layers = section["layers"]
         return cls(**{**section, "layers": layers if isinstance(layers, str) else tuple(layers)}, dtype=dtype)
+
+
+def check_config(config: Any, settings: Settings, *, name: str) -> None:
+    """Raises if a revision cannot be extracted as wanted, as far as its configuration tells: before its weights are read.
+
+    Args:
+        config: The revision's configuration.
+        settings: How forward passes are run.
+        name: Model and revision, for messages.
+
+    Raises:
+        ValueError: If a wanted layer is outside the model.
+        UnsupportedModel: If the model has a setting that packed texts do not see.
+    """
+    text = config.get_text_config()
+    blocks = getattr(text, "num_hidden_layers", None)
+    if blocks is not None:
+        layer_indices(settings.layers, blocks, model=name)
+    context = getattr(text, "max_position_embeddings", None)
+    check_settings(config, longest=min(settings.max_tokens, context or settings.max_tokens))
 
 
 def evaluation_texts(path: str, *, documents_wanted: int) -> list[str]:
@@ -108,7 +129,8 @@ def write_all_features(
     Raises:
         ValueError: Naming model, revision, dataset and row, if hidden states are not finite.
     """
-    layers = layer_indices(settings.layers, len(model.blocks))
+    name = f"{origin['model']} {origin['revision']}"
+    layers = layer_indices(settings.layers, len(model.blocks), model=name)
     limit = min(settings.max_tokens, model.context)
     encoded = {}
     for dataset, frame in frames.items():
@@ -116,7 +138,7 @@ def write_all_features(
         texts = [*(prompts + frame["chosen"]), *(prompts + frame["rejected"])]
         encoded[dataset] = encode(model.tokenizer, texts, max_tokens=limit)
     total = sum(len(row) for ids in encoded.values() for row in ids)
-    progress = Progress(f"extract {origin['model']} {origin['revision']}", total, "tokens")
+    progress = Progress(f"extract {name}", total, "tokens")
     for dataset, ids in encoded.items():
         n = len(frames[dataset])
         row_ids = frames[dataset]["row_id"].to_numpy(dtype=str)
@@ -133,8 +155,8 @@ def write_all_features(
             position = int(error.args[0])
             side = "chosen" if position < n else "rejected"
             raise ValueError(
-                f"{origin['model']} {origin['revision']}: hidden states of dataset {dataset}, row "
-                f"{row_ids[position % n]} ({side}) are not finite; the revision is broken, or {settings.dtype} is too narrow"
+                f"{name}: hidden states of dataset {dataset}, row {row_ids[position % n]} "
+                f"({side}) are not finite; the revision is broken, or {settings.dtype} is too narrow"
             ) from None
         features = Features(
             chosen=states[:, :n],
@@ -144,3 +166,4 @@ def write_all_features(
             metadata={**origin, "dataset": dataset, "pool": pools[dataset], "max_tokens": str(limit)},
         )
         write_features(outputs[dataset], features, dtype=settings.dtype)
+        del states, features  # before the next dataset's take as much again

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from w2sg import olmo_format
+from w2sg.architectures import UnsupportedModel
 from w2sg.revisions import RevisionError, weight_files
 
 
@@ -32,6 +33,8 @@ class LoadedModel:
     """Largest number of positions the model was built for, in tokens."""
     device: torch.device
     """Where the weights are."""
+    whole: Any
+    """The causal language model as the library has it, of which all of these are parts."""
 
 
 def load_model(folder: Path, *, dtype: str, device: str) -> LoadedModel:
@@ -69,22 +72,46 @@ def take_apart(model: Any, tokenizer: Any) -> LoadedModel:
         tokenizer: Its fast tokenizer.
 
     Raises:
-        RevisionError: If its blocks are not found.
+        UnsupportedModel: If its blocks or its embeddings are not found.
     """
     model.eval().requires_grad_(False)
     decoder = model.base_model
     blocks = next((getattr(decoder, key) for key in ("layers", "h", "blocks") if hasattr(decoder, key)), None)
     if blocks is None:
-        raise RevisionError(f"no list of transformer blocks in {type(decoder).__name__}")
+        raise UnsupportedModel(model.config.model_type, f"no list of transformer blocks in {type(decoder).__name__}")
+    try:
+        embedding, output = model.get_input_embeddings(), model.get_output_embeddings()
+    except (AttributeError, NotImplementedError):
+        embedding = output = None
+    if embedding is None or output is None:
+        raise UnsupportedModel(model.config.model_type, f"no embeddings are found in {type(model).__name__}")
     return LoadedModel(
         decoder=decoder,
         blocks=tuple(blocks),
-        embedding=model.get_input_embeddings(),
-        output=model.get_output_embeddings(),
+        embedding=embedding,
+        output=output,
         tokenizer=tokenizer,
         context=int(getattr(model.config, "max_position_embeddings", 1 << 30)),
         device=model.device,
+        whole=model,
     )
+
+
+def read_model_config(folder: Path) -> Any:
+    """Returns a revision's configuration, without its weights; of the format of ``hf_olmo`` the native one.
+
+    Raises:
+        RevisionError: If it cannot be read, or is not of a model that the library knows.
+    """
+    from transformers import AutoConfig
+
+    raw = _read_config(folder)
+    if olmo_format.matches(raw):
+        return olmo_format.native_config(raw)
+    try:
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except ValueError as error:  # an unknown type, or one that brings code of its own
+        raise RevisionError(f"{folder / 'config.json'}: {error}") from None
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -127,3 +127,15 @@ def test_bin_files_load_like_safetensors(tmp_path):
 def test_a_folder_without_a_configuration_is_refused(tmp_path):
     with pytest.raises(RevisionError, match=r"config\.json is not a readable"):
         loading.load_model(tmp_path, dtype="float32", device="cpu")
+
+
+def test_configurations_are_read_without_weights(native, tmp_path):
+    old = save_old(native, tmp_path / "old", kind="safetensors")
+    (old / "model.safetensors").unlink()
+    assert loading.read_model_config(old).num_hidden_layers == 2
+    (old / "config.json").write_text('{"model_type": "nonesuch"}')
+    with pytest.raises(RevisionError, match=r"config\.json.*nonesuch"):
+        loading.read_model_config(old)
+    (old / "config.json").write_text('{"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config"}}')
+    with pytest.raises(RevisionError, match=r"config\.json"):
+        loading.read_model_config(old)
