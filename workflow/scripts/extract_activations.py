@@ -44,27 +44,17 @@ def main(
         texts = extraction.evaluation_texts(documents, documents_wanted=evaluation["documents"])
         # Everything slow that needs no weights is done by now: from here on a place on the disk is taken.
         opened = fetching.open_revision(model, revision, name=name, root=Path(root), store=store, fetched=fetched)
-<<<<<<< HEAD
-        with opened as folder, runtime.claim_device(device) as claimed:
-            loaded = loading.load_model(folder.path, dtype=settings.dtype, device=claimed)
-            origin = {"model": name, "revision": revision, "commit": folder.commit, "recipe": str(recipe)}
-            measured = extraction.measure_loss(loaded, texts, settings=settings)
-            extraction.write_all_features(
-                loaded, frames, outputs=features, pools=pools, settings=settings, origin=origin
-            )
-=======
         with opened as folder:
             config = loading.read_model_config(folder.path)
             extraction.check_config(config, settings, name=f"{name} {revision}")
-            with runtime.claim_device(device):
-                loaded = loading.load_model(folder.path, dtype=settings.dtype, device=device)
+            with runtime.claim_device(device) as claimed:
+                loaded = loading.load_model(folder.path, dtype=settings.dtype, device=claimed)
                 check_model(loaded)
                 origin = {"model": name, "revision": revision, "commit": folder.commit, "recipe": str(recipe)}
                 measured = extraction.measure_loss(loaded, texts, settings=settings)
                 extraction.write_all_features(
                     loaded, frames, outputs=features, pools=pools, settings=settings, origin=origin
                 )
->>>>>>> 1caa93d (A loaded model is checked against each text alone, as other architectures gave wrong numbers without an error; layers are checked before weights are read)
         keys = {"model": name, "revision": revision, "commit": folder.commit, "dataset": evaluation["corpus"]}
         rows = pd.DataFrame([keys | row for row in measured])
         tables.write_table(rows, loss, schemas.RESULTS, provenance={"recipe": recipe, "evaluation": dict(evaluation)})
