@@ -5,10 +5,11 @@ process that works with it, and ``.lease.json``, which says for whom it waits in
 
 State   | lock held by       | ends by                            | left behind, recognised by
 fetching| the fetching job   | deletion on failure, else ready    | lock free
-ready   | nobody             | the extraction takes it            | its Snakemake run is gone (split mode only), and
-        |                    |                                    | no queue may hold its extraction
-used    | the extracting job | deletion, unless a scheduler takes | lock free
-        |                    | the job away: ready again          |
+ready   | nobody             | the extraction takes it            | its Snakemake run is gone (split mode only)
+used    | the extracting job | deletion, after errors too         | lock free
+
+On a cluster two more things hold: a job that is taken off its node leaves its snapshot ready again, and a ready one outlives a
+killed Snakemake run, for its extraction may be in the queue.
 
 Some file systems lock per machine only. A lock that another machine may hold is therefore believed to be free only when
 its owner has also stopped touching the lease.
