@@ -99,14 +99,22 @@ class Attacked:
                 path.unlink()
 
     def finished(self) -> dict[Path, int]:
-        """Returns the results that are whole by Snakemake's own marks, with the time of their last change (ns)."""
+        """Returns the results that are whole by Snakemake's own marks, with the time of their last change (ns).
+
+        A training's revisions are parts of its output, which is whole with its list: what a killed training published
+        after its last saved state it writes again.
+        """
         marks = self.workflow.folder / ".snakemake" / "incomplete"
         named = [base64.b64decode(p.name).decode() for p in marks.rglob("*") if p.is_file()] if marks.is_dir() else []
         results = self.workflow.folder / "results"
-        found = (
-            p for p in results.rglob("*") if p.suffix in LASTING and "/." not in str(p.relative_to(results.parent))
-        )
-        return {p: p.stat().st_mtime_ns for p in found if str(p.relative_to(self.workflow.folder)) not in named}
+        listed = [path.parent for path in results.glob("pretrained/*/manifest.tsv")]
+        found = {}
+        for path in results.rglob("*"):
+            name = str(path.relative_to(results.parent))
+            trained = name.startswith("results/pretrained/") and not any(model in path.parents for model in listed)
+            if path.suffix in LASTING and "/." not in name and name not in named and not trained:
+                found[path] = path.stat().st_mtime_ns
+        return found
 
 
 def temporary_files(folder: Path) -> list[Path]:
