@@ -154,7 +154,7 @@ def test_a_supervisor_keeps_its_final_layer_and_lists_of_layers_are_for_swept_mo
     }
     assert kept == {"smoke-strong": (0, 1, 2), "smoke-weak": (1,)}
     workflow.config["activations"]["layers"] = [1, 2]  # of which the supervisor has only one
-    assert planned(workflow)["extract_activations"] == 7  # no supervisor's
+    assert planned(workflow)["extract_activations"] == 8  # all but the two supervisors
     workflow.config["activations"]["layers"] = [1, 3]
     text = workflow.run("--", "results/activations/smoke-strong/step64/loss.parquet", check=False)
     assert "activations.layers: 3 is not a layer; smoke-strong step64 has 0 to 2" in text
