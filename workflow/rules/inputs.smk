@@ -30,7 +30,9 @@ def forward_settings():
     """Returns the part of section ``activations`` that decides the numbers: how a machine is best used does not."""
     machine = ("batch_tokens", "device", "threads")
     # Sorted: Snakemake takes another order for another value, and the order is that of the user's file.
-    return {name: config["activations"][name] for name in sorted(config["activations"]) if name not in machine}
+    return {
+        name: config["activations"][name] for name in sorted(config["activations"]) if name not in machine
+    }
 
 
 def kept_settings(wildcards):
