@@ -29,20 +29,18 @@ class Lease:
 
 def is_snapshot(folder: Path) -> bool:
     """Returns whether a folder is one of a store: the scratch folder may hold whatever else people keep there."""
-    try:
-        Lease(**json.loads((folder / LEASE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # another's, or killed before its lease was written
+    if _parse(folder) is not None:
+        return True
+    try:  # killed before its lease was written
         empty = all(child.name in (LOCK, f"{LEASE}.tmp") for child in folder.iterdir())
-        return empty and re.fullmatch(r".+\.[^.].*\.\d+", folder.name) is not None
-    return True
+    except OSError:  # another's, not to be read; or gone meanwhile
+        return False
+    return empty and re.fullmatch(r".+\.[^.].*\.\d+", folder.name) is not None
 
 
 def read_lease(folder: Path) -> Lease:
     """Returns a snapshot's lease; of one whose job was killed before it wrote any, that of a fetching job."""
-    try:
-        return Lease(**json.loads((folder / LEASE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # killed between making the folder and writing this
-        return Lease(state="fetching", size=0, host=socket.gethostname(), run="")
+    return _parse(folder) or Lease(state="fetching", size=0, host=socket.gethostname(), run="")
 
 
 def write_lease(folder: Path, lease: Lease) -> None:
@@ -50,3 +48,10 @@ def write_lease(folder: Path, lease: Lease) -> None:
     temporary = folder / f"{LEASE}.tmp"
     temporary.write_text(json.dumps(asdict(lease)), encoding="utf-8")
     temporary.replace(folder / LEASE)
+
+
+def _parse(folder: Path) -> Lease | None:
+    try:
+        return Lease(**json.loads((folder / LEASE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # there is none, or it is another program's
+        return None

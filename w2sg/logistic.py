@@ -109,15 +109,13 @@ def minimise(
     # One column is limited by memory either way: no rounding then.
     x = exact if problems.quick is None or len(ridge) == 1 else problems.quick
     u, logits = torch.zeros_like(ridge), torch.zeros_like(problems.target)  # (C, d), (C, n)
-    p = torch.sigmoid(logits)
-    residual = problems.weight * (p - problems.target)
+    p, residual = _residual(problems, logits)
     gradient = (exact if start is None else x).gather(residual)
     scale = gradient.norm(dim=1)
     scale = torch.where(scale > 1e-7 * residual.abs().sum(1), scale, 1.0)  # less is rounding
     if start is not None:
         u = start
-        logits, residual, gradient = _recompute(problems, ridge, u, scale, tolerance)
-        p = torch.sigmoid(logits)
+        logits, p, residual, gradient = _recompute(problems, ridge, u, scale, tolerance)
     history: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
     steps = torch.zeros(len(u), dtype=torch.int64, device=u.device)
     trusted, fresh = TRUST[x.dtype] * gradient.norm(dim=1) / scale, True
@@ -127,8 +125,7 @@ def minimise(
         if not bool(moving.any()) or int(steps.max()) >= max_iterations:
             if fresh or bool((trusted <= tolerance).all()):
                 break
-            logits, residual, gradient = _recompute(problems, ridge, u, scale, tolerance, expected=norm)
-            p = torch.sigmoid(logits)
+            logits, p, residual, gradient = _recompute(problems, ridge, u, scale, tolerance, expected=norm)
             trusted, fresh = TRUST[x.dtype] * gradient.norm(dim=1) / scale, True
             continue
         fresh = False
@@ -141,17 +138,18 @@ def minimise(
         length = torch.where(moving, length, 0.0)[:, None]
         step = length * direction
         u, logits, steps = u + step, logits + length * change, steps + moving
-        p = torch.sigmoid(logits)
-        before, residual = residual, problems.weight * (p - problems.target)
+        before = residual
+        p, residual = _residual(problems, logits)
         bend = x.gather(residual - before) + ridge * step
         gradient = gradient + bend
         history = [*history[1 - MEMORY :], _remember(step.float(), bend.float())]
     return Solution(coefficients=u, logits=logits, gradient=norm, iterations=steps, converged=norm <= tolerance)
 
 
-def _residual(problems: Problems, logits: torch.Tensor) -> torch.Tensor:
-    """Returns the derivative of the weighted loss by the logits, (C, n)."""
-    return problems.weight * (torch.sigmoid(logits) - problems.target)
+def _residual(problems: Problems, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns probabilities, and the derivative of the weighted loss by the logits, (C, n) each."""
+    p = torch.sigmoid(logits)
+    return p, problems.weight * (p - problems.target)
 
 
 def _recompute(
@@ -162,8 +160,8 @@ def _recompute(
     tolerance: float,
     *,
     expected: torch.Tensor | float = torch.inf,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Returns logits, residuals and gradient.
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Returns logits, probabilities, residuals and gradient.
 
     In single precision, unless the gradient is too small for it, or so far above the expected norm, relative to
     ``scale``, that it may be rounding. A tolerance that the short type can reach needs no more than that.
@@ -172,18 +170,18 @@ def _recompute(
     if problems.quick is not None and tolerance >= SHORT_TOLERANCE:
         x = problems.quick
     logits = x.logits(u)
-    residual = _residual(problems, logits)
+    p, residual = _residual(problems, logits)
     gradient = ridge * u + x.gather(residual)
     norm = gradient.norm(dim=1) / scale
     if tolerance >= SINGLE_TOLERANCE or bool(((norm > SINGLE_TOLERANCE) & (norm < 10 * expected)).all()):
-        return logits, residual, gradient
+        return logits, p, residual, gradient
     blocks = problems.features.split(BLOCK)  # they spare a whole copy
     logits = torch.cat([u @ block.double().T for block in blocks], dim=1)
-    residual = _residual(problems, logits)
+    p, residual = _residual(problems, logits)
     gradient = ridge * u
     for part, block in zip(residual.split(BLOCK, dim=1), blocks, strict=True):
         gradient = gradient + part @ block.double()
-    return logits, residual, gradient
+    return logits, p, residual, gradient
 
 
 def _remember(step: torch.Tensor, bend: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

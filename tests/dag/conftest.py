@@ -105,6 +105,21 @@ def study(folder: Path) -> dict:
     }  # fmt: skip
 
 
+def remote_study(folder: Path, steps: list[int]) -> dict:
+    """The same for one family on a (local) Hub: ``owner/strong`` with a branch for each step, taught by ``owner/weak``."""
+    listed = folder / "strong.tsv"
+    rows = "".join(f"step{step}\t{step}\t{step}\n" for step in steps)
+    listed.write_text(f"revision\tstep\ttokens_billion\n{rows}")
+    config = study(folder / "inputs")
+    config["models"] |= {
+        "remote": {"source": "hub", "dtype": "float32", "repo": "owner/strong", "revisions": str(listed)},
+        "remote-weak": {"source": "hub", "dtype": "float32", "repo": "owner/weak"},
+    }
+    config["families"] = {"remote": {"strong": "remote", "weak": "remote-weak", "weak_revision": "main"}}
+    config["sweep"] = {"families": ["remote"], "datasets": ["mine"]}
+    return config
+
+
 @dataclass(frozen=True, kw_only=True)
 class Workflow:
     """The workflow with a configuration in a working directory of its own."""

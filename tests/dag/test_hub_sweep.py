@@ -18,7 +18,7 @@ import pytest
 from safetensors.torch import load_file
 
 from tests import tiny
-from tests.dag.conftest import Workflow, study
+from tests.dag.conftest import Workflow, remote_study
 from tests.hub_server import Fault, Hub, Request, serving
 from w2sg import preferences, schemas, tables
 
@@ -57,17 +57,7 @@ def workflow(remote, tmp_path, monkeypatch) -> Workflow:
         "HF_HOME": str(tmp_path / "hf"),
     }.items():
         monkeypatch.setenv(name, value)
-    listed = tmp_path / "strong.tsv"
-    listed.write_text(
-        "revision\tstep\ttokens_billion\n" + "".join(f"step{step}\t{step}\t{step}\n" for step in [*STEPS, 16])
-    )
-    config = study(tmp_path / "inputs")
-    config["models"] |= {
-        "remote": {"source": "hub", "dtype": "float32", "repo": "owner/strong", "revisions": str(listed)},
-        "remote-weak": {"source": "hub", "dtype": "float32", "repo": "owner/weak"},
-    }
-    config["families"] = {"remote": {"strong": "remote", "weak": "remote-weak", "weak_revision": "main"}}
-    config["sweep"] = {"families": ["remote"], "datasets": ["mine"]}
+    config = remote_study(tmp_path, [*STEPS, 16])
     config["fetch"] = {"snapshots": 2}
     (tmp_path / "run").mkdir()
     return Workflow(folder=tmp_path / "run", config=config)
@@ -206,39 +196,35 @@ def test_the_papers_datasets_are_read_from_the_hub(workflow, remote):
         assert set(pairs["rejected"]) == {" rejected"}
 
 
-def test_a_broken_revision_stops_itself_only_and_is_fetched_again(workflow, remote):
-    hub, _ = remote
-    weights = hub.branches["owner/strong"]["step8"]
-    hub.branches["owner/strong"]["step8"] = {n: c for n, c in weights.items() if n != "config.json"}
-    workflow.config["fetch"]["mode"] = "split"
-    targets = ["--cores", "1", "--", *(f"results/activations/remote/step{step}/loss.parquet" for step in STEPS)]
-    try:
-        text = workflow.run(*targets, check=False)
-    finally:
-        hub.branches["owner/strong"]["step8"] = weights
-    assert "config.json is missing" in text
-    assert "owner/strong step8" in text
-    assert not left_behind(workflow)
-    measured = workflow.folder.glob("results/activations/*/*/loss.parquet")
-    assert {path.parent.name for path in measured} == {"step0", "step64"}
-    workflow.run(*targets)
-    assert not left_behind(workflow)
+def without_configuration(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Refused before it is fetched."""
+    return {name: content for name, content in files.items() if name != "config.json"}
 
 
-def test_an_extraction_that_fails_and_is_repeated_stops_itself_only(workflow, remote):
-    """Split mode: a snapshot whose weights do not fit its configuration; the repeated job must find its input, or the run ends."""
+def with_another_width(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Weights that do not fit its configuration: the extraction fails, and finds its input when it is repeated."""
+    wide = json.loads(files["config.json"]) | {"intermediate_size": 48}
+    return files | {"config.json": json.dumps(wide).encode()}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "retries", "reasons"),
+    [
+        (without_configuration, 0, ["config.json is missing", "owner/strong step8"]),
+        (with_another_width, 1, ["do not fit GPTNeoXForCausalLM", "run snakemake again to fetch it anew"]),
+    ],
+)
+def test_a_broken_revision_stops_itself_only_and_is_fetched_again(workflow, remote, spoil, retries, reasons):
     hub, _ = remote
     whole = hub.branches["owner/strong"]["step8"]
-    wide = json.loads(whole["config.json"]) | {"intermediate_size": 48}
-    hub.branches["owner/strong"]["step8"] = whole | {"config.json": json.dumps(wide).encode()}
+    hub.branches["owner/strong"]["step8"] = spoil(whole)
     workflow.config["fetch"]["mode"] = "split"
     targets = ["--cores", "1", "--", *(f"results/activations/remote/step{step}/loss.parquet" for step in STEPS)]
     try:
-        text = workflow.run("--retries", "1", *targets, check=False)
+        text = workflow.run("--retries", str(retries), *targets, check=False)
     finally:
         hub.branches["owner/strong"]["step8"] = whole
-    assert "do not fit GPTNeoXForCausalLM" in text
-    assert "run snakemake again to fetch it anew" in text
+    assert [reason for reason in reasons if reason not in text] == []
     assert not left_behind(workflow)
     measured = workflow.folder.glob("results/activations/*/*/loss.parquet")
     assert {path.parent.name for path in measured} == {"step0", "step64"}

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests import tiny
-from tests.dag.conftest import Workflow, study
+from tests.dag.conftest import Workflow, remote_study
 from tests.hub_server import Hub, serving
 from w2sg import schemas, tables
 
@@ -23,15 +23,7 @@ def workflow(tmp_path, monkeypatch):
     for name, folder in {"step0": "step0", "step8": "step64", "step64": "step64", "main": "step64"}.items():
         hub.publish("owner/strong", name, tmp_path / "strong" / folder)
     hub.publish("owner/weak", "main", tmp_path / "strong" / "step0")
-    listed = tmp_path / "strong.tsv"
-    listed.write_text("revision\tstep\ttokens_billion\nstep0\t0\t0\nstep8\t8\t8\nstep64\t64\t64\n")
-    config = study(tmp_path / "inputs")
-    config["models"] |= {
-        "remote": {"source": "hub", "dtype": "float32", "repo": "owner/strong", "revisions": str(listed)},
-        "remote-weak": {"source": "hub", "dtype": "float32", "repo": "owner/weak"},
-    }
-    config["families"] = {"remote": {"strong": "remote", "weak": "remote-weak", "weak_revision": "main"}}
-    config["sweep"] = {"families": ["remote"], "datasets": ["mine"]}
+    config = remote_study(tmp_path, [0, 8, 64])
     (tmp_path / "run").mkdir()
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     with serving(hub) as endpoint:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests import tiny
+from tests.threads import one_thread as one_thread
 from w2sg import activations, attention, batches, features, loading
 from w2sg.tables import TableError
 
@@ -17,15 +18,6 @@ BFLOAT16 = 0.05
 ARCHITECTURES = ["gpt_neox", "olmo", "olmo2", "llama"]
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 DEVICES = ["cpu", pytest.param("cuda", marks=GPU)]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Two threads that wait for each other in products of width 16 take many times longer on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module", params=DEVICES)

@@ -10,6 +10,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from tests import tiny
+from tests.threads import one_thread as one_thread
 from w2sg import activations, loading, model_check
 from w2sg.architectures import TESTED, UnsupportedModel, check_settings
 
@@ -49,15 +50,6 @@ def build(kind: str, settings: dict, *, dtype: torch.dtype = torch.float32, scal
             if parameter.ndim > 1:
                 parameter.mul_(scale)
     return made.to(dtype)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Threads that wait for each other in small products cost more than they give."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def tensors() -> int:

@@ -11,7 +11,7 @@ import pytest
 from tests.scratch import kept, store
 from tests.scratch import run as run
 from w2sg import runs, snapshots
-from w2sg.leases import LEASE, LOCK
+from w2sg.leases import LEASE, LOCK, is_snapshot
 from w2sg.runtime import JobTerminated
 
 
@@ -63,6 +63,7 @@ def test_what_others_keep_in_the_scratch_folder_stays(tmp_path):
     (killed / LOCK).touch()
     assert store(tmp_path).clean() == [killed]
     assert len(list(tmp_path.glob("thesis/*/results.csv"))) == 3 and not killed.exists()
+    assert not is_snapshot(killed)  # went while somebody looked
 
 
 def test_what_a_clusters_queue_waits_for_outlives_a_killed_run_but_not_one_that_ended(tmp_path, run, monkeypatch):
