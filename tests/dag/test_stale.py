@@ -76,7 +76,7 @@ def change(config: dict, path: str, value: Any) -> None:
     ("path", "value", "extractions"),
     [
         ("activations/max_tokens", 16, REVISIONS),
-        ("activations/layers", "final", REVISIONS),
+        ("activations/layers", "final", 2),  # a supervisor gives its final layer anyway
         ("evaluation/documents", 2, REVISIONS),
         ("datasets/posts/pool", "last", REVISIONS),
         ("models/olmo/dtype", "bfloat16", 2),
