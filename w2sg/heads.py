@@ -218,7 +218,9 @@ def _train(
     total, rows = torch.zeros_like(weights[..., 0], dtype=torch.float64), 0
     one, two = settings.betas
     for step, batch in enumerate(plan, start=1):
-        inputs = states[:, batch.index].flatten(2, 3)  # (L, S, B T, d)
+        # Thrice as fast as indexing with a table.
+        chosen = states.index_select(1, batch.index.flatten())
+        inputs = chosen.unflatten(1, batch.index.shape).flatten(2, 3)  # (L, S, B T, d)
         logits = (weights @ inputs.mT) * batch.sign  # (L, S, K, B T)
         if batch.judged:
             total += (softplus(logits) - batch.target * logits).mean(-1) * batch.index.shape[1]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -28,6 +29,7 @@ from w2sg.scoring import Intervals, head_rows, probe_rows
 from w2sg.splits import TEST, TRAIN, WEAK, Split, SplitFeatures
 
 Loss = Literal["soft", "hard", "logconf"]
+Stage = Callable[[SplitFeatures], list[pd.DataFrame]]
 Labels = Callable[[str, int, str, tuple[str, ...]], pd.DataFrame]
 """Returns the supervisor's labels under a protocol and seed in a split, one row for each of the row ids."""
 
@@ -124,23 +126,29 @@ def evaluate_revision(
     # Looked up once for all layers.
     labels = lru_cache(partial(_labelled, weak_labels))
 
-    def evaluate(load: Callable[[], SplitFeatures]) -> pd.DataFrame:
-        return _evaluate(load(), labels, heads=heads, probe=probe, intervals=intervals)
+    def probe_of(features: SplitFeatures) -> list[pd.DataFrame]:
+        return [_probe_rows(features[TRAIN], features.layers, probe=probe, heads=heads, intervals=intervals)]
+
+    def heads_of(features: SplitFeatures) -> list[pd.DataFrame]:
+        return _head_rows(features, labels, heads=heads, intervals=intervals)
+
+    # Two workers share a part that would keep one of them while the other had nothing to do.
+    whole = len(parts) - len(parts) % workers
+    tasks = [(load, (probe_of, heads_of)) for load in parts[:whole]]
+    tasks += [(load, (stage,)) for load in parts[whole:] for stage in (probe_of, heads_of)]
+
+    def evaluate(load: Callable[[], SplitFeatures], stages: Sequence[Stage]) -> list[pd.DataFrame]:
+        features = load()
+        return [rows for stage in stages for rows in stage(features)]
 
     with ThreadPoolExecutor(workers) as pool:
-        return pd.concat(pool.map(evaluate, parts), ignore_index=True)
+        return pd.concat(chain.from_iterable(pool.map(evaluate, *zip(*tasks, strict=True))), ignore_index=True)
 
 
-def _evaluate(
-    features: SplitFeatures,
-    labels: Labels,
-    *,
-    heads: Mapping[str, Any],
-    probe: Mapping[str, Any],
-    intervals: Mapping[str, Any],
-) -> pd.DataFrame:
+def _head_rows(
+    features: SplitFeatures, labels: Labels, *, heads: Mapping[str, Any], intervals: Mapping[str, Any]
+) -> list[pd.DataFrame]:
     seeds, layers, test = heads["seeds"], features.layers, features[TEST]
-    rows = [_probe_rows(features[TRAIN], layers, probe=probe, seeds=seeds, intervals=intervals)]
     ceilings = list(_train(features[TRAIN], np.ones((len(seeds), len(features[TRAIN].row_ids))), heads=heads))
     students = []
     for ceiling in ceilings:
@@ -150,7 +158,7 @@ def _evaluate(
     ends = np.cumsum([len(trained.settings) for trained in made])
     together = score_pairs(np.concatenate([trained.weights for trained in made], axis=2), test.chosen, test.rejected)
     margins = np.split(together, ends[:-1], axis=2)  # (L, S, K, n) each
-    bootstrap = Intervals.for_pairs(len(test.row_ids), intervals)
+    bootstrap, rows = Intervals.for_pairs(len(test.row_ids), intervals), []
     for ceiling, student, top, own in zip(
         ceilings, students, margins[: len(ceilings)], margins[len(ceilings) :], strict=True
     ):
@@ -158,7 +166,7 @@ def _evaluate(
         common = {"heads": heads, "bootstrap": bootstrap, "weak": supervisor}
         rows.append(_rows(ceiling, top, layers, head="ceiling", **common))
         rows.append(_rows(student, own, layers, head="w2s", ceiling=top, **common))
-    return pd.concat(rows, ignore_index=True)
+    return rows
 
 
 def _train(split: Split, target: np.ndarray, *, heads: Mapping[str, Any], only: str | None = None, loss: Loss = "soft"):
@@ -263,9 +271,10 @@ def _probe_rows(
     layers: Sequence[int],
     *,
     probe: Mapping[str, Any],
-    seeds: Sequence[int],
+    heads: Mapping[str, Any],
     intervals: Mapping[str, Any],
 ) -> pd.DataFrame:
+    seeds = heads["seeds"]
     settings = ProbeSettings(
         penalties=(probe["penalty"],), splits=tuple(probe["splits"]), test_fraction=probe["test_fraction"]
     )

@@ -28,6 +28,15 @@ def rank_sums(order, values, gain, load, weight):
         last = first + 1
         while last < n and values[order[last]] == values[order[first]]:
             last += 1
+        if last == first + 1:  # the rule: nothing to add up before it counts
+            i = order[first]
+            row = weight[i]
+            for k in range(b):
+                more = load[i] * row[k]
+                total[k] += gain[i] * row[k] * (2.0 * below[k] + more)
+                below[k] += more
+            first = last
+            continue
         up[:], down[:] = 0.0, 0.0
         for place in range(first, last):
             i = order[place]
