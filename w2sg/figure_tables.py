@@ -33,7 +33,7 @@ def figure_table(name: str, metrics: pd.DataFrame, floors: pd.DataFrame, *, fami
     """Returns what a figure shows of one family on one dataset, schema FIGURE.
 
     Values and intervals are means over head seeds: they show the sampling error of the test pairs, not that of the
-    seeds, which is much smaller.
+    seeds.
 
     Args:
         name: Figure, a key of :data:`w2sg.figures.FIGURES`.

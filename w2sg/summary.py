@@ -35,8 +35,7 @@ class Trajectory:
 def trajectory(metrics: pd.DataFrame, *, family: str, dataset: str, protocol: str) -> Trajectory:
     """Returns the final-layer trajectory of accuracies, gain, PGR and evaluation loss.
 
-    Intervals are averaged over head seeds: they show the sampling error of the test pairs, not that of the seeds,
-    which is much smaller.
+    Intervals are averaged over head seeds: they show the sampling error of the test pairs, not that of the seeds.
 
     Args:
         metrics: The long table, schema METRICS.
