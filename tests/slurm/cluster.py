@@ -112,6 +112,8 @@ class Driver:
             self.process = subprocess.Popen(
                 command, cwd=self.workflow.folder, env=self.cluster.environment(),
                 stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                # A test run started in the background would hand down that interrupts are ignored.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )  # fmt: skip
 
     @property
@@ -149,9 +151,12 @@ class Driver:
 
 
 def leftovers(cluster: Cluster, folder: Path, action: str) -> str:
-    """What the command for the jobs of a killed driver says."""
+    """What the command for the jobs of a killed driver says.
+
+    A step that was asked for while its job was suspended is asked for again after up to two minutes.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "w2sg.cluster", action, "--folder", str(folder), "--poll", "0.5"],
-        cwd=ROOT, env=cluster.environment(), capture_output=True, text=True, check=True, timeout=120,
+        cwd=ROOT, env=cluster.environment(), capture_output=True, text=True, check=True, timeout=300,
     )  # fmt: skip
     return done.stdout
