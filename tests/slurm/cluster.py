@@ -153,7 +153,7 @@ class Driver:
 def leftovers(cluster: Cluster, folder: Path, action: str) -> str:
     """What the command for the jobs of a killed driver says.
 
-    A step that was asked for while its job was suspended is asked for again after up to two minutes.
+    A step that was asked for while its job was suspended may be asked for again only after minutes.
     """
     done = subprocess.run(
         [sys.executable, "-m", "w2sg.cluster", action, "--folder", str(folder), "--poll", "0.5"],
