@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tests.studies import made_evidence, made_floors, made_metrics, without_costs
-from w2sg import charts, headline, provenance, report, report_tables, stages
+from w2sg import charts, headline, onset, provenance, report, report_tables, stages
 
 MARK = "<script>alert(1)</script>"
 
@@ -35,6 +35,41 @@ def test_the_headline_follows_the_tables(found):
         ]
     )
     assert headline.verdict(half, found.correlations).startswith("In 1 of 2 cases")
+
+
+def onsets(transitions: pd.DataFrame, notes: list[str], *, value: float) -> pd.DataFrame:
+    """The onsets at the last layer, means over seeds, replaced by open or missing ones."""
+    named = transitions[(transitions["estimate"] == "onset_step") & (transitions["seed"] == -1)]
+    named = named[named["protocol"].isin(["paper", "converged"])]
+    return named.assign(value=value, low=np.nan, high=value, note=notes)
+
+
+@pytest.mark.parametrize(
+    ("value", "notes", "expected"),
+    [
+        (np.nan, [onset.FLEETING, onset.FLEETING], "In 2 of 2 cases .* at some revision, but the gain does not last"),
+        (np.nan, [onset.FEW, onset.FEW], "In 2 of 2 cases .* too few revisions to say"),
+        (
+            np.nan,
+            [onset.NEVER, onset.FLEETING],
+            "In 1 of 2 cases .* does not last; in 1 the student is above .* at no revision",
+        ),
+        (
+            64.0,
+            [onset.FIRST, onset.FIRST],
+            "In 2 of 2 cases .* already above its weak supervisor at the first revision",
+        ),
+        (64.0, [onset.OPEN, onset.FIRST], "In 1 of 2 cases .* already above .*; in 1 .* the onset may lie before"),
+    ],
+)
+def test_the_headline_neither_denies_nor_dates_what_it_cannot(found, value, notes, expected):
+    text = headline.verdict(onsets(found.transitions, notes, value=value), found.correlations)
+    assert re.match(expected, text), text
+    assert "No weak-to-strong" not in text and "sets in during" not in text
+
+
+def test_a_study_of_nothing_is_no_study_without_effect(found):
+    assert "nothing was measured" in headline.verdict(found.transitions.head(0), found.correlations)
 
 
 @pytest.mark.parametrize(
