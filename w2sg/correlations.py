@@ -21,6 +21,7 @@ from w2sg.resampling import (
     effective_number,
     is_constant,
     lag_one,
+    longest_block,
     undefined,
 )
 from w2sg.series import MEAN_SEED, Series
@@ -116,7 +117,7 @@ def compare_predictors(
     block = settings.block or block_length(
         len(target), max([0.0, *(_memory(x[used], target) for x in measured.values())])
     )
-    block = min(block, max(1, len(target)))
+    block = min(block, longest_block(len(target)))
     found = {
         name: associate(measured[name][used], target, statistic, settings, block=block, control=control)
         if name in measured

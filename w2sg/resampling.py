@@ -24,7 +24,7 @@ class Settings:
     confidence: float
     """Coverage of the intervals."""
     block: int
-    """Revisions per block; 0 chooses by the autocorrelation."""
+    """Revisions per block, cut to a quarter of them all; 0 chooses by the autocorrelation."""
     first: int
     """Revisions of the span that the paper's tables use."""
     late: float
@@ -103,7 +103,12 @@ def block_length(n: int, correlation: float) -> int:
     Equation: (6 r² / (1 - r²)² · n)^(1/3), Politis and White 2004 for a first-order process.
     """
     best = (6.0 * correlation**2 / (1.0 - correlation**2) ** 2 * n) ** (1.0 / 3.0)
-    return int(np.clip(round(best), 1, max(1, n // 4)))
+    return int(np.clip(round(best), 1, longest_block(n)))
+
+
+def longest_block(n: int) -> int:
+    """Returns the longest block for n revisions: a quarter of them; a block of all would make every resample the series itself."""
+    return max(1, n // 4)
 
 
 @lru_cache(maxsize=16)

@@ -11,7 +11,7 @@ from scipy import stats
 
 from w2sg.correlations import STATISTICS, associate, compare_predictors, correlate
 from w2sg.metrics import draw_counts
-from w2sg.resampling import Interval, Settings, block_length, difference, effective_number, lag_one
+from w2sg.resampling import Interval, Settings, block_length, difference, effective_number, lag_one, longest_block
 from w2sg.series import Curve, Series
 
 SETTINGS = Settings(resamples=300, confidence=0.95, block=0, first=20, late=0.2, seed=0)
@@ -146,6 +146,17 @@ def test_autocorrelation_effective_number_and_block_follow_a_first_order_process
     assert effective_number(*series) == pytest.approx(4000 * 0.64 / 1.36, rel=0.08)
     assert block_length(4000, 0.6) == round((6 * 0.36 / 0.64**2 * 4000) ** (1 / 3))
     assert block_length(20, 0.9) == 5
+
+
+def test_a_block_longer_than_a_quarter_is_cut_and_leaves_an_interval_of_some_width():
+    one, inside = made_series(), np.ones(len(STEPS), dtype=bool)
+    found = {
+        block: compare_predictors(one, replace(SETTINGS, block=block), inside, "r2")["loss"].signed
+        for block in (longest_block(len(STEPS)), len(STEPS), 1000)
+    }
+    assert all(each == found[len(STEPS) // 4] for each in found.values())
+    assert found[1000].high - found[1000].low > 0.01
+    assert [longest_block(n) for n in (1, 3, 8, 23)] == [1, 1, 2, 5]
 
 
 def test_the_interval_of_a_difference_adds_errors_as_variances_do():
