@@ -207,14 +207,7 @@ def describe(summary: pd.DataFrame) -> list[str]:
     for row in records:
         where = f"{row.family} on {row.dataset}, {row.protocol} heads"
         effect = f"{_effect(row)}; {_late(row)}"
-        if np.isfinite(row.r2_probe) and np.isfinite(row.r2_loss):
-            better = "better than" if row.r2_probe > row.r2_loss else "no better than"
-            effect += f". Probe accuracy predicts W2SG accuracy (R² {row.r2_probe:.3f}) {better} evaluation loss (R² {row.r2_loss:.3f})"
-            if np.isfinite(row.r2_difference_low):
-                verdict = "" if row.r2_difference_low > 0 or row.r2_difference_high < 0 else ", which includes none"
-                ends = f"{row.r2_difference_low:+.3f} to {row.r2_difference_high:+.3f}"
-                effect += f"; the difference of {row.r2_difference:+.3f} has the interval {ends}{verdict}"
-        sentences.append(f"{where}: {effect}.")
+        sentences.append(f"{where}: {effect}{_foretold(row)}.")
     return sentences
 
 
@@ -242,6 +235,20 @@ def _late(row: Any) -> str:
     late = least_late(row.revisions)
     place = "at the last revision" if late == 1 else f"over the last {late} revisions"
     return f"{place} the student scores {row.w2s_late:.3f} against its supervisor's {row.weak:.3f}"
+
+
+def _foretold(row: Any) -> str:
+    """Returns the R² of both predictors; one is called better only where the interval of the difference says so."""
+    if not (np.isfinite(row.r2_probe) and np.isfinite(row.r2_loss)):
+        return ""
+    both = f"probe accuracy (R² {row.r2_probe:.3f})", f"evaluation loss (R² {row.r2_loss:.3f})"
+    if not (np.isfinite(row.r2_difference_low) and np.isfinite(row.r2_difference_high)):
+        return f". W2SG accuracy against {both[0]} and {both[1]}: the difference has no interval, so which foretells it better cannot be told"
+    ends = f"the difference of {row.r2_difference:+.3f} has the interval {row.r2_difference_low:+.3f} to {row.r2_difference_high:+.3f}"
+    if row.r2_difference_low <= 0 <= row.r2_difference_high:
+        return f". W2SG accuracy against {both[0]} and {both[1]}: {ends}, so which foretells it better cannot be told"
+    better = "better" if row.r2_difference_low > 0 else "worse"
+    return f". P{both[0][1:]} predicts W2SG accuracy {better} than {both[1]}; {ends}"
 
 
 def as_text(summary: pd.DataFrame, bands: pd.DataFrame) -> str:

@@ -93,6 +93,38 @@ def test_the_late_revisions_are_counted(steps, words):
     assert checks.loc[("paper", f"mean gain of the last {named}"), "measured"] == pytest.approx(last["value"].mean())
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (
+            None,
+            None,
+            "and evaluation loss (R² 1.000): the difference has no interval, so which foretells it better cannot be told.",
+        ),
+        (-0.1, 0.3, "interval -0.100 to +0.300, so which foretells it better cannot be told."),
+        (
+            0.1,
+            0.3,
+            "Probe accuracy (R² 1.000) predicts W2SG accuracy better than evaluation loss (R² 1.000); the difference",
+        ),
+        (
+            -0.3,
+            -0.1,
+            "Probe accuracy (R² 1.000) predicts W2SG accuracy worse than evaluation loss (R² 1.000); the difference",
+        ),
+    ],
+)
+def test_predictors_are_compared_in_words_only_by_the_interval_of_their_difference(low, high, expected):
+    rows = condensed(made_metrics(effect=True)).head(1)
+    rows = rows.assign(
+        r2_probe=0.9999, r2_loss=0.9998, r2_difference=0.2, r2_difference_low=low, r2_difference_high=high
+    )
+    rows = rows.astype({"r2_difference_low": float, "r2_difference_high": float})
+    (sentence,) = summary.describe(rows)
+    assert expected in sentence
+    assert ("better than" in sentence) == (low == 0.1)
+
+
 def test_a_statistic_that_is_not_in_the_tables_is_named():
     metrics = made_metrics(effect=True)
     empty = {"correlations": CORRELATIONS, "transitions": TRANSITIONS}
