@@ -60,14 +60,18 @@ def _effect(transitions: pd.DataFrame) -> str:
 def _foretold(correlations: pd.DataFrame) -> str:
     rows = final_layer(correlations)
     rows = rows[(rows["span"] == "all") & (rows["statistic"] == "r2") & (rows["predictor"] == "difference")]
-    known = rows[np.isfinite(rows["low"]) & np.isfinite(rows["high"])]
-    if known.empty:
-        return "What foretells W2SG accuracy cannot be told: too few revisions, or accuracies that do not vary."
-    better, worse = known["low"] > 0, known["high"] < 0
+    if rows.empty:
+        return "What foretells W2SG accuracy cannot be told: nothing was measured."
+    known = np.isfinite(rows["low"]) & np.isfinite(rows["high"])
+    better, worse = known & (rows["low"] > 0), known & (rows["high"] < 0)
+    reasons = "; ".join(dict.fromkeys(rows.loc[~known, "note"])) or "the difference has no interval"
+    if not known.any():
+        return f"What foretells W2SG accuracy cannot be told: {reasons}."
     counts = [
-        (int(better.sum()), "foretells W2SG accuracy better than evaluation loss does"),
-        (int(worse.sum()), "foretells W2SG accuracy worse than evaluation loss does"),
-        (int((~better & ~worse).sum()), "cannot be told apart from evaluation loss as a predictor of W2SG accuracy"),
+        (better, "foretells W2SG accuracy better than evaluation loss does"),
+        (worse, "foretells W2SG accuracy worse than evaluation loss does"),
+        (known & ~better & ~worse, "cannot be told apart from evaluation loss as a predictor of W2SG accuracy"),
+        (~known, f"could not be compared ({reasons})"),
     ]
-    parts = [f"{text} in {count} of {len(known)} cases" for count, text in counts if count]
+    parts = [f"{text} in {int(which.sum())} of {len(rows)} cases" for which, text in counts if which.any()]
     return f"Linear-probe accuracy {'; it '.join(parts)}."

@@ -88,6 +88,23 @@ def test_a_predictor_is_called_better_only_if_the_interval_of_the_difference_say
     assert expected in headline.verdict(found.transitions, changed)
 
 
+def test_why_predictors_cannot_be_compared_is_the_note_of_the_table(found):
+    cases = (found.correlations["predictor"] == "difference") & (found.correlations["statistic"] == "r2")
+    note = "probe was not measured"
+    gone = cases & (found.correlations["protocol"].isin(["paper", "converged"]))
+    none = found.correlations.assign(
+        low=found.correlations["low"].mask(gone), note=found.correlations["note"].mask(gone, note)
+    )
+    assert headline.verdict(found.transitions, none).endswith(f"What foretells W2SG accuracy cannot be told: {note}.")
+    half = gone & (found.correlations["protocol"] == "paper")
+    one = none.assign(
+        low=found.correlations["low"].mask(half, np.nan), note=found.correlations["note"].mask(half, note)
+    )
+    text = headline.verdict(found.transitions, one)
+    assert "in 1 of 2 cases; it could not be compared (probe was not measured) in 1 of 2 cases." in text
+    assert "nothing was measured" in headline.verdict(found.transitions, found.correlations.head(0))
+
+
 def test_estimates_are_shown_with_intervals_or_with_the_reason_why_not():
     row = pd.Series({"value": 0.5, "low": 0.25, "high": np.nan, "note": "open above"})
     assert report_tables.with_interval(row, ".2f") == "0.50 (0.25 to ?); open above"
