@@ -45,7 +45,7 @@ class Association:
     p_naive: float = float("nan")
     """p-value as if revisions were independent."""
     n_effective: float = float("nan")
-    """Revisions corrected for autocorrelation."""
+    """Revisions corrected for autocorrelation; NaN for a trend, whose revisions are no sample."""
 
 
 def correlate_all(series: Iterable[Series], transitions: pd.DataFrame, settings: Settings) -> Iterator[dict[str, Any]]:

@@ -13,6 +13,7 @@ FEWEST = 8
 """Revisions that an interval needs at least."""
 
 _LARGEST = 0.97
+_FEWEST_PAIRS = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +90,16 @@ def variance_factor(correlation: float) -> float:
 
 
 def effective_number(first: np.ndarray, second: np.ndarray) -> float:
-    """Returns the number of independent pairs that n autocorrelated ones are worth in a correlation.
+    """Returns the number of independent pairs that n autocorrelated ones are worth in a correlation; NaN for a trend.
 
-    Equation: n (1 - r₁ r₂) / (1 + r₁ r₂) with the lag-one autocorrelations r₁, r₂ (Bretherton et al. 1999).
+    Equation: n (1 - r₁ r₂) / (1 + r₁ r₂) with the lag-one autocorrelations r₁, r₂ (Bretherton et al. 1999). It holds for
+    stationary series. An autocorrelation at the bound of :func:`lag_one` is that of a trend, whose revisions are no sample of
+    anything: the equation would return n times a constant. So are series worth fewer than three pairs, which have no correlation.
     """
-    product = lag_one(first) * lag_one(second)
-    return len(first) * (1.0 - product) / (1.0 + product)
+    memories = lag_one(first), lag_one(second)
+    product = memories[0] * memories[1]
+    number = len(first) * (1.0 - product) / (1.0 + product)
+    return number if max(memories) < _LARGEST and number >= _FEWEST_PAIRS else float("nan")
 
 
 def block_length(n: int, correlation: float) -> int:

@@ -106,7 +106,7 @@ def test_intervals_hold_the_value_and_stay_in_range():
         assert not row["note"]
         assert row["low"] <= row["value"] <= row["high"]
         assert row["low"] >= -1 and row["high"] <= 1
-        assert row["predictor"] == "difference" or 0 < row["n_effective"] <= row["n"]
+        assert np.isnan(row["n_effective"]) or 3 <= row["n_effective"] <= row["n"]
 
 
 def test_what_is_undefined_says_why():
@@ -157,6 +157,19 @@ def test_a_block_longer_than_a_quarter_is_cut_and_leaves_an_interval_of_some_wid
     assert all(each == found[len(STEPS) // 4] for each in found.values())
     assert found[1000].high - found[1000].low > 0.01
     assert [longest_block(n) for n in (1, 3, 8, 23)] == [1, 1, 2, 5]
+
+
+def test_a_trend_is_no_sample_and_has_no_effective_number():
+    rng = np.random.default_rng(0)
+    rise, noise = np.linspace(0.0, 1.0, 23), rng.standard_normal(23)
+    assert lag_one(rise) == 0.97
+    assert np.isnan(effective_number(rise, rise + 0.01 * noise))
+    assert np.isnan(effective_number(rise, noise))  # one of the two is enough
+    assert 3 <= effective_number(noise, rng.standard_normal(23)) <= 23
+    slow = np.convolve(np.random.default_rng(8).standard_normal(27), np.ones(5), mode="valid")
+    assert lag_one(slow) < 0.97 and np.isnan(effective_number(slow, slow))  # worth fewer than three pairs
+    ranked = whole(made_series(), "spearman")["probe"]
+    assert np.isnan(ranked.n_effective) and np.isfinite(ranked.p_naive)
 
 
 def test_the_interval_of_a_difference_adds_errors_as_variances_do():

@@ -113,6 +113,12 @@ def test_estimates_are_shown_with_intervals_or_with_the_reason_why_not():
     assert report_tables.with_interval(row, ".2f") == "open above"
 
 
+def test_a_number_that_is_undefined_is_a_dash(found):
+    shown = report_tables.format_correlations(found.correlations.assign(n_effective=np.nan))
+    assert (shown["n effective"] == "—").all()
+    assert (shown["n"] != "—").all()
+
+
 def test_charts_of_deep_models_carry_nine_layers_and_say_so():
     metrics = made_metrics(effect=True, layers=range(33), steps=[0, 64, 2048])
     rows = charts.chart_rows(metrics, made_floors(), family="nano", dataset="newsgroups_tech")
