@@ -14,6 +14,7 @@ FEWEST = 8
 
 _LARGEST = 0.97
 _FEWEST_PAIRS = 3.0
+_FEWEST_NEIGHBOURS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +79,7 @@ def lag_one(series: np.ndarray, *, fitted: int = 1) -> float:
     """
     centred = series - series.mean()
     total = float(centred @ centred)
-    if len(series) < 4 or total <= 0:
+    if len(series) < _FEWEST_NEIGHBOURS or total <= 0:
         return 0.0
     raw = float(centred[1:] @ centred[:-1]) / total
     return float(np.clip(raw + (fitted * (1.0 + raw) + 2.0 * raw) / len(series), 0.0, _LARGEST))
@@ -95,7 +96,10 @@ def effective_number(first: np.ndarray, second: np.ndarray) -> float:
     Equation: n (1 - r₁ r₂) / (1 + r₁ r₂) with the lag-one autocorrelations r₁, r₂ (Bretherton et al. 1999). It holds for
     stationary series. An autocorrelation at the bound of :func:`lag_one` is that of a trend, whose revisions are no sample of
     anything: the equation would return n times a constant. So are series worth fewer than three pairs, which have no correlation.
+    Of fewer than four revisions no autocorrelation can be estimated.
     """
+    if len(first) < _FEWEST_NEIGHBOURS:
+        return float("nan")
     memories = lag_one(first), lag_one(second)
     product = memories[0] * memories[1]
     number = len(first) * (1.0 - product) / (1.0 + product)

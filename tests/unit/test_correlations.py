@@ -168,6 +168,7 @@ def test_a_trend_is_no_sample_and_has_no_effective_number():
     assert 3 <= effective_number(noise, rng.standard_normal(23)) <= 23
     slow = np.convolve(np.random.default_rng(8).standard_normal(27), np.ones(5), mode="valid")
     assert lag_one(slow) < 0.97 and np.isnan(effective_number(slow, slow))  # worth fewer than three pairs
+    assert np.isnan(effective_number(noise[:3], noise[3:6]))  # no autocorrelation of three can be estimated
     ranked = whole(made_series(), "spearman")["probe"]
     assert np.isnan(ranked.n_effective) and np.isfinite(ranked.p_naive)
 
