@@ -21,6 +21,7 @@ from w2sg.resampling import (
     effective_number,
     is_constant,
     lag_one,
+    longest_block,
     undefined,
 )
 from w2sg.series import MEAN_SEED, Series
@@ -44,7 +45,7 @@ class Association:
     p_naive: float = float("nan")
     """p-value as if revisions were independent."""
     n_effective: float = float("nan")
-    """Revisions corrected for autocorrelation."""
+    """Revisions corrected for autocorrelation; NaN for a trend, whose revisions are no sample."""
 
 
 def correlate_all(series: Iterable[Series], transitions: pd.DataFrame, settings: Settings) -> Iterator[dict[str, Any]]:
@@ -116,7 +117,7 @@ def compare_predictors(
     block = settings.block or block_length(
         len(target), max([0.0, *(_memory(x[used], target) for x in measured.values())])
     )
-    block = min(block, max(1, len(target)))
+    block = min(block, longest_block(len(target)))
     found = {
         name: associate(measured[name][used], target, statistic, settings, block=block, control=control)
         if name in measured

@@ -20,7 +20,8 @@ from w2sg.audit import describe_left_out
 from w2sg.completeness import describe_missing
 from w2sg.figures import FIGURES
 from w2sg.headline import verdict
-from w2sg.summary import LATE, describe, format_summary
+from w2sg.onset import LATE
+from w2sg.summary import describe, format_summary
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "resources" / "report.html.j2"
 """Jinja template; every value is escaped."""
@@ -30,9 +31,11 @@ VEGA_LITE = "6.4"
 
 SUMMARY_NOTE = (
     "Accuracies are means over head seeds on the test pairs, ties counting one half. Late and gain: mean over the last "
-    f"{LATE} revisions. PGR: share of the gap between supervisor and ceiling that is recovered at the last revision. "
+    f"{LATE} revisions, no more than a third of them. PGR: share of the gap between supervisor and ceiling that is recovered at the last "
+    "revision. "
     "Onset: most likely step from which the gain is positive, given that it is beyond sampling error with all revisions tested "
-    "together. R²: linear fit of W2SG accuracy on the predictor, over all revisions. Intervals: below."
+    "together; by step: that revision is above, and none before it is below. R²: linear fit of W2SG accuracy on the "
+    "predictor, over all revisions. Intervals: below."
 )
 """What the columns of the summary mean."""
 

@@ -87,8 +87,9 @@ def _by(part: pd.DataFrame, column: str) -> dict[str, Any]:
 
 
 def _first(values: pd.Series, form: str) -> str:
+    """Returns the first number that is defined, or a dash."""
     known = values.dropna()
-    return format(known.iloc[0], form) if len(known) else ""
+    return format(known.iloc[0], form) if len(known) else "—"
 
 
 def format_transitions(table: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,8 @@ FEWEST = 8
 """Revisions that an interval needs at least."""
 
 _LARGEST = 0.97
+_FEWEST_PAIRS = 3.0
+_FEWEST_NEIGHBOURS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +26,7 @@ class Settings:
     confidence: float
     """Coverage of the intervals."""
     block: int
-    """Revisions per block; 0 chooses by the autocorrelation."""
+    """Revisions per block, cut to a quarter of them all; 0 chooses by the autocorrelation."""
     first: int
     """Revisions of the span that the paper's tables use."""
     late: float
@@ -77,7 +79,7 @@ def lag_one(series: np.ndarray, *, fitted: int = 1) -> float:
     """
     centred = series - series.mean()
     total = float(centred @ centred)
-    if len(series) < 4 or total <= 0:
+    if len(series) < _FEWEST_NEIGHBOURS or total <= 0:
         return 0.0
     raw = float(centred[1:] @ centred[:-1]) / total
     return float(np.clip(raw + (fitted * (1.0 + raw) + 2.0 * raw) / len(series), 0.0, _LARGEST))
@@ -89,12 +91,19 @@ def variance_factor(correlation: float) -> float:
 
 
 def effective_number(first: np.ndarray, second: np.ndarray) -> float:
-    """Returns the number of independent pairs that n autocorrelated ones are worth in a correlation.
+    """Returns the number of independent pairs that n autocorrelated ones are worth in a correlation; NaN for a trend.
 
-    Equation: n (1 - r₁ r₂) / (1 + r₁ r₂) with the lag-one autocorrelations r₁, r₂ (Bretherton et al. 1999).
+    Equation: n (1 - r₁ r₂) / (1 + r₁ r₂) with the lag-one autocorrelations r₁, r₂ (Bretherton et al. 1999). It holds for
+    stationary series. An autocorrelation at the bound of :func:`lag_one` is that of a trend, whose revisions are no sample of
+    anything: the equation would return n times a constant. So are series worth fewer than three pairs, which have no correlation.
+    Of fewer than four revisions no autocorrelation can be estimated.
     """
-    product = lag_one(first) * lag_one(second)
-    return len(first) * (1.0 - product) / (1.0 + product)
+    if len(first) < _FEWEST_NEIGHBOURS:
+        return float("nan")
+    memories = lag_one(first), lag_one(second)
+    product = memories[0] * memories[1]
+    number = len(first) * (1.0 - product) / (1.0 + product)
+    return number if max(memories) < _LARGEST and number >= _FEWEST_PAIRS else float("nan")
 
 
 def block_length(n: int, correlation: float) -> int:
@@ -103,7 +112,12 @@ def block_length(n: int, correlation: float) -> int:
     Equation: (6 r² / (1 - r²)² · n)^(1/3), Politis and White 2004 for a first-order process.
     """
     best = (6.0 * correlation**2 / (1.0 - correlation**2) ** 2 * n) ** (1.0 / 3.0)
-    return int(np.clip(round(best), 1, max(1, n // 4)))
+    return int(np.clip(round(best), 1, longest_block(n)))
+
+
+def longest_block(n: int) -> int:
+    """Returns the longest block for n revisions: a quarter of them; a block of all would make every resample the series itself."""
+    return max(1, n // 4)
 
 
 @lru_cache(maxsize=16)

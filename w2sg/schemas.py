@@ -141,8 +141,8 @@ CORRELATIONS = TableSchema(
 ``predictor``: ``probe`` (accuracy), ``loss`` (nats per token), ``difference`` (probe minus loss). ``span``: ``first_50``
 (the name follows the configured number), ``all``, ``before_saturation``. ``statistic``: ``r2``, ``spearman`` (of the
 difference: of magnitudes), ``r2_given_log_tokens`` (squared partial correlation). ``p_naive`` takes revisions for
-independent, which they are not; ``n_effective`` is their number corrected for autocorrelation. ``note`` says why a value
-is null, and is empty otherwise.
+independent, which they are not; ``n_effective`` is their number corrected for autocorrelation, null for a
+trend. ``note`` says why the value or an end of its interval is null, and is empty otherwise.
 """
 
 TRANSITIONS = TableSchema(

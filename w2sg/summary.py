@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from w2sg.onset import Status, least_late, onset_status
+
 SETTINGS = {"paper": "selected", "converged": "cv"}
 """Headline setting of each head protocol: chosen without test data."""
 
 DIGITS = 6
 """Decimals of the summary: its file, its text and the report then round the same number."""
-
-LATE = 4
-"""Number of last revisions over which saturation is averaged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +107,9 @@ def summarize(metrics: pd.DataFrame, *, correlations: pd.DataFrame, transitions:
 
     Returns:
         Columns family, dataset, protocol, revisions, last_step, weak, and of W2SG ``w2s_first``, ``w2s_late``,
-        ``gain_late`` (means over the last four revisions), ``ceiling_last``, ``pgr_last``, and the columns of
-        ``CONDENSED`` with their intervals as ``<column>_low|_high`` (NaN: undefined); ``onset`` in steps.
+        ``gain_late`` (means over the last four revisions, no more than a third of them), ``ceiling_last``,
+        ``pgr_last``, and the columns of ``CONDENSED`` with their intervals as ``<column>_low|_high`` (NaN: undefined);
+        ``onset`` in steps, and ``onset_note`` with the reason where it or an end of its interval is undefined.
     """
     statistics = {"correlations": correlations[correlations["span"] == "all"], "transitions": transitions}
     statistics["transitions"] = transitions[transitions["seed"] == -1]
@@ -119,7 +119,7 @@ def summarize(metrics: pd.DataFrame, *, correlations: pd.DataFrame, transitions:
         for protocol in SETTINGS:
             keys = {"family": str(family), "dataset": str(dataset), "protocol": protocol}
             table = trajectory(metrics, **keys).table
-            late = table.tail(LATE)
+            late = table.tail(least_late(len(table)))
             row = keys | {
                 "revisions": len(table),
                 "last_step": int(table["step"].iloc[-1]),
@@ -133,19 +133,26 @@ def summarize(metrics: pd.DataFrame, *, correlations: pd.DataFrame, transitions:
             for column, (name, selection) in CONDENSED.items():
                 place = keys | {"layer": part["layer"].max()} | selection
                 row |= _estimate(statistics[name], place, column)
+                if column == "onset":
+                    row["onset_note"] = _only(statistics[name], place)["note"]
             rows.append(row)
     return pd.DataFrame(rows).round(DIGITS)
 
 
 def _estimate(table: pd.DataFrame, place: dict[str, Any], column: str) -> dict[str, float]:
     """Returns value and interval of the one row at a place, under the names of a column and its ends."""
-    chosen = table[np.logical_and.reduce([table[key] == value for key, value in place.items()])]
-    if len(chosen) != 1:
-        raise ValueError(f"statistics hold {len(chosen)} rows of {place}; one is expected")
-    row = chosen.iloc[0]
+    row = _only(table, place)
     return {
         f"{column}{suffix}": float(row[name]) for suffix, name in (("", "value"), ("_low", "low"), ("_high", "high"))
     }
+
+
+def _only(table: pd.DataFrame, place: dict[str, Any]) -> Any:
+    """Returns the one row at a place; ValueError where there is another number of them."""
+    chosen = table[np.logical_and.reduce([table[key] == value for key, value in place.items()])]
+    if len(chosen) != 1:
+        raise ValueError(f"statistics hold {len(chosen)} rows of {place}; one is expected")
+    return chosen.iloc[0]
 
 
 HEADINGS = {
@@ -156,15 +163,40 @@ HEADINGS = {
 """Columns shown to a reader, with their headings."""
 
 
+_ONSET_CELLS = {
+    "bounded": "step {}",
+    "first": "by step {}",
+    "open": "by step {}",
+    "fleeting": "not lasting",
+    "few": "?",
+}
+
+
 def format_summary(summary: pd.DataFrame) -> pd.DataFrame:
-    """Returns the summary as text cells under readable headings; an onset that never came is ``none``."""
+    """Returns the summary as text cells under readable headings.
+
+    An onset that never came is ``none``; one that may lie before the first revision is ``by step`` the first one above; a
+    gain that goes again is ``not lasting``; too few revisions give ``?``.
+    """
     shown = summary[list(HEADINGS)].copy()
-    shown["onset"] = [f"step {int(step)}" if np.isfinite(step) else "none" for step in shown["onset"]]
+    records: list[Any] = list(summary.itertuples())
+    shown["onset"] = [_onset_cell(row) for row in records]
     for column in shown.columns:
         if shown[column].dtype.kind == "f":
             sign = "+" if column == "gain_late" else ""
             shown[column] = [f"{value:{sign}.3f}" if np.isfinite(value) else "—" for value in shown[column]]
     return shown.rename(columns=HEADINGS).astype(str)
+
+
+def _status(row: Any) -> Status:
+    note = row.onset_note if isinstance(row.onset_note, str) else ""  # an empty cell of a CSV file is read as NaN
+    return onset_status(row.onset, row.onset_low, note)
+
+
+def _onset_cell(row: Any) -> str:
+    status = _status(row)
+    step = row.onset if status == "bounded" else row.onset_high
+    return _ONSET_CELLS[status].format(int(step)) if np.isfinite(step) else _ONSET_CELLS.get(status, "none")
 
 
 def describe(summary: pd.DataFrame) -> list[str]:
@@ -173,24 +205,49 @@ def describe(summary: pd.DataFrame) -> list[str]:
     records: list[Any] = list(summary.itertuples())
     for row in records:
         where = f"{row.family} on {row.dataset}, {row.protocol} heads"
-        late = f"over the last {LATE} revisions the student scores {row.w2s_late:.3f} against its supervisor's {row.weak:.3f}"
-        if np.isfinite(row.onset):
-            low = f"{int(row.onset_low):,}" if np.isfinite(row.onset_low) else "the first revision"
-            between = f"interval {low} to {int(row.onset_high):,}"
-            effect = f"W2SG sets in at step {int(row.onset):,} of {row.last_step:,} ({between}); {late}"
-        elif row.gain_late > 0:
-            effect = f"no onset beyond sampling error; {late}"
-        else:
-            effect = f"no W2SG; {late}"
-        if np.isfinite(row.r2_probe) and np.isfinite(row.r2_loss):
-            better = "better than" if row.r2_probe > row.r2_loss else "no better than"
-            effect += f". Probe accuracy predicts W2SG accuracy (R² {row.r2_probe:.3f}) {better} evaluation loss (R² {row.r2_loss:.3f})"
-            if np.isfinite(row.r2_difference_low):
-                verdict = "" if row.r2_difference_low > 0 or row.r2_difference_high < 0 else ", which includes none"
-                ends = f"{row.r2_difference_low:+.3f} to {row.r2_difference_high:+.3f}"
-                effect += f"; the difference of {row.r2_difference:+.3f} has the interval {ends}{verdict}"
-        sentences.append(f"{where}: {effect}.")
+        effect = f"{_effect(row)}; {_late(row)}"
+        sentences.append(f"{where}: {effect}{_foretold(row)}.")
     return sentences
+
+
+def _effect(row: Any) -> str:
+    """Returns whether and when W2SG sets in, in the words that the interval or the reason for none allows."""
+    status = _status(row)
+    if status == "bounded":
+        between = f"interval {int(row.onset_low):,} to {int(row.onset_high):,}"
+        return f"W2SG sets in at step {int(row.onset):,} of {row.last_step:,} ({between})"
+    if status == "first":
+        return f"the student is already above its supervisor at the first revision, step {int(row.onset_high):,} of {row.last_step:,}"
+    if status == "open":
+        return (
+            f"the student is above its supervisor by step {int(row.onset_high):,} of {row.last_step:,} and below beyond sampling "
+            "error at no revision, so W2SG may have set in before the first one"
+        )
+    if status == "fleeting":
+        return "the student exceeds its supervisor at some revision, but the gain does not last"
+    if status == "few":
+        return "too few revisions to say whether W2SG sets in"
+    return "no onset beyond sampling error" if row.gain_late > 0 else "no W2SG"
+
+
+def _late(row: Any) -> str:
+    late = least_late(row.revisions)
+    place = "at the last revision" if late == 1 else f"over the last {late} revisions"
+    return f"{place} the student scores {row.w2s_late:.3f} against its supervisor's {row.weak:.3f}"
+
+
+def _foretold(row: Any) -> str:
+    """Returns the R² of both predictors; one is called better only where the interval of the difference says so."""
+    if not (np.isfinite(row.r2_probe) and np.isfinite(row.r2_loss)):
+        return ""
+    both = f"probe accuracy (R² {row.r2_probe:.3f})", f"evaluation loss (R² {row.r2_loss:.3f})"
+    if not (np.isfinite(row.r2_difference_low) and np.isfinite(row.r2_difference_high)):
+        return f". W2SG accuracy against {both[0]} and {both[1]}: the difference has no interval, so which foretells it better cannot be told"
+    ends = f"the difference of {row.r2_difference:+.3f} has the interval {row.r2_difference_low:+.3f} to {row.r2_difference_high:+.3f}"
+    if row.r2_difference_low <= 0 <= row.r2_difference_high:
+        return f". W2SG accuracy against {both[0]} and {both[1]}: {ends}, so which foretells it better cannot be told"
+    better = "better" if row.r2_difference_low > 0 else "worse"
+    return f". P{both[0][1:]} predicts W2SG accuracy {better} than {both[1]}; {ends}"
 
 
 def as_text(summary: pd.DataFrame, bands: pd.DataFrame) -> str:

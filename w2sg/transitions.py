@@ -11,11 +11,9 @@ from ruptures.costs import CostL2
 from scipy import stats
 
 from w2sg import sigmoid
+from w2sg.onset import find_onset, least_late
 from w2sg.resampling import FEWEST, Interval, Settings, difference, is_constant, lag_one, undefined, variance_factor
 from w2sg.series import MEAN_SEED, Curve, Series
-
-LEAST_LATE = 4
-"""Late revisions there are at least."""
 
 COMPARED = ("converged", "paper")
 """Protocols whose estimates are compared: first minus second."""
@@ -25,8 +23,8 @@ POSITIONS = ("onset_tokens", "sigmoid_midpoint", "saturation_tokens", "change_po
 
 
 def late_revisions(n: int, share: float) -> int:
-    """Returns how many of n revisions, from the end, count as late: a share of them, but no fewer than four."""
-    return min(n, max(LEAST_LATE, round(share * n)))
+    """Returns how many of n revisions, from the end, count as late: a share of them, no fewer than `least_late` says."""
+    return min(n, max(least_late(n), round(share * n)))
 
 
 def estimate_transition(series: Iterable[Series], settings: Settings) -> Iterator[dict[str, Any]]:
@@ -80,57 +78,6 @@ def _at(index: Interval, axis: np.ndarray) -> Interval:
         for name in ("value", "low", "high")
     }
     return replace(index, **places)
-
-
-def find_onset(gain: np.ndarray, error: np.ndarray, *, late: int, confidence: float) -> Interval:
-    """Returns the first revision whose student exceeds its supervisor, as its place from 0.
-
-    Every revision is tested for a gain above zero and for one below, each family of n tests by Holm's method at half the
-    error probability; it holds whatever the dependence of the tests, which share their test pairs. With the
-    chosen confidence, then, all revisions found above are above and all found below are below. The last one below
-    bounds the onset from below, the first one above after it bounds it from above. Between them the estimate is the
-    most likely place of a single crossing: the k with the least Σ_{i<k} max(z_i, 0)² + Σ_{i≥k} min(z_i, 0)².
-
-    Args:
-        gain: Accuracy minus the supervisor's, (n,).
-        error: Standard errors, (n,).
-        late: Number of last revisions whose mean gain must be positive: else the onset does not last.
-        confidence: Joint coverage.
-    """
-    n = len(gain)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z = np.nan_to_num(np.clip(gain / error, -1e3, 1e3), nan=0.0)  # 0 / 0: neither above nor below
-    tail = (1.0 - confidence) / 2
-    above, below = (holm(stats.norm.sf(side * z), tail) for side in (1.0, -1.0))
-    first = int(np.flatnonzero(below)[-1]) + 1 if below.any() else 0
-    sure = np.flatnonzero(above[first:]) + first
-    if not len(sure):
-        return undefined(f"no lasting gain above zero beyond sampling error (Holm over {n} revisions)", n)
-    if gain[-late:].mean() <= 0:
-        return undefined(f"the gain does not last: its mean over the last {late} revisions is not positive", n)
-    last = int(sure[0])
-    before = np.concatenate([[0.0], np.cumsum(np.maximum(z, 0.0) ** 2)])  # (n + 1,)
-    after = np.concatenate([np.cumsum((np.minimum(z, 0.0) ** 2)[::-1])[::-1], [0.0]])
-    cost = (before + after)[first : last + 1]
-    value = last - int(np.argmin(cost[::-1]))  # of equals the last one: a gain of exactly zero is none
-    if first == 0:
-        note = "no revision is below its supervisor beyond sampling error: the onset may lie before the first one"
-        return Interval(value=value, high=last, n=n, note=note)
-    return Interval(value=value, low=first, high=last, n=n)
-
-
-def holm(p: np.ndarray, level: float) -> np.ndarray:
-    """Returns which of n hypotheses are rejected, bool, (n,), with an error probability of ``level`` for all together.
-
-    The smallest p-value is held against level / n, the next against level / (n - 1), until one is larger (Holm 1979).
-    That of statsmodels agrees, but collects garbage at every call, which takes a hundred times as long as the test.
-    """
-    n = len(p)
-    order = np.argsort(p, kind="stable")
-    passed = np.logical_and.accumulate(p[order] <= level / (n - np.arange(n)))
-    rejected = np.zeros(n, dtype=bool)
-    rejected[order] = passed
-    return rejected
 
 
 def _describe_sigmoid(fitted: sigmoid.Sigmoid | str, series: Series) -> dict[str, Interval]:

@@ -11,7 +11,7 @@ from scipy import stats
 
 from w2sg.correlations import STATISTICS, associate, compare_predictors, correlate
 from w2sg.metrics import draw_counts
-from w2sg.resampling import Interval, Settings, block_length, difference, effective_number, lag_one
+from w2sg.resampling import Interval, Settings, block_length, difference, effective_number, lag_one, longest_block
 from w2sg.series import Curve, Series
 
 SETTINGS = Settings(resamples=300, confidence=0.95, block=0, first=20, late=0.2, seed=0)
@@ -106,7 +106,7 @@ def test_intervals_hold_the_value_and_stay_in_range():
         assert not row["note"]
         assert row["low"] <= row["value"] <= row["high"]
         assert row["low"] >= -1 and row["high"] <= 1
-        assert row["predictor"] == "difference" or 0 < row["n_effective"] <= row["n"]
+        assert np.isnan(row["n_effective"]) or 3 <= row["n_effective"] <= row["n"]
 
 
 def test_what_is_undefined_says_why():
@@ -146,6 +146,31 @@ def test_autocorrelation_effective_number_and_block_follow_a_first_order_process
     assert effective_number(*series) == pytest.approx(4000 * 0.64 / 1.36, rel=0.08)
     assert block_length(4000, 0.6) == round((6 * 0.36 / 0.64**2 * 4000) ** (1 / 3))
     assert block_length(20, 0.9) == 5
+
+
+def test_a_block_longer_than_a_quarter_is_cut_and_leaves_an_interval_of_some_width():
+    one, inside = made_series(), np.ones(len(STEPS), dtype=bool)
+    found = {
+        block: compare_predictors(one, replace(SETTINGS, block=block), inside, "r2")["loss"].signed
+        for block in (longest_block(len(STEPS)), len(STEPS), 1000)
+    }
+    assert all(each == found[len(STEPS) // 4] for each in found.values())
+    assert found[1000].high - found[1000].low > 0.01
+    assert [longest_block(n) for n in (1, 3, 8, 23)] == [1, 1, 2, 5]
+
+
+def test_a_trend_is_no_sample_and_has_no_effective_number():
+    rng = np.random.default_rng(0)
+    rise, noise = np.linspace(0.0, 1.0, 23), rng.standard_normal(23)
+    assert lag_one(rise) == 0.97
+    assert np.isnan(effective_number(rise, rise + 0.01 * noise))
+    assert np.isnan(effective_number(rise, noise))  # one of the two is enough
+    assert 3 <= effective_number(noise, rng.standard_normal(23)) <= 23
+    slow = np.convolve(np.random.default_rng(8).standard_normal(27), np.ones(5), mode="valid")
+    assert lag_one(slow) < 0.97 and np.isnan(effective_number(slow, slow))  # worth fewer than three pairs
+    assert np.isnan(effective_number(noise[:3], noise[3:6]))  # no autocorrelation of three can be estimated
+    ranked = whole(made_series(), "spearman")["probe"]
+    assert np.isnan(ranked.n_effective) and np.isfinite(ranked.p_naive)
 
 
 def test_the_interval_of_a_difference_adds_errors_as_variances_do():

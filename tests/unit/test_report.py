@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tests.studies import made_evidence, made_floors, made_metrics, without_costs
-from w2sg import charts, headline, provenance, report, report_tables, stages
+from w2sg import charts, headline, onset, provenance, report, report_tables, stages
 
 MARK = "<script>alert(1)</script>"
 
@@ -37,6 +37,41 @@ def test_the_headline_follows_the_tables(found):
     assert headline.verdict(half, found.correlations).startswith("In 1 of 2 cases")
 
 
+def onsets(transitions: pd.DataFrame, notes: list[str], *, value: float) -> pd.DataFrame:
+    """The onsets at the last layer, means over seeds, replaced by open or missing ones."""
+    named = transitions[(transitions["estimate"] == "onset_step") & (transitions["seed"] == -1)]
+    named = named[named["protocol"].isin(["paper", "converged"])]
+    return named.assign(value=value, low=np.nan, high=value, note=notes)
+
+
+@pytest.mark.parametrize(
+    ("value", "notes", "expected"),
+    [
+        (np.nan, [onset.FLEETING, onset.FLEETING], "In 2 of 2 cases .* at some revision, but the gain does not last"),
+        (np.nan, [onset.FEW, onset.FEW], "In 2 of 2 cases .* too few revisions to say"),
+        (
+            np.nan,
+            [onset.NEVER, onset.FLEETING],
+            "In 1 of 2 cases .* does not last; in 1 the student is above .* at no revision",
+        ),
+        (
+            64.0,
+            [onset.FIRST, onset.FIRST],
+            "In 2 of 2 cases .* already above its weak supervisor at the first revision",
+        ),
+        (64.0, [onset.OPEN, onset.FIRST], "In 1 of 2 cases .* already above .*; in 1 .* the onset may lie before"),
+    ],
+)
+def test_the_headline_neither_denies_nor_dates_what_it_cannot(found, value, notes, expected):
+    text = headline.verdict(onsets(found.transitions, notes, value=value), found.correlations)
+    assert re.match(expected, text), text
+    assert "No weak-to-strong" not in text and "sets in during" not in text
+
+
+def test_a_study_of_nothing_is_no_study_without_effect(found):
+    assert "nothing was measured" in headline.verdict(found.transitions.head(0), found.correlations)
+
+
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
     [
@@ -53,12 +88,35 @@ def test_a_predictor_is_called_better_only_if_the_interval_of_the_difference_say
     assert expected in headline.verdict(found.transitions, changed)
 
 
+def test_why_predictors_cannot_be_compared_is_the_note_of_the_table(found):
+    cases = (found.correlations["predictor"] == "difference") & (found.correlations["statistic"] == "r2")
+    note = "probe was not measured"
+    gone = cases & (found.correlations["protocol"].isin(["paper", "converged"]))
+    none = found.correlations.assign(
+        low=found.correlations["low"].mask(gone), note=found.correlations["note"].mask(gone, note)
+    )
+    assert headline.verdict(found.transitions, none).endswith(f"What foretells W2SG accuracy cannot be told: {note}.")
+    half = gone & (found.correlations["protocol"] == "paper")
+    one = none.assign(
+        low=found.correlations["low"].mask(half, np.nan), note=found.correlations["note"].mask(half, note)
+    )
+    text = headline.verdict(found.transitions, one)
+    assert "in 1 of 2 cases; it could not be compared (probe was not measured) in 1 of 2 cases." in text
+    assert "nothing was measured" in headline.verdict(found.transitions, found.correlations.head(0))
+
+
 def test_estimates_are_shown_with_intervals_or_with_the_reason_why_not():
     row = pd.Series({"value": 0.5, "low": 0.25, "high": np.nan, "note": "open above"})
     assert report_tables.with_interval(row, ".2f") == "0.50 (0.25 to ?); open above"
     assert report_tables.with_interval(row.replace("open above", ""), ".2f") == "0.50 (0.25 to ?)"
     row["value"] = np.nan
     assert report_tables.with_interval(row, ".2f") == "open above"
+
+
+def test_a_number_that_is_undefined_is_a_dash(found):
+    shown = report_tables.format_correlations(found.correlations.assign(n_effective=np.nan))
+    assert (shown["n effective"] == "—").all()
+    assert (shown["n"] != "—").all()
 
 
 def test_charts_of_deep_models_carry_nine_layers_and_say_so():

@@ -13,11 +13,12 @@ from statsmodels.stats.multitest import multipletests
 from test_correlations import SETTINGS, STEPS, made_series
 
 from tests.studies import made_metrics
+from w2sg.onset import find_onset, holm, least_late, onset_status
 from w2sg.schemas import TRANSITIONS
 from w2sg.series import collect_series
 from w2sg.sigmoid import fit_sigmoid
 from w2sg.tables import read_table, write_table
-from w2sg.transitions import describe_late, estimate_curve, estimate_transition, find_change, find_onset, holm
+from w2sg.transitions import describe_late, estimate_curve, estimate_transition, find_change, late_revisions
 
 ERROR = np.full(8, 0.01)
 
@@ -57,6 +58,38 @@ def test_no_lasting_gain_and_a_gain_from_the_start_are_told():
     assert np.isnan(early.low) and "before the first" in early.note
     exact = onset([-1, -1, -1, 0, 1, 1, 1, 1], error=np.zeros(8))
     assert (exact.low, exact.value, exact.high) == (3, 4, 4)
+
+
+def status(gain, *, late=3):
+    found = onset(gain, error=np.full(len(gain), 0.01), late=late)
+    return onset_status(found.value, found.low, found.note)
+
+
+def test_an_onset_that_is_missing_or_open_says_which_of_five_ways():
+    assert status([-0.2, -0.2, -0.1, -0.01, 0.01, 0.05, 0.06, 0.06]) == "bounded"
+    assert status([0.1] * 20) == "first"
+    assert status([0.1], late=1) == "first"
+    assert status([0.001, -0.001, 0.1, 0.1, 0.1]) == "open"
+    assert status([-0.2, -0.2, 0.1, 0.1, 0.1, -0.02, -0.02, -0.01]) == "fleeting"
+    assert status([-0.2, -0.2, 0.1, 0.1, 0.1, -0.2, -0.2, -0.2]) == "fleeting"  # rises far above and falls below again
+    assert status([-0.2, 0.001], late=1) == "few"
+    assert status([-0.2] * 8) == "never"
+    assert "(Holm over 8 revisions)" in onset([-0.2] * 8).note
+
+
+def test_late_is_no_more_than_a_third_of_a_short_list():
+    assert [least_late(n) for n in (1, 2, 3, 5, 6, 9, 11, 12, 23, 154)] == [1, 1, 1, 1, 2, 3, 3, 4, 4, 4]
+    assert [late_revisions(n, 0.2) for n in (1, 3, 6, 12, 23, 154)] == [1, 1, 2, 4, 5, 31]
+    assert late_revisions(6, 0.5) == 3  # what is configured counts
+    assert late_revisions(2, 1.0) == 2
+
+
+def test_three_revisions_of_which_the_first_is_far_below_have_an_onset():
+    metrics = made_metrics(effect=True)
+    metrics = metrics[metrics["step"].isin([0, 512, 2048])]
+    rows = pd.DataFrame(estimate_transition(collect_series(metrics, confidence=0.95), SETTINGS))
+    onsets = rows[(rows["estimate"] == "onset_step") & (rows["seed"] == -1)]
+    assert onsets["value"].tolist() == [2048, 2048]
 
 
 def noise_free(x, midpoint=8.0, scale=0.5):
