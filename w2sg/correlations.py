@@ -13,9 +13,10 @@ from scipy import stats
 from w2sg.metrics import weight_below
 from w2sg.resampling import (
     FEWEST,
+    TOO_SHORT,
     Interval,
     Settings,
-    block_length,
+    best_block,
     difference,
     draw_blocks,
     effective_number,
@@ -114,12 +115,10 @@ def compare_predictors(
         used = used & (series.tokens > 0)
     target, doublings = series.curves[0].accuracy[used], series.doublings[used]
     control = doublings if statistic == "r2_given_log_tokens" else None
-    block = settings.block or block_length(
-        len(target), max([0.0, *(_memory(x[used], target) for x in measured.values())])
-    )
-    block = min(block, longest_block(len(target)))
+    memory = max([0.0, *(_memory(x[used], target) for x in measured.values())])
+    asked = settings.block or best_block(len(target), memory)
     found = {
-        name: associate(measured[name][used], target, statistic, settings, block=block, control=control)
+        name: associate(measured[name][used], target, statistic, settings, block=asked, control=control)
         if name in measured
         else _nothing(f"{name} was not measured")
         for name in predictors
@@ -160,7 +159,7 @@ def associate(
         target: Values y, (n,).
         statistic: One of ``STATISTICS``.
         settings: Resamples, confidence, seed.
-        block: Revisions per block.
+        block: Revisions per block that are asked for; more than :func:`longest_block` are cut, and the estimate says so.
         control: Values held constant (partial correlation), (n,); None for none.
     """
     n, ranked, held = len(target), statistic == "spearman", control is not None
@@ -170,30 +169,34 @@ def associate(
     for name, values in zip(("W2SG accuracy", "predictor", "tokens"), columns, strict=False):
         if is_constant(values):
             return _nothing(f"{name} is constant", n)
-    ones = np.ones((1, n))
-    r = float(_correlation(columns, ones, ranked)[0])
+    r = float(_correlation(columns, np.ones((1, n)), ranked)[0])
     if np.isnan(r):
         return _nothing("the predictor or W2SG accuracy is a linear function of log tokens", n)
-    p = _p_value(r, n - 2 - held)
     left = columns if control is None else [_residuals(values, control) for values in columns[:2]]
     effective = effective_number(*[stats.rankdata(x) if ranked else x for x in left[:2]])
     result = Association(
         signed=Interval(value=r if ranked else r * r, n=n, note=f"no interval: {n} revisions, {FEWEST} are needed"),
         magnitude=Interval(value=abs(r) if ranked else r * r, n=n),
         draws=np.empty(0),
-        p_naive=p,
+        p_naive=_p_value(r, n - 2 - held),
         n_effective=effective,
     )
     if n < FEWEST:
         return result
-    drawn = _correlation(columns, draw_blocks(n, block, settings.resamples, settings.seed), ranked)
-    return _with_interval(result, r, drawn, settings.confidence, degrees=max(2.0, n / block - 1.0), ranked=ranked)
+    kept = min(block, longest_block(n))
+    drawn, degrees = draw_blocks(n, kept, settings.resamples, settings.seed), max(2.0, n / kept - 1.0)
+    drawn = _correlation(columns, drawn, ranked)
+    result = _with_interval(result, r, drawn, settings.confidence, degrees=degrees, ranked=ranked)
+    if kept == block or np.isnan(result.magnitude.low):
+        return result
+    note = f"{TOO_SHORT}: blocks of {block} revisions are asked for, of {n} at most {kept} are possible"
+    return replace(result, signed=replace(result.signed, note=note), magnitude=replace(result.magnitude, note=note))
 
 
 def _with_interval(
     result: Association, r: float, drawn: np.ndarray, confidence: float, *, degrees: float, ranked: bool
 ) -> Association:
-    """Adds intervals on Fisher's scale; resamples in which a series is constant do not count unless they are many."""
+    """Adds intervals on Fisher's scale; resamples in which a series is constant do not count unless many."""
     drawn = drawn.astype(np.float64)
     known = np.isfinite(drawn)
     if known.mean() < confidence:

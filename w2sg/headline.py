@@ -7,6 +7,7 @@ import pandas as pd
 
 from w2sg.onset import Status, onset_status
 from w2sg.report_tables import final_layer
+from w2sg.resampling import TOO_SHORT
 from w2sg.series import MEAN_SEED
 from w2sg.summary import SETTINGS
 
@@ -74,4 +75,8 @@ def _foretold(correlations: pd.DataFrame) -> str:
         (~known, f"could not be compared ({reasons})"),
     ]
     parts = [f"{text} in {int(which.sum())} of {len(rows)} cases" for which, text in counts if which.any()]
-    return f"Linear-probe accuracy {'; it '.join(parts)}."
+    text = f"Linear-probe accuracy {'; it '.join(parts)}."
+    short = int((known & rows["note"].str.startswith(TOO_SHORT)).sum())
+    if short:
+        text += f" Intervals may be too short in {short}: there are few revisions for their autocorrelation."
+    return text

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from w2sg.resampling import TOO_SHORT
 from w2sg.series import MEAN_SEED
 from w2sg.summary import SETTINGS
 
@@ -34,6 +35,8 @@ _WHERE = ["family", "dataset", "protocol"]
 def with_interval(row: Any, form: str) -> str:
     """Returns an estimate with its interval, such as ``0.98 (0.95 to 0.99)``, and in words why a part is undefined.
 
+    A dagger marks an interval that may be too short.
+
     Args:
         row: value, low, high and note; one of the ends may be undefined on its own.
         form: Format of the numbers.
@@ -42,6 +45,8 @@ def with_interval(row: Any, form: str) -> str:
         return row.note or "undefined"
     ends = [format(end, form) if np.isfinite(end) else "?" for end in (row.low, row.high)]
     interval = f" ({ends[0]} to {ends[1]})" if ends != ["?", "?"] else ""
+    if row.note.startswith(TOO_SHORT):
+        return format(row.value, form) + interval + "†"
     return format(row.value, form) + interval + (f"; {row.note}" if row.note else "")
 
 

@@ -12,6 +12,9 @@ from w2sg.metrics import draw_counts
 FEWEST = 8
 """Revisions that an interval needs at least."""
 
+TOO_SHORT = "the interval may be too short"
+"""How the note of an interval begins whose blocks had to be cut."""
+
 _LARGEST = 0.97
 _FEWEST_PAIRS = 3.0
 _FEWEST_NEIGHBOURS = 4
@@ -106,13 +109,17 @@ def effective_number(first: np.ndarray, second: np.ndarray) -> float:
     return number if max(memories) < _LARGEST and number >= _FEWEST_PAIRS else float("nan")
 
 
-def block_length(n: int, correlation: float) -> int:
-    """Returns the block length that minimises the error of a circular block bootstrap of n values, at most n / 4.
+def best_block(n: int, correlation: float) -> int:
+    """Returns the block length that minimises the error of a circular block bootstrap of n values, at least 1.
 
     Equation: (6 r² / (1 - r²)² · n)^(1/3), Politis and White 2004 for a first-order process.
     """
-    best = (6.0 * correlation**2 / (1.0 - correlation**2) ** 2 * n) ** (1.0 / 3.0)
-    return int(np.clip(round(best), 1, longest_block(n)))
+    return max(1, round((6.0 * correlation**2 / (1.0 - correlation**2) ** 2 * n) ** (1.0 / 3.0)))
+
+
+def block_length(n: int, correlation: float) -> int:
+    """Returns :func:`best_block`, cut to :func:`longest_block`."""
+    return min(best_block(n, correlation), longest_block(n))
 
 
 def longest_block(n: int) -> int:

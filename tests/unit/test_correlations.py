@@ -11,7 +11,16 @@ from scipy import stats
 
 from w2sg.correlations import STATISTICS, associate, compare_predictors, correlate
 from w2sg.metrics import draw_counts
-from w2sg.resampling import Interval, Settings, block_length, difference, effective_number, lag_one, longest_block
+from w2sg.resampling import (
+    TOO_SHORT,
+    Interval,
+    Settings,
+    block_length,
+    difference,
+    effective_number,
+    lag_one,
+    longest_block,
+)
 from w2sg.series import Curve, Series
 
 SETTINGS = Settings(resamples=300, confidence=0.95, block=0, first=20, late=0.2, seed=0)
@@ -103,7 +112,7 @@ def test_intervals_hold_the_value_and_stay_in_range():
     assert {row["span"] for row in rows} == {"all", "first_20", "before_saturation"}
     assert len(rows) == 27
     for row in rows:
-        assert not row["note"]
+        assert row["note"] == "" or row["note"].startswith(TOO_SHORT)
         assert row["low"] <= row["value"] <= row["high"]
         assert row["low"] >= -1 and row["high"] <= 1
         assert np.isnan(row["n_effective"]) or 3 <= row["n_effective"] <= row["n"]
@@ -154,7 +163,10 @@ def test_a_block_longer_than_a_quarter_is_cut_and_leaves_an_interval_of_some_wid
         block: compare_predictors(one, replace(SETTINGS, block=block), inside, "r2")["loss"].signed
         for block in (longest_block(len(STEPS)), len(STEPS), 1000)
     }
-    assert all(each == found[len(STEPS) // 4] for each in found.values())
+    whole, notes = found[len(STEPS) // 4], [each.note for each in found.values()]
+    assert all(replace(each, note="") == whole for each in found.values())
+    asked = f"{TOO_SHORT}: blocks of %d revisions are asked for, of 31 at most 7 are possible"
+    assert notes == ["", asked % 31, asked % 1000]
     assert found[1000].high - found[1000].low > 0.01
     assert [longest_block(n) for n in (1, 3, 8, 23)] == [1, 1, 2, 5]
 

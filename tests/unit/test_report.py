@@ -11,6 +11,7 @@ import pytest
 
 from tests.studies import made_evidence, made_floors, made_metrics, without_costs
 from w2sg import charts, headline, onset, provenance, report, report_tables, stages
+from w2sg.resampling import TOO_SHORT
 
 MARK = "<script>alert(1)</script>"
 
@@ -102,6 +103,7 @@ def test_why_predictors_cannot_be_compared_is_the_note_of_the_table(found):
     )
     text = headline.verdict(found.transitions, one)
     assert "in 1 of 2 cases; it could not be compared (probe was not measured) in 1 of 2 cases." in text
+    assert text.endswith("Intervals may be too short in 1: there are few revisions for their autocorrelation.")
     assert "nothing was measured" in headline.verdict(found.transitions, found.correlations.head(0))
 
 
@@ -109,6 +111,8 @@ def test_estimates_are_shown_with_intervals_or_with_the_reason_why_not():
     row = pd.Series({"value": 0.5, "low": 0.25, "high": np.nan, "note": "open above"})
     assert report_tables.with_interval(row, ".2f") == "0.50 (0.25 to ?); open above"
     assert report_tables.with_interval(row.replace("open above", ""), ".2f") == "0.50 (0.25 to ?)"
+    short = row.replace("open above", f"{TOO_SHORT}: blocks are cut")
+    assert report_tables.with_interval(short, ".2f") == "0.50 (0.25 to ?)†"
     row["value"] = np.nan
     assert report_tables.with_interval(row, ".2f") == "open above"
 
