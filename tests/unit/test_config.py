@@ -170,7 +170,8 @@ def test_missing_files_and_revision_folders_are_named_before_anything_runs(tmp_p
         "source": "files",
         "files": {"ground_truth": "a", "weak_supervision": "b", "test": "c"},
     }
-    config["models"]["here"] = {"source": "local", "dtype": "float32", "path": str(tmp_path)}
+    local = {"source": "local", "dtype": "float32", "tokens_per_step": 128}
+    config["models"]["here"] = {**local, "path": str(tmp_path)}
     config["families"]["here"] = {"strong": "here", "weak": "here"}
     with pytest.raises(ConfigError, match="holds no step<N> folders"):
         sweep.resolve_family("here", config, ROOT)
