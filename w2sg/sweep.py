@@ -6,6 +6,7 @@ Read whenever the Snakefile is parsed, also in every cluster job, so only the st
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -207,8 +208,8 @@ def resolve_family(name: str, config: Mapping[str, Any], root: Path) -> Family:
         root: The project's folder.
 
     Raises:
-        ConfigError: If a model or revision is unknown, the selection does not fit the list, or the tokens of the strong
-            model's revisions are not known.
+        ConfigError: If a model or revision is unknown, the selection does not fit the list or takes two revisions of one
+            step, or the tokens of the strong model's revisions are not known.
     """
     entry = config["families"][name]
     lists = {}
@@ -222,6 +223,12 @@ def resolve_family(name: str, config: Mapping[str, Any], root: Path) -> Family:
         revisions = select(lists["strong"], **entry.get("select", {}))
     except ValueError as error:
         raise ConfigError(f"families.{name}.select: {error}") from None
+    for one, other in itertools.pairwise(revisions):
+        if one.step == other.step:
+            raise ConfigError(
+                f"families.{name}.select: takes {one.name!r} and {other.name!r}, both of step {one.step}, and statistics would "
+                f"average them; keep one of them in the revisions of models.{entry['strong']}"
+            )
     if any(math.isnan(revision.tokens) for revision in revisions):
         raise ConfigError(_missing_tokens(entry["strong"], config["models"][entry["strong"]]))
     weak_names = [revision.name for revision in lists["weak"]]

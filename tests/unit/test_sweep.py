@@ -245,6 +245,20 @@ def test_a_swept_model_says_its_tokens_and_a_supervisor_need_not(tmp_path):
         sweep.resolve_family("h", config, ROOT)
 
 
+def test_a_selection_takes_one_revision_of_a_step(tmp_path):
+    """A list may hold more, as long as the selection does not: statistics know a revision by its step."""
+    listed = tmp_path / "list.tsv"
+    listed.write_text("revision\tstep\ttokens_billion\nstep1\t1\t1\nstep2-a\t2\t2\nstep2-b\t2\t2\n")
+    model = HUB | {"revisions": str(listed)}
+    config = {"models": {"strong": model, "weak": HUB}, "families": {"f": {"strong": "strong", "weak": "weak"}}}
+    with pytest.raises(
+        ConfigError, match=r"families\.f\.select: takes 'step2-a' and 'step2-b', both of step 2.*models\.strong"
+    ):
+        sweep.resolve_family("f", config, ROOT)
+    config["families"]["f"]["select"] = {"last": 2}
+    assert [revision.name for revision in sweep.resolve_family("f", config, ROOT).revisions] == ["step1", "step2-a"]
+
+
 def test_used_revisions_name_each_once_and_the_supervisors_too():
     families = {
         name: sweep.Family(name=name, strong="s", weak=weak, weak_revision="step9", revisions=tuple(numbered(3)))
