@@ -124,6 +124,6 @@ def made_evidence(
         "completeness": completeness.completeness(metrics, {}, []),
         "stages": pd.DataFrame(columns=list(stages.COLUMNS)),
         "theory": None,
-        "study": {"study": "nano", "metrics": {"confidence": 0.95}},
+        "study": {"study": "nano", "metrics": {"confidence": 0.95}, "statistics": {"confidence": SETTINGS.confidence}},
     }
     return report.Evidence(**(parts | changes))

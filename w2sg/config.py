@@ -6,6 +6,7 @@ Read whenever the Snakefile is parsed: only the standard library and jsonschema 
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,23 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
+from jsonschema.validators import extend
 
+from w2sg.config_checks import cross_checks
 from w2sg.pair_specs import check_corpus_spec, check_pair_spec, required_inputs
+
+
+def _is_integer(_: Any, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(_: Any, value: Any) -> bool:
+    return _is_integer(_, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+# JSON Schema takes 1000.0 for an integer and YAML's .nan for a number within any bounds.
+_TYPES = Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": _is_integer, "number": _is_number})
+_Validator: Any = extend(Draft202012Validator, type_checker=_TYPES)
 
 
 class ConfigError(ValueError):
@@ -49,10 +65,10 @@ def check_config(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: With one line per mistake.
     """
-    validator = Draft202012Validator(schema)
+    validator = _Validator(schema)
     errors = sorted(validator.iter_errors(_plain(config)), key=lambda error: [str(p) for p in error.absolute_path])
     lines = [line for error in errors for line in _explain(error, schema)]
-    lines = lines or [*_entry_checks(config), *_cross_checks(config)]
+    lines = lines or list(_entry_checks(config)) or list(cross_checks(config))
     if lines:
         raise ConfigError("the configuration has mistakes:\n" + "\n".join(f"  - {line}" for line in lines))
 
@@ -95,7 +111,9 @@ def _explain(error: ValidationError, schema: Mapping[str, Any]) -> Iterator[str]
 
 
 def _hint(value: Any) -> str:
-    """Returns what to do about a number that YAML read as text, else nothing."""
+    """Returns what to do about a number that YAML read as text, or that is of the wrong kind, else nothing."""
+    if isinstance(value, float):
+        return f" (write {value:.0f})" if value.is_integer() else "" if math.isfinite(value) else " that is finite"
     try:
         float(value)
     except (TypeError, ValueError):
@@ -154,26 +172,3 @@ def _entry_checks(config: Mapping[str, Any]) -> Iterator[str]:
                 check(name, spec)
             except ValueError as error:
                 yield from str(error).splitlines()
-
-
-def _cross_checks(config: Mapping[str, Any]) -> Iterator[str]:
-    """What a schema cannot say: names that refer to other sections."""
-    for kind in ("families", "datasets"):
-        for name in config["sweep"][kind]:
-            if name not in config[kind]:
-                yield f"sweep.{kind}: no entry {name!r} in {kind}; there are: {', '.join(sorted(config[kind]))}"
-    references = [(f"datasets.{n}.corpus", d["corpus"]) for n, d in config["datasets"].items() if "corpus" in d]
-    references += [(f"models.{n}.corpus", m["corpus"]) for n, m in config["models"].items() if "corpus" in m]
-    references.append(("evaluation.corpus", config["evaluation"]["corpus"]))
-    for place, corpus in references:
-        if corpus not in config["corpora"]:
-            yield f"{place}: no corpus {corpus!r}; corpora are: {', '.join(sorted(config['corpora']))}"
-    for name, model in config["models"].items():
-        architecture = model.get("architecture", {})
-        hidden, heads = architecture.get("hidden_size", 0), architecture.get("num_attention_heads", 1)
-        if hidden % heads:
-            yield f"models.{name}.architecture: hidden_size {hidden} is not a multiple of num_attention_heads {heads}"
-    for key in ("seeds",):
-        values = config["heads"][key]
-        if len(set(values)) != len(values):
-            yield f"heads.{key}: {values} repeats a value"

@@ -29,7 +29,9 @@ _TYPES: dict[str, Any] = {
 }
 
 
-def figure_table(name: str, metrics: pd.DataFrame, floors: pd.DataFrame, *, family: str, dataset: str) -> pd.DataFrame:
+def figure_table(
+    name: str, metrics: pd.DataFrame, floors: pd.DataFrame, *, family: str, dataset: str, confidence: float
+) -> pd.DataFrame:
     """Returns what a figure shows of one family on one dataset, schema FIGURE.
 
     Values and intervals are means over head seeds: they show the sampling error of the test pairs, not that of the
@@ -41,6 +43,7 @@ def figure_table(name: str, metrics: pd.DataFrame, floors: pd.DataFrame, *, fami
         floors: The floors, schema FLOORS.
         family: Family to select.
         dataset: Dataset to select.
+        confidence: Coverage of the interval of fitted lines; the other intervals are those of the tables.
 
     Raises:
         ValueError: On an unknown figure, or if there are no W2SG accuracies for this selection.
@@ -51,7 +54,7 @@ def figure_table(name: str, metrics: pd.DataFrame, floors: pd.DataFrame, *, fami
     if not ((rows["head"] == "w2s") & (rows["metric"] == "accuracy")).any():
         raise ValueError(f"no W2SG accuracies of family {family} on dataset {dataset}")
     levels = floors[(floors["dataset"] == dataset) & (floors["metric"] == "accuracy")]
-    parts = [part for part in TABLES[name](rows, levels) if len(part)]
+    parts = [part for part in TABLES[name](rows, levels, confidence) if len(part)]
     table = pd.concat(parts, ignore_index=True).reindex(columns=FIGURE.fields.names)
     return table.astype(_TYPES)
 
@@ -106,7 +109,7 @@ def _loss(rows: pd.DataFrame) -> pd.DataFrame:
     return _over_steps(_final(rows, "model", "nats_per_token"), "loss", "loss")
 
 
-def _trajectory(rows: pd.DataFrame, levels: pd.DataFrame) -> list[pd.DataFrame]:
+def _trajectory(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> list[pd.DataFrame]:
     parts = [_loss(rows)]
     for protocol in SETTINGS:
         parts += [_over_steps(_final(rows, head, "accuracy", protocol), protocol, head) for head in ("w2s", "ceiling")]
@@ -115,7 +118,7 @@ def _trajectory(rows: pd.DataFrame, levels: pd.DataFrame) -> list[pd.DataFrame]:
     return parts
 
 
-def _probe(rows: pd.DataFrame, levels: pd.DataFrame) -> list[pd.DataFrame]:
+def _probe(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> list[pd.DataFrame]:
     parts = [_loss(rows)]
     for metric in ("accuracy", "auroc"):
         for split in ("pair", "text"):
@@ -123,7 +126,7 @@ def _probe(rows: pd.DataFrame, levels: pd.DataFrame) -> list[pd.DataFrame]:
     return [*parts, *_floors(levels, "accuracy")]
 
 
-def _recovery(rows: pd.DataFrame, levels: pd.DataFrame) -> list[pd.DataFrame]:
+def _recovery(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> list[pd.DataFrame]:
     parts = [_loss(rows)]
     for protocol in SETTINGS:
         parts.append(_over_steps(_final(rows, "w2s", "pgr", protocol), f"{protocol}:pgr", "w2s"))
@@ -133,13 +136,14 @@ def _recovery(rows: pd.DataFrame, levels: pd.DataFrame) -> list[pd.DataFrame]:
     return parts
 
 
-def fit_line(points: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
-    """Returns the least-squares line of value on x over the range of x, with a pointwise 95 % interval; empty if undefined.
+def fit_line(points: pd.DataFrame, *, confidence: float, seed: int = 0) -> pd.DataFrame:
+    """Returns the least-squares line of value on x over the range of x, with a pointwise interval; empty if undefined.
 
     The interval comes from resampling blocks of neighbouring revisions, which are correlated.
 
     Args:
         points: Columns step, x, value; rows with nulls are ignored.
+        confidence: Coverage of the interval.
         seed: Seed of the resamples.
     """
     known = points.sort_values("step")[["x", "value"]].dropna().to_numpy(dtype=np.float64)
@@ -149,7 +153,7 @@ def fit_line(points: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     grid, once = np.linspace(x.min(), x.max(), GRID), np.ones((1, len(x)))
     block = block_length(len(x), lag_one(y - _lines(x, y, once, x)[0], fitted=2))
     drawn = _lines(x, y, draw_blocks(len(x), block, RESAMPLES, seed).astype(np.float64), grid)
-    low, high = np.nanquantile(drawn, (0.025, 0.975), axis=0)
+    low, high = np.nanquantile(drawn, (0.5 - confidence / 2, 0.5 + confidence / 2), axis=0)
     table = pd.DataFrame({"x": grid, "value": _lines(x, y, once, grid)[0], "low": low, "high": high})
     return table.assign(series="fit", layer=NO_REVISION, step=NO_REVISION)
 
@@ -164,7 +168,7 @@ def _lines(x: np.ndarray, y: np.ndarray, weight: np.ndarray, grid: np.ndarray) -
     return level + slope * (grid - centre)
 
 
-def _prediction(rows: pd.DataFrame, levels: pd.DataFrame) -> list[pd.DataFrame]:
+def _prediction(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> list[pd.DataFrame]:
     predictors = {
         "probe": _final(rows, "probe", "accuracy", "pair"),
         "loss": _final(rows, "model", "nats_per_token"),
@@ -176,16 +180,17 @@ def _prediction(rows: pd.DataFrame, levels: pd.DataFrame) -> list[pd.DataFrame]:
             panel = f"{protocol}:{name}"
             given = found[["step", *_INTERVAL]].rename(columns={"value": "x", "low": "x_low", "high": "x_high"})
             points = reached.merge(given, on="step", validate="1:1").assign(panel=panel, series="revision")
-            parts += [points, fit_line(points).assign(panel=panel), _weak(rows, panel, "accuracy", protocol)]
+            line = fit_line(points, confidence=confidence).assign(panel=panel)
+            parts += [points, line, _weak(rows, panel, "accuracy", protocol)]
     return parts
 
 
-def _layers(rows: pd.DataFrame, levels: pd.DataFrame) -> list[pd.DataFrame]:
+def _layers(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> list[pd.DataFrame]:
     parts = [_over_steps(estimates(rows, "probe", "accuracy", "pair"), "probe", "probe")]
     return [*parts, *(_over_steps(estimates(rows, "w2s", "accuracy", name), name, "w2s") for name in SETTINGS)]
 
 
-TABLES: dict[str, Callable[[pd.DataFrame, pd.DataFrame], list[pd.DataFrame]]] = {
+TABLES: dict[str, Callable[[pd.DataFrame, pd.DataFrame, float], list[pd.DataFrame]]] = {
     "trajectory": _trajectory,
     "probe": _probe,
     "recovery": _recovery,

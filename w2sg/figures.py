@@ -1,4 +1,4 @@
-"""The figures of the sweep branch: name, title and category of each. Standard library only."""
+"""The figures of the sweep branch: name, title and category of each, and how they name a coverage. Standard library only."""
 
 from __future__ import annotations
 
@@ -28,3 +28,8 @@ FIGURES = {
     )
 }
 """Every figure by name; each is drawn per family and dataset."""
+
+
+def as_percent(share: float) -> str:
+    """Returns a share such as a coverage in percent, exactly: ``99.5 %`` for 0.995, which must not become 100 %."""
+    return f"{100 * share:.10g} %"

@@ -160,7 +160,7 @@ def check_pair_spec(name: str, spec: Mapping[str, Any]) -> None:
     """
     place = f"datasets.{name}"
     source = spec.get("source")
-    if source not in _SOURCES:
+    if not isinstance(source, str) or source not in _SOURCES:
         raise ValueError(f"{place}.source: got {source!r}, allowed: {', '.join(_SOURCES)}")
     required, allowed = _SOURCES[source]
     mistakes = list(_mistakes(place, spec, allowed, required)) or list(_pair_cross_checks(place, spec))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,14 +48,19 @@ class Study:
     """Repository per model that is on the Hub."""
     dtypes: Mapping[str, str]
     """Type per model that is on the Hub, in which its features are kept."""
-    pairs: Mapping[str, int]
-    """Pairs per split and dataset."""
+    pairs: Mapping[str, int | None]
+    """Pairs per split and dataset; None where the configuration does not say."""
     layers: str | Sequence[int]
     """``all``, ``final`` or indices."""
     mode: str
     """``fused`` or ``split``."""
     snapshots: int
     """Most snapshots on the disk."""
+
+    @property
+    def uncounted(self) -> list[str]:
+        """Returns the datasets whose number of pairs is unknown."""
+        return [name for name, pairs in self.pairs.items() if pairs is None]
 
 
 def read_rates(path: Path) -> list[dict[str, str]]:
@@ -106,13 +112,16 @@ def count_jobs(study: Study) -> dict[str, int]:
 def cost_table(study: Study, models: Mapping[str, ModelCost], measured: Sequence[Mapping[str, str]]) -> pd.DataFrame:
     """Returns one row per model with a known cost, and their total; columns as in :data:`COLUMNS`.
 
+    What depends on the number of texts is NaN if that of one dataset is unknown: a sum without it would pass for the whole.
+
     Args:
         study: The study.
         models: From :func:`read_models`.
         measured: From :func:`read_rates`.
     """
     rates = {row["name"]: float(row["value"]) for row in measured}
-    texts = sum(6 * pairs for pairs in study.pairs.values())  # three splits of two texts
+    counts = [float("nan") if pairs is None else pairs for pairs in study.pairs.values()]
+    texts = 6 * sum(counts)  # three splits of two texts
     trained = {name: 0 for name in study.used}
     for family in study.families.values():
         trained[family["strong"]] += family["revisions"] * len(study.pairs)
@@ -137,7 +146,7 @@ def cost_table(study: Study, models: Mapping[str, ModelCost], measured: Sequence
             }
         )
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    total = frame.drop(columns=["model", "snapshot_gb"]).sum().to_dict() | {"model": "total"}
+    total = frame.drop(columns=["model", "snapshot_gb"]).sum(skipna=False).to_dict() | {"model": "total"}
     return pd.concat([frame, pd.DataFrame([total | {"snapshot_gb": frame["snapshot_gb"].max()}])], ignore_index=True)
 
 
@@ -160,6 +169,9 @@ def as_text(
     lines = [cells.to_string(index=False), ""]
     lines.append("jobs: " + ", ".join(f"{name} {number:,}" for name, number in jobs.items()) + ", and a few per study")
     lines.append(f"peak on the scratch disk: {_rounded(peak)} GB ({study.snapshots} snapshots of the largest model)")
+    if study.uncounted:
+        keys = ", ".join(f"datasets.{name}.pairs" for name in study.uncounted)
+        lines.append(f"unknown without {keys}: {COLUMNS['gpu_hours']}; {COLUMNS['features_gb']}")
     unknown = [name for name in study.used if name not in models]
     if unknown:
         lines.append(
@@ -175,4 +187,6 @@ def as_text(
 
 def _rounded(value: float) -> str:
     """Returns a number with three digits that count: a laptop's gigabyte shows as well as a cluster's terabytes."""
+    if math.isnan(value):
+        return "unknown"
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

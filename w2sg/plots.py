@@ -15,7 +15,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from w2sg.figures import FIGURES
+from w2sg.figures import FIGURES, as_percent
 from w2sg.runtime import atomic_path
 from w2sg.summary import SETTINGS
 
@@ -55,20 +55,21 @@ STEP_LABEL = "pre-training step (0 at the left edge)"
 _STEP = FuncFormatter(lambda value, _: f"{int(value):,}")
 
 
-def plot_figure(name: str, table: pd.DataFrame, *, title: str) -> Figure:
+def plot_figure(name: str, table: pd.DataFrame, *, title: str, confidence: float) -> Figure:
     """Returns a figure of one family on one dataset.
 
     Args:
         name: Figure, a key of :data:`w2sg.figures.FIGURES`.
         table: What it shows, see :func:`w2sg.figure_tables.figure_table`.
         title: Family and dataset.
+        confidence: Coverage of the interval of fitted lines, for the legend.
 
     Raises:
         ValueError: On an unknown figure.
     """
     if name not in PLOTS:
         raise ValueError(f"figure must be one of {sorted(PLOTS)}, got {name!r}")
-    figure = PLOTS[name](table)
+    figure = PLOTS[name](table, confidence)
     figure.suptitle(f"{title}\n{FIGURES[name].title}", fontsize=10)
     return figure
 
@@ -86,7 +87,7 @@ def save_figure(figure: Figure, paths: Mapping[str, str | Path]) -> None:
     plt.close(figure)
 
 
-def _trajectory(table: pd.DataFrame) -> Figure:
+def _trajectory(table: pd.DataFrame, confidence: float) -> Figure:
     figure, axes = _grid(2, len(SETTINGS), heights=[2.6, 1], height=4.8)
     for column, protocol in enumerate(SETTINGS):
         _lines(axes[0, column], table, protocol, ("w2s", "ceiling", "probe"))
@@ -97,7 +98,7 @@ def _trajectory(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _probe(table: pd.DataFrame) -> Figure:
+def _probe(table: pd.DataFrame, confidence: float) -> Figure:
     figure, axes = _grid(3, 1, heights=[2, 2, 1], height=6.0)
     for row, (metric, label) in enumerate({"accuracy": "test accuracy", "auroc": "AUROC"}.items()):
         _lines(axes[row, 0], table, metric, ("pair", "text"))
@@ -107,7 +108,7 @@ def _probe(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _recovery(table: pd.DataFrame) -> Figure:
+def _recovery(table: pd.DataFrame, confidence: float) -> Figure:
     figure, axes = _grid(3, len(SETTINGS), heights=[2, 2, 1], height=6.0)
     for column, protocol in enumerate(SETTINGS):
         gap, calibration = axes[:2, column]
@@ -125,7 +126,7 @@ def _recovery(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _prediction(table: pd.DataFrame) -> Figure:
+def _prediction(table: pd.DataFrame, confidence: float) -> Figure:
     predictors = {"probe": "linear-probe accuracy", "loss": "evaluation loss, nats/token"}
     figure, axes = plt.subplots(
         len(SETTINGS), 2, sharex="col", sharey=True, squeeze=False, figsize=(2 * COLUMN, 2.6 * len(SETTINGS) + 0.4)
@@ -135,7 +136,7 @@ def _prediction(table: pd.DataFrame) -> Figure:
     for row, protocol in enumerate(SETTINGS):
         for column, (name, label) in enumerate(predictors.items()):
             axis, part = axes[row, column], table[table["panel"] == f"{protocol}:{name}"]
-            _scatter(axis, part, order, colours)
+            _scatter(axis, part, order, colours, f"linear fit, {as_percent(confidence)} interval")
             axes[-1, column].set_xlabel(label)
         axes[row, 0].set_ylabel(f"W2SG accuracy, {protocol} heads")
     bar = figure.colorbar(
@@ -148,7 +149,7 @@ def _prediction(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _scatter(axis: Axes, part: pd.DataFrame, order: dict[int, int], colours: Normalize) -> None:
+def _scatter(axis: Axes, part: pd.DataFrame, order: dict[int, int], colours: Normalize, label: str) -> None:
     points = part[part["series"] == "revision"]
     axis.errorbar(
         points["x"],
@@ -161,7 +162,7 @@ def _scatter(axis: Axes, part: pd.DataFrame, order: dict[int, int], colours: Nor
         zorder=1,
     )
     line = part[part["series"] == "fit"].sort_values("x")
-    axis.plot(line["x"], line["value"], color="black", linewidth=1.2, label="linear fit, 95 % interval")
+    axis.plot(line["x"], line["value"], color="black", linewidth=1.2, label=label)
     axis.fill_between(line["x"], line["low"], line["high"], color="black", alpha=0.13, linewidth=0)
     _levels(axis, part, part["panel"].iloc[0], chance=None)
     places = points["step"].map(order)
@@ -174,7 +175,7 @@ def _reach(points: pd.DataFrame, value: str, low: str, high: str) -> np.ndarray:
     return np.clip(np.nan_to_num(ends), 0.0, None)
 
 
-def _layers(table: pd.DataFrame) -> Figure:
+def _layers(table: pd.DataFrame, confidence: float) -> Figure:
     panels = {"probe": "linear probe"} | {protocol: f"W2SG, {protocol} heads" for protocol in SETTINGS}
     layers = table["layer"].nunique()
     height = max(1.1, min(0.22 * layers, 2.2))
@@ -265,7 +266,7 @@ def _step_axis(axis: Axes, steps: pd.Series) -> None:
     axis.set_xlim(-0.3, largest * 1.25)
 
 
-PLOTS: dict[str, Callable[[pd.DataFrame], Figure]] = {
+PLOTS: dict[str, Callable[[pd.DataFrame, float], Figure]] = {
     "trajectory": _trajectory,
     "probe": _probe,
     "recovery": _recovery,

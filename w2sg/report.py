@@ -18,7 +18,7 @@ from markupsafe import Markup
 from w2sg import __version__, charts, provenance, report_tables
 from w2sg.audit import describe_left_out
 from w2sg.completeness import describe_missing
-from w2sg.figures import FIGURES
+from w2sg.figures import FIGURES, as_percent
 from w2sg.headline import verdict
 from w2sg.onset import LATE
 from w2sg.summary import describe, format_summary
@@ -146,7 +146,7 @@ def _origin(evidence: Evidence) -> dict[str, Any]:
     return {
         "study": evidence.study,
         "settings": yaml.safe_dump(dict(evidence.study), sort_keys=False),
-        "confidence": f"{evidence.study['metrics']['confidence']:.0%}",
+        "coverage": {name: as_percent(evidence.study[name]["confidence"]) for name in ("metrics", "statistics")},
         "files": list(FILES.items()),
         "version": __version__,
         "code": provenance.code_commit(),

@@ -89,8 +89,10 @@ def fit_sigmoid(doublings: np.ndarray, accuracy: np.ndarray, *, confidence: floa
     """
     n = len(accuracy)
     finite = doublings[np.isfinite(doublings)]
-    if n < FEWEST or len(finite) < 2:
+    if n < FEWEST:
         return f"{n} revisions; a sigmoid needs {FEWEST}"
+    if len(finite) < 2:
+        return f"{len(finite)} revisions after training began; a sigmoid needs 2"
     if is_constant(accuracy):
         return "the accuracy is constant"
     span = (float(finite[0]), float(finite[-1]))

@@ -6,6 +6,8 @@ Read whenever the Snakefile is parsed, also in every cluster job, so only the st
 from __future__ import annotations
 
 import csv
+import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +30,7 @@ class Revision:
     step: int
     """Optimiser steps taken."""
     tokens: float
-    """Training tokens seen, in billions."""
+    """Training tokens seen, in billions; NaN where they are not known, which only a supervisor may have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +131,8 @@ def read_revisions(path: Path) -> tuple[Revision, ...]:
     """Returns the rows of a revision list: tab-separated, with columns revision, step, tokens_billion.
 
     Raises:
-        ConfigError: If the file is missing, a column is missing, a value is not a number, or a name occurs twice.
+        ConfigError: If the file is missing, a column is missing, a value is not a number, a step is negative or has been
+            reached without tokens, or a name occurs twice.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -148,6 +151,11 @@ def read_revisions(path: Path) -> tuple[Revision, ...]:
         if not name or name in seen or not re.fullmatch(r"[A-Za-z0-9._-]+", name):
             raise ConfigError(
                 f"{path}, line {number}: revision name {name!r} is empty, repeated, or has odd characters"
+            )
+        if step < 0 or not math.isfinite(tokens) or tokens < 0 or (step > 0 and tokens == 0):
+            raise ConfigError(
+                f"{path}, line {number}: step {step} and tokens_billion {row['tokens_billion']}, allowed: step >= 0 and, "
+                "after step 0, a finite number of tokens > 0"
             )
         seen.add(name)
         found.append(Revision(name=name, step=step, tokens=tokens))
@@ -173,14 +181,14 @@ def revisions_of(name: str, model: Mapping[str, Any], root: Path) -> tuple[Revis
         steps = pythia_schedule(settings["steps"], settings["save_every"])
         return tuple(Revision(name=f"step{step}", step=step, tokens=step * per_step) for step in steps)
     if model["source"] == "hub" and "revisions" not in model:
-        return (Revision(name=HUB_DEFAULT, step=0, tokens=0.0),)
+        return (Revision(name=HUB_DEFAULT, step=0, tokens=math.nan),)
     if "revisions" in model:
         path = Path(model["revisions"])
         return read_revisions(path if path.is_absolute() else root / path)
-    folder = Path(model["path"])
+    folder, per_step = Path(model["path"]), model.get("tokens_per_step", math.nan)
     matches = [(child, re.fullmatch(r"step(\d+)", child.name)) for child in folder.glob("step*")]
     found = [
-        Revision(name=child.name, step=int(match[1]), tokens=int(match[1]) * model.get("tokens_per_step", 0) / 1e9)
+        Revision(name=child.name, step=int(match[1]), tokens=int(match[1]) * per_step / 1e9)
         for child, match in matches
         if match and child.is_dir()
     ]
@@ -200,7 +208,8 @@ def resolve_family(name: str, config: Mapping[str, Any], root: Path) -> Family:
         root: The project's folder.
 
     Raises:
-        ConfigError: If a model or revision is unknown, or the selection does not fit the list.
+        ConfigError: If a model or revision is unknown, the selection does not fit the list or takes two revisions of one
+            step, or the tokens of the strong model's revisions are not known.
     """
     entry = config["families"][name]
     lists = {}
@@ -214,6 +223,14 @@ def resolve_family(name: str, config: Mapping[str, Any], root: Path) -> Family:
         revisions = select(lists["strong"], **entry.get("select", {}))
     except ValueError as error:
         raise ConfigError(f"families.{name}.select: {error}") from None
+    for one, other in itertools.pairwise(revisions):
+        if one.step == other.step:
+            raise ConfigError(
+                f"families.{name}.select: takes {one.name!r} and {other.name!r}, both of step {one.step}, and statistics would "
+                f"average them; keep one of them in the revisions of models.{entry['strong']}"
+            )
+    if any(math.isnan(revision.tokens) for revision in revisions):
+        raise ConfigError(_missing_tokens(entry["strong"], config["models"][entry["strong"]]))
     weak_names = [revision.name for revision in lists["weak"]]
     wanted = entry.get("weak_revision", "last")
     if wanted == HUB_DEFAULT and config["models"][entry["weak"]]["source"] == "hub":
@@ -227,6 +244,14 @@ def resolve_family(name: str, config: Mapping[str, Any], root: Path) -> Family:
         weak_revision=weak_names[-1] if wanted == "last" else wanted,
         revisions=revisions,
     )
+
+
+def _missing_tokens(name: str, model: Mapping[str, Any]) -> str:
+    """Returns what a swept model lacks: statistics place its revisions by tokens, and none would pass for zero."""
+    wanted = "models.{}.{}: missing; a swept model needs {}, a supervisor does not"
+    if model["source"] == "hub":
+        return wanted.format(name, "revisions", "its revision list")
+    return wanted.format(name, "tokens_per_step", "its training tokens per step (a number > 0), or a revision list")
 
 
 def used_revisions(families: Mapping[str, Family]) -> dict[str, list[str]]:

@@ -94,7 +94,7 @@ def study(folder: Path) -> dict:
             "smoke-strong": trained,
             "smoke-weak": {**trained, "architecture": {**tiny.SIZES, "num_hidden_layers": 1}},
             "olmo": {**local, "path": str(folder / "olmo"), "tokens_per_step": 128},
-            "llama": {**local, "path": str(folder / "llama")},
+            "llama": {**local, "path": str(folder / "llama"), "tokens_per_step": 128},
             "small": {**local, "path": str(folder / "small")},
         },
         "families": {

@@ -20,7 +20,8 @@ SPLITS = {"ground_truth": "gt", "weak_supervision": "w2s", "test": "test"}
 def test_real_preference_pairs(tmp_path):
     config = study(tmp_path)
     tiny.save_revisions(tmp_path / "strong", "gpt_neox", [4], width=32)
-    config["models"]["strong"] = {"source": "local", "dtype": "float32", "path": str(tmp_path / "strong")}
+    local = {"source": "local", "dtype": "float32", "tokens_per_step": 128}
+    config["models"]["strong"] = {**local, "path": str(tmp_path / "strong")}
     config["families"]["hh"] = {"strong": "strong", "weak": "small"}
     for kind in ("helpful", "harmless"):
         files = {split: str(DATA / f"hh_{kind}_{name}.jsonl.gz") for split, name in SPLITS.items()}

@@ -89,6 +89,16 @@ def test_the_documented_family_and_dataset_plan_as_the_text_says(paper):
     assert planned["train_heads"] == 4
 
 
+def test_files_that_do_not_say_how_many_pairs_they_hold_are_planned(paper):
+    (paper.folder / "pairs.jsonl").touch()
+    paper.config["datasets"] = {"mine": {"source": "files", "file": "pairs.jsonl", "split": {"seed": 0}}}
+    paper.config["sweep"]["datasets"] = ["mine"]
+    assert counts(paper.run("-n", "-q", "rules"))["train_heads"] == 154 + 317
+    text = paper.run("-q", "all", "--", "plan")
+    assert "unknown without datasets.mine.pairs" in text
+    assert re.search(r"pythia-6.9b\s+154\s+309\s+2.11\s+13.7\s+\S+\s+unknown\s+\S+\s+unknown", text)
+
+
 def test_the_laptop_study_is_small(paper):
     paper.config.clear()
     paper.config.update(yaml.safe_load((ROOT / "config" / "pythia_70m.yaml").read_text()))

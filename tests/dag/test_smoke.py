@@ -156,8 +156,11 @@ def test_a_supervisor_keeps_its_final_layer_and_lists_of_layers_are_for_swept_mo
     workflow.config["activations"]["layers"] = [1, 2]  # of which the supervisor has only one
     assert planned(workflow)["extract_activations"] == 8  # all but the two supervisors
     workflow.config["activations"]["layers"] = [1, 3]
-    text = workflow.run("--", "results/activations/smoke-strong/step64/loss.parquet", check=False)
-    assert "activations.layers: 3 is not a layer; smoke-strong step64 has 0 to 2" in text
+    refused = workflow.run("-n", check=False)
+    assert "activations.layers: got [3], allowed: 0 to 2, the layers of models.smoke-strong" in refused
+    workflow.config["sweep"]["families"] = ["olmo"]  # whose depth only its weights tell
+    text = workflow.run("--", "results/activations/olmo/step8/loss.parquet", check=False)
+    assert "activations.layers: 3 is not a layer; olmo step8 has 0 to 2" in text
 
 
 def test_training_and_datasets_changed_together_are_made_in_one_run(workflow):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,46 @@ def test_shipped_studies_are_right(schema, studies):
         ("datasets/newsgroups_tech/task", "topics", ["datasets.newsgroups_tech.task", "topic"]),
         ("corpora/newsgroups/sha256", "abc", ["corpora.newsgroups.sha256", "64 hexadecimal digits"]),
         ("probe/test_fraction", 1, ["probe.test_fraction"]),
+        (
+            "probe/test_fraction",
+            0.0001,
+            ["probe.test_fraction: got 0.0001, which is 0 of the 2000 pairs", "0.0005 to 1"],
+        ),
+        ("probe/penalty", math.nan, ["probe.penalty: got nan (float), expected number that is finite"]),
+        ("probe/splits", ["text"], ["probe.splits: got ['text']", "statistics read the pair split"]),
+        ("heads/converged/folds", 5000, ["heads.converged.folds: got 5000", "at most 2000", "newsgroups_tech.pairs"]),
+        ("heads/paper/learning_rates", [math.nan], ["heads.paper.learning_rates.0: got nan", "that is finite"]),
+        ("metrics/bootstrap", 1000.0, ["metrics.bootstrap: got 1000.0 (float), expected integer (write 1000)"]),
+        ("metrics/confidence", math.nan, ["metrics.confidence: got nan", "that is finite"]),
+        ("statistics/late", math.inf, ["statistics.late: got inf", "that is finite"]),
+        ("activations/layers", [99, 99], ["activations.layers: [99, 99] has non-unique elements"]),
+        ("activations/layers", [0, 99], ["activations.layers: got [99], allowed: 0 to 4", "models.nano-strong"]),
+        ("activations/layers", [4, -1], ["activations.layers: [4, -1] names a layer", "twice"]),
+        ("activations/layers", [1.0], ["activations.layers.0: got 1.0 (float), expected integer"]),
+        ("banded", ["nanno"], ["banded: no entry 'nanno' in families", "nano-spam"]),
+        ("datasets/newsgroups_tech/pairs", 3, ["datasets.newsgroups_tech.pairs: 3 is less than the minimum of 8"]),
+        ("datasets/newsgroups_tech/source", ["corpus"], ["datasets.newsgroups_tech.source: got ['corpus'], allowed: "]),
+        ("datasets/newsgroups_tech/corpus", ["news"], ["datasets.newsgroups_tech.corpus: got ['news'], expected"]),
+        (
+            "models/nano-strong/source",
+            ["hub"],
+            ["models.nano-strong.source: got ['hub'], allowed: pretrain, local, hub"],
+        ),
+        (
+            "models/nano-strong/pretraining/steps",
+            2048.0,
+            ["models.nano-strong.pretraining.steps: got 2048.0 (float), expected integer (write 2048)"],
+        ),
+        (
+            "models/nano-strong/pretraining/steps",
+            2000,
+            ["models.nano-strong.pretraining.steps: got 2000, allowed: a power of two", "multiple of every=64"],
+        ),
+        (
+            "models/nano-strong/pretraining/warmup_steps",
+            4096,
+            ["models.nano-strong.pretraining.warmup_steps: got 4096, allowed: less than steps=2048"],
+        ),
     ],
 )
 def test_wrong_keys_and_values(schema, path, value, parts):
@@ -105,13 +146,32 @@ def test_wrong_families(path, value, parts):
         assert part in str(caught.value)
 
 
+def test_sizes_are_checked_for_the_datasets_of_the_study_where_they_are_known(schema):
+    config = put(shipped(), "datasets/other", {**shipped()["datasets"]["newsgroups_tech"], "pairs": 8})
+    config = put(config, "heads/converged/folds", 10)
+    check_config(config, schema)
+    with pytest.raises(ConfigError, match=r"folds: got 10, allowed: at most 8, which is datasets\.other\.pairs"):
+        check_config(put(config, "sweep/datasets", ["newsgroups_tech", "other"]), schema)
+    mine = {"source": "files", "file": "mine.jsonl", "split": {"seed": 0}}
+    check_config(put(put(config, "datasets/mine", mine), "sweep/datasets", ["mine"]), schema)
+
+
+def test_layers_are_checked_against_swept_models_only(schema):
+    """A supervisor keeps its final layer, whatever the list says, and may have fewer."""
+    config = put(shipped(), "activations/layers", [-1, 3, 0])
+    assert config["models"]["nano-weak"]["architecture"]["num_hidden_layers"] < 3
+    check_config(config, schema)
+    check_config(put(put(shipped("paper"), "activations/layers", [99]), "banded", []), schema)
+
+
 def test_missing_files_and_revision_folders_are_named_before_anything_runs(tmp_path):
     config = shipped()
     config["datasets"]["mine"] = {
         "source": "files",
         "files": {"ground_truth": "a", "weak_supervision": "b", "test": "c"},
     }
-    config["models"]["here"] = {"source": "local", "dtype": "float32", "path": str(tmp_path)}
+    local = {"source": "local", "dtype": "float32", "tokens_per_step": 128}
+    config["models"]["here"] = {**local, "path": str(tmp_path)}
     config["families"]["here"] = {"strong": "here", "weak": "here"}
     with pytest.raises(ConfigError, match="holds no step<N> folders"):
         sweep.resolve_family("here", config, ROOT)

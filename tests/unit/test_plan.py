@@ -62,6 +62,19 @@ def test_the_total_adds_up_and_the_peak_is_that_of_the_largest():
     assert "without a cost here (not on the Hub, or not in resources/costs/models.tsv): w" in text
 
 
+def test_a_dataset_of_unknown_size_leaves_unknown_what_depends_on_it_and_nothing_else():
+    given = study(pairs={"a": 100, "mine": None})
+    table = plan.cost_table(given, {"s": COST}, RATES)
+    assert table[["gpu_hours", "features_gb"]].isna().all(axis=None)
+    assert table["heads_hours"].tolist() == pytest.approx([20 * 36 / 3600] * 2)
+    assert table["jobs"].tolist() == [31, 31]
+    text = plan.as_text(given, {"s": COST}, table, [])
+    assert "unknown without datasets.mine.pairs: GPU, h; features kept, GB" in text
+    assert "nan" not in text
+    assert plan.count_jobs(given) == plan.count_jobs(study())
+    assert "unknown without" not in plan.as_text(study(), {"s": COST}, plan.cost_table(study(), {"s": COST}, RATES), [])
+
+
 def test_listed_sizes_replace_assumed_ones(tmp_path):
     path = tmp_path / "models.tsv"
     columns = "repo\tparameters\tbytes_per_parameter\twidth\tblocks\tstatus\tsource\n"

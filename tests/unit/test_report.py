@@ -186,6 +186,13 @@ def test_all_text_is_escaped_and_data_cannot_end_their_script():
     assert not re.search(r'(src|href)\s*=\s*"?(https?:)?//', html)
 
 
+def test_the_page_names_the_coverages_that_were_asked_for_exactly():
+    study = {"study": "nano", "metrics": {"confidence": 0.995}, "statistics": {"confidence": 0.9}}
+    html = report.render(made_evidence(effect=True, study=study))
+    assert "Intervals are 99.5 % pair-bootstrap intervals" in html
+    assert "90 % intervals resample blocks" in html and "last layer, with 90 % intervals" in html
+
+
 def test_equal_evidence_gives_an_equal_page_and_costs_stand_apart(found):
     costs = pd.DataFrame([("heads", 2, 1.5, 0.5, 2.0)], columns=list(stages.COLUMNS))
     with_costs = report.render(made_evidence(effect=True, stages=costs))

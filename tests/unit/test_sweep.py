@@ -118,6 +118,9 @@ def test_shipped_lists_are_sorted_and_say_how_each_row_is_known(path):
         ("revision\tstep\ttokens_billion\nstep1\tx\t1\n", "line 2"),
         ("revision\tstep\ttokens_billion\nstep1\t1\t1\nstep1\t2\t1\n", "line 3: revision name 'step1'"),
         ("revision\tstep\ttokens_billion\n../x\t1\t1\n", "odd characters"),
+        ("revision\tstep\ttokens_billion\nstep1\t1\tnan\n", "line 2: step 1 and tokens_billion nan, allowed"),
+        ("revision\tstep\ttokens_billion\nstep0\t0\t0\nstep1\t1\t0\n", "line 3: step 1 and tokens_billion 0, allowed"),
+        ("revision\tstep\ttokens_billion\nx\t-1\t0\n", "line 2: step -1"),
     ],
 )
 def test_broken_lists_name_file_and_line(tmp_path, text, message):
@@ -218,6 +221,42 @@ def test_main_can_supervise_with_and_without_a_list():
     config["families"]["f"]["weak_revision"] = "step5"
     with pytest.raises(ConfigError, match="no revision 'step5'"):
         sweep.resolve_family("f", config, ROOT)
+
+
+def test_a_swept_model_says_its_tokens_and_a_supervisor_need_not(tmp_path):
+    """Missing tokens were zero: onset and change point stood at 0 billion tokens in the report."""
+    (tmp_path / "step8").mkdir()
+    local = {"source": "local", "path": str(tmp_path)}
+    config = {
+        "models": {"silent": local, "known": local | {"tokens_per_step": 2_000_000}, "bare": HUB},
+        "families": {
+            "f": {"strong": "silent", "weak": "silent"},
+            "g": {"strong": "known", "weak": "silent"},
+            "h": {"strong": "bare", "weak": "silent"},
+        },
+    }
+    with pytest.raises(
+        ConfigError, match=r"models\.silent\.tokens_per_step: missing; a swept model .* or a revision list"
+    ):
+        sweep.resolve_family("f", config, ROOT)
+    (revision,) = sweep.resolve_family("g", config, ROOT).revisions
+    assert (revision.name, revision.tokens) == ("step8", 0.016)
+    with pytest.raises(ConfigError, match=r"models\.bare\.revisions: missing; a swept model needs its revision list"):
+        sweep.resolve_family("h", config, ROOT)
+
+
+def test_a_selection_takes_one_revision_of_a_step(tmp_path):
+    """A list may hold more, as long as the selection does not: statistics know a revision by its step."""
+    listed = tmp_path / "list.tsv"
+    listed.write_text("revision\tstep\ttokens_billion\nstep1\t1\t1\nstep2-a\t2\t2\nstep2-b\t2\t2\n")
+    model = HUB | {"revisions": str(listed)}
+    config = {"models": {"strong": model, "weak": HUB}, "families": {"f": {"strong": "strong", "weak": "weak"}}}
+    with pytest.raises(
+        ConfigError, match=r"families\.f\.select: takes 'step2-a' and 'step2-b', both of step 2.*models\.strong"
+    ):
+        sweep.resolve_family("f", config, ROOT)
+    config["families"]["f"]["select"] = {"last": 2}
+    assert [revision.name for revision in sweep.resolve_family("f", config, ROOT).revisions] == ["step1", "step2-a"]
 
 
 def test_used_revisions_name_each_once_and_the_supervisors_too():

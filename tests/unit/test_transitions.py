@@ -135,6 +135,8 @@ def test_a_jump_is_placed_between_two_revisions_and_noise_is_no_rise():
     assert "constant" in str(fit_sigmoid(x, np.full(20, 0.5), confidence=0.95))
     assert "noise" in str(fit_sigmoid(x, noise_free(-x, midpoint=-9.0), confidence=0.95))
     assert "8" in str(fit_sigmoid(x[:5], x[:5], confidence=0.95))
+    nothing = np.full(20, -np.inf)
+    assert fit_sigmoid(nothing, x, confidence=0.95) == "0 revisions after training began; a sigmoid needs 2"
 
 
 def test_the_change_point_is_that_of_ruptures_and_noise_has_none():

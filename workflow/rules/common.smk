@@ -126,7 +126,8 @@ def planned_study():
         "used": {name: len(names) for name, names in USED.items()},
         "repos": {name: config["models"][name]["repo"] for name in HUB_MODELS},
         "dtypes": {name: config["models"][name]["dtype"] for name in HUB_MODELS},
-        "pairs": {name: config["datasets"][name]["pairs"] for name in DATASETS},
+        # Files of the user's own need not say how many pairs they hold.
+        "pairs": {name: config["datasets"][name].get("pairs") for name in DATASETS},
         "layers": config["activations"]["layers"],
         **config["fetch"],
     }

@@ -28,6 +28,9 @@ rule plot_figures:
     params:
         figures=list(FIGURES),
         exclude=lookup(dpath="audit/exclude", within=config),
+        # Coverage of the tables' intervals, which captions name, and of those of fitted lines.
+        intervals=lookup(dpath="metrics/confidence", within=config),
+        lines=lookup(dpath="statistics/confidence", within=config),
         recipe=recipes.FIGURES,
     script:
         "../scripts/plot_figures.py"

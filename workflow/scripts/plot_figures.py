@@ -18,6 +18,7 @@ def main(
     dataset: str,
     outputs: Mapping[str, Mapping[str, str]],
     exclude: bool,
+    confidence: float,
     recipe: int,
     log: str,
 ) -> None:
@@ -31,9 +32,11 @@ def main(
         frame = audit.exclude_flagged(frame, tables.read_table(audited, schemas.AUDIT)) if exclude else frame
         levels = tables.read_table(floors, schemas.FLOORS)
         for name, paths in outputs.items():
-            shown = figure_tables.figure_table(name, frame, levels, family=family, dataset=dataset)
+            shown = figure_tables.figure_table(
+                name, frame, levels, family=family, dataset=dataset, confidence=confidence
+            )
             tables.write_table(shown, paths["parquet"], schemas.FIGURE, provenance={"recipe": recipe, "figure": name})
-            figure = plots.plot_figure(name, shown, title=f"{family} on {dataset}")
+            figure = plots.plot_figure(name, shown, title=f"{family} on {dataset}", confidence=confidence)
             plots.save_figure(figure, {kind: paths[kind] for kind in plots.METADATA})
 
 
@@ -49,6 +52,7 @@ if __name__ == "__main__":
             for place, name in enumerate(snakemake.params["figures"])
         },
         exclude=snakemake.params["exclude"],
+        confidence=snakemake.params["lines"],
         recipe=snakemake.params["recipe"],
         log=snakemake.log[0],
     )
