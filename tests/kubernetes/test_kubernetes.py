@@ -79,6 +79,10 @@ def test_a_study_through_pods_and_a_bucket_equals_a_local_one(published, bucket,
     config, endpoint = published
     monkeypatch.setenv("HF_ENDPOINT", endpoint)
     api, kubeconfig = cluster
+    changed = subprocess.run(
+        ["git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True
+    )
+    assert not changed.stdout, f"pods run the last commit, and these files differ from it: {changed.stdout}"
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
     (clone / "study.yaml").write_text(yaml.safe_dump(config))
