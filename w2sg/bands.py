@@ -16,8 +16,6 @@ COLUMNS = ("family", "protocol", "criterion", "expected", "measured", "holds")
 EARLY_STEP = 128
 """Up to this step W2SG must be absent."""
 
-_WORDS = ("none", "one", "two", "three", "four")  # late revisions: four, fewer of a list that was thinned
-
 
 def check_nano(metrics: pd.DataFrame, *, family: str, dataset: str) -> pd.DataFrame:
     """Returns the embedded study's acceptance table for one family.
@@ -34,7 +32,7 @@ def check_nano(metrics: pd.DataFrame, *, family: str, dataset: str) -> pd.DataFr
     for protocol in ("converged", "paper"):
         table = trajectory(metrics, family=family, dataset=dataset, protocol=protocol).table
         early, late = table[table["step"] <= EARLY_STEP], table.tail(least_late(len(table)))
-        last = f"of the last {_WORDS[len(late)]}"
+        last = f"of the last {len(late)}"
         correlation = {name: table[name].corr(table["w2s"]) ** 2 for name in ("probe", "loss")}
         weak, ceiling = table["weak"].iloc[0], table["ceiling"].iloc[-1]
         distance = (early["weak"] - early["w2s"]).min()

@@ -68,7 +68,7 @@ _STATISTICS = {
     "statistic": "`r2`, `spearman` (of `difference`: of the magnitudes) or `r2_given_log_tokens` (squared partial correlation)",
     "p_naive": "p-value as if revisions were independent, which they are not: too small; null for differences",
     "n_effective": "number of revisions corrected for the autocorrelation of both series; null for a trend, whose revisions are no sample",
-    "note": "why the value or an end of its interval is null; else empty",
+    "note": "why the value or an end of its interval is null, or may be wrong; else empty",
     "estimate": "name of the estimate; it decides the unit of the value",
     "correlations.n": "revisions",
     "correlations.value": "the statistic; null where undefined",

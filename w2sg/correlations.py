@@ -184,8 +184,8 @@ def associate(
     if n < FEWEST:
         return result
     kept = min(block, longest_block(n))
-    drawn, degrees = draw_blocks(n, kept, settings.resamples, settings.seed), max(2.0, n / kept - 1.0)
-    drawn = _correlation(columns, drawn, ranked)
+    weight, degrees = draw_blocks(n, kept, settings.resamples, settings.seed), max(2.0, n / kept - 1.0)
+    drawn = _correlation(columns, weight, ranked)
     result = _with_interval(result, r, drawn, settings.confidence, degrees=degrees, ranked=ranked)
     if kept == block or np.isnan(result.magnitude.low):
         return result

@@ -32,8 +32,7 @@ VEGA_LITE = "6.4"
 SUMMARY_NOTE = (
     "Accuracies are means over head seeds on the test pairs, ties counting one half. Late and gain: mean over the last "
     f"{LATE} revisions, no more than a third of them. PGR: share of the gap between supervisor and ceiling that is recovered at the last "
-    "revision. "
-    "Onset: most likely step from which the gain is positive, given that it is beyond sampling error with all revisions tested "
+    "revision. Onset: most likely step from which the gain is positive, given that it is beyond sampling error with all revisions tested "
     "together; by step: that revision is above, and none before it is below. R²: linear fit of W2SG accuracy on the "
     "predictor, over all revisions. Intervals: below."
 )

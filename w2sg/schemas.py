@@ -142,7 +142,7 @@ CORRELATIONS = TableSchema(
 (the name follows the configured number), ``all``, ``before_saturation``. ``statistic``: ``r2``, ``spearman`` (of the
 difference: of magnitudes), ``r2_given_log_tokens`` (squared partial correlation). ``p_naive`` takes revisions for
 independent, which they are not; ``n_effective`` is their number corrected for autocorrelation, null for a
-trend. ``note`` says why the value or an end of its interval is null, and is empty otherwise.
+trend. ``note`` says why the value or an end of its interval is null, or why the interval may be too short; else it is empty.
 """
 
 TRANSITIONS = TableSchema(

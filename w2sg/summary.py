@@ -163,12 +163,13 @@ HEADINGS = {
 """Columns shown to a reader, with their headings."""
 
 
-_ONSET_CELLS = {
+_ONSET_CELLS: dict[Status, str] = {
     "bounded": "step {}",
     "first": "by step {}",
     "open": "by step {}",
     "fleeting": "not lasting",
     "few": "?",
+    "never": "none",
 }
 
 
@@ -196,7 +197,7 @@ def _status(row: Any) -> Status:
 def _onset_cell(row: Any) -> str:
     status = _status(row)
     step = row.onset if status == "bounded" else row.onset_high
-    return _ONSET_CELLS[status].format(int(step)) if np.isfinite(step) else _ONSET_CELLS.get(status, "none")
+    return _ONSET_CELLS[status].format(f"{step:.0f}")
 
 
 def describe(summary: pd.DataFrame) -> list[str]:

@@ -15,7 +15,7 @@ from scipy import stats
 
 from tests.studies import STEPS, WEAK, made_floors, made_metrics
 from w2sg import figure_tables, plots, schemas, tables
-from w2sg.figures import FIGURES
+from w2sg.figures import FIGURES, as_percent
 
 CHOICE: dict[str, Any] = {"family": "nano", "dataset": "newsgroups_tech", "confidence": 0.95}
 
@@ -80,7 +80,9 @@ def test_figures_and_captions_name_the_coverage_that_was_asked_for(metrics):
     figure = plots.plot_figure("prediction", table, title="nano", confidence=0.995)
     assert "linear fit, 99.5 % interval" in [text.get_text() for text in figure.legends[0].get_texts()]
     plt.close(figure)
-    job = SimpleNamespace(wildcards=CHOICE, params={"intervals": 0.9, "lines": 0.995})
+    job = SimpleNamespace(
+        wildcards=CHOICE, params={"coverage": {"intervals": as_percent(0.9), "lines": as_percent(0.995)}}
+    )
     captions = {path.stem: path for path in (Path(__file__).resolve().parents[2] / "workflow" / "report").glob("*.rst")}
     texts = {name: jinja2.Template(captions[name].read_text()).render(snakemake=job) for name in FIGURES}
     assert all("95 %" not in text for text in texts.values())

@@ -7,7 +7,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.persistence import PersistenceBase
 
 from w2sg import cluster, config as study, listings, planning, recipes, runs, snapshots, sweep
-from w2sg.figures import FIGURES
+from w2sg.figures import FIGURES, as_percent
 from w2sg.pair_specs import required_inputs
 from w2sg.theory.experiments import DEAR, EXPERIMENTS, describe
 from w2sg.theory.figures import FIGURES as THEORY_FIGURES, caption_of

@@ -28,9 +28,12 @@ rule plot_figures:
     params:
         figures=list(FIGURES),
         exclude=lookup(dpath="audit/exclude", within=config),
-        # Coverage of the tables' intervals, which captions name, and of those of fitted lines.
-        intervals=lookup(dpath="metrics/confidence", within=config),
-        lines=lookup(dpath="statistics/confidence", within=config),
+        confidence=lookup(dpath="statistics/confidence", within=config),
+        # What captions say of the tables' intervals, and of those of fitted lines.
+        coverage={
+            "intervals": as_percent(config["metrics"]["confidence"]),
+            "lines": as_percent(config["statistics"]["confidence"]),
+        },
         recipe=recipes.FIGURES,
     script:
         "../scripts/plot_figures.py"

@@ -52,7 +52,7 @@ if __name__ == "__main__":
             for place, name in enumerate(snakemake.params["figures"])
         },
         exclude=snakemake.params["exclude"],
-        confidence=snakemake.params["lines"],
+        confidence=snakemake.params["confidence"],
         recipe=snakemake.params["recipe"],
         log=snakemake.log[0],
     )
