@@ -1,6 +1,8 @@
 """Reads all experiments, derives what each figure shows, writes the figures and those tables into one folder."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -25,23 +27,25 @@ def main(
     figures: Sequence[str] = tuple(FIGURES),
 ) -> None:
     with jobs.log_to(log):
-        from joblib import Parallel, delayed
-
         from w2sg.theory.acceptance.judge import criteria_verdict
         from w2sg.theory.figures.drawing import draw
 
         judged: pd.DataFrame = read_table(acceptance, ACCEPTANCE)
         of = {name: FIGURES[name].experiment for name in figures}
-        Parallel(n_jobs=min(threads, len(of)))(
-            delayed(draw)(
-                name,
-                source=sources[item],
-                criteria_verdict=criteria_verdict(judged, item),
-                folder=folder,
-                recipe=recipe,
-            )
-            for name, item in of.items()
-        )
+        with ProcessPoolExecutor(min(threads, len(of)), mp_context=get_context("spawn")) as pool:
+            drawn = [
+                pool.submit(
+                    draw,
+                    name,
+                    source=sources[item],
+                    verdict=criteria_verdict(judged, item),
+                    folder=folder,
+                    recipe=recipe,
+                )
+                for name, item in of.items()
+            ]
+            for figure in drawn:
+                figure.result()
 
 
 if __name__ == "__main__":
