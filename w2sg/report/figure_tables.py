@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from w2sg.measures.bootstrap import block_length, draw_blocks, lag_one
+from w2sg.measures.bootstrap import block_length, draw_counts, lag_one
 from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.tables.schemas import FIGURE
 from w2sg.trajectories.selection import INTERVAL_COLUMNS, estimates, final_rows
@@ -125,7 +125,7 @@ def fit_line(points: pd.DataFrame, *, confidence: float, seed: int = 0) -> pd.Da
     x, y = known.T
     grid, once = np.linspace(x.min(), x.max(), GRID), np.ones((1, len(x)))
     block = block_length(len(x), lag_one(y - _lines(x, y, once, x)[0], fitted=2))
-    drawn = _lines(x, y, draw_blocks(len(x), block, RESAMPLES, seed).astype(np.float64), grid)
+    drawn = _lines(x, y, draw_counts(len(x), resamples=RESAMPLES, seed=seed, block=block).astype(np.float64), grid)
     low, high = np.nanquantile(drawn, (0.5 - confidence / 2, 0.5 + confidence / 2), axis=0)
     table = pd.DataFrame({"x": grid, "value": _lines(x, y, once, grid)[0], "low": low, "high": high})
     return table.assign(series="fit", layer=NO_REVISION, step=NO_REVISION)
