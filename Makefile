@@ -32,9 +32,9 @@ help:
 	@echo 'make clean   remove what killed runs left behind; results stay'
 
 sweep: .venv/run.stamp
-	@$(BIN)/python -m w2sg.show --before
+	@echo "results: $(CURDIR)/results"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) $(ARGS) $(SHOW)
-	@$(BIN)/python -m w2sg.show
+	@cat results/tables/summary.txt; echo "report: $(CURDIR)/results/report.html"
 
 theory: .venv/run.stamp
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake theory --cores $(CORES) $(ARGS) $(SHOW)
@@ -60,7 +60,7 @@ kubernetes-test: .venv/test.stamp .venv/kubernetes-test.stamp
 fault-test: .venv/test.stamp
 	@rm -f docs/faults.jsonl
 	@FAULT_KILLS=32 FAULT_RECORD="$(CURDIR)/docs/faults.jsonl" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest \
-	  tests/dag/test_kills.py tests/dag/test_storage.py tests/repo/test_writers.py tests/unit/test_hub.py $(ARGS)
+	  tests/dag/test_kills.py tests/dag/test_storage.py tests/repo/test_writers.py tests/unit/revisions/test_download.py $(ARGS)
 	@$(BIN)/python -m tests.faults
 
 conda-test: .venv/test.stamp .venv/tools/conda.stamp

@@ -10,9 +10,9 @@ import pytest
 from huggingface_hub import constants, file_download
 
 from tests.hub_server import Fault, Hub, Request, serving
-from w2sg import hub
-from w2sg.retries import Patience
-from w2sg.transfer import HubTransfer
+from w2sg.revisions import hub
+from w2sg.revisions.download import HubTransfer
+from w2sg.revisions.retries import Patience
 
 REPO = "owner/model"
 QUICK = Patience(tries=6, first=0.001, most=0.01)

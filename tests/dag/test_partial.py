@@ -7,7 +7,8 @@ import re
 import shutil
 
 from tests.dag.conftest import Workflow
-from w2sg import schemas, tables
+from w2sg.tables import schemas
+from w2sg.tables.files import read_table
 
 REMADE = "train_heads|collect_|summarize|correlate|estimate|plot_|check_|write_"
 
@@ -23,14 +24,14 @@ def test_a_partial_sweep_says_what_is_missing_and_is_finished_without_repetition
     text = workflow.run("--config", "partial=true")
     assert not re.search(r"^(?:local)?rule (?!all|" + REMADE.replace("train_heads|", "") + ")", text, re.MULTILINE)
 
-    table = tables.read_table(workflow.folder / "results/tables/metrics.parquet", schemas.METRICS)
+    table = read_table(workflow.folder / "results/tables/metrics.parquet", schemas.METRICS)
     heads = table[table["head"] == "w2s"]
-    whole = tables.read_table(finished.folder / "results/tables/metrics.parquet", schemas.METRICS)
+    whole = read_table(finished.folder / "results/tables/metrics.parquet", schemas.METRICS)
     assert set(heads["family"]) == {"smoke", "olmo"}
     assert set(heads.loc[heads["family"] == "olmo", "dataset"]) == {"mine"}
     left = whole.merge(table[list(schemas.METRICS.keys)], on=list(schemas.METRICS.keys))
     assert left.equals(table)
-    wanted = tables.read_table(workflow.folder / "results/tables/completeness.parquet", schemas.COMPLETENESS)
+    wanted = read_table(workflow.folder / "results/tables/completeness.parquet", schemas.COMPLETENESS)
     missing = wanted[~wanted["measured"]].groupby(["family", "dataset"]).size().to_dict()
     assert missing == {
         ("llama", "mine"): 2, ("llama", "posts"): 2, ("olmo", "posts"): 2, ("smoke", "mine"): 1, ("smoke", "posts"): 1

@@ -15,9 +15,12 @@ import yaml
 
 from tests.dag.conftest import ROOT, Workflow
 from tests.results_layout import schema_of
-from w2sg import loading, runtime, schemas, tables
-from w2sg.features import open_features
-from w2sg.figures import FIGURES
+from w2sg.activations import models
+from w2sg.activations.features import open_features
+from w2sg.report.catalogue import FIGURES
+from w2sg.runtime import jobs
+from w2sg.tables import schemas
+from w2sg.tables.files import read_provenance, read_table
 
 AGGREGATES = dict.fromkeys(
     [
@@ -51,7 +54,7 @@ def planned(workflow: Workflow, *arguments: str) -> dict[str, int]:
 
 
 def test_every_metric_is_there_and_finite(finished):
-    metrics = tables.read_table(finished.folder / "results" / "tables" / "metrics.parquet", schemas.METRICS)
+    metrics = read_table(finished.folder / "results" / "tables" / "metrics.parquet", schemas.METRICS)
     assert set(metrics["family"]) == {"smoke", "olmo", "llama"}
     assert set(metrics["dataset"]) == {"mine", "posts", "tiny"}
     assert set(metrics["head"]) == {"w2s", "ceiling", "weak", "probe", "model"}
@@ -67,7 +70,7 @@ def test_every_metric_is_there_and_finite(finished):
 
 
 def test_pgr_is_null_unless_the_ceiling_beats_the_supervisor(finished):
-    metrics = tables.read_table(finished.folder / "results" / "tables" / "metrics.parquet", schemas.METRICS)
+    metrics = read_table(finished.folder / "results" / "tables" / "metrics.parquet", schemas.METRICS)
     key = ["family", "step", "dataset", "layer", "protocol", "setting", "seed"]
     accuracy = metrics[metrics["metric"] == "accuracy"]
     top = accuracy[accuracy["head"] == "ceiling"].set_index(key)["value"]
@@ -93,7 +96,7 @@ def test_every_file_has_a_row_in_the_readme_and_every_table_its_schema(finished)
     assert unknown == []
     for path, name in zip(files, names, strict=True):
         if path.suffix == ".parquet":
-            assert tables.read_provenance(path)["table"] == schema_of(name), name
+            assert read_provenance(path)["table"] == schema_of(name), name
 
 
 @pytest.mark.parametrize("name", ["report.html", "report.zip"])
@@ -225,8 +228,8 @@ def test_a_model_goes_to_the_device_that_its_job_claimed(finished, tmp_path, mon
     monkeypatch.syspath_prepend(str(ROOT / "workflow" / "scripts"))
     import extract_activations
 
-    monkeypatch.setattr(loading, "pick_device", lambda wanted: "cuda")
-    monkeypatch.setattr(runtime, "claim_device", lambda device: contextlib.nullcontext({"cuda": "cpu"}[device]))
+    monkeypatch.setattr(models, "pick_device", lambda wanted: "cuda")
+    monkeypatch.setattr(jobs, "claim_device", lambda device: contextlib.nullcontext({"cuda": "cpu"}[device]))
     here, made = finished.folder, tmp_path / "mine.safetensors"
     extract_activations.main(
         name="smoke-strong",

@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 
 from w2sg import __version__
-from w2sg.theory.figures import FIGURES, caption_of
+from w2sg.theory.figures.catalogue import FIGURES, caption_of
 
 TEMPLATE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -50,7 +50,7 @@ tbody tr:nth-child(even) { background: #f5f5f5; } .scroll { overflow-x: auto; } 
 """Jinja template; every value is escaped."""
 
 
-def render(
+def render_theory(
     *,
     acceptance: pd.DataFrame,
     radii: pd.DataFrame,

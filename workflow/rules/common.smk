@@ -2,15 +2,15 @@
 
 from dataclasses import asdict
 
-from snakemake.dag import DAG
 from snakemake.exceptions import WorkflowError
-from snakemake.persistence import PersistenceBase
 
-from w2sg import cluster, config as study, listings, planning, recipes, runs, snapshots, sweep
-from w2sg.figures import FIGURES, as_percent
-from w2sg.pair_specs import required_inputs
-from w2sg.theory.experiments import DEAR, EXPERIMENTS, describe
-from w2sg.theory.figures import FIGURES as THEORY_FIGURES, caption_of
+from w2sg.report.catalogue import FIGURES, as_percent
+from w2sg.revisions import offline, scratch
+from w2sg.runtime import driver, slurm
+from w2sg.study import config as study, families, recipes, revision_lists
+from w2sg.study.datasets import required_inputs
+from w2sg.theory.experiments.catalogue import DEAR, EXPERIMENTS, describe_experiment
+from w2sg.theory.figures.catalogue import FIGURES as THEORY_FIGURES, caption_of
 
 ROOT = Path(workflow.basedir)
 
@@ -18,38 +18,35 @@ try:
     schema = study.load_schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
     study.read_switches(config, schema)
     study.check_config(config, schema)
-    FAMILIES = {name: sweep.resolve_family(name, config, ROOT) for name in config["sweep"]["families"]}
+    FAMILIES = {name: families.resolve_family(name, config, ROOT) for name in config["sweep"]["families"]}
     DATASETS = list(config["sweep"]["datasets"])
     study.check_sources(config, FAMILIES, DATASETS)
 except study.ConfigError as error:
     raise WorkflowError(str(error)) from None
 
-USED = sweep.used_revisions(FAMILIES)
+USED = families.used_revisions(FAMILIES)
 HUB_MODELS = [name for name in USED if config["models"][name]["source"] == "hub"]
 PARTIAL = config["partial"]
 SPLIT = config["fetch"]["mode"] == "split"
 
 # Whatever profile is used: no more jobs that hold a snapshot, or wait for a place, than can do any good.
-for limited, most in sweep.fetch_limits(config["fetch"]["snapshots"]).items():
+for limited, most in families.fetch_limits(config["fetch"]["snapshots"]).items():
     given = workflow.global_resources[limited].value if limited in workflow.global_resources else None
     workflow.register_resource(limited, most if given is None else min(given, most))
 
 if workflow.is_main_process:
-    planning.complete_plans(DAG)
-    # Features are kept per revision and dataset: a study without one of its datasets needs no revision again.
-    planning.allow_fewer_inputs(PersistenceBase, rules=("fetch_revision", "extract_activations"))
-    snapshots.tidy(Path(config["scratch"]), Path("results/snapshots"))
+    scratch.tidy(Path(config["scratch"]), Path("results/snapshots"))
     if SPLIT and HUB_MODELS:
-        runs.announce_run(Path(config["scratch"]))
+        driver.announce_run(Path(config["scratch"]))
 
 
 onstart:
     if not workflow.local_exec:
-        runs.announce_queue()
+        driver.announce_queue()
     if workflow.is_main_process and workflow.executor_plugin.name == "slurm":
         try:
-            cluster.refuse_leftovers(Path.cwd())
-        except cluster.QueueError as error:
+            slurm.refuse_leftovers(Path.cwd())
+        except slurm.QueueError as error:
             raise WorkflowError(str(error)) from None
 
 

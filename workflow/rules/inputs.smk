@@ -38,7 +38,7 @@ def forward_settings():
 def kept_settings(wildcards):
     """Returns the same for a revision: one that only supervises keeps its final layer."""
     settings = forward_settings()
-    layers = sweep.kept_layers(settings["layers"], FAMILIES, wildcards.model, wildcards.revision)
+    layers = families.kept_layers(settings["layers"], FAMILIES, wildcards.model, wildcards.revision)
     return settings | {"layers": layers}
 
 
@@ -50,7 +50,7 @@ def awaited_inputs(wildcards):
 
 def listed_revisions(wildcards):
     """Returns the names of all published revisions of a model, by step, and of those that are used besides."""
-    listed = sweep.revisions_of(wildcards.model, config["models"][wildcards.model], ROOT)
+    listed = revision_lists.revisions_of(wildcards.model, config["models"][wildcards.model], ROOT)
     names = [revision.name for revision in sorted(listed, key=lambda revision: revision.step)]
     return list(dict.fromkeys([*names, *USED.get(wildcards.model, [])]))
 
@@ -68,7 +68,7 @@ def audit_answers(wildcards):
 def audit_source(wildcards):
     """Returns what an audit of a model rests on now: the Hub, or what the local cache holds."""
     repo = config["models"][wildcards.model]["repo"]
-    return listings.source_of(repo, listed_revisions(wildcards), Path(audit_answers(wildcards)))
+    return offline.source_of(repo, listed_revisions(wildcards), Path(audit_answers(wildcards)))
 
 
 def loss_table(model, revision):

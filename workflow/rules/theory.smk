@@ -29,7 +29,7 @@ rule simulate_experiment:
     params:
         seeds=lookup(dpath="theory/seeds", within=config),
         seed=lookup(dpath="theory/seed", within=config),
-        settings=lambda wildcards: describe(wildcards.experiment),
+        settings=lambda wildcards: describe_experiment(wildcards.experiment),
         recipe=recipes.THEORY,
     script:
         "../scripts/simulate_experiment.py"
@@ -50,7 +50,7 @@ use rule simulate_experiment as simulate_phase with:
         seeds=lookup(dpath="theory/phase/seeds", within=config),
         seed=lookup(dpath="theory/seed", within=config),
         phase=lookup(dpath="theory/phase", within=config),
-        settings=lambda wildcards: describe(wildcards.experiment),
+        settings=lambda wildcards: describe_experiment(wildcards.experiment),
         recipe=recipes.THEORY,
 
 
