@@ -45,7 +45,7 @@ import train_heads  # noqa: E402 (the path is set above)
 
 from w2sg.activations.features import ID_BYTES, Features, open_features, split_features  # noqa: E402
 from w2sg.heads import evaluate  # noqa: E402
-from w2sg.study.datasets import FIELDS, SPLITS  # noqa: E402
+from w2sg.study.protocols import FIELDS, SPLITS  # noqa: E402
 from w2sg.tables import schemas  # noqa: E402
 from w2sg.tables.files import read_table, write_table  # noqa: E402
 from w2sg.tables.schemas import PAIRS  # noqa: E402

@@ -9,11 +9,14 @@ import tarfile
 import zipfile
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from w2sg.data import readers
+from w2sg.data import corpora, readers
+from w2sg.study.corpora import CorpusEntry
+from w2sg.study.fields import read
 
 GROUPS = ("comp.x", "rec.y")
 RULE = {"ngram": 3, "window": 12, "containment": 0.5}
@@ -121,3 +124,8 @@ def mails(tmp_path, monkeypatch):
         "heldout": {"fraction": 0.05, "seed": 0},
     }
     return path, spec
+
+
+def load_corpus(spec: dict[str, Any], cache: Path) -> corpora.Corpus:
+    """The documents of an entry as a file would say it."""
+    return corpora.load_corpus(read(CorpusEntry, spec, ("corpora", "c")), name="c", cache=cache)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,7 +36,7 @@ class Killed(BaseException):
 
 
 def run(folder: Path, *, ids=IDS, tokenizer=TOKENIZER, architecture=TINY, threads=1, recipe=1, **changes):
-    settings = replace(SETTINGS, **changes)
+    settings = SETTINGS.model_copy(update=changes)
     made = pretrain.pretrain(
         ids=ids,
         tokenizer=tokenizer,

@@ -11,12 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from w2sg.data.duplicates import DuplicateRule, cluster, decontaminate, shingle
+from w2sg.data.duplicates import cluster, decontaminate, shingle
 from w2sg.data.packages import locate_package
 from w2sg.data.readers import read_documents
-from w2sg.study.datasets import check_corpus_spec
-
-HELDOUT_FRACTION = 0.02
+from w2sg.study.corpora import CorpusEntry, DuplicateRule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,42 +29,39 @@ class Corpus:
     """Counts and settings, for the log and the provenance."""
 
 
-def load_corpus(spec: Mapping[str, Any], *, name: str, cache: Path) -> Corpus:
+def load_corpus(entry: CorpusEntry, *, name: str, cache: Path) -> Corpus:
     """Returns the documents of a corpus, split and decontaminated.
 
     Args:
-        spec: Entry of ``corpora``.
+        entry: Entry of ``corpora``.
         name: Its key, for messages.
         cache: Folder that keeps downloaded package files.
 
     Raises:
-        ValueError: If the entry is wrong, or a file is not what the entry says.
+        ValueError: If a file is not what the entry says.
         RuntimeError: If the package cannot be fetched; the message says what to do.
     """
-    check_corpus_spec(name, spec)
-    package = locate_package(spec, cache)
-    found = read_documents(spec["reader"], package, spec.get("members", {}))
-    return prepare_corpus(found, spec, name=name)
+    package = locate_package(entry, cache)
+    found = read_documents(entry.reader, package, entry.members)
+    return prepare_corpus(found, entry, name=name)
 
 
-def prepare_corpus(found: pd.DataFrame, spec: Mapping[str, Any], *, name: str) -> Corpus:
+def prepare_corpus(found: pd.DataFrame, entry: CorpusEntry, *, name: str) -> Corpus:
     """Returns documents with parts dealt, evaluation texts cut to what pairs may use, and training cleaned.
 
     Args:
         found: doc_id, part (train, evaluation, or empty: to be dealt), label, text.
-        spec: Entry of ``corpora``.
+        entry: Entry of ``corpora``.
         name: Its key, for messages.
     """
-    rule = DuplicateRule(**spec.get("duplicates", {}))
-    heldout = {"fraction": HELDOUT_FRACTION, "seed": 0, **spec.get("heldout", {})}
-    evaluation = {"fraction": {}, "seed": 0, "deduplicate": False, **spec.get("evaluation", {})}
+    rule, heldout, evaluation = entry.duplicates, entry.heldout, entry.evaluation
     dealt = found
     if "" in set(found["part"]):
-        part = deal_parts(found, rule, name=name, fraction=evaluation["fraction"], seed=evaluation["seed"])
+        part = deal_parts(found, rule, name=name, fraction=evaluation.fraction, seed=evaluation.seed)
         dealt = found.assign(part=part)
-    cut = _cut_evaluation(dealt, spec.get("evaluation_words"))
-    deduplicated = _one_per_cluster(cut, rule) if evaluation["deduplicate"] else cut
-    clean = decontaminate(deduplicated, rule, heldout_fraction=heldout["fraction"], heldout_seed=heldout["seed"])
+    cut = _cut_evaluation(dealt, entry.evaluation_words)
+    deduplicated = _one_per_cluster(cut, rule) if evaluation.deduplicate else cut
+    clean = decontaminate(deduplicated, rule, heldout_fraction=heldout.fraction, heldout_seed=heldout.seed)
     documents, words = Counter(clean.documents["part"]), Counter()
     for part, text in zip(clean.documents["part"], clean.documents["text"], strict=True):
         words[part] += len(text.split())
@@ -77,7 +72,7 @@ def prepare_corpus(found: pd.DataFrame, spec: Mapping[str, Any], *, name: str) -
         "words": dict(sorted(words.items())),
         "repeated_evaluation_documents": len(cut) - len(deduplicated),
         "dropped_from_training": {part: reasons[part] for part in ("evaluation", "heldout")},
-        "rule": {"ngram": rule.ngram, "window": rule.window, "containment": rule.containment},
+        "rule": rule.model_dump(),
     }
     return Corpus(documents=clean.documents, dropped=clean.dropped, facts=facts)
 

@@ -25,34 +25,12 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from w2sg.study.corpora import DuplicateRule
+
 _WORD = re.compile(r"[^\W_]+")
 
 _BLOCK = 4096
 """Texts compared at a time; bounds memory, changes no result."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DuplicateRule:
-    """When two texts count as near-duplicates; see the module for the definition."""
-
-    ngram: int = 5
-    """Words in a shingle."""
-    window: int = 40
-    """Words in a window of a protected text."""
-    containment: float = 0.5
-    """Share of a window's shingles that must be found, in (0, 1]."""
-
-    def __post_init__(self) -> None:
-        """Checks ranges."""
-        if not 1 <= self.ngram <= self.window:
-            raise ValueError(f"ngram: got {self.ngram}, allowed: 1 to window = {self.window}")
-        if not 0 < self.containment <= 1:
-            raise ValueError(f"containment: got {self.containment}, allowed: above 0, up to 1")
-
-    @property
-    def span(self) -> int:
-        """Shingles in a full window."""
-        return self.window - self.ngram + 1
 
 
 @dataclass(frozen=True, kw_only=True)

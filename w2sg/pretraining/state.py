@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from w2sg.runtime.files import atomic_path
-from w2sg.study.schedule import revision_name
+from w2sg.study.pretraining import revision_name
 
 _log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import math
 import tempfile
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +79,10 @@ class Job:
 
     def digest(self, recipe: int) -> str:
         """Returns the hash of all that decides the weights; when something is saved is not part of it."""
-        run = {k: v for k, v in asdict(self.settings).items() if k not in ("save_every", "state_every", "dtype")}
+        run = {k: v for k, v in self.settings.model_dump().items() if k not in ("save_every", "state_every", "dtype")}
         facts = {
             "recipe": recipe,
-            "architecture": asdict(self.architecture),
+            "architecture": self.architecture.model_dump(),
             "settings": run,
             "dtype": self.dtype,
             "data": self.batches.fingerprint(),

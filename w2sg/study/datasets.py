@@ -9,12 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from w2sg.study.fields import Count, Listed, Name, Natural, Section, Text, at
-
-SPLITS = ("ground_truth", "weak_supervision", "test")
-"""The three disjoint parts of a dataset, in the order in which they are used."""
-
-FIELDS = ("prompt", "chosen", "rejected")
-"""The three texts of a pair."""
+from w2sg.study.protocols import SPLITS
 
 DROPPED_SHARE = 0.01
 """Share of the wanted pairs that ``on_invalid: drop`` may cost a split before its size is an error."""
@@ -87,7 +82,7 @@ class CorpusPairs(_Pairs):
     source: Literal["corpus"]
     """Where the pairs come from: windows of a corpus's documents."""
     corpus: Name
-    """Name from corpora; its pair texts are used."""
+    """Name from corpora; its evaluation documents are used."""
     task: Literal["topic", "order"]
     """What tells the two texts apart: the labels of their documents, or the order of the words."""
     chosen: Listed[Text] | None = None
@@ -179,7 +174,7 @@ class HubPairs(_Pairs):
         return self
 
 
-Dataset = Annotated[CorpusPairs | FilePairs | HubPairs, Field(discriminator="source")]
+DatasetEntry = Annotated[CorpusPairs | FilePairs | HubPairs, Field(discriminator="source")]
 """An entry of ``datasets``."""
 
 

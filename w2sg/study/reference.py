@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from w2sg.study.mistakes import NAME, TEXT, WORDS
+from w2sg.study.fields import NAME, TEXT, WORDS
 from w2sg.study.sections import Study
 
 INTRODUCTION = """# Configuration
@@ -77,7 +77,7 @@ def _simple(node: Any, *without: str) -> Any:
         elif key not in ("discriminator", "title", *without) and not (key == "default" and not _is_shown(value)):
             kept["anyOf" if key == "oneOf" else key] = _simple(value, *without)
     given = [option for option in kept.get("anyOf", []) if option != {"type": "null"}]
-    if len(given) == 1:  # a key that may be left out
+    if len(given) == 1 and node.get("default") is None:  # a key that may be left out
         kept = given[0] | {key: value for key, value in kept.items() if key != "anyOf"}
     if "patternProperties" in kept:
         kept["additionalProperties"] = False
@@ -137,7 +137,7 @@ def _allowed(entry: dict[str, Any], defs: dict[str, Any]) -> str:
         return f"list of {_allowed(entry['items'], defs)}"
     if "pattern" in entry:
         return {NAME: "name", TEXT: "text"}.get(entry["pattern"], WORDS[entry["pattern"]])
-    words = {"object": "mapping", "string": "text", "boolean": "true or false"}
+    words = {"object": "mapping", "string": "text", "boolean": "true or false", "null": "null"}
     if entry["type"] in words:
         return words[entry["type"]]
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from w2sg.study.corpora import Corpus
-from w2sg.study.datasets import Dataset
+from w2sg.study.corpora import CorpusEntry
+from w2sg.study.datasets import DatasetEntry
+from w2sg.study.families import FamilyEntry, ModelEntry
 from w2sg.study.fields import Count, Listed, Name, Named, Natural, Positive, Rate, Section, Share, Text
-from w2sg.study.models import FamilyEntry, Model
 
 AtLeastTwo = Annotated[int, Field(ge=2)]
 Layers = Annotated[
@@ -77,7 +77,7 @@ class Evaluation(Section):
     """Number of held-out documents."""
 
 
-class PaperHeads(Section):
+class PaperProtocol(Section):
     """One epoch of Adam with a cosine schedule to zero."""
 
     learning_rates: Listed[Rate] = [1e-5, 1e-4, 1e-3, 5e-3, 1e-2]
@@ -90,7 +90,7 @@ class PaperHeads(Section):
     """Initial weights: zero, or PyTorch's default for linear layers."""
 
 
-class ConvergedHeads(Section):
+class ConvergedProtocol(Section):
     """L2-regularised logistic regression, its penalty chosen by cross-validation."""
 
     penalties: Listed[Positive] = [1e-4, 1e-3, 1e-2, 1e-1, 1.0]
@@ -111,8 +111,8 @@ class Heads(Section):
     which `converged` heads do not have: they take soft labels. Supervisor and ceiling learn true labels, by plain
     cross-entropy.
     """
-    paper: PaperHeads = PaperHeads()
-    converged: ConvergedHeads = ConvergedHeads()
+    paper: PaperProtocol = PaperProtocol()
+    converged: ConvergedProtocol = ConvergedProtocol()
 
 
 class Probe(Section):
@@ -201,14 +201,14 @@ class Study(Section):
     evaluation: Evaluation
     heads: Heads = Heads()
     probe: Probe = Probe()
-    intervals: Intervals = Intervals()
+    metrics: Intervals = Intervals()
     statistics: Statistics = Statistics()
     theory: Theory = Theory()
-    corpora: Named[Corpus] = {}
+    corpora: Named[CorpusEntry] = {}
     """Corpora read out of package files."""
-    datasets: Named[Dataset] = {}
+    datasets: Named[DatasetEntry] = {}
     """Preference datasets."""
-    models: Named[Model] = {}
+    models: Named[ModelEntry] = {}
     """Models and where their revisions come from."""
     families: Named[FamilyEntry] = {}
     """Pairs of models, with the revisions to sweep."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from w2sg.study.datasets import FIELDS
+from w2sg.study.protocols import FIELDS
 from w2sg.tables.files import TableSchema
 
 DOCUMENTS = TableSchema(

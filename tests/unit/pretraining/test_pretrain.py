@@ -26,8 +26,7 @@ from w2sg.pretraining.state import sole_trainer
 from w2sg.pretraining.tokenizer import train_tokenizer
 from w2sg.pretraining.tokens import Batches
 from w2sg.pretraining.training import Job, Training, build_model
-from w2sg.study.pretraining import Architecture
-from w2sg.study.schedule import revision_name
+from w2sg.study.pretraining import Architecture, revision_name
 
 ROOT = Path(__file__).parents[3]
 
@@ -182,7 +181,7 @@ def test_nothing_of_a_longer_training_remains(tmp_path, reference):
 
 
 def test_publishing_more_often_repeats_but_changes_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr("w2sg.study.schedule.LAST_POWER", 4)
+    monkeypatch.setattr("w2sg.study.pretraining.LAST_POWER", 4)
     run(tmp_path / "coarse", save_every=16)
     run(tmp_path / "fine", save_every=8)
     kept = (tmp_path / "coarse" / "step16" / "model.safetensors").stat().st_mtime_ns
