@@ -101,7 +101,7 @@ class Checkout:
             path.chmod(0o755)
         write_table(
             made_metrics(effect=True),
-            folder / "results/tables/metrics.parquet",
+            folder / "results/nano/tables/metrics.parquet",
             schemas.METRICS,
             provenance={"recipe": 1},
         )

@@ -10,7 +10,7 @@ from tests.unit.pretraining.test_tokenizer import corpus
 from w2sg.pretraining.pretrain import pretrain
 from w2sg.pretraining.state import write_manifest
 from w2sg.pretraining.tokenizer import encode_documents, train_tokenizer
-from w2sg.runtime import jobs
+from w2sg.runtime import files
 from w2sg.study.pretraining import Architecture, PretrainingSettings
 
 TINY = Architecture(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
@@ -61,7 +61,7 @@ def published(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module", autouse=True)
 def no_waiting_for_the_disk():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jobs, "_fsync", lambda path: None)  # no test pulls the plug
+        patch.setattr(files, "_fsync", lambda path: None)  # no test pulls the plug
         yield
 
 

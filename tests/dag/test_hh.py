@@ -30,11 +30,11 @@ def test_real_preference_pairs(tmp_path):
     config["sweep"] = {"families": ["hh"], "datasets": ["helpful", "harmless"]}
     workflow = Workflow(folder=tmp_path, config=config)
     workflow.run()
-    floors = read_table(tmp_path / "results" / "tables" / "floors.parquet", schemas.FLOORS)
+    floors = read_table(tmp_path / "results" / "smoke" / "tables" / "floors.parquet", schemas.FLOORS)
     longer = floors.set_index(["dataset", "floor", "metric"])["value"]
     assert 0.5 < longer[("helpful", "longer_response", "accuracy")] < 0.75
     assert longer[("harmless", "same_ending", "tie_rate")] > 0.1
-    metrics = read_table(tmp_path / "results" / "tables" / "metrics.parquet", schemas.METRICS)
+    metrics = read_table(tmp_path / "results" / "smoke" / "tables" / "metrics.parquet", schemas.METRICS)
     w2s = metrics[(metrics["head"] == "w2s") & (metrics["metric"] == "accuracy")]
     assert set(w2s["dataset"]) == {"helpful", "harmless"}
     assert w2s["n"].min() >= 490

@@ -116,15 +116,15 @@ def test_faults_the_mode_and_a_cache_change_nothing(workflow, remote, finished, 
     assert any(TOKEN in (request.token or "") for request in hub.requests)
     assert holding(workflow.folder.parent, TOKEN) == []
 
-    audit = read_table(workflow.folder / "results/tables/audit.parquet", schemas.AUDIT).set_index("revision")
+    audit = read_table(workflow.folder / "results/smoke/tables/audit.parquet", schemas.AUDIT).set_index("revision")
     assert list(audit.index[audit["flagged"]]) == ["step16"]
     assert audit.loc["step16", "duplicate_of"] == "step64"
-    metrics = read_table(workflow.folder / "results/tables/metrics.parquet", schemas.METRICS)
+    metrics = read_table(workflow.folder / "results/smoke/tables/metrics.parquet", schemas.METRICS)
     carried = metrics.groupby(["model", "revision"])["commit"].unique()
     assert set(carried.index) == {("remote-weak", "main"), *(("remote", f"step{step}") for step in [*STEPS, 16])}
     for (model, revision), commits in carried.items():
         assert list(commits) == [hub.commit({"remote": "owner/strong", "remote-weak": "owner/weak"}[model], revision)]
-    excluded = pd.read_csv(workflow.folder / "results/tables/excluded.csv")
+    excluded = pd.read_csv(workflow.folder / "results/smoke/tables/excluded.csv")
     assert list(excluded["revision"]) == ["step16"]
     for name in ("tables/summary.txt", "report.html"):
         assert re.search("step16.*equal to those of step64", (workflow.folder / "results" / name).read_text())
@@ -145,7 +145,7 @@ def test_faults_the_mode_and_a_cache_change_nothing(workflow, remote, finished, 
     assert (offline.folder / TABLES[0]).read_bytes() == (clean.folder / TABLES[0]).read_bytes()
 
 
-TABLES = ["results/tables/metrics.parquet", "results/tables/audit.parquet"]
+TABLES = ["results/smoke/tables/metrics.parquet", "results/smoke/tables/audit.parquet"]
 
 
 def assert_equal_to_the_local_sweep(swept: Workflow, local: Workflow) -> None:

@@ -13,7 +13,7 @@ from tests.hub_server import Hub, serving
 from w2sg.tables import schemas
 from w2sg.tables.files import read_table
 
-TABLE = "results/tables/audit.parquet"
+TABLE = "results/smoke/tables/audit.parquet"
 
 
 @pytest.fixture

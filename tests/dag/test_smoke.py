@@ -15,10 +15,9 @@ import yaml
 
 from tests.dag.conftest import ROOT, Workflow
 from tests.results_layout import schema_of
-from w2sg.activations import models
 from w2sg.activations.features import open_features
 from w2sg.report.catalogue import FIGURES
-from w2sg.runtime import jobs
+from w2sg.runtime import machine
 from w2sg.tables import schemas
 from w2sg.tables.files import read_provenance, read_table
 
@@ -54,7 +53,7 @@ def planned(workflow: Workflow, *arguments: str) -> dict[str, int]:
 
 
 def test_every_metric_is_there_and_finite(finished):
-    metrics = read_table(finished.folder / "results" / "tables" / "metrics.parquet", schemas.METRICS)
+    metrics = read_table(finished.folder / "results" / "smoke" / "tables" / "metrics.parquet", schemas.METRICS)
     assert set(metrics["family"]) == {"smoke", "olmo", "llama"}
     assert set(metrics["dataset"]) == {"mine", "posts", "tiny"}
     assert set(metrics["head"]) == {"w2s", "ceiling", "weak", "probe", "model"}
@@ -70,7 +69,7 @@ def test_every_metric_is_there_and_finite(finished):
 
 
 def test_pgr_is_null_unless_the_ceiling_beats_the_supervisor(finished):
-    metrics = read_table(finished.folder / "results" / "tables" / "metrics.parquet", schemas.METRICS)
+    metrics = read_table(finished.folder / "results" / "smoke" / "tables" / "metrics.parquet", schemas.METRICS)
     key = ["family", "step", "dataset", "layer", "protocol", "setting", "seed"]
     accuracy = metrics[metrics["metric"] == "accuracy"]
     top = accuracy[accuracy["head"] == "ceiling"].set_index(key)["value"]
@@ -82,8 +81,8 @@ def test_pgr_is_null_unless_the_ceiling_beats_the_supervisor(finished):
 
 
 def test_the_report_and_figures_are_there_and_the_log_shows_progress(finished):
-    assert '<h2 id="answer">Answer</h2>' in (finished.folder / "results" / "report.html").read_text()
-    assert len(list((finished.folder / "results" / "figures").rglob("*.svg"))) == 6 * len(FIGURES)
+    assert '<h2 id="answer">Answer</h2>' in (finished.folder / "results" / "smoke" / "report.html").read_text()
+    assert len(list((finished.folder / "results" / "smoke" / "figures").rglob("*.svg"))) == 6 * len(FIGURES)
     log = (finished.folder / "logs" / "pretrain_family" / "smoke-strong.log").read_text()
     assert re.search(r"tokens/s · loss [\d.]+", log)
 
@@ -128,14 +127,14 @@ def test_an_added_revision_plans_exactly_its_jobs(workflow):
         "extract_activations": 1, "train_heads": 2, "collect_family": 1, "plot_figures": 6, **AGGREGATES,
     }  # fmt: skip
     workflow.run()
-    metrics = pd.read_parquet(workflow.folder / "results" / "tables" / "metrics.parquet")
+    metrics = pd.read_parquet(workflow.folder / "results" / "smoke" / "tables" / "metrics.parquet")
     assert 32 in set(metrics.loc[metrics["family"] == "smoke", "step"])
 
 
 def test_more_published_revisions_change_no_result(workflow):
     workflow.config["models"]["smoke-strong"]["pretraining"]["save_every"] = 8
     workflow.config["families"]["smoke"]["select"] = {"first": 2, "add": ["step8", "step64"]}
-    assert set(planned(workflow)) <= {"pretrain_family", *AGGREGATES}
+    assert planned(workflow)["extract_activations"] == 4  # the training's list is new, so its revisions are run again
     before = workflow.tables()
     workflow.run()
     after = workflow.tables()
@@ -167,7 +166,6 @@ def test_a_supervisor_keeps_its_final_layer_and_lists_of_layers_are_for_swept_mo
 
 
 def test_training_and_datasets_changed_together_are_made_in_one_run(workflow):
-    """The training only waits for the datasets, and the extraction for the training: each has reasons of its own."""
     workflow.config["datasets"]["posts"]["words"] = 19
     for model in ("smoke-strong", "smoke-weak"):
         workflow.config["models"][model] = copy.deepcopy(workflow.config["models"][model])
@@ -179,7 +177,7 @@ def test_training_and_datasets_changed_together_are_made_in_one_run(workflow):
 
 
 def test_a_lost_table_of_one_revision_is_noticed_and_remade_alike(workflow):
-    lost = workflow.folder / "results" / "metrics" / "olmo" / "step8" / "mine.parquet"
+    lost = workflow.folder / "results" / "smoke" / "metrics" / "olmo" / "step8" / "mine.parquet"
     before = lost.read_bytes()
     lost.unlink()
     assert planned(workflow)["train_heads"] == 1
@@ -190,10 +188,15 @@ def test_a_lost_table_of_one_revision_is_noticed_and_remade_alike(workflow):
 def test_one_core_gives_the_same_tables(workflow):
     before = workflow.tables()
     # A lost intermediate goes unnoticed while what was made of it is there, so that goes too.
-    made = ("activations/smoke-strong", "activations/smoke-weak", "weak_labels/smoke-weak", "weak_metrics/smoke-weak")
-    for lost in ("pretrained", *made, "metrics/smoke"):
+    made = (
+        "activations/smoke-strong",
+        "activations/smoke-weak",
+        "smoke/weak_labels/smoke-weak",
+        "smoke/weak_metrics/smoke-weak",
+    )
+    for lost in ("pretrained", *made, "smoke/metrics/smoke"):
         shutil.rmtree(workflow.folder / "results" / lost)
-    workflow.run("--cores", "1", "--", *[name for name in before if name.startswith("results/metrics/smoke/")])
+    workflow.run("--cores", "1", "--", *[name for name in before if name.startswith("results/smoke/metrics/smoke/")])
     assert workflow.tables() == before
 
 
@@ -202,7 +205,7 @@ def test_a_failing_job_leaves_its_traceback_and_its_reason(workflow):
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     features = workflow.folder / "results" / "activations" / "smoke-strong" / "step8"
     shutil.rmtree(features)
-    shutil.rmtree(workflow.folder / "results" / "metrics" / "smoke" / "step8")
+    shutil.rmtree(workflow.folder / "results" / "smoke" / "metrics" / "smoke" / "step8")
     text = workflow.run(check=False)
     assert "SHA-256 differs" in text
     log = (workflow.folder / "logs" / "extract_activations" / "smoke-strong" / "step8.log").read_text()
@@ -228,8 +231,8 @@ def test_a_model_goes_to_the_device_that_its_job_claimed(finished, tmp_path, mon
     monkeypatch.syspath_prepend(str(ROOT / "workflow" / "scripts"))
     import extract_activations
 
-    monkeypatch.setattr(models, "pick_device", lambda wanted: "cuda")
-    monkeypatch.setattr(jobs, "claim_device", lambda device: contextlib.nullcontext({"cuda": "cpu"}[device]))
+    monkeypatch.setattr(machine, "pick_device", lambda wanted: "cuda")
+    monkeypatch.setattr(machine, "claim_device", lambda device: contextlib.nullcontext({"cuda": "cpu"}[device]))
     here, made = finished.folder, tmp_path / "mine.safetensors"
     extract_activations.main(
         name="smoke-strong",

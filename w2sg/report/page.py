@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -166,11 +166,11 @@ COLUMNS = ("stage", "jobs", "hours", "cpu_hours", "peak_gb")
 """Columns of the table of stages."""
 
 
-def stage_costs(folder: str | Path) -> pd.DataFrame:
+def stage_costs(files: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Returns one row per stage whose jobs were measured, the longest first.
 
     Args:
-        folder: Holds ``<stage>/.../<job>.tsv`` as Snakemake's ``benchmark`` writes them; may be missing.
+        files: Per stage the files that Snakemake's ``benchmark`` writes for its jobs; missing ones are left out.
 
     Returns:
         ``COLUMNS``: wall-clock ``hours`` and ``cpu_hours`` summed over jobs, ``peak_gb`` of the largest one; what Snakemake
@@ -180,14 +180,13 @@ def stage_costs(folder: str | Path) -> pd.DataFrame:
         ValueError: If a file is not a benchmark file.
     """
     rows = []
-    for path in sorted(Path(folder).rglob("*.tsv")):
+    for stage, path in ((stage, path) for stage, paths in files.items() for path in paths if Path(path).exists()):
         table = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
         if not {"s", "cpu_time", "max_rss"} <= set(table.columns):
             raise ValueError(
                 f"{path}: expected the columns s, cpu_time and max_rss of a benchmark, found {list(table)}"
             )
         last = table.fillna(0).iloc[-1]
-        stage = path.relative_to(folder).parts[0]
         rows.append((stage, last["s"] / 3600, last["cpu_time"] / 3600, last["max_rss"] / 1024))
     jobs = pd.DataFrame(rows, columns=["stage", "hours", "cpu_hours", "peak_gb"])
     grouped = jobs.groupby("stage", as_index=False).agg(

@@ -190,13 +190,14 @@ class Store:
             )
 
     def _remove_abandoned(self, ended: str = "") -> list[Path]:
-        gone = [folder for folder in self.folders() if self._abandoned(folder, ended)]
+        gone = [folder for folder in self.folders() if self.is_abandoned(folder, ended)]
         for folder in gone:
             LOG.warning("deleting the abandoned snapshot %s", folder)
             _remove(folder)
         return gone
 
-    def _abandoned(self, folder: Path, ended: str) -> bool:
+    def is_abandoned(self, folder: Path, ended: str = "") -> bool:
+        """Returns whether no live process or run holds a snapshot; ``ended``: as for :meth:`clean`."""
         if is_locked(folder / LOCK):
             return False
         lease = read_lease(folder)
@@ -271,12 +272,24 @@ def tidy(root: Path, tickets: Path) -> None:
 def drop_dead_tickets(folder: Path) -> None:
     """Deletes the tickets (split mode) whose snapshot is gone, so that its revision is fetched anew."""
     for path in folder.glob("*/*.json"):
-        try:
-            alive = Path(json.loads(path.read_text(encoding="utf-8"))["path"]).is_dir()
-        except (OSError, ValueError, KeyError, TypeError):
-            alive = False
-        if not alive:
+        if not _snapshot_of(path).is_dir():
             path.unlink(missing_ok=True)
+
+
+def is_lost(ticket: Path) -> bool:
+    """Returns whether a ticket (split mode) is there without a snapshot, or with one that :func:`tidy` would delete."""
+    if not ticket.exists():
+        return False
+    folder = _snapshot_of(ticket)
+    return not folder.is_dir() or Store(root=folder.parents[1], limit=1).is_abandoned(folder)
+
+
+def _snapshot_of(ticket: Path) -> Path:
+    """Returns the folder that a ticket names; one that is not there if the ticket is damaged."""
+    try:
+        return Path(json.loads(ticket.read_text(encoding="utf-8"))["path"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ticket / "none"
 
 
 def _remove(folder: Path) -> None:

@@ -184,9 +184,9 @@ def kept_layers(layers: str | Sequence[int], families: Mapping[str, Family], mod
     return layers if any(revision == one.name for revisions in swept for one in revisions) else "final"
 
 
-def fetch_limits(snapshots: int) -> dict[str, int]:
-    """Returns how many jobs may hold a snapshot, and how many may fetch (split mode) at once.
+def most_downloads(snapshots: int) -> int:
+    """Returns how many jobs may fetch at once (split mode) where so many snapshots may lie on the disk.
 
     One snapshot is being used while the others come, and Snakemake keeps five workers for jobs without a core.
     """
-    return {"snapshots": snapshots, "downloads": min(max(snapshots - 1, 1), 4)}
+    return min(max(snapshots - 1, 1), 4)

@@ -43,7 +43,7 @@ tbody tr:nth-child(even) { background: #f5f5f5; } .scroll { overflow-x: auto; } 
 <td>{{ "" if row.standard_error != row.standard_error else "%.2g"|format(row.standard_error) }}</td><td>{{ row.seeds }}</td>
 <td{% if not row.holds %} class="no"{% endif %}>{{ "yes" if row.holds else "NO" }}</td></tr>{% endfor %}</tbody></table></div>
 <h2>Provenance</h2>
-<p>w2sg {{ version }}. Tables: <code>results/theory/</code>. Equations and readings: <code>docs/theory.md</code>.</p>
+<p>w2sg {{ version }}. Tables: <code>results/nano/theory/</code>. Equations and readings: <code>docs/theory.md</code>.</p>
 <pre>{{ settings }}</pre>
 </body></html>
 """

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from w2sg.study.config import ConfigError
-from w2sg.study.families import Family, fetch_limits, kept_layers, resolve_family, used_revisions
+from w2sg.study.families import Family, kept_layers, most_downloads, resolve_family, used_revisions
 from w2sg.study.revision_lists import Revision, read_revisions, revisions_of, select
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -269,7 +269,7 @@ def test_used_revisions_name_each_once_and_the_supervisors_too():
 
 @pytest.mark.parametrize(("snapshots", "downloads"), [(1, 1), (2, 1), (3, 2), (9, 4)])
 def test_fetches_leave_a_place_for_the_one_in_use(snapshots, downloads):
-    assert fetch_limits(snapshots) == {"snapshots": snapshots, "downloads": downloads}
+    assert most_downloads(snapshots) == downloads
 
 
 def test_only_swept_revisions_keep_the_layers_asked_for():

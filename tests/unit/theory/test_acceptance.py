@@ -12,8 +12,7 @@ from matplotlib import pyplot as plt
 from w2sg.plotting.style import STYLE
 from w2sg.tables.files import read_provenance, read_table, write_table
 from w2sg.tables.theory import ACCEPTANCE, FIGURE, schema_of
-from w2sg.theory.acceptance import criteria_checks, criteria_runs
-from w2sg.theory.acceptance.judge import judge
+from w2sg.theory.acceptance import criteria_checks, criteria_runs, judge
 from w2sg.theory.acceptance.ledger import Ledger, RunMean, crossing, exact, jackknife, mean
 from w2sg.theory.engines.streams import parallel, stream
 from w2sg.theory.experiments import grids, run
@@ -95,8 +94,8 @@ def test_ledger_decides_and_writes_what_it_decided(tmp_path):
     assert [row["holds"] for row in ledger.rows] == [False, True, False, True, False]
     table = pd.DataFrame(ledger.rows)
     write_table(table, tmp_path / "a.parquet", ACCEPTANCE, provenance={})
-    assert "3 of 5 acceptance criteria FAIL: strict; below; undefined" in judge.verdict(table, "none")
-    assert judge.verdict(table.iloc[[1]], "none") == "its acceptance criterion holds"
+    assert "3 of 5 acceptance criteria FAIL: strict; below; undefined" in judge.criteria_verdict(table, "none")
+    assert judge.criteria_verdict(table.iloc[[1]], "none") == "its acceptance criterion holds"
 
 
 def test_threshold_is_judged_and_a_wrong_table_fails(threshold):
@@ -219,7 +218,7 @@ def test_report_shows_failures(threshold):
         acceptance=rows,
         radii=worked_radii(),
         figures={name: "<svg/>" for name in FIGURES},
-        verdicts={name: judge.verdict(rows, item.experiment) for name, item in FIGURES.items()},
+        verdicts={name: judge.criteria_verdict(rows, item.experiment) for name, item in FIGURES.items()},
         settings={"seeds": 2, "phase": {"dimension": 5000, "grid": 3, "seeds": 7}},
     )
     failed = int((~rows["holds"]).sum())

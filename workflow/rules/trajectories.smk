@@ -9,18 +9,35 @@ localrules:
     check_completeness,
 
 
+def family_tables(wildcards):
+    """Returns the tables of one family: heads and losses per revision, and its supervisor's."""
+    family = FAMILIES[wildcards.family]
+    weak = f"{STUDY}/weak_metrics/{family.weak}/{family.weak_revision}"
+    return {
+        "heads": [path for dataset in DATASETS for path in head_tables(family.name, dataset)],
+        "losses": present(loss_table(family.strong, one.name) for one in family.revisions),
+        "weak": present(f"{weak}/{dataset}.parquet" for dataset in DATASETS),
+    }
+
+
+def names_of(paths):
+    """Returns input files by name, sorted: as a parameter they make a table anew when one of them is no longer wanted."""
+    return sorted(str(path) for path in paths)
+
+
 rule collect_family:
     """Joins the tables of one family, with step and tokens of each revision."""
     input:
         unpack(family_tables),
     output:
-        ensure("results/tables/families/{family}.parquet", non_empty=True),
+        "<study>/tables/families/{family}.parquet",
     log:
         "logs/collect_family/{family}.log",
     conda:
         "../../envs/analysis.yaml"
     params:
         family=lambda wildcards: asdict(FAMILIES[wildcards.family]),
+        inputs=lambda wildcards, input: names_of(input),
         recipe=recipes.COLLECT,
     script:
         "../scripts/collect_family.py"
@@ -29,18 +46,19 @@ rule collect_family:
 rule collect_metrics:
     """Joins the families into the one long table, and the datasets' floors into another."""
     input:
-        families=collect("results/tables/families/{family}.parquet", family=CELLS),
+        families=collect("<study>/tables/families/{family}.parquet", family=CELLS),
         floors=[
-            f"results/floors/{name}.parquet" for name in DATASETS if any(name in d for d in CELLS.values())
+            f"<study>/floors/{name}.parquet" for name in DATASETS if any(name in d for d in CELLS.values())
         ],
     output:
-        metrics=ensure("results/tables/metrics.parquet", non_empty=True),
-        floors=ensure("results/tables/floors.parquet", non_empty=True),
+        metrics="<study>/tables/metrics.parquet",
+        floors="<study>/tables/floors.parquet",
     log:
         "logs/collect_metrics.log",
     conda:
         "../../envs/analysis.yaml"
     params:
+        inputs=lambda wildcards, input: names_of(input),
         recipe=recipes.COLLECT,
     script:
         "../scripts/collect_metrics.py"
@@ -49,10 +67,10 @@ rule collect_metrics:
 rule estimate_transition:
     """Estimates when W2SG sets in, how fast it rises, and where it saturates."""
     input:
-        metrics="results/tables/metrics.parquet",
-        audit="results/tables/audit.parquet",
+        metrics="<study>/tables/metrics.parquet",
+        audit="<study>/tables/audit.parquet",
     output:
-        ensure("results/tables/transitions.parquet", non_empty=True),
+        "<study>/tables/transitions.parquet",
     log:
         "logs/estimate_transition.log",
     conda:
@@ -69,11 +87,11 @@ rule estimate_transition:
 rule correlate:
     """Asks how well probe accuracy and evaluation loss foretell W2SG accuracy."""
     input:
-        metrics="results/tables/metrics.parquet",
-        audit="results/tables/audit.parquet",
-        transitions="results/tables/transitions.parquet",
+        metrics="<study>/tables/metrics.parquet",
+        audit="<study>/tables/audit.parquet",
+        transitions="<study>/tables/transitions.parquet",
     output:
-        ensure("results/tables/correlations.parquet", non_empty=True),
+        "<study>/tables/correlations.parquet",
     log:
         "logs/correlate.log",
     conda:
@@ -90,9 +108,9 @@ rule correlate:
 rule check_completeness:
     """Compares what the study wants with what was measured: which revisions are missing on which dataset."""
     input:
-        "results/tables/metrics.parquet",
+        "<study>/tables/metrics.parquet",
     output:
-        ensure("results/tables/completeness.parquet", non_empty=True),
+        "<study>/tables/completeness.parquet",
     log:
         "logs/check_completeness.log",
     conda:
@@ -105,20 +123,26 @@ rule check_completeness:
         "../scripts/check_completeness.py"
 
 
+def banded_families():
+    """Returns the families whose acceptance bands are known for the datasets swept."""
+    judged = not PARTIAL and "newsgroups_tech" in DATASETS
+    return [name for name in FAMILIES if judged and name in config.get("banded", [])]
+
+
 rule summarize_sweep:
     """Condenses the long table: first and last revisions, onset, and what predicts W2SG accuracy."""
     input:
-        metrics="results/tables/metrics.parquet",
-        floors="results/tables/floors.parquet",
-        audit="results/tables/audit.parquet",
-        completeness="results/tables/completeness.parquet",
-        correlations="results/tables/correlations.parquet",
-        transitions="results/tables/transitions.parquet",
+        metrics="<study>/tables/metrics.parquet",
+        floors="<study>/tables/floors.parquet",
+        audit="<study>/tables/audit.parquet",
+        completeness="<study>/tables/completeness.parquet",
+        correlations="<study>/tables/correlations.parquet",
+        transitions="<study>/tables/transitions.parquet",
     output:
-        table=ensure("results/tables/summary.csv", non_empty=True),
-        text=ensure("results/tables/summary.txt", non_empty=True),
-        acceptance="results/tables/acceptance.csv",
-        excluded="results/tables/excluded.csv",
+        table="<study>/tables/summary.csv",
+        text="<study>/tables/summary.txt",
+        acceptance="<study>/tables/acceptance.csv",
+        excluded="<study>/tables/excluded.csv",
     log:
         "logs/summarize_sweep.log",
     conda:
