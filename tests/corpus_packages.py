@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from w2sg.data import corpora, readers
-from w2sg.study.corpora import CorpusEntry
+from w2sg.study.datasets import CorpusEntry
 from w2sg.study.fields import read
 
 GROUPS = ("comp.x", "rec.y")

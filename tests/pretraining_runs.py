@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.pretraining.test_tokenizer import corpus
-from w2sg.pretraining.pretrain import pretrain
+from w2sg.pretraining import pretrain
 from w2sg.pretraining.state import write_manifest
 from w2sg.pretraining.tokenizer import encode_documents, train_tokenizer
 from w2sg.runtime import files

@@ -14,7 +14,7 @@ import pandas as pd
 from w2sg.data.duplicates import cluster, decontaminate, shingle
 from w2sg.data.packages import locate_package
 from w2sg.data.readers import read_documents
-from w2sg.study.corpora import CorpusEntry, DuplicateRule
+from w2sg.study.datasets import CorpusEntry, DuplicateRule
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from w2sg.study.corpora import Members
+from w2sg.study.datasets import Members
 
 _HEADER_LINES = 3
 

@@ -16,8 +16,7 @@ import pandas as pd
 
 from w2sg.data.duplicates import find_overlaps, shingle
 from w2sg.data.pairs import deal
-from w2sg.study.corpora import DuplicateRule
-from w2sg.study.datasets import CorpusPairs
+from w2sg.study.datasets import CorpusPairs, DuplicateRule
 from w2sg.study.protocols import SPLITS
 
 Window = tuple[str, list[str]]

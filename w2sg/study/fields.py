@@ -24,7 +24,6 @@ from pydantic import (
     ValidationError,
     model_serializer,
 )
-from pydantic_core import PydanticCustomError
 
 Key = tuple[str | int, ...]
 """Names from the top of the configuration down to a value, such as ``("heads", "seeds", 0)``."""
@@ -96,14 +95,13 @@ class Section(BaseModel):
         return {k: v for k, v in write(self).items() if v is not None or fields[k].default is not None}
 
 
-def at(key: str, text: str) -> PydanticCustomError:
-    """Returns the error by which a section's validator blames one of its keys.
+class KeyMistake(ValueError):
+    """The error by which a section's validator blames one of its keys."""
 
-    Args:
-        key: The key.
-        text: What is wrong with it.
-    """
-    return PydanticCustomError("at", "{key}: {text}", {"key": key, "text": text})
+    def __init__(self, key: str, text: str) -> None:
+        """Keeps the key and what is wrong with it."""
+        super().__init__(f"{key}: {text}")
+        self.key, self.text = key, text
 
 
 def read(kind: Any, value: Any, place: Key = ()) -> Any:
@@ -196,10 +194,9 @@ def _mistake(detail: dict[str, Any], kind: Any, place: Key) -> Mistake:
         if name == "union_tag_not_found":
             return Mistake(where, f"missing key 'source', {allowed}")
         return Mistake((*where, "source"), f"got {value['source']!r}, {allowed}")
-    if name == "at":
-        return Mistake((*where, context["key"]), context["text"])
     if name == "value_error":
-        return Mistake(where, str(context["error"]))
+        error = context["error"]
+        return Mistake((*where, error.key), error.text) if isinstance(error, KeyMistake) else Mistake(where, str(error))
     return Mistake(where, f"got {value!r}{_expected(name, value, context, kind)}. {meaning}".rstrip(". ") + ".")
 
 

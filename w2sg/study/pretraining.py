@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from w2sg.study.fields import Count, Natural, Positive, Rate, Section, at, read
+from w2sg.study.fields import Count, KeyMistake, Natural, Positive, Rate, Section, read
 
 LAST_POWER = 512
 """Up to this step the published steps are 0 and the powers of two; beyond it they are evenly spaced."""
@@ -38,11 +38,11 @@ class Architecture(Section):
         width, rest = divmod(self.hidden_size, self.num_attention_heads)
         if rest:
             allowed = f"a multiple of num_attention_heads={self.num_attention_heads}"
-            raise at("hidden_size", f"got {self.hidden_size}, allowed: {allowed}")
+            raise KeyMistake("hidden_size", f"got {self.hidden_size}, allowed: {allowed}")
         rotary = int(width * self.rotary_pct)
         if rotary < 2 or rotary % 2:
             allowed = f"a share that is an even number of a head's {width} features, at least 2; this is {rotary}"
-            raise at("rotary_pct", f"got {self.rotary_pct}, allowed: {allowed}")
+            raise KeyMistake("rotary_pct", f"got {self.rotary_pct}, allowed: {allowed}")
         return self
 
 
@@ -85,13 +85,13 @@ class PretrainingSettings(Section):
     @model_validator(mode="after")
     def _values_fit(self) -> Self:
         if self.warmup_steps >= self.steps:
-            raise at("warmup_steps", f"got {self.warmup_steps}, allowed: less than steps={self.steps}")
+            raise KeyMistake("warmup_steps", f"got {self.warmup_steps}, allowed: less than steps={self.steps}")
         if self.batch_size % self.shards:
-            raise at("shards", f"got {self.shards}, allowed: a divisor of batch_size={self.batch_size}")
+            raise KeyMistake("shards", f"got {self.shards}, allowed: a divisor of batch_size={self.batch_size}")
         try:
             pythia_schedule(self.steps, self.save_every)
         except ValueError as error:
-            raise at("steps", str(error).removeprefix("steps: ")) from None
+            raise KeyMistake("steps", str(error).removeprefix("steps: ")) from None
         return self
 
     @property

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from w2sg.study.corpora import CorpusEntry
-from w2sg.study.datasets import DatasetEntry
+from w2sg.study.datasets import CorpusEntry, DatasetEntry
 from w2sg.study.families import FamilyEntry, ModelEntry
 from w2sg.study.fields import Count, Listed, Name, Named, Natural, Positive, Rate, Section, Share, Text
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from w2sg.data import corpora
 from w2sg.runtime import jobs
-from w2sg.study.corpora import CorpusEntry
+from w2sg.study.datasets import CorpusEntry
 from w2sg.study.fields import read
 from w2sg.tables import schemas
 from w2sg.tables.files import write_table

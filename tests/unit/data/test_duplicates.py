@@ -11,7 +11,7 @@ import pytest
 
 from w2sg.data import duplicates
 from w2sg.data.duplicates import cluster, find_overlaps, shingle
-from w2sg.study.corpora import DuplicateRule
+from w2sg.study.datasets import DuplicateRule
 
 RULES = [
     DuplicateRule(ngram=3, window=12, containment=0.5),

@@ -11,8 +11,7 @@ import pytest
 from tests.pair_corpus import ORDER, TOPIC, documents, load_checked, load_pairs
 from w2sg.data.duplicates import find_overlaps, shingle
 from w2sg.data.tasks import FOUND, cut_windows
-from w2sg.study.corpora import DuplicateRule
-from w2sg.study.datasets import CorpusPairs
+from w2sg.study.datasets import CorpusPairs, DuplicateRule
 from w2sg.study.protocols import SPLITS
 
 
