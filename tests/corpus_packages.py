@@ -64,7 +64,7 @@ def package(tmp_path):
         "reader": "newsgroups",
         "members": {
             "train": {"name": "d/train.tab", "sha256": sha(members["d/train.tab"])},
-            "evaluation": {"name": "d/test.tab", "sha256": sha(members["d/test.tab"])},
+            "pair_texts": {"name": "d/test.tab", "sha256": sha(members["d/test.tab"])},
         },
         "heldout": {"fraction": 0.1, "seed": 0},
         "duplicates": RULE,
@@ -120,7 +120,7 @@ def mails(tmp_path, monkeypatch):
         "path": str(path),
         "sha256": sha(path.read_bytes()),
         "reader": "spam_assassin",
-        "evaluation": {"fraction": {"spam": 0.5, "ham": 0.25}, "seed": 0},
+        "pair_texts": {"fraction": {"spam": 0.5, "ham": 0.25}, "seed": 0},
         "heldout": {"fraction": 0.05, "seed": 0},
     }
     return path, spec

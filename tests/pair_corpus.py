@@ -30,19 +30,19 @@ def documents(seed: int = 0, n: int = 240) -> pd.DataFrame:
     rows = []
     for i in range(n):
         words = [f"d{i}w{j}" for j in range(int(rng.integers(10, 140)))]
-        cluster = f"evaluation-{i:04d}"
+        cluster = f"pair_texts-{i:04d}"
         if i % 10 == 1 and rows:
             words[:60] = rows[-1]["text"].split()[:60]
             cluster = rows[-1]["cluster"]
         rows.append(
             {
-                "doc_id": f"evaluation-{i:04d}",
+                "doc_id": f"pair_texts-{i:04d}",
                 "label": LABELS[i % 4],
                 "cluster": cluster,
                 "text": " ".join(words),
             }
         )
-    frame = pd.DataFrame(rows).assign(part="evaluation")
+    frame = pd.DataFrame(rows).assign(part="pair_texts")
     other = [
         {
             "doc_id": f"train-{i:04d}",

@@ -1,4 +1,4 @@
-"""Corpora: a package file, verified and read, split into training, held-out and evaluation documents."""
+"""Corpora: a package file, verified and read, split into training, held-out and pair texts."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ def load_corpus(entry: CorpusEntry, *, name: str, cache: Path) -> Corpus:
 
 
 def prepare_corpus(found: pd.DataFrame, entry: CorpusEntry, *, name: str) -> Corpus:
-    """Returns documents with parts dealt, evaluation texts cut to what pairs may use, and training cleaned.
+    """Returns documents with parts dealt, pair texts cut to what pairs may use, and training cleaned.
 
     Args:
-        found: doc_id, part (train, evaluation, or empty: to be dealt), label, text.
+        found: doc_id, part (train, pair_texts, or empty: to be dealt), label, text.
         entry: Entry of ``corpora``.
         name: Its key, for messages.
     """
-    rule, heldout, evaluation = entry.duplicates, entry.heldout, entry.evaluation
+    rule, heldout, own = entry.duplicates, entry.heldout, entry.pair_texts
     dealt = found
     if "" in set(found["part"]):
-        part = deal_parts(found, rule, name=name, fraction=evaluation.fraction, seed=evaluation.seed)
+        part = deal_parts(found, rule, name=name, fraction=own.fraction, seed=own.seed)
         dealt = found.assign(part=part)
-    cut = _cut_evaluation(dealt, entry.evaluation_words)
-    deduplicated = _one_per_cluster(cut, rule) if evaluation.deduplicate else cut
+    cut = _cut_pair_texts(dealt, own.words)
+    deduplicated = _one_per_cluster(cut, rule) if own.deduplicate else cut
     clean = decontaminate(deduplicated, rule, heldout_fraction=heldout.fraction, heldout_seed=heldout.seed)
     documents, words = Counter(clean.documents["part"]), Counter()
     for part, text in zip(clean.documents["part"], clean.documents["text"], strict=True):
@@ -70,8 +70,8 @@ def prepare_corpus(found: pd.DataFrame, entry: CorpusEntry, *, name: str) -> Cor
         "documents_found": len(found),
         "documents": dict(sorted(documents.items())),
         "words": dict(sorted(words.items())),
-        "repeated_evaluation_documents": len(cut) - len(deduplicated),
-        "dropped_from_training": {part: reasons[part] for part in ("evaluation", "heldout")},
+        "repeated_pair_texts": len(cut) - len(deduplicated),
+        "dropped_from_training": {part: reasons[part] for part in ("pair_texts", "heldout")},
         "rule": rule.model_dump(),
     }
     return Corpus(documents=clean.documents, dropped=clean.dropped, facts=facts)
@@ -85,13 +85,13 @@ def deal_parts(
     fraction: Mapping[str, float],
     seed: int,
 ) -> np.ndarray:
-    """Returns train or evaluation per document; near-duplicates, and chains of them, stay in one part.
+    """Returns train or pair_texts per document; near-duplicates, and chains of them, stay in one part.
 
     Args:
         documents: doc_id, label, text.
         rule: Definition of near-duplicates.
         name: Corpus, for messages.
-        fraction: Share of each label's documents that evaluation gets, about.
+        fraction: Share of each label's documents that the pair texts get, about.
         seed: Seed of the deal; the result does not depend on the order of the documents.
 
     Raises:
@@ -99,7 +99,7 @@ def deal_parts(
     """
     labels = sorted(set(documents["label"]))
     if set(fraction) != set(labels):
-        raise ValueError(f"corpora.{name}.evaluation.fraction: got {sorted(fraction)}, expected a share for {labels}")
+        raise ValueError(f"corpora.{name}.pair_texts.fraction: got {sorted(fraction)}, expected a share for {labels}")
     frame = documents.sort_values(by="doc_id")
     groups = cluster(shingle(frame["text"].tolist(), rule.ngram), rule)
     own = frame["label"].to_numpy(dtype=object)
@@ -111,21 +111,21 @@ def deal_parts(
         # A cluster larger than what its label still lacks stays in training, so the shares are not exceeded.
         if sizes[head] <= left[own[head]]:
             left[own[head]] -= sizes[head]
-            part[groups == head] = "evaluation"
+            part[groups == head] = "pair_texts"
     return pd.Series(part, index=frame.index).reindex(documents.index).to_numpy(dtype=object)
 
 
-def _cut_evaluation(documents: pd.DataFrame, words: int | None) -> pd.DataFrame:
-    """Keeps the first words of evaluation texts: what no pair can use need not be kept out of training."""
+def _cut_pair_texts(documents: pd.DataFrame, words: int | None) -> pd.DataFrame:
+    """Keeps the first words of pair texts: what no pair can use need not be kept out of training."""
     if words is None:
         return documents
-    evaluated = documents["part"] == "evaluation"
+    evaluated = documents["part"] == "pair_texts"
     short = documents["text"].str.split().str[:words].str.join(" ")
     return documents.assign(text=documents["text"].where(~evaluated, short))
 
 
 def _one_per_cluster(documents: pd.DataFrame, rule: DuplicateRule) -> pd.DataFrame:
-    evaluated = documents.loc[documents["part"] == "evaluation"].sort_values(by="doc_id")
+    evaluated = documents.loc[documents["part"] == "pair_texts"].sort_values(by="doc_id")
     groups = cluster(shingle(evaluated["text"].tolist(), rule.ngram), rule)
     repeated = evaluated.index[groups != np.arange(len(groups))]
     return documents.drop(index=repeated)
@@ -140,7 +140,7 @@ def facts_lines(corpus: Corpus) -> list[str]:
     return lines
 
 
-PARTS = ("train", "heldout", "evaluation")
+PARTS = ("train", "heldout", "pair_texts")
 """Parts of a corpus: pre-training, evaluation loss, and the posts that preference pairs are made of."""
 
 READABLE = ("train", "heldout")

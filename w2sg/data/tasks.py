@@ -1,4 +1,4 @@
-"""Preference tasks made from a labelled corpus: windows of its evaluation documents, dealt to the splits.
+"""Preference tasks made from a labelled corpus: windows of its pair texts, dealt to the splits.
 
 A window that near-duplicates a document of another part (training, held-out) is not used. The corpus is
 decontaminated already, but for windows of the rule's own length: a shorter one at the end of a post can still
@@ -43,7 +43,7 @@ def topic_pairs(documents: pd.DataFrame, rule: CorpusPairs, *, skipped: Counter[
     of both sides are shuffled and paired off.
 
     Args:
-        documents: doc_id, part, label, cluster, text; windows come from the evaluation part.
+        documents: doc_id, part, label, cluster, text; windows come from its pair texts.
         rule: Entry of ``datasets`` with task topic; fewer pairs are returned if the documents do not give more.
         skipped: Counts windows left out, per reason.
 
@@ -53,7 +53,7 @@ def topic_pairs(documents: pd.DataFrame, rule: CorpusPairs, *, skipped: Counter[
     Raises:
         ValueError: If a pattern matches no label, or a label is on both sides.
     """
-    evaluated = documents.loc[documents["part"] == "evaluation"]
+    evaluated = documents.loc[documents["part"] == "pair_texts"]
     number_of = _sides(sorted(set(evaluated["label"])), chosen=rule.chosen or [], rejected=rule.rejected or [])
     used = evaluated.loc[evaluated["label"].isin(list(number_of))]
     windows = _fresh_windows(used, documents, rule, skipped)
@@ -74,14 +74,14 @@ def order_pairs(documents: pd.DataFrame, rule: CorpusPairs, *, skipped: Counter[
     Both texts have the same bag of words and the same end, so only their order tells them apart.
 
     Args:
-        documents: doc_id, part, cluster, text; windows come from the evaluation part, whatever the labels.
+        documents: doc_id, part, cluster, text; windows come from its pair texts, whatever the labels.
         rule: Entry of ``datasets`` with task order; fewer pairs are returned if the documents do not give more.
         skipped: Counts windows left out, per reason.
 
     Returns:
         split, prompt (empty), chosen, rejected, origin (the doc_id).
     """
-    used = documents.loc[documents["part"] == "evaluation"]
+    used = documents.loc[documents["part"] == "pair_texts"]
     windows = _fresh_windows(used, documents, rule, skipped)
     parts = _deal_windows(used, windows, rule, sides=[0] * len(used))
     rows = []
@@ -114,7 +114,7 @@ def _fresh_windows(
     cut = [cut_windows(text, rule) for text in used["text"]]
     duplicates = DuplicateRule(window=max(rule.longest, DuplicateRule().window))
     flat = shingle([" ".join(words) for windows in cut for words in windows], duplicates.ngram)
-    others = documents.loc[documents["part"] != "evaluation", "text"]
+    others = documents.loc[documents["part"] != "pair_texts", "text"]
     found = set(find_overlaps(flat, shingle(others.tolist(), duplicates.ngram), duplicates).protected.tolist())
     skipped[FOUND] += len(found)
     number = iter(range(len(flat.counts)))

@@ -31,7 +31,7 @@ class Members(Section):
 
     train: Member
     """Text to pre-train on, part of which is held out."""
-    evaluation: Member
+    pair_texts: Member
     """Text to make pairs of."""
 
 
@@ -43,7 +43,9 @@ class PairPart(Section):
     seed: Natural = 0
     """Seed of the division."""
     deduplicate: bool = False
-    """Whether one of several documents that nearly repeat each other is kept."""
+    """Whether only one of several documents that nearly repeat each other is kept."""
+    words: Count | None = None
+    """First words of a document that pairs may use; default all. The rest need not be kept out of training."""
 
 
 class HeldoutPart(Section):
@@ -86,9 +88,7 @@ class _Corpus(Section):
     """What reads documents out of the file."""
     members: Members | None = None
     """Files inside the package, for reader `newsgroups`."""
-    evaluation: PairPart = PairPart()
-    evaluation_words: Count | None = None
-    """First words of a document that pairs may use; default all. The rest need not be kept out of training."""
+    pair_texts: PairPart = PairPart()
     heldout: HeldoutPart = HeldoutPart()
     duplicates: DuplicateRule = DuplicateRule()
 
@@ -96,7 +96,7 @@ class _Corpus(Section):
     def _reader_has_members(self) -> Self:
         if self.reader == "newsgroups" and self.members is None:
             raise ValueError(
-                "missing key 'members': reader newsgroups needs train and evaluation, each with name and sha256"
+                "missing key 'members': reader newsgroups needs train and pair_texts, each with name and sha256"
             )
         return self
 
@@ -192,7 +192,7 @@ class CorpusPairs(_Pairs):
     source: Literal["corpus"]
     """Where the pairs come from: windows of a corpus's documents."""
     corpus: Name
-    """Name from corpora; its evaluation documents are used."""
+    """Name from corpora; its pair texts are used."""
     task: Literal["topic", "order"]
     """What tells the two texts apart: the labels of their documents, or the order of the words."""
     chosen: Listed[Text] | None = None

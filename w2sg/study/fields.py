@@ -39,6 +39,9 @@ WORDS = {
 }
 """Patterns of texts, with what they ask for."""
 
+_RENAMED = {"metrics": "intervals", "evaluation": "pair_texts", "evaluation_words": "pair_texts"}
+"""Keys that had another name once."""
+
 _KINDS = {
     "int_type": "an integer",
     "float_type": "a number",
@@ -164,7 +167,8 @@ def dotted(key: Key) -> str:
 def did_you_mean(name: object, allowed: Iterable[str]) -> str:
     """Returns a question that names the most similar of the allowed names, with a space behind; nothing if none is."""
     known = list(allowed)
-    near = difflib.get_close_matches(str(name), known, n=1)
+    near = [new for old, new in _RENAMED.items() if old == name and new in known]
+    near += difflib.get_close_matches(str(name), known, n=1)
     return f"did you mean {near[0]!r}? " if near else ""
 
 

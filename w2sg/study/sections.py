@@ -200,7 +200,7 @@ class Study(Section):
     evaluation: Evaluation
     heads: Heads = Heads()
     probe: Probe = Probe()
-    metrics: Intervals = Intervals()
+    intervals: Intervals = Intervals()
     statistics: Statistics = Statistics()
     theory: Theory = Theory()
     corpora: Named[CorpusEntry] = {}

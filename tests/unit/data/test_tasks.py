@@ -16,7 +16,7 @@ from w2sg.study.protocols import SPLITS
 
 
 def owner(text: str) -> set[str]:
-    return {f"evaluation-{int(word[1:].split('w')[0]):04d}" for word in text.split()}
+    return {f"pair_texts-{int(word[1:].split('w')[0]):04d}" for word in text.split()}
 
 
 # Windows
@@ -105,7 +105,7 @@ def test_pairs_depend_on_the_seed_and_not_on_the_order_of_documents(spec):
     assert set(fewer["row_id"]) <= set(first["row_id"])
 
 
-def test_only_evaluation_documents_are_used_and_none_found_in_training():
+def test_only_pair_texts_are_used_and_none_found_in_training():
     frame = documents()
     words = [f"d40w{j}" for j in range(76)]
     leaked = words[-28:]  # all of the second window, and no more
@@ -113,7 +113,7 @@ def test_only_evaluation_documents_are_used_and_none_found_in_training():
     frame.loc[frame["doc_id"] == "train-0003", "text"] = "before " * 9 + " ".join(leaked) + " after"
     checked = load_checked({**TOPIC, "pairs": 10**6, "minimum": 1}, name="t", documents=frame)
     used = shingle(pd.concat([checked.pairs["chosen"], checked.pairs["rejected"]]).tolist(), 5)
-    others = shingle(frame.loc[frame["part"] != "evaluation", "text"].tolist(), 5)
+    others = shingle(frame.loc[frame["part"] != "pair_texts", "text"].tolist(), 5)
     assert not len(find_overlaps(used, others, DuplicateRule()).texts)
     assert checked.skipped[FOUND] == 1
     assert load_checked(TOPIC, name="t", documents=documents()).skipped == {FOUND: 0}

@@ -59,7 +59,8 @@ def test_neither_order_nor_a_default_that_is_written_out_changes_what_jobs_see()
             [0.1],
             ["heads: unknown key 'lerning_rates'", "allowed here: converged, loss, margin, paper, seeds"],
         ),
-        ("metrcis", {}, ["unknown key 'metrcis'; did you mean 'metrics'?", "allowed here: activations, "]),
+        ("intervls", {}, ["unknown key 'intervls'; did you mean 'intervals'?", "allowed here: activations, "]),
+        ("metrics", {"bootstrap": 50}, ["unknown key 'metrics'; did you mean 'intervals'?"]),
         ("heads/paper/batch_size", "16", ["heads.paper.batch_size: got '16' (text), expected an integer (remove the quotes). Pairs"]),
         ("heads/paper/learning_rates", ["1e-5"], ["learning_rates.0: got '1e-5' (text), expected a number (YAML reads 1e-5 as text: write 1.0e-5)"]),
         ("heads/paper/learning_rates", [-0.1], ["heads.paper.learning_rates.0: got -0.1, allowed: more than 0. All are trained"]),
@@ -84,6 +85,7 @@ def test_neither_order_nor_a_default_that_is_written_out_changes_what_jobs_see()
         ("models/a b", {"source": "hub", "repo": "a/b"}, ["models.a b: got 'a b', expected letters"]),
         ("datasets/newsgroups_tech/corpus", "newsgroup", ["newsgroups_tech.corpus: no entry 'newsgroup' in corpora; did you mean 'newsgroups'?"]),
         ("datasets/newsgroups_tech/task", "topics", ["datasets.newsgroups_tech.task: got 'topics', allowed: topic, order"]),
+        ("corpora/newsgroups/evaluation", {}, ["corpora.newsgroups: unknown key 'evaluation'; did you mean 'pair_texts'?"]),
         ("corpora/newsgroups/sha256", "abc", ["corpora.newsgroups.sha256: got 'abc', expected 64 hexadecimal digits"]),
         ("families/nano/strong", "nano-string", ["families.nano.strong: no entry 'nano-string' in models; did you mean 'nano-strong'?"]),
         ("probe/test_fraction", 1, ["probe.test_fraction: got 1, allowed: less than 1"]),
@@ -92,8 +94,8 @@ def test_neither_order_nor_a_default_that_is_written_out_changes_what_jobs_see()
         ("probe/splits", ["text"], ["probe.splits: got ['text']", "statistics read the pair split"]),
         ("heads/converged/folds", 5000, ["heads.converged.folds: got 5000", "at most 2000", "newsgroups_tech.pairs"]),
         ("heads/paper/learning_rates", [math.nan], ["heads.paper.learning_rates.0: got nan", "that is finite"]),
-        ("metrics/bootstrap", 1000.0, ["metrics.bootstrap: got 1000.0 (a number), expected an integer (write 1000)"]),
-        ("metrics/confidence", math.nan, ["metrics.confidence: got nan", "that is finite"]),
+        ("intervals/bootstrap", 1000.0, ["intervals.bootstrap: got 1000.0 (a number), expected an integer (write 1000)"]),
+        ("intervals/confidence", math.nan, ["intervals.confidence: got nan", "that is finite"]),
         ("statistics/late", math.inf, ["statistics.late: got inf", "that is finite"]),
         ("activations/layers", [99, 99], ["activations.layers: [99, 99] repeats a value"]),
         ("activations/layers", [0, 99], ["activations.layers: got [99], allowed: 0 to 4", "models.nano-strong"]),
@@ -173,7 +175,7 @@ def test_every_mistake_is_described_with_its_place(tmp_path):
     [
         ("partial=true", "partial", True),
         ("partial=False", "partial", False),
-        ("metrics={bootstrap: 60}", "metrics/bootstrap", 60),
+        ("intervals={bootstrap: 60}", "intervals/bootstrap", 60),
         ("heads={seeds: [0], margin: single}", "heads/seeds", [0]),
         ("heads={'paper': {'learning_rates': [1.0e-3]}}", "heads/paper/learning_rates", [1e-3]),
         ("study=nano2", "study", "nano2"),
@@ -208,7 +210,7 @@ def test_mistakes_of_the_command_line_are_told_as_such():
 def test_text_in_a_file_stays_text_whatever_the_command_line_says():
     config, found = given("heads={seeds: [0]}")
     with pytest.raises(ConfigError, match="remove the quotes"):
-        check_config(put(config, "metrics/bootstrap", "60"), found)
+        check_config(put(config, "intervals/bootstrap", "60"), found)
 
 
 def test_sizes_are_checked_for_the_datasets_of_the_study_where_they_are_known():

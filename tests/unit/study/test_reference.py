@@ -26,7 +26,7 @@ def test_the_reference_has_every_key_of_datasets_and_corpora():
     text = reference.reference()
     for key in ("skip_above", "hub_splits", "split.seed", "files.weak_supervision", "fields.prompt", "deal", "pool"):
         assert f"`datasets.<name>.{key}`" in text
-    for key in ("members.train.sha256", "duplicates.ngram", "evaluation.fraction", "heldout.seed", "version", "path"):
+    for key in ("members.train.sha256", "duplicates.ngram", "pair_texts.fraction", "heldout.seed", "version", "path"):
         assert f"`corpora.<name>.{key}`" in text
 
 
@@ -43,7 +43,7 @@ def test_editors_accept_every_shipped_file_alone(path):
     [
         {"heads": {"margn": "pair"}},
         {"heads": {"seeds": ["0"]}},
-        {"metrcis": {}},
+        {"metrics": {}},
         {"datasets": {"mine": {"source": "files", "repo": "a/b"}}},
         {"datasets": {"mine": {"pare": 8}}},
         {"models": {"mine": {"source": "hub", "repo": "a"}}},
