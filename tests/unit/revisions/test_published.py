@@ -149,7 +149,7 @@ def test_an_audit_is_made_again_when_it_can_say_more(branches, tmp_path, monkeyp
 )
 def test_the_plan_reads_the_variables_as_the_client_does(variables):
     code = (
-        "from w2sg import listings; print(listings.is_offline(), listings.cache_root());"
+        "from w2sg.revisions import offline; print(offline.is_offline(), offline.cache_root());"
         "from huggingface_hub import constants as c; print(c.is_offline_mode(), c.HF_HUB_CACHE)"
     )
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGINGFACE_", "XDG_", "TRANSFORMERS_"))}

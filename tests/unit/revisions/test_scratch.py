@@ -212,7 +212,7 @@ def test_another_machines_snapshot_is_believed_by_its_signs_of_life(tmp_path):
 def test_a_run_announces_itself_until_it_ends(tmp_path, monkeypatch):
     monkeypatch.delenv(driver.RUN_VARIABLE, raising=False)
     code = (
-        "import os, sys; from pathlib import Path; from w2sg import runs as s; s.announce_run(Path(sys.argv[1]));"
+        "import os, sys; from pathlib import Path; from w2sg.runtime import driver as s; s.announce_run(Path(sys.argv[1]));"
         "print(os.environ[s.RUN_VARIABLE], flush=True); sys.stdin.read()"
     )
     process = subprocess.Popen(
