@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,7 @@ def fetch_revision(repo: str, revision: str, *, name: str, store: Store, ticket:
 
 @contextlib.contextmanager
 def _fetched(repo: str, revision: str, name: str, store: Store, *, keep: bool) -> Iterator[tuple[RevisionFolder, bool]]:
-    from w2sg import hub
+    from w2sg import hub, transfer
 
     if hub.is_offline():
         cached = hub.offline_revision(repo, revision)
@@ -133,13 +133,6 @@ def _fetched(repo: str, revision: str, name: str, store: Store, *, keep: bool) -
         return
     size = sum(file.size for file in files)
     with store.snapshot(name, revision, size=size, keep=keep) as folder:
-        _download(listing, files, folder, label=f"fetch {name} {revision}", size=size)
+        progress = Progress(f"fetch {name} {revision}", max(size, 1), "bytes")
+        transfer.download(listing, files, folder, on_bytes=progress.update)
         yield RevisionFolder(path=folder, commit=listing.commit), True
-
-
-def _download(listing: Any, files: Sequence[Any], folder: Path, *, label: str, size: int) -> None:
-    from w2sg import hub
-    from w2sg.transfer import HubTransfer
-
-    progress = Progress(label, max(size, 1), "bytes")
-    hub.download(listing, files, folder, transfer=HubTransfer(progress.update))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -78,7 +78,7 @@ def list_revision(repo: str, revision: str, *, patience: Patience | None = None)
     """
     address = endpoint()
 
-    def ask(attempt: int) -> Listing:
+    def ask() -> Listing:
         try:
             info = HfApi().model_info(
                 repo, revision=revision, files_metadata=True, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
@@ -224,42 +224,3 @@ def offline_revision(repo: str, revision: str) -> Path:
             f"where there is a network: hf download {repo} --revision {revision}"
         )
     return folder
-
-
-Transfer = Callable[[Listing, HubFile, Path, int], None]
-"""Brings one file to a path, continuing what is there already: listing, file, path, number of the attempt."""
-
-
-def download(
-    listing: Listing,
-    files: Sequence[HubFile],
-    target: Path,
-    *,
-    transfer: Transfer,
-    patience: Patience | None = None,
-) -> None:
-    """Brings files of a revision into a folder; each is checked before it gets its name.
-
-    Args:
-        listing: The revision.
-        files: Which of its files.
-        target: The folder; it exists.
-        transfer: What moves the bytes of one file.
-        patience: How often and how long to try again.
-
-    Raises:
-        RevisionError: If a file cannot be fetched, or is again and again not what the Hub lists.
-    """
-    for file in files:
-        part = target / f".{file.name}.part"
-
-        def attempt(number: int, file: HubFile = file, part: Path = part) -> None:
-            transfer(listing, file, part, number)
-            try:
-                file.check(part)
-            except DamagedFile:
-                part.unlink(missing_ok=True)
-                raise
-
-        persist(attempt, what=f"fetch {listing} {file.name}", patience=patience or Patience())
-        part.replace(target / file.name)

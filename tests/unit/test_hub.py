@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,10 +19,9 @@ from tests import faults
 from tests.hub_branch import BIG, BIG_PATH, CHUNK, CUTS, QUICK, REPO, always, fetch, once, whole
 from tests.hub_branch import server as server
 from tests.hub_server import Fault, Request
-from w2sg import fetching, hub, retries, snapshots
+from w2sg import fetching, hub, retries, snapshots, transfer
 from w2sg.retries import Patience
 from w2sg.revisions import RevisionError
-from w2sg.transfer import HubTransfer
 
 
 def test_one_weight_format_no_code_no_pickles_and_the_commit(server, tmp_path):
@@ -87,7 +87,7 @@ def test_bytes_that_were_thrown_away_are_taken_back(server, tmp_path, kind, part
     server.fault = once(kind, part, at=at)
     listing = hub.list_revision(REPO, "step1", patience=QUICK)
     files, counts = hub.choose_files(listing), []
-    hub.download(listing, files, tmp_path, transfer=HubTransfer(counts.append), patience=QUICK)
+    transfer.download(listing, files, tmp_path, on_bytes=counts.append, patience=QUICK)
     assert sum(counts) == sum(file.size for file in files)
     assert (min(counts) < 0) == (kind == "flip")  # what a short answer brought is kept and continued
 
@@ -116,7 +116,7 @@ def test_a_revision_that_disappears(server, tmp_path):
     listing = hub.list_revision(REPO, "step1", patience=QUICK)
     del server.branches[REPO]["step1"]
     with pytest.raises(RevisionError, match="fetch owner/model step1 .*config.json: HTTP 404"):
-        hub.download(listing, hub.choose_files(listing), tmp_path, transfer=HubTransfer(), patience=QUICK)
+        transfer.download(listing, hub.choose_files(listing), tmp_path, patience=QUICK)
     with pytest.raises(retries.NoSuchRevision, match="step1 .*no such revision"):
         hub.list_revision(REPO, "step1", patience=QUICK)
     assert len([r for r in server.requests if "/api/" in r.path]) == 2  # asked once, not until patience ends
@@ -124,25 +124,26 @@ def test_a_revision_that_disappears(server, tmp_path):
         hub.list_revision("owner/nothing", "step1", patience=QUICK)
 
 
-def test_a_full_disk_is_no_reason_to_try_again(server, tmp_path):
+def test_a_full_disk_is_no_reason_to_try_again(server, tmp_path, monkeypatch):
     listing = hub.list_revision(REPO, "step1", patience=QUICK)
     calls = []
 
-    def transfer(*arguments) -> None:
+    def full(*arguments, **options) -> None:
         calls.append(arguments)
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    monkeypatch.setattr(transfer, "hf_hub_download", full)
     with pytest.raises(RevisionError, match="fetch owner/model step1 .*: No space left on device"):
-        hub.download(listing, hub.choose_files(listing), tmp_path, transfer=transfer, patience=QUICK)
+        transfer.download(listing, hub.choose_files(listing), tmp_path, patience=QUICK)
     assert len(calls) == 1
 
 
 @pytest.fixture
 def small_disk(tmp_path) -> Iterator[Path]:
-    """A file system of its own with 64 KiB; only root can make one."""
+    """A file system of its own with 128 KiB; only root can make one."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("no file system can be mounted here")
     yield folder
@@ -158,11 +159,14 @@ def test_a_disk_that_fills_up_fails_that_revision_and_is_left_empty(server, tmp_
 
     def fill(request: Request) -> None:
         if when == "meanwhile" and request.path == BIG_PATH:
-            stranger.write_bytes(bytes(40_960))
+            take_the_rest()
+
+    def take_the_rest() -> None:
+        stranger.write_bytes(bytes(shutil.disk_usage(small_disk).free))
 
     server.fault = fill
     if when == "before":
-        stranger.write_bytes(bytes(40_960))
+        take_the_rest()
     expected = {"before": "GB free, this revision needs", "meanwhile": "model.safetensors: No space left on device"}
     ticket = tmp_path / "ticket.json"
     with pytest.raises(RevisionError, match=expected[when]):
@@ -222,7 +226,7 @@ def test_the_wait_that_a_server_asks_for_is_the_wait_that_follows(server, monkey
     server.fault = once("status", "/api/", status=429, headers=headers)
     waits = []
     retries.persist(
-        lambda attempt: HfApi().model_info(REPO, revision="step1"), what="ask", patience=QUICK, sleep=waits.append
+        lambda: HfApi().model_info(REPO, revision="step1"), what="ask", patience=QUICK, sleep=waits.append
     )
     assert waits == [pytest.approx(7, abs=1.5)]
 
@@ -244,15 +248,12 @@ def test_damage_is_given_up_sooner_than_the_network(server, tmp_path):
     assert len([r for r in server.requests if r.path == BIG_PATH]) == 2
 
 
-def test_xet_is_tried_once_and_http_follows(server, tmp_path, monkeypatch):
-    from w2sg import transfer
-
-    used = []
-    monkeypatch.setattr(transfer, "is_xet_available", lambda: True)
-    monkeypatch.setattr(transfer, "get_hf_file_metadata", lambda url: type("M", (), {"xet_file_data": object()}))
-    monkeypatch.setattr(
-        transfer, "hf_hub_download", lambda *a, **k: used.append(a) or (_ for _ in ()).throw(RuntimeError("cas"))
-    )
+@pytest.mark.parametrize("place", [None, "http://127.0.0.1:9"], ids=["no token", "no server"])
+def test_xet_is_tried_once_and_http_follows(server, tmp_path, monkeypatch, caplog, place):
+    """As behind a proxy or a mirror that knows nothing of Xet: no later file tries it again."""
+    monkeypatch.setenv("HF_XET_CLIENT_RETRY_MAX_ATTEMPTS", "1")
+    server.xet, server.xet_place = True, place
     fetch(tmp_path / "to")
     assert whole(tmp_path / "to")
-    assert [name for _, name in used] == ["tokenizer.json", "model.safetensors"]
+    assert len([request for request in server.requests if "xet-read-token" in request.path]) == 1
+    assert "tokenizer.json: " in caplog.text and "the next attempts go without Xet" in caplog.text
