@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from w2sg import listings
 from w2sg.revisions import RevisionError, RevisionFolder, check_published, hash_weights
 from w2sg.runtime import Progress, atomic_path
 from w2sg.snapshots import Store
@@ -86,18 +87,16 @@ def take_ticket(path: Path | None, store: Store) -> Iterator[RevisionFolder | No
     ticket = Ticket(**json.loads(path.read_text(encoding="utf-8")))
     folder = RevisionFolder(path=Path(ticket.path), commit=ticket.commit)
     with store.take(folder.path) if ticket.snapshot else contextlib.nullcontext():
-        _check_unchanged(ticket)
+        found = _sizes(folder.path) if ticket.snapshot else ticket.sizes
+        wrong = sorted(name for name in {*found, *ticket.sizes} if found.get(name) != ticket.sizes.get(name))
+        if wrong:
+            facts = (
+                f"{name}: {ticket.sizes.get(name, 'no')} bytes then, {found.get(name, 'no')} now" for name in wrong
+            )
+            raise RevisionError(
+                f"{folder.path} has changed since it was fetched ({'; '.join(facts)}); run snakemake again"
+            )
         yield folder
-
-
-def _check_unchanged(ticket: Ticket) -> None:
-    if not ticket.snapshot:
-        return
-    found, wanted = _sizes(Path(ticket.path)), ticket.sizes
-    wrong = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
-    if wrong:
-        facts = "; ".join(f"{name}: {wanted.get(name, 'no')} bytes then, {found.get(name, 'no')} now" for name in wrong)
-        raise RevisionError(f"{ticket.path} has changed since it was fetched ({facts}); run snakemake again")
 
 
 def _sizes(folder: Path) -> dict[str, int]:
@@ -121,7 +120,7 @@ def fetch_revision(repo: str, revision: str, *, name: str, store: Store, ticket:
 def _fetched(repo: str, revision: str, name: str, store: Store, *, keep: bool) -> Iterator[tuple[RevisionFolder, bool]]:
     from w2sg import hub, transfer
 
-    if hub.is_offline():
+    if listings.is_offline():
         cached = hub.offline_revision(repo, revision)
         yield RevisionFolder(path=cached, commit=cached.name), False
         return

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from w2sg import hub, listings
-from w2sg.audit import Published
+from w2sg.listings import Published
 from w2sg.retries import NoSuchRevision, Patience
 from w2sg.revisions import RevisionError, file_sha256, is_weights
 from w2sg.runtime import Progress, atomic_path
@@ -45,17 +45,9 @@ def ask_hub(
     progress = Progress(label, len(names), "revisions")
     found = []
     for name in names:
-        found.append(_recall(repo, name, earlier.get(name)) if hub.is_offline() else _ask(repo, name, patience))
+        found.append(_recall(repo, name, earlier.get(name)) if listings.is_offline() else _ask(repo, name, patience))
         progress.update(1)
     return found
-
-
-def read_answers(path: Path, repo: str) -> dict[str, Published]:
-    """Returns what :func:`keep_answers` kept of a repository, by revision; nothing if there is no such file."""
-    try:
-        return {name: Published(**answer) for name, answer in listings.read_answers(path, repo).items()}
-    except TypeError:  # written by another version
-        return {}
 
 
 def keep_answers(path: Path, repo: str, answers: Sequence[Published], *, earlier: Mapping[str, Published]) -> None:
@@ -65,7 +57,7 @@ def keep_answers(path: Path, repo: str, answers: Sequence[Published], *, earlier
         path: The file.
         repo: owner/name.
         answers: From :func:`ask_hub`.
-        earlier: What :func:`read_answers` found there before.
+        earlier: What :func:`w2sg.listings.read_answers` found there before.
     """
     learned = {answer.revision: answer for answer in answers if not answer.unknown}
     kept = {name: asdict(answer) for name, answer in sorted({**earlier, **learned}.items())}

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, NoReturn, TypeVar
+from functools import cache, partial
+from typing import Any, TypeVar
 
 import httpx2
 from huggingface_hub import get_session, set_client_factory
@@ -139,53 +140,6 @@ def asked_wait(error: BaseException | None) -> float | None:
     return None
 
 
-@dataclass(kw_only=True)
-class _Task:
-    """What is being attempted: its name for messages, and how often it has been."""
-
-    what: str
-    patience: Patience
-    sleep: Callable[[float], None]
-    doubtful: int = 0
-
-    def repeat(self, action: Callable[[], Result]) -> Result:
-        """Returns what ``action()`` returns once it does not fail in a way that may pass."""
-        retrying = Retrying(
-            retry=retry_if_exception(is_transient),
-            stop=self._is_over,
-            wait=lambda state: self.patience.wait(state.attempt_number - 1, asked_wait(_failure(state))),
-            sleep=self.sleep,
-            before_sleep=self._announce,
-            retry_error_callback=self._give_up,
-        )
-        try:
-            return retrying(action)
-        except (httpx2.HTTPError, OSError) as error:
-            kind = NoSuchRevision if isinstance(error, RevisionNotFoundError) else RevisionError
-            raise kind(f"{self.what}: {describe(error)}") from None
-
-    def _is_over(self, state: RetryCallState) -> bool:
-        error = _failure(state)
-        self.doubtful += isinstance(error, DamagedFile) or _has_expired(error)
-        return state.attempt_number == self.patience.tries or self.doubtful == self.patience.damaged
-
-    def _announce(self, state: RetryCallState) -> None:
-        LOG.warning("%s: %s; trying again in %.1f s", self.what, describe(_failure(state)), state.upcoming_sleep)
-
-    def _give_up(self, state: RetryCallState) -> NoReturn:
-        reason = describe(_failure(state))
-        raise RevisionError(f"{self.what}: {reason}; gave up after {state.attempt_number} attempts") from None
-
-
-def _failure(state: RetryCallState) -> BaseException:
-    error = state.outcome.exception() if state.outcome else None
-    assert error is not None, "only failures are judged"
-    return error
-
-
-_PRESENT: ContextVar[_Task | None] = ContextVar("present task", default=None)
-
-
 def persist(
     action: Callable[[], Result], *, what: str, patience: Patience, sleep: Callable[[float], None] = time.sleep
 ) -> Result:
@@ -200,52 +154,83 @@ def persist(
     Raises:
         RevisionError: If a failure is permanent or the attempts are used up; the message holds ``what`` and why.
     """
-    task = _Task(what=what, patience=patience, sleep=sleep)
-    token = _PRESENT.set(task)
+    _use_patient_sessions()
+    repeat = partial(_repeat, what=what, patience=patience, sleep=sleep)
+    token = _PRESENT.set(repeat)
     try:
-        return task.repeat(action)
+        return repeat(action)
     finally:
         _PRESENT.reset(token)
 
 
+def _repeat(action: Callable[[], Result], *, what: str, patience: Patience, sleep: Callable[[float], None]) -> Result:
+    doubtful = 0
+
+    def failure(state: RetryCallState) -> BaseException:
+        error = state.outcome.exception() if state.outcome else None
+        assert error is not None, "only failures are judged"
+        return error
+
+    def is_over(state: RetryCallState) -> bool:
+        nonlocal doubtful
+        doubtful += isinstance(failure(state), DamagedFile) or _has_expired(failure(state))
+        return state.attempt_number == patience.tries or doubtful == patience.damaged
+
+    retrying = Retrying(
+        retry=retry_if_exception(is_transient),
+        stop=is_over,
+        wait=lambda state: patience.wait(state.attempt_number - 1, asked_wait(failure(state))),
+        sleep=sleep,
+        before_sleep=lambda state: LOG.warning(
+            "%s: %s; trying again in %.1f s", what, describe(failure(state)), state.upcoming_sleep
+        ),
+        reraise=True,
+    )
+    try:
+        return retrying(action)
+    except (httpx2.HTTPError, OSError, PassingFailure) as error:
+        kind = NoSuchRevision if isinstance(error, RevisionNotFoundError) else RevisionError
+        tried = f"; gave up after {retrying.statistics['attempt_number']} attempts" if is_transient(error) else ""
+        raise kind(f"{what}: {describe(error)}{tried}") from None
+
+
+_PRESENT: ContextVar[Callable[[Callable[[], Any]], Any] | None] = ContextVar("present", default=None)
+"""How requests are repeated inside :func:`persist`."""
+
+
+@cache
+def _use_patient_sessions() -> None:
+    hooks = get_session().event_hooks
+    set_client_factory(lambda: PatientSession(event_hooks=hooks, follow_redirects=True, timeout=None))
+
+
 class PatientSession(httpx2.Client):
-    """The client's session, in which a request is repeated by itself: see :func:`persist`."""
+    """The client's session, in which each request is repeated by itself inside :func:`persist`."""
 
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Returns the answer to a request; inside :func:`persist` it is none that is an error or too short."""
-        task = _PRESENT.get()
+        repeat = _PRESENT.get()
         # Where Xet gives no access to its servers plain HTTP is the way, and there is nothing to wait for.
-        if task is None or "/xet-read-token/" in request.url.path:
+        if repeat is None or "/xet-read-token/" in request.url.path:
             return super().send(request, **options)
-        return task.repeat(lambda: self._send_once(request, **options))
-
-    def _send_once(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        response = super().send(request, **options)
-        try:
-            hf_raise_for_status(response)
-            _check_length(request, response)
-        except BaseException:
-            response.close()
-            raise
+        response: httpx2.Response = repeat(lambda: self._send_once(request, **options))
         if request.method == "HEAD" and LINKED_SIZE in response.headers:
             # So that the Hub is asked again for each part of a file: what it refers to is valid for a while only.
             response.headers.pop("Location", None)
         return response
 
-
-def _check_length(request: httpx2.Request, response: httpx2.Response) -> None:
-    """Raises :class:`DamagedFile` if the content network sends less than the rest of a file."""
-    sizes = [int(answer.headers[LINKED_SIZE]) for answer in response.history if LINKED_SIZE in answer.headers]
-    sent = response.headers.get("Content-Length")
-    if sizes and sent and request.method == "GET":
-        start = int(request.headers.get("Range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
-        if int(sent) < sizes[0] - start:
-            raise DamagedFile(f"the answer has {int(sent):,} bytes of {sizes[0] - start:,}")
-
-
-def _make_session() -> PatientSession:
-    return PatientSession(event_hooks=_HOOKS, follow_redirects=True, timeout=None)
-
-
-_HOOKS = get_session().event_hooks
-set_client_factory(_make_session)
+    def _send_once(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        response = super().send(request, **options)
+        try:
+            hf_raise_for_status(response)
+            size = next(
+                (answer.headers[LINKED_SIZE] for answer in response.history if LINKED_SIZE in answer.headers), 0
+            )
+            start = request.headers.get("Range", "").removeprefix("bytes=").removesuffix("-") or 0
+            sent = response.headers.get("Content-Length", size)
+            if int(sent) < int(size) - int(start):
+                raise DamagedFile(f"the answer has {int(sent):,} bytes of {int(size) - int(start):,}")
+        except BaseException:
+            response.close()
+            raise
+        return response

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from w2sg import audit, schemas, tables
-from w2sg.audit import Published, audit_table
+from w2sg.audit import audit_table
+from w2sg.listings import Published
 
 
 def published(**weights: str) -> list[Published]:

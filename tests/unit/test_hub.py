@@ -41,6 +41,7 @@ FAULTS = {
     "cut listing": once("cut", "/api/", at=0.3),
     "stalled": once("stall", at=0.7, seconds=0.8),
     "stalled at the first byte": once("stall", at=0.0, seconds=0.8),
+    "refused by the content network": once("status", status=403),
     "bit flipped": once("flip", at=0.4),
     "bit flipped in a small file": once("flip", "config.json"),
     "truncated": once("short", at=0.6),
@@ -96,6 +97,7 @@ PERMANENT = {
     "always damaged": (always("flip", BIG_PATH), ["model.safetensors", "SHA-256", "expected", "after 3 attempts"]),
     "small file always damaged": (always("flip", "config.json"), ["config.json", "Git hash"]),
     "down": (always("status", "/api/", status=503), ["look up owner/model step1", "503", "after 3 attempts"]),
+    "always refused by the content network": (always("status", "/cdn/", status=403), ["HTTP 403", "after 3 attempts"]),
     "forbidden": (always("status", "/resolve/", status=403), ["config.json", "HTTP 403"]),
 }
 
@@ -225,9 +227,7 @@ def test_the_wait_that_a_server_asks_for_is_the_wait_that_follows(server, monkey
     }[form]
     server.fault = once("status", "/api/", status=429, headers=headers)
     waits = []
-    retries.persist(
-        lambda: HfApi().model_info(REPO, revision="step1"), what="ask", patience=QUICK, sleep=waits.append
-    )
+    retries.persist(lambda: HfApi().model_info(REPO, revision="step1"), what="ask", patience=QUICK, sleep=waits.append)
     assert waits == [pytest.approx(7, abs=1.5)]
 
 

@@ -122,6 +122,21 @@ def test_an_endpoint_that_is_no_address_is_named_at_once(monkeypatch, value):
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("HF_TOKEN", "hf_pasted\u028bxyz", "HF_TOKEN.* holds a character that no token has"),
+        ("SSL_CERT_FILE", "/gone/ca.pem", "SSL_CERT_FILE names /gone/ca.pem, which is no file"),
+    ],
+)
+def test_a_variable_with_which_nobody_can_be_asked_is_named_at_once(server, monkeypatch, name, value, said):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(RevisionError, match=said) as caught:
+        hub.list_revision(REPO, "step1", patience=QUICK)
+    assert "pasted" not in str(caught.value)
+    assert not server.requests
+
+
 def test_a_revision_in_the_local_cache_is_used_where_it_lies(server, tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     listing = hub.list_revision(REPO, "step1", patience=QUICK)

@@ -15,7 +15,8 @@ from huggingface_hub import constants, hf_hub_download
 from tests.hub_branch import BIG, FILES, QUICK, REPO
 from tests.hub_branch import server as server
 from w2sg import fetching, hub, listings, published
-from w2sg.audit import Published, audit_table
+from w2sg.audit import audit_table
+from w2sg.listings import Published
 from w2sg.snapshots import Store
 
 OTHER = BIG[::-1]
@@ -50,7 +51,7 @@ def go_offline(monkeypatch) -> None:
 
 def audited(kept: Path):
     """What the rule does, as a table by revision."""
-    earlier = published.read_answers(kept, REPO)
+    earlier = listings.read_answers(kept, REPO)
     known = published.ask_hub(REPO, STEPS, label="audit", earlier=earlier, patience=QUICK)
     published.keep_answers(kept, REPO, known, earlier=earlier)
     return audit_table("m", known).set_index("revision")
@@ -103,9 +104,9 @@ def test_what_the_hub_said_outlives_the_network(branches, tmp_path, monkeypatch)
     fill(branches, "step1")
     go_offline(monkeypatch)
     assert audited(tmp_path / "m.json").equals(online)
-    assert published.read_answers(tmp_path / "m.json", "owner/other") == {}
+    assert listings.read_answers(tmp_path / "m.json", "owner/other") == {}
     (tmp_path / "m.json").write_text('{"repo": "owner/model", "answers": {"step1": {"strange": 1}}}')
-    assert published.read_answers(tmp_path / "m.json", REPO) == {}
+    assert listings.read_answers(tmp_path / "m.json", REPO) == {}
 
 
 def test_an_audit_is_made_again_when_it_can_say_more(branches, tmp_path, monkeypatch):
@@ -124,9 +125,11 @@ def test_an_audit_is_made_again_when_it_can_say_more(branches, tmp_path, monkeyp
     assert source() == one
     fill(branches, "step2")
     assert source() not in (empty, one)
+    monkeypatch.delenv("HF_HUB_OFFLINE")
     audited(kept)  # by now the Hub answered
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert source() == listings.HUB
-    answers = published.read_answers(kept, REPO)
+    answers = listings.read_answers(kept, REPO)
     published.keep_answers(
         kept, REPO, [Published(revision="step2", hashes={"x": "y"}, origin="cache")], earlier=answers
     )

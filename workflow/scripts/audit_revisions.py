@@ -22,9 +22,9 @@ def main(
     log: str,
 ) -> None:
     with runtime.log_to(log):
-        from w2sg import audit, published
+        from w2sg import audit, listings, published
 
-        earlier = published.read_answers(Path(kept), model["repo"])
+        earlier = listings.read_answers(Path(kept), model["repo"])
         known = published.ask_hub(model["repo"], revisions, label=f"audit {name}", earlier=earlier)
         published.keep_answers(Path(kept), model["repo"], known, earlier=earlier)
         tables.write_table(
