@@ -16,8 +16,8 @@ BIN := .venv/bin
 .PHONY: help sweep theory test check docs format lock clean slurm-test kubernetes-test fault-test conda-test conda-lock audit
 
 help:
-	@echo 'make sweep   pre-train the miniature suite, sweep it, write results/report.html'
-	@echo 'make theory  run the synthetic branch, write results/theory/report.html'
+	@echo 'make sweep   pre-train the miniature suite, sweep it, write its report'
+	@echo 'make theory  run the synthetic branch, write its report'
 	@echo 'make test    run the whole test suite'
 	@echo 'make slurm-test  install and start a single-node Slurm (Debian, root), run the tests on it'
 	@echo 'make kubernetes-test  run the Kubernetes profile against a pretended cluster and a bucket on this machine'
@@ -32,13 +32,10 @@ help:
 	@echo 'make clean   remove what killed runs left behind; results stay'
 
 sweep: .venv/run.stamp
-	@$(BIN)/python -m w2sg.show --before
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --cores $(CORES) $(ARGS) $(SHOW)
-	@$(BIN)/python -m w2sg.show
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake show --cores $(CORES) $(ARGS) $(SHOW)
 
 theory: .venv/run.stamp
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake theory --cores $(CORES) $(ARGS) $(SHOW)
-	@echo 'report: $(CURDIR)/results/theory/report.html'
 
 # A whole run that passed on the very same files is not repeated; FORCE=1 repeats it, and ARGS always runs.
 test: .venv/test.stamp
@@ -60,7 +57,7 @@ kubernetes-test: .venv/test.stamp .venv/kubernetes-test.stamp
 fault-test: .venv/test.stamp
 	@rm -f docs/faults.jsonl
 	@FAULT_KILLS=32 FAULT_RECORD="$(CURDIR)/docs/faults.jsonl" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest \
-	  tests/dag/test_kills.py tests/dag/test_storage.py tests/repo/test_writers.py tests/unit/test_hub.py $(ARGS)
+	  tests/dag/test_kills.py tests/dag/test_storage.py tests/repo/test_writers.py tests/unit/revisions/test_download.py $(ARGS)
 	@$(BIN)/python -m tests.faults
 
 conda-test: .venv/test.stamp .venv/tools/conda.stamp
@@ -123,7 +120,6 @@ lock: .venv/pip.stamp
 	    requirements/$$name.in -o requirements/$$name.lock || exit 1; \
 	done
 
-# Reading the Snakefile deletes abandoned snapshots from the scratch folder.
 clean: .venv/run.stamp
 	@$(BIN)/snakemake --unlock --quiet
 	@$(BIN)/snakemake --delete-temp-output --quiet

@@ -16,27 +16,44 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/inputs.smk"
-include: "workflow/rules/plan.smk"
 include: "workflow/rules/data.smk"
-include: "workflow/rules/checkpoints.smk"
+include: "workflow/rules/pretraining.smk"
+include: "workflow/rules/revisions.smk"
+include: "workflow/rules/activations.smk"
 include: "workflow/rules/heads.smk"
-include: "workflow/rules/analysis.smk"
-include: "workflow/rules/figures.smk"
+include: "workflow/rules/trajectories.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/theory.smk"
+include: "workflow/rules/costs.smk"
 
 
 localrules:
     all,
+    show,
 
 
 rule all:
     """Sweep, tables, figures and report of the study; every table per revision is a target of its own."""
     default_target: True
     input:
-        sweep_tables(),
-        "results/tables/metrics.parquet",
-        "results/tables/summary.csv",
-        "results/tables/completeness.parquet",
-        cells("results/figures/trajectory/{family}/{dataset}.svg"),
-        "results/report.html",
+        # So that a lost one is noticed although its aggregate still exists.
+        [path for family, datasets in CELLS.items() for d in datasets for path in head_tables(family, d)],
+        "<study>/tables/metrics.parquet",
+        "<study>/tables/summary.csv",
+        "<study>/tables/completeness.parquet",
+        cells("<study>/figures/trajectory/{family}/{dataset}.svg"),
+        "<study>/report.html",
+
+
+rule show:
+    """Makes all of it, then prints the summary."""
+    input:
+        rules.all.input,
+        text="<study>/tables/summary.txt",
+        report="<study>/report.html",
+    log:
+        "logs/show.log",
+    conda:
+        "envs/analysis.yaml"
+    shell:
+        "cat {input.text}; echo 'report: {input.report}'"

@@ -23,7 +23,8 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "workflow" / "scripts")]
 
-from w2sg import schemas, tables  # noqa: E402 (the path is set above)
+from w2sg.tables import schemas  # noqa: E402
+from w2sg.tables.files import read_parts, write_table  # noqa: E402
 
 COUNTS = {"pythia": 154, "olmo": 317}
 DATASETS = ("helpful", "harmless")
@@ -52,12 +53,10 @@ def write_inputs(folder: Path, layers: int) -> dict[str, dict]:
                 path = folder / family / row["name"] / f"{dataset}.parquet"
                 size = layers if dataset != "corpus" else 1
                 frame = revision_table(family, row["name"], dataset, size)
-                tables.write_table(frame, path, schemas.RESULTS, provenance={})
+                write_table(frame, path, schemas.RESULTS, provenance={})
                 (losses if dataset == "corpus" else heads).append(str(path))
         weak = folder / family / "weak.parquet"
-        tables.write_table(
-            revision_table(f"{family}-small", "last", "helpful", 1), weak, schemas.RESULTS, provenance={}
-        )
+        write_table(revision_table(f"{family}-small", "last", "helpful", 1), weak, schemas.RESULTS, provenance={})
         facts = {"name": family, "strong": family, "weak": f"{family}-small", "weak_revision": "last"}
         made[family] = {
             "heads": heads,
@@ -106,7 +105,7 @@ def main() -> None:
         floors = pd.DataFrame(
             {"dataset": ["x"], "floor": ["y"], "metric": ["z"], "value": 0.5, "low": 0.4, "high": 0.6, "n": 9}
         )
-        tables.write_table(floors, folder / "floors.parquet", schemas.FLOORS, provenance={})
+        write_table(floors, folder / "floors.parquet", schemas.FLOORS, provenance={})
         given = {
             "families": [arguments["output"] for arguments in inputs.values()],
             "floors": [str(folder / "floors.parquet")],
@@ -115,7 +114,7 @@ def main() -> None:
             "log": str(folder / "log"),
         }
         rows.append(timed("collect_metrics", collect_metrics.main, given))
-        total = sum(len(part) for part in tables.read_parts(folder / "metrics.parquet", schemas.METRICS))
+        total = sum(len(part) for part in read_parts(folder / "metrics.parquet", schemas.METRICS))
         rows = [{"rows": total, **row} for row in rows]
     typed = f"python benchmarks/collect.py --rows {options.rows}"
     machine.save(pd.DataFrame(rows), "collect", machine=machine.describe(["pyarrow", "pandas"]), command=typed)

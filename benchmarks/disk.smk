@@ -1,6 +1,8 @@
 """The simulated sweep: the fetching rules of the real workflow, with jobs that sleep. Run by benchmarks/disk.py."""
 
-from w2sg import runs, snapshots, sweep
+from w2sg.revisions import scratch
+from w2sg.runtime import driver
+from w2sg.study.families import most_downloads
 
 SPLIT = config["mode"] == "split"
 LIMIT = config["snapshots"]
@@ -11,13 +13,11 @@ JOB = (
     f" --output {config['here']}/{{output}} --log {config['here']}/{{log}}"
 )
 
-for limited, most in sweep.fetch_limits(LIMIT).items():
-    workflow.register_resource(limited, most)
 
-if workflow.is_main_process:
-    snapshots.tidy(Path("scratch"), Path("tickets"))
+onstart:
+    scratch.tidy(Path("scratch"), Path("tickets"))
     if SPLIT:
-        runs.announce_run(Path("scratch"))
+        driver.announce_run(Path("scratch"))
 
 
 rule all:
@@ -34,7 +34,7 @@ if SPLIT:
             "logs/fetch/{number}.log",
         threads: 0
         resources:
-            downloads=1,
+            downloads=10000 // most_downloads(LIMIT),
         shell:
             JOB.replace("{step}", "fetch")
 
@@ -57,7 +57,7 @@ else:
         log:
             "logs/extract/{number}.log",
         resources:
-            snapshots=1,
+            snapshots=10000 // LIMIT,
         shell:
             JOB.replace("{step}", "fused")
 

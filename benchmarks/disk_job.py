@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from w2sg.locks import first_free
-from w2sg.runtime import log_to
-from w2sg.snapshots import Store
+from w2sg.revisions.scratch import Store
+from w2sg.runtime.jobs import log_to
+from w2sg.runtime.locks import first_free
 
 
 def times(number: int, mean: float, jitter: float, kind: str) -> float:

@@ -43,10 +43,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import extraction_tools as tools
 from benchmarks.machine import describe, save
-from w2sg.activations import extract_states
-from w2sg.extraction import CPU_ROWS
-from w2sg.loading import LoadedModel, take_apart
-from w2sg.packing import pack, plan_batches
+from w2sg.activations.extraction import CPU_ROWS
+from w2sg.activations.forward import extract_states
+from w2sg.activations.models import LoadedModel, take_apart
+from w2sg.activations.packing import pack, plan_batches
 
 SHAPES = {  # width, blocks, heads
     "pythia-14m": (128, 6, 4),

@@ -43,11 +43,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "workflow" / "scripts")]
 
 import train_heads  # noqa: E402 (the path is set above)
 
-from w2sg import protocol, schemas, tables  # noqa: E402
-from w2sg.features import ID_BYTES, Features, open_features  # noqa: E402
-from w2sg.pair_specs import SPLITS  # noqa: E402
-from w2sg.preferences import FIELDS, PAIRS  # noqa: E402
-from w2sg.splits import split_features  # noqa: E402
+from w2sg.activations.features import ID_BYTES, Features, open_features, split_features  # noqa: E402
+from w2sg.heads import evaluate  # noqa: E402
+from w2sg.study.datasets import FIELDS, SPLITS  # noqa: E402
+from w2sg.tables import schemas  # noqa: E402
+from w2sg.tables.files import read_table, write_table  # noqa: E402
+from w2sg.tables.schemas import PAIRS  # noqa: E402
 
 WIDTH, PAIRS_EACH, LAYERS = 4096, 4000, 33
 WEAK_WIDTH = 2048
@@ -91,12 +92,12 @@ def write_inputs(folder: Path, config: dict[str, Any], layers: int) -> None:
     split = np.repeat(SPLITS, PAIRS_EACH)
     empty = dict.fromkeys(FIELDS, "")
     pairs = pd.DataFrame({"row_id": ids, "split": split, "position": np.tile(np.arange(PAIRS_EACH), len(SPLITS))})
-    tables.write_table(pairs.assign(dataset="synthetic", **empty), folder / "pairs.parquet", PAIRS, provenance={})
+    write_table(pairs.assign(dataset="synthetic", **empty), folder / "pairs.parquet", PAIRS, provenance={})
     weak = states(g, rng, share=0.8, width=WEAK_WIDTH).float().numpy()[:, None]
     features = Features(chosen=weak[0], rejected=weak[1], row_ids=ids, layers=(0,), metadata={})
-    made = protocol.supervise(split_features(features, pairs), heads=config["heads"], intervals=config["metrics"])
+    made = evaluate.supervise(split_features(features, pairs), heads=config["heads"], intervals=config["metrics"])
     origin = {"model": "weak", "revision": "last", "commit": "0" * 40}
-    tables.write_table(made.labels, folder / "labels.parquet", schemas.LABELS, provenance=origin)
+    write_table(made.labels, folder / "labels.parquet", schemas.LABELS, provenance=origin)
     size = layers * len(g) * WIDTH
     both = [
         torch.from_file(str(folder / name), shared=True, size=size, dtype=torch.bfloat16).view(layers, len(g), WIDTH)
@@ -187,7 +188,7 @@ def time_loop(folder: Path, config: dict[str, Any], layers: int) -> list[dict[st
     split = _layer(folder, layers - 1)
     chosen, rejected = split[SPLITS[0]]
     difference = chosen - rejected
-    labels = tables.read_table(folder / "labels.parquet", schemas.LABELS)
+    labels = read_table(folder / "labels.parquet", schemas.LABELS)
     soft = labels[(labels["split"] == SPLITS[1]) & (labels["seed"] == 0) & (labels["protocol"] == "converged")]
     target = 1 / (1 + np.exp(-soft.sort_values("row_id")["margin"].to_numpy()))
     weak = split[SPLITS[1]][0] - split[SPLITS[1]][1]

@@ -111,13 +111,13 @@ class _Peak(threading.Thread):
 def _load(folder: str, warm: str, compute: str, device: str, results: Any) -> None:
     import torch
 
-    from w2sg import loading
+    from w2sg.activations.models import load_model
 
-    loading.load_model(Path(warm), dtype=compute, device=device)
+    load_model(Path(warm), dtype=compute, device=device)
     before, peak = _resident(), _Peak()
     peak.start()
     started = time.perf_counter()
-    model = loading.load_model(Path(folder), dtype=compute, device=device)
+    model = load_model(Path(folder), dtype=compute, device=device)
     seconds = time.perf_counter() - started
     peak.over.set()
     peak.join()

@@ -25,9 +25,9 @@ from threadpoolctl import threadpool_limits
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.machine import describe, save
-from w2sg.theory import direct, reduced
-from w2sg.theory.activations import he3
-from w2sg.theory.model import FineTuning, SpikedModel, distance, draw_geometry, warm_start
+from w2sg.theory.engines import direct, reduced
+from w2sg.theory.model.activations import he3
+from w2sg.theory.model.law import FineTuning, SpikedModel, distance, draw_geometry, warm_start
 
 ALIGNMENT = 0.55
 DIMENSIONS = (100, 1000, 10_000, 100_000, 1_000_000)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from w2sg import corpus_readers
+from w2sg.data import readers
 
 GROUPS = ("comp.x", "rec.y")
 RULE = {"ngram": 3, "window": 12, "containment": 0.5}
@@ -110,7 +110,7 @@ def many_mails(seed: int = 0) -> dict[str, bytes]:
 
 @pytest.fixture
 def mails(tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus_readers, "_MAILS", 80)
+    monkeypatch.setattr(readers, "_MAILS", 80)
     path = archive(tmp_path / "mails.tgz", many_mails())
     spec = {
         "source": "path",

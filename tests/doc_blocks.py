@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.studies import made_metrics
-from w2sg import schemas
-from w2sg.tables import write_table
+from w2sg.tables import schemas
+from w2sg.tables.files import write_table
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md")])
@@ -101,7 +101,7 @@ class Checkout:
             path.chmod(0o755)
         write_table(
             made_metrics(effect=True),
-            folder / "results/tables/metrics.parquet",
+            folder / "results/nano/tables/metrics.parquet",
             schemas.METRICS,
             provenance={"recipe": 1},
         )

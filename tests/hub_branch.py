@@ -11,8 +11,8 @@ import pytest
 from huggingface_hub import constants, file_download
 
 from tests.hub_server import Fault, Hub, Request, serving
-from w2sg import hub, transfer
-from w2sg.retries import Patience
+from w2sg.revisions import download, hub
+from w2sg.revisions.retries import Patience
 
 REPO = "owner/model"
 QUICK = Patience(tries=6, first=0.001, most=0.01)
@@ -55,7 +55,7 @@ def server(monkeypatch) -> Hub:
 def fetch(target: Path, revision: str = "step1", patience: Patience = QUICK) -> hub.Listing:
     listing = hub.list_revision(REPO, revision, patience=patience)
     target.mkdir(exist_ok=True)
-    transfer.download(listing, hub.choose_files(listing), target, patience=patience)
+    download.download(listing, hub.choose_files(listing), target, patience=patience)
     return listing
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.test_tokenizer import corpus
-from w2sg import pretraining, runtime
-from w2sg.pretraining_settings import Architecture, PretrainingSettings
-from w2sg.tokenizer import encode, train_tokenizer
-from w2sg.training_state import write_manifest
+from tests.unit.pretraining.test_tokenizer import corpus
+from w2sg.pretraining.pretrain import pretrain
+from w2sg.pretraining.state import write_manifest
+from w2sg.pretraining.tokenizer import encode_documents, train_tokenizer
+from w2sg.runtime import files
+from w2sg.study.pretraining import Architecture, PretrainingSettings
 
 TINY = Architecture(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
 SETTINGS = PretrainingSettings(
@@ -28,7 +29,7 @@ SETTINGS = PretrainingSettings(
 )
 STEPS = (0, 1, 2, 4, 8, 16)
 TOKENIZER = train_tokenizer(corpus(), vocabulary=300)
-IDS = encode(TOKENIZER, corpus())
+IDS = encode_documents(TOKENIZER, corpus())
 
 
 class Killed(BaseException):
@@ -37,7 +38,7 @@ class Killed(BaseException):
 
 def run(folder: Path, *, ids=IDS, tokenizer=TOKENIZER, architecture=TINY, threads=1, recipe=1, **changes):
     settings = replace(SETTINGS, **changes)
-    made = pretraining.pretrain(
+    made = pretrain.pretrain(
         ids=ids,
         tokenizer=tokenizer,
         architecture=architecture,
@@ -61,7 +62,7 @@ def published(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module", autouse=True)
 def no_waiting_for_the_disk():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runtime, "_fsync", lambda path: None)  # no test pulls the plug
+        patch.setattr(files, "_fsync", lambda path: None)  # no test pulls the plug
         yield
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from w2sg import runs
-from w2sg.locks import try_lock
-from w2sg.snapshots import Store
+from w2sg.revisions.scratch import Store
+from w2sg.runtime import driver
+from w2sg.runtime.locks import try_lock
 
 
 def store(root: Path, **changes) -> Store:
@@ -27,5 +27,5 @@ def run(tmp_path, monkeypatch) -> int:
     path = tmp_path / "run"
     descriptor = try_lock(path)
     assert descriptor is not None
-    monkeypatch.setenv(runs.RUN_VARIABLE, str(path))
+    monkeypatch.setenv(driver.RUN_VARIABLE, str(path))
     return descriptor

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from w2sg import bands, completeness, report, stages, summary
-from w2sg.correlations import correlate_all
-from w2sg.resampling import Settings
-from w2sg.schemas import FLOORS, METRICS
-from w2sg.series import collect_series
-from w2sg.transitions import estimate_transition
+from w2sg.report import page
+from w2sg.study.protocols import HEADLINE_SETTINGS
+from w2sg.tables.schemas import FLOORS, METRICS
+from w2sg.trajectories import bands, coverage, summary
+from w2sg.trajectories.correlations import correlate_all
+from w2sg.trajectories.series import ResamplingSettings, collect_series
+from w2sg.trajectories.transitions import estimate_transition
 
 STEPS = [0, *(2**k for k in range(10)), *range(640, 2049, 128)]
 """The embedded study's revisions."""
@@ -51,7 +52,7 @@ def made_metrics(
         rows.append(
             key | loss | {"metric": "nats_per_token", "value": 7.6 - 0.3 * position**0.75, "dataset": "newsgroups"}
         )
-    for protocol, setting in summary.SETTINGS.items():
+    for protocol, setting in HEADLINE_SETTINGS.items():
         weak = {"step": 2048, "tokens": 0.002, "revision": "step2048", "dataset": dataset, "layer": 2, "seed": 0}
         weak |= {"head": "weak", "protocol": protocol, "setting": setting}
         rows += [weak | {"metric": name, "value": value} for name, value in (("accuracy", WEAK), ("ece", 0.06))]
@@ -77,7 +78,7 @@ def _heads(rise: float) -> list[dict[str, Any]]:
     rows = []
     values = {"w2s": 0.54 + 0.24 * rise, "ceiling": 0.55 + 0.26 * rise}
     gap = values["ceiling"] - WEAK
-    for protocol, setting in summary.SETTINGS.items():
+    for protocol, setting in HEADLINE_SETTINGS.items():
         for seed in (0, 1, 2):
             base = {"protocol": protocol, "setting": setting, "seed": seed}
             jitter = 0.001 * (seed - 1) + (0.0005 if protocol == "converged" else 0.0)
@@ -101,13 +102,13 @@ def _probes(rise: float) -> list[dict[str, Any]]:
     ]
 
 
-SETTINGS = Settings(resamples=200, confidence=0.95, block=0, first=50, late=0.2, seed=0)
+SETTINGS = ResamplingSettings(resamples=200, confidence=0.95, block=0, first=50, late=0.2, seed=0)
 """Statistics of a made-up study; few resamples, for they cost time."""
 
 
 def made_evidence(
     *, effect: bool, layers: Sequence[int] = (4,), dataset: str = "newsgroups_tech", **changes: Any
-) -> report.Evidence:
+) -> page.Evidence:
     """Everything that a report of the made-up study shows, computed from its metrics; ``changes`` replace parts."""
     metrics = made_metrics(effect=effect, layers=layers, dataset=dataset, noise=0.003)
     series = list(collect_series(metrics, confidence=SETTINGS.confidence))
@@ -121,9 +122,9 @@ def made_evidence(
         "transitions": transitions,
         "bands": bands.check_nano(metrics, family="nano", dataset=dataset),
         "excluded": pd.DataFrame(columns=["model", "revision", "reason", "excluded"]),
-        "completeness": completeness.completeness(metrics, {}, []),
-        "stages": pd.DataFrame(columns=list(stages.COLUMNS)),
+        "completeness": coverage.completeness(metrics, {}, []),
+        "stages": pd.DataFrame(columns=list(page.COLUMNS)),
         "theory": None,
         "study": {"study": "nano", "metrics": {"confidence": 0.95}, "statistics": {"confidence": SETTINGS.confidence}},
     }
-    return report.Evidence(**(parts | changes))
+    return page.Evidence(**(parts | changes))

@@ -9,8 +9,8 @@ from sphinx.application import Sphinx
 from sphinx.pycode import ModuleAnalyzer
 
 import w2sg
-from w2sg import column_meanings
-from w2sg.table_reference import MODULES, columns_table, declared_tables
+from w2sg.tables import column_meanings
+from w2sg.tables.reference import MODULES, columns_table, declared_tables
 
 FOLDER = "docs/reference"
 API = {

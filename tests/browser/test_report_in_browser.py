@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.studies import made_evidence
-from w2sg import report
+from w2sg.report.page import render
 
 CIRCLES = "#chart-0 svg path[aria-roledescription='circle']"
 HOSTILE = "</script><script>alert('x')</script><img src=http://example.invalid/x onerror=alert(1)>"
@@ -16,7 +16,7 @@ HOSTILE = "</script><script>alert('x')</script><img src=http://example.invalid/x
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(report.render(made_evidence(effect=True, layers=range(5))), encoding="utf-8")
+    path.write_text(render(made_evidence(effect=True, layers=range(5))), encoding="utf-8")
     return path
 
 
@@ -65,7 +65,7 @@ def test_the_menus_change_what_all_panels_show(visit, page_file):
 
 def test_hostile_names_stay_text(visit, tmp_path):
     path = tmp_path / "report.html"
-    path.write_text(report.render(made_evidence(effect=True, dataset=HOSTILE)), encoding="utf-8")
+    path.write_text(render(made_evidence(effect=True, dataset=HOSTILE)), encoding="utf-8")
     visited = visit(path)
     visited.page.on("dialog", lambda dialog: visited.complaints.append(dialog.message))
     visited.page.wait_for_selector(CIRCLES)

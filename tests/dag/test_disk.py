@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import disk
-from w2sg.snapshots import Store
+from w2sg.revisions.scratch import Store
 
 TABLE = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "disk.tsv"
 FAULTS = "1:fail-fetch,2:kill-extract,4:kill-fetch,6:fail-extract"

@@ -9,7 +9,8 @@ import pytest
 
 from tests import tiny
 from tests.dag.conftest import ROOT, Workflow, study
-from w2sg import schemas, tables
+from w2sg.tables import schemas
+from w2sg.tables.files import read_table
 
 DATA = Path(os.environ.get("W2SG_DATA", ROOT.parent / "shared" / "data"))
 SPLITS = {"ground_truth": "gt", "weak_supervision": "w2s", "test": "test"}
@@ -29,11 +30,11 @@ def test_real_preference_pairs(tmp_path):
     config["sweep"] = {"families": ["hh"], "datasets": ["helpful", "harmless"]}
     workflow = Workflow(folder=tmp_path, config=config)
     workflow.run()
-    floors = tables.read_table(tmp_path / "results" / "tables" / "floors.parquet", schemas.FLOORS)
+    floors = read_table(tmp_path / "results" / "smoke" / "tables" / "floors.parquet", schemas.FLOORS)
     longer = floors.set_index(["dataset", "floor", "metric"])["value"]
     assert 0.5 < longer[("helpful", "longer_response", "accuracy")] < 0.75
     assert longer[("harmless", "same_ending", "tie_rate")] > 0.1
-    metrics = tables.read_table(tmp_path / "results" / "tables" / "metrics.parquet", schemas.METRICS)
+    metrics = read_table(tmp_path / "results" / "smoke" / "tables" / "metrics.parquet", schemas.METRICS)
     w2s = metrics[(metrics["head"] == "w2s") & (metrics["metric"] == "accuracy")]
     assert set(w2s["dataset"]) == {"helpful", "harmless"}
     assert w2s["n"].min() >= 490

@@ -20,7 +20,9 @@ from safetensors.torch import load_file
 from tests import tiny
 from tests.dag.conftest import Workflow, remote_study
 from tests.hub_server import Fault, Hub, Request, serving
-from w2sg import preferences, schemas, tables
+from w2sg.tables import schemas
+from w2sg.tables.files import read_table
+from w2sg.tables.schemas import PAIRS
 
 STEPS = [0, 8, 64]
 TOKEN = "hf_" + "SecretOfTheUser" * 2
@@ -114,15 +116,15 @@ def test_faults_the_mode_and_a_cache_change_nothing(workflow, remote, finished, 
     assert any(TOKEN in (request.token or "") for request in hub.requests)
     assert holding(workflow.folder.parent, TOKEN) == []
 
-    audit = tables.read_table(workflow.folder / "results/tables/audit.parquet", schemas.AUDIT).set_index("revision")
+    audit = read_table(workflow.folder / "results/smoke/tables/audit.parquet", schemas.AUDIT).set_index("revision")
     assert list(audit.index[audit["flagged"]]) == ["step16"]
     assert audit.loc["step16", "duplicate_of"] == "step64"
-    metrics = tables.read_table(workflow.folder / "results/tables/metrics.parquet", schemas.METRICS)
+    metrics = read_table(workflow.folder / "results/smoke/tables/metrics.parquet", schemas.METRICS)
     carried = metrics.groupby(["model", "revision"])["commit"].unique()
     assert set(carried.index) == {("remote-weak", "main"), *(("remote", f"step{step}") for step in [*STEPS, 16])}
     for (model, revision), commits in carried.items():
         assert list(commits) == [hub.commit({"remote": "owner/strong", "remote-weak": "owner/weak"}[model], revision)]
-    excluded = pd.read_csv(workflow.folder / "results/tables/excluded.csv")
+    excluded = pd.read_csv(workflow.folder / "results/smoke/tables/excluded.csv")
     assert list(excluded["revision"]) == ["step16"]
     for name in ("tables/summary.txt", "report.html"):
         assert re.search("step16.*equal to those of step64", (workflow.folder / "results" / name).read_text())
@@ -143,14 +145,14 @@ def test_faults_the_mode_and_a_cache_change_nothing(workflow, remote, finished, 
     assert (offline.folder / TABLES[0]).read_bytes() == (clean.folder / TABLES[0]).read_bytes()
 
 
-TABLES = ["results/tables/metrics.parquet", "results/tables/audit.parquet"]
+TABLES = ["results/smoke/tables/metrics.parquet", "results/smoke/tables/audit.parquet"]
 
 
 def assert_equal_to_the_local_sweep(swept: Workflow, local: Workflow) -> None:
     """The same weights give the same numbers, whether they come over the network or were trained here."""
     keys = ["step", "dataset", "layer", "head", "protocol", "setting", "seed", "metric"]
     here, there = (
-        tables.read_table(workflow.folder / TABLES[0], schemas.METRICS).query("family == @family").set_index(keys)
+        read_table(workflow.folder / TABLES[0], schemas.METRICS).query("family == @family").set_index(keys)
         for workflow, family in ((local, "smoke"), (swept, "remote"))
     )
     shared = there.index.intersection(here.index)
@@ -189,7 +191,7 @@ def test_the_papers_datasets_are_read_from_the_hub(workflow, remote):
     workflow.run("--", *map(str, made))
     assert met
     for path in made:
-        pairs = tables.read_table(workflow.folder / path, preferences.PAIRS)
+        pairs = read_table(workflow.folder / path, PAIRS)
         assert pairs.groupby("split").size().tolist() == [8, 8, 8]
         assert set(pairs["prompt"]) <= {f"\n\nHuman: {q}\n\nAssistant:" for q in questions}
         assert set(pairs["chosen"]) == {" chosen"}

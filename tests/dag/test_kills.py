@@ -20,7 +20,7 @@ SHARE = 0.25
 def test_a_killed_study_ends_with_the_bytes_of_an_undisturbed_one(undisturbed, tmp_path):
     """Blows of all kinds in turn: one study takes as many as meet it before it is done, the next one takes the rest."""
     rng = np.random.default_rng(2605)
-    ended, began = (undisturbed.folder / name for name in ("results/report.html", "study.yaml"))
+    ended, began = (undisturbed.folder / name for name in ("results/smoke/report.html", "study.yaml"))
     longest = SHARE * (ended.stat().st_mtime - began.stat().st_mtime)
     waiting = list(itertools.islice(itertools.cycle(KINDS), faults.KILLS))
     for number in itertools.count():

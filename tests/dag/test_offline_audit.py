@@ -10,9 +10,10 @@ import pytest
 from tests import tiny
 from tests.dag.conftest import Workflow, remote_study
 from tests.hub_server import Hub, serving
-from w2sg import schemas, tables
+from w2sg.tables import schemas
+from w2sg.tables.files import read_table
 
-TABLE = "results/tables/audit.parquet"
+TABLE = "results/smoke/tables/audit.parquet"
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def fill(repo: str, revision: str) -> None:
 
 
 def verdicts(workflow: Workflow) -> dict[str, str]:
-    rows = tables.read_table(workflow.folder / TABLE, schemas.AUDIT).query("model == 'remote'")
+    rows = read_table(workflow.folder / TABLE, schemas.AUDIT).query("model == 'remote'")
     kinds = (
         rows["flagged"].map({True: "flagged", False: "good"}).mask(rows["reason"].str.contains("unknown"), "unknown")
     )

@@ -11,7 +11,7 @@ import yaml
 
 from tests.dag.conftest import ROOT, Workflow
 from tests.doc_blocks import blocks_of
-from w2sg import sweep
+from w2sg.study.families import resolve_family
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def counts(text: str) -> dict[str, int]:
 
 def test_the_papers_families_have_154_and_317_revisions(paper):
     config = yaml.safe_load((ROOT / "config" / "models.yaml").read_text())
-    found = {name: sweep.resolve_family(name, config, ROOT) for name in paper.config["sweep"]["families"]}
+    found = {name: resolve_family(name, config, ROOT) for name in paper.config["sweep"]["families"]}
     assert {name: len(family.revisions) for name, family in found.items()} == {"pythia-6.9b": 154, "olmo-7b": 317}
     assert found["pythia-6.9b"].weak == "pythia-1b"
     assert found["olmo-7b"].revisions[-1].name == "step557000-tokens2464B"
@@ -59,7 +59,7 @@ def test_the_plan_says_what_it_costs_and_what_that_rests_on(paper):
     assert re.search(r"peak on the scratch disk: 82.7 GB \(3 snapshots", text)
     assert "assumed: float32 files" in text
     made = {str(path.relative_to(paper.folder)) for path in Path(paper.folder).glob("results/**/*") if path.is_file()}
-    assert made == {"results/plan.tsv", "results/plan.txt"}
+    assert made == {"results/smoke/plan.tsv", "results/smoke/plan.txt"}
 
 
 def test_every_shipped_family_can_be_planned(paper):
@@ -82,7 +82,7 @@ def test_the_documented_family_and_dataset_plan_as_the_text_says(paper):
     examples = [block.code for block in blocks if block.language == "yaml"]
     config = {key: value for code in examples for key, value in yaml.safe_load(code).items()}
     config["models"]["my-1b"]["revisions"] = str(path)
-    family = sweep.resolve_family("my-1b", config, ROOT)
+    family = resolve_family("my-1b", config, ROOT)
     assert [revision.step for revision in family.revisions] == [0, 1000, 2000, 10000]
     planned = counts(Workflow(folder=paper.folder, config=config).run("-n", "-q", "rules"))
     assert planned["extract_activations"] == 4 + 1

@@ -15,9 +15,12 @@ import yaml
 
 from tests.dag.conftest import ROOT, Workflow
 from tests.results_layout import schema_of
-from w2sg import loading, runtime, schemas, tables
-from w2sg.features import open_features
-from w2sg.figures import FIGURES
+from w2sg.activations import models
+from w2sg.activations.features import open_features
+from w2sg.report.catalogue import FIGURES
+from w2sg.runtime import jobs
+from w2sg.tables import schemas
+from w2sg.tables.files import read_provenance, read_table
 
 AGGREGATES = dict.fromkeys(
     [
@@ -51,7 +54,7 @@ def planned(workflow: Workflow, *arguments: str) -> dict[str, int]:
 
 
 def test_every_metric_is_there_and_finite(finished):
-    metrics = tables.read_table(finished.folder / "results" / "tables" / "metrics.parquet", schemas.METRICS)
+    metrics = read_table(finished.folder / "results" / "smoke" / "tables" / "metrics.parquet", schemas.METRICS)
     assert set(metrics["family"]) == {"smoke", "olmo", "llama"}
     assert set(metrics["dataset"]) == {"mine", "posts", "tiny"}
     assert set(metrics["head"]) == {"w2s", "ceiling", "weak", "probe", "model"}
@@ -67,7 +70,7 @@ def test_every_metric_is_there_and_finite(finished):
 
 
 def test_pgr_is_null_unless_the_ceiling_beats_the_supervisor(finished):
-    metrics = tables.read_table(finished.folder / "results" / "tables" / "metrics.parquet", schemas.METRICS)
+    metrics = read_table(finished.folder / "results" / "smoke" / "tables" / "metrics.parquet", schemas.METRICS)
     key = ["family", "step", "dataset", "layer", "protocol", "setting", "seed"]
     accuracy = metrics[metrics["metric"] == "accuracy"]
     top = accuracy[accuracy["head"] == "ceiling"].set_index(key)["value"]
@@ -79,8 +82,8 @@ def test_pgr_is_null_unless_the_ceiling_beats_the_supervisor(finished):
 
 
 def test_the_report_and_figures_are_there_and_the_log_shows_progress(finished):
-    assert '<h2 id="answer">Answer</h2>' in (finished.folder / "results" / "report.html").read_text()
-    assert len(list((finished.folder / "results" / "figures").rglob("*.svg"))) == 6 * len(FIGURES)
+    assert '<h2 id="answer">Answer</h2>' in (finished.folder / "results" / "smoke" / "report.html").read_text()
+    assert len(list((finished.folder / "results" / "smoke" / "figures").rglob("*.svg"))) == 6 * len(FIGURES)
     log = (finished.folder / "logs" / "pretrain_family" / "smoke-strong.log").read_text()
     assert re.search(r"tokens/s · loss [\d.]+", log)
 
@@ -93,7 +96,7 @@ def test_every_file_has_a_row_in_the_readme_and_every_table_its_schema(finished)
     assert unknown == []
     for path, name in zip(files, names, strict=True):
         if path.suffix == ".parquet":
-            assert tables.read_provenance(path)["table"] == schema_of(name), name
+            assert read_provenance(path)["table"] == schema_of(name), name
 
 
 @pytest.mark.parametrize("name", ["report.html", "report.zip"])
@@ -125,7 +128,7 @@ def test_an_added_revision_plans_exactly_its_jobs(workflow):
         "extract_activations": 1, "train_heads": 2, "collect_family": 1, "plot_figures": 6, **AGGREGATES,
     }  # fmt: skip
     workflow.run()
-    metrics = pd.read_parquet(workflow.folder / "results" / "tables" / "metrics.parquet")
+    metrics = pd.read_parquet(workflow.folder / "results" / "smoke" / "tables" / "metrics.parquet")
     assert 32 in set(metrics.loc[metrics["family"] == "smoke", "step"])
 
 
@@ -176,7 +179,7 @@ def test_training_and_datasets_changed_together_are_made_in_one_run(workflow):
 
 
 def test_a_lost_table_of_one_revision_is_noticed_and_remade_alike(workflow):
-    lost = workflow.folder / "results" / "metrics" / "olmo" / "step8" / "mine.parquet"
+    lost = workflow.folder / "results" / "smoke" / "metrics" / "olmo" / "step8" / "mine.parquet"
     before = lost.read_bytes()
     lost.unlink()
     assert planned(workflow)["train_heads"] == 1
@@ -190,7 +193,7 @@ def test_one_core_gives_the_same_tables(workflow):
     made = ("activations/smoke-strong", "activations/smoke-weak", "weak_labels/smoke-weak", "weak_metrics/smoke-weak")
     for lost in ("pretrained", *made, "metrics/smoke"):
         shutil.rmtree(workflow.folder / "results" / lost)
-    workflow.run("--cores", "1", "--", *[name for name in before if name.startswith("results/metrics/smoke/")])
+    workflow.run("--cores", "1", "--", *[name for name in before if name.startswith("results/smoke/metrics/smoke/")])
     assert workflow.tables() == before
 
 
@@ -199,7 +202,7 @@ def test_a_failing_job_leaves_its_traceback_and_its_reason(workflow):
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     features = workflow.folder / "results" / "activations" / "smoke-strong" / "step8"
     shutil.rmtree(features)
-    shutil.rmtree(workflow.folder / "results" / "metrics" / "smoke" / "step8")
+    shutil.rmtree(workflow.folder / "results" / "smoke" / "metrics" / "smoke" / "step8")
     text = workflow.run(check=False)
     assert "SHA-256 differs" in text
     log = (workflow.folder / "logs" / "extract_activations" / "smoke-strong" / "step8.log").read_text()
@@ -225,8 +228,8 @@ def test_a_model_goes_to_the_device_that_its_job_claimed(finished, tmp_path, mon
     monkeypatch.syspath_prepend(str(ROOT / "workflow" / "scripts"))
     import extract_activations
 
-    monkeypatch.setattr(loading, "pick_device", lambda wanted: "cuda")
-    monkeypatch.setattr(runtime, "claim_device", lambda device: contextlib.nullcontext({"cuda": "cpu"}[device]))
+    monkeypatch.setattr(models, "pick_device", lambda wanted: "cuda")
+    monkeypatch.setattr(jobs, "claim_device", lambda device: contextlib.nullcontext({"cuda": "cpu"}[device]))
     here, made = finished.folder, tmp_path / "mine.safetensors"
     extract_activations.main(
         name="smoke-strong",

@@ -19,7 +19,7 @@ from tests.dag.conftest import ROOT, Workflow
 from tests.dag.kills import jobs_of, left_behind
 
 STRONG = "results/activations/smoke-strong"
-HEADS = "results/metrics/smoke"
+HEADS = "results/smoke/metrics/smoke"
 
 
 @pytest.fixture
@@ -58,10 +58,10 @@ def test_files_that_are_not_what_they_should_be_are_named_and_made_again(workflo
     """Cut, foreign and empty files in turn; after each error the named file is deleted, as the message says."""
     before = workflow.tables()
     features = {name: workflow.folder / STRONG / name / "posts.safetensors" for name in ("step0", "step1")}
-    labels = next(workflow.folder.glob("results/weak_labels/*/*/posts.parquet"))
-    family = workflow.folder / "results/tables/families/smoke.parquet"
+    labels = next(workflow.folder.glob("results/smoke/weak_labels/*/*/posts.parquet"))
+    family = workflow.folder / "results/smoke/tables/families/smoke.parquet"
     rounds = [
-        (family, (workflow.folder / "results/floors/posts.parquet").read_bytes(), "results/tables/metrics.parquet", "other columns"),
+        (family, (workflow.folder / "results/smoke/floors/posts.parquet").read_bytes(), "results/smoke/tables/metrics.parquet", "other columns"),
         (features["step0"], features["step0"].read_bytes()[:-100], HEADS, "not a whole feature file"),
         (features["step1"], features["step0"].read_bytes(), HEADS, "revision is 'step0', expected 'step1'"),
         (labels, b"", HEADS, "not a whole parquet file"),

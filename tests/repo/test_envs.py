@@ -49,4 +49,4 @@ def test_an_environment_lists_what_its_scripts_import(environment, script):
 def test_the_search_goes_through_functions_of_the_package():
     heads = ROOT / "workflow" / "scripts" / "train_heads.py"
     assert "torch" in lacking(heads, set())  # imported by runtime.pin_threads alone
-    assert "safetensors" in lacking(heads, set())  # imported by w2sg.features, inside main
+    assert "safetensors" in lacking(heads, set())  # imported by w2sg.activations.features, inside main

@@ -6,12 +6,12 @@ import re
 
 from tests.results_layout import README, ROOT, layout, schema_of
 from tests.studies import made_evidence
-from w2sg.table_reference import columns_reference, declared_tables
+from w2sg.tables.reference import columns_reference, declared_tables
 
 
 def test_the_columns_are_those_that_are_declared():
     text = README.read_text(encoding="utf-8")
-    assert text.partition("## Columns\n\n")[2] == columns_reference(), "remake it with python -m w2sg.table_reference"
+    assert text.partition("## Columns\n\n")[2] == columns_reference(), "remake it with python -m w2sg.tables.reference"
 
 
 def test_every_output_of_every_rule_has_a_row():

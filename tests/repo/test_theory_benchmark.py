@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import theory
-from w2sg.theory.model import distance
+from w2sg.theory.model.law import distance
 
 TABLE = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "theory.tsv"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.doc_blocks import blocks_of
-from w2sg.theory.experiments import EXPERIMENTS
+from w2sg.theory.experiments.catalogue import EXPERIMENTS
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "theory.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import faults
-from w2sg.runtime import temporary_beside
+from w2sg.runtime.files import temporary_beside
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted([*ROOT.glob("w2sg/**/*.py"), *ROOT.glob("workflow/scripts/*.py")])
@@ -29,11 +29,11 @@ SINKS = {
 }
 QUALIFIED = {("pq", "write_table"), ("np", "save"), ("np", "savez"), ("torch", "save"), ("json", "dump")}
 NOT_KEPT = {
-    "w2sg/runtime.py": "the log of a job, read while it grows",
-    "w2sg/leases.py": "the lease inside a snapshot, renamed there; it goes with the snapshot",
-    "w2sg/tokenizer.py": "into a temporary folder of the caller, who reads it back",
-    "w2sg/training_state.py": "an empty lock file",
-    "w2sg/transfer.py": "the part of a download, continued by the next attempt and checked by its hash",
+    "w2sg/runtime/jobs.py": "the log of a job, read while it grows",
+    "w2sg/revisions/leases.py": "the lease inside a snapshot, renamed there; it goes with the snapshot",
+    "w2sg/pretraining/tokenizer.py": "into a temporary folder of the caller, who reads it back",
+    "w2sg/pretraining/state.py": "an empty lock file",
+    "w2sg/revisions/download.py": "the part of a download, continued by the next attempt and checked by its hash",
 }  # fmt: skip
 
 

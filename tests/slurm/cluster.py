@@ -156,7 +156,7 @@ def leftovers(cluster: Cluster, folder: Path, action: str) -> str:
     A step that was asked for while its job was suspended may be asked for again only after minutes.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "w2sg.cluster", action, "--folder", str(folder), "--poll", "0.5"],
+        [sys.executable, "-m", "w2sg.runtime.slurm", action, "--folder", str(folder), "--poll", "0.5"],
         cwd=ROOT, env=cluster.environment(), capture_output=True, text=True, check=True, timeout=300,
     )  # fmt: skip
     return done.stdout

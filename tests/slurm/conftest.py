@@ -15,9 +15,9 @@ from tests.hub_server import Hub, serving
 from tests.slurm.cluster import Cluster, Driver
 
 STEPS = (0, 8)
-LOST = ("results/activations/llama", "results/metrics/llama")
+LOST = ("results/activations/llama", "results/smoke/metrics/llama")
 """What the runs with a fault make anew: two GPU jobs, and two tables in one submission."""
-TARGETS = tuple(f"results/metrics/llama/step{step}/mine.parquet" for step in STEPS)
+TARGETS = tuple(f"results/smoke/metrics/llama/step{step}/mine.parquet" for step in STEPS)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 
 from w2sg import __version__
-from w2sg.theory.figures import FIGURES, caption_of
+from w2sg.theory.figures.catalogue import FIGURES, caption_of
 
 TEMPLATE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -43,14 +43,14 @@ tbody tr:nth-child(even) { background: #f5f5f5; } .scroll { overflow-x: auto; } 
 <td>{{ "" if row.standard_error != row.standard_error else "%.2g"|format(row.standard_error) }}</td><td>{{ row.seeds }}</td>
 <td{% if not row.holds %} class="no"{% endif %}>{{ "yes" if row.holds else "NO" }}</td></tr>{% endfor %}</tbody></table></div>
 <h2>Provenance</h2>
-<p>w2sg {{ version }}. Tables: <code>results/theory/</code>. Equations and readings: <code>docs/theory.md</code>.</p>
+<p>w2sg {{ version }}. Tables: <code>results/nano/theory/</code>. Equations and readings: <code>docs/theory.md</code>.</p>
 <pre>{{ settings }}</pre>
 </body></html>
 """
 """Jinja template; every value is escaped."""
 
 
-def render(
+def render_theory(
     *,
     acceptance: pd.DataFrame,
     radii: pd.DataFrame,

@@ -1,16 +1,17 @@
-"""Configuration, families, wildcard constraints and the few helpers that rules share. No cost."""
+"""Configuration, families, wildcard constraints and what happens around a run. No cost."""
 
 from dataclasses import asdict
 
-from snakemake.dag import DAG
 from snakemake.exceptions import WorkflowError
-from snakemake.persistence import PersistenceBase
 
-from w2sg import cluster, config as study, listings, planning, recipes, runs, snapshots, sweep
-from w2sg.figures import FIGURES, as_percent
-from w2sg.pair_specs import required_inputs
-from w2sg.theory.experiments import DEAR, EXPERIMENTS, describe
-from w2sg.theory.figures import FIGURES as THEORY_FIGURES, caption_of
+from w2sg.report.catalogue import FIGURES, as_percent
+from w2sg.revisions import offline, scratch
+from w2sg.runtime import driver, slurm
+from w2sg.runtime.files import atomic_path
+from w2sg.study import config as study, definitions, families, recipes, revision_lists
+from w2sg.study.datasets import required_inputs
+from w2sg.theory.experiments.catalogue import DEAR, EXPERIMENTS, describe_experiment
+from w2sg.theory.figures.catalogue import FIGURES as THEORY_FIGURES, caption_of
 
 ROOT = Path(workflow.basedir)
 
@@ -18,46 +19,41 @@ try:
     schema = study.load_schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
     study.read_switches(config, schema)
     study.check_config(config, schema)
-    FAMILIES = {name: sweep.resolve_family(name, config, ROOT) for name in config["sweep"]["families"]}
+    FAMILIES = {name: families.resolve_family(name, config, ROOT) for name in config["sweep"]["families"]}
     DATASETS = list(config["sweep"]["datasets"])
     study.check_sources(config, FAMILIES, DATASETS)
+    DEFINITIONS = definitions.shared_definitions(config, FAMILIES)
+    definitions.check_others(config["study"], DEFINITIONS, Path("results"))
 except study.ConfigError as error:
     raise WorkflowError(str(error)) from None
 
-USED = sweep.used_revisions(FAMILIES)
+STUDY = Path("results") / config["study"]
+USED = families.used_revisions(FAMILIES)
 HUB_MODELS = [name for name in USED if config["models"][name]["source"] == "hub"]
 PARTIAL = config["partial"]
 SPLIT = config["fetch"]["mode"] == "split"
 
-# Whatever profile is used: no more jobs that hold a snapshot, or wait for a place, than can do any good.
-for limited, most in sweep.fetch_limits(config["fetch"]["snapshots"]).items():
-    given = workflow.global_resources[limited].value if limited in workflow.global_resources else None
-    workflow.register_resource(limited, most if given is None else min(given, most))
 
-if workflow.is_main_process:
-    planning.complete_plans(DAG)
-    # Features are kept per revision and dataset: a study without one of its datasets needs no revision again.
-    planning.allow_fewer_inputs(PersistenceBase, rules=("fetch_revision", "extract_activations"))
-    snapshots.tidy(Path(config["scratch"]), Path("results/snapshots"))
-    if SPLIT and HUB_MODELS:
-        runs.announce_run(Path(config["scratch"]))
+# A study has a folder of its own; what costs forward passes is shared by all of them.
+pathvars:
+    study=str(STUDY),
+    study_name=config["study"],
 
 
 onstart:
-    if not workflow.local_exec:
-        runs.announce_queue()
-    if workflow.is_main_process and workflow.executor_plugin.name == "slurm":
-        try:
-            cluster.refuse_leftovers(Path.cwd())
-        except cluster.QueueError as error:
-            raise WorkflowError(str(error)) from None
-
-
-if workflow.storage_settings.default_storage_provider:
-
-    def ensure(path, **checks):
-        """Returns the path unchecked: Snakemake 9.27 asks a bucket for an output's size before it uploads the output."""
-        return path
+    if workflow.is_main_process:
+        if not workflow.local_exec:
+            driver.announce_queue()
+        if workflow.executor_plugin.name == "slurm":
+            try:
+                slurm.refuse_leftovers(Path.cwd())
+            except slurm.QueueError as error:
+                raise WorkflowError(str(error)) from None
+        with atomic_path(STUDY / definitions.FILE) as path:
+            path.write_text(definitions.as_json(DEFINITIONS), encoding="utf-8")
+        scratch.tidy(Path(config["scratch"]), Path("results/snapshots"))
+        if SPLIT and HUB_MODELS:
+            driver.announce_run(Path(config["scratch"]))
 
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -77,24 +73,20 @@ def present(paths):
     return [path for path in paths if not PARTIAL or Path(path).exists()]
 
 
-def revision_names(family):
-    """Returns the names of a family's selected revisions."""
-    return [revision.name for revision in FAMILIES[family].revisions]
-
-
 def head_tables(family, dataset):
     """Returns the tables of a family's revisions on a dataset; those that are there by now in a partial study."""
-    return present(f"results/metrics/{family}/{name}/{dataset}.parquet" for name in revision_names(family))
+    return present(
+        f"{STUDY}/metrics/{family}/{one.name}/{dataset}.parquet" for one in FAMILIES[family].revisions
+    )
 
 
-def sweep_tables():
-    """Returns every table per revision, so that a lost one is noticed although its aggregate still exists."""
-    return [
-        path
-        for family, datasets in CELLS.items()
-        for dataset in datasets
-        for path in head_tables(family, dataset)
-    ]
+# Families with the datasets on which they are measured.
+CELLS = {family: [d for d in DATASETS if head_tables(family, d) or not PARTIAL] for family in FAMILIES}
+CELLS = {family: datasets for family, datasets in CELLS.items() if datasets}
+if not CELLS:
+    raise WorkflowError(
+        f"partial: no table of this study is there yet ({STUDY}/metrics); run it without partial first"
+    )
 
 
 def cells(pattern):
@@ -106,36 +98,19 @@ def cells(pattern):
     ]
 
 
-# Families with the datasets on which they are measured.
-CELLS = {family: [d for d in DATASETS if head_tables(family, d) or not PARTIAL] for family in FAMILIES}
-CELLS = {family: datasets for family, datasets in CELLS.items() if datasets}
-if not CELLS:
-    raise WorkflowError(
-        "partial: no table of this study is there yet (results/metrics); run it without partial first"
-    )
+def loss_table(model, revision):
+    """Returns the table of one revision's evaluation loss."""
+    return f"results/activations/{model}/{revision}/loss.parquet"
 
 
-def planned_study():
-    """Returns what the study's costs depend on."""
-    families = {
-        name: {"strong": family.strong, "weak": family.weak, "revisions": len(family.revisions)}
-        for name, family in FAMILIES.items()
-    }
-    return {
-        "families": families,
-        "used": {name: len(names) for name, names in USED.items()},
-        "repos": {name: config["models"][name]["repo"] for name in HUB_MODELS},
-        "dtypes": {name: config["models"][name]["dtype"] for name in HUB_MODELS},
-        # Files of the user's own need not say how many pairs they hold.
-        "pairs": {name: config["datasets"][name].get("pairs") for name in DATASETS},
-        "layers": config["activations"]["layers"],
-        **config["fetch"],
-    }
+def identity(wildcards):
+    """Returns the part of a model's entry that decides its numbers."""
+    return definitions.identity(config["models"][wildcards.model])
 
 
-def cores_of(wildcards):
-    """Returns the threads of an experiment: half the cores for the dear ones, so that two of them share a machine."""
-    return max(1, (workflow.cores or 1) // 2) if wildcards.experiment in DEAR else 1
+def forward_settings():
+    """Returns the part of section ``activations`` that decides the numbers."""
+    return definitions.forward_settings(config["activations"])
 
 
 def all_cores(wildcards):

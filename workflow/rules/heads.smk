@@ -11,8 +11,8 @@ rule train_supervisor:
         features="results/activations/{model}/{revision}/{dataset}.safetensors",
         pairs="resources/pairs/{dataset}.parquet",
     output:
-        labels=ensure("results/weak_labels/{model}/{revision}/{dataset}.parquet", non_empty=True),
-        metrics=ensure("results/weak_metrics/{model}/{revision}/{dataset}.parquet", non_empty=True),
+        labels="<study>/weak_labels/{model}/{revision}/{dataset}.parquet",
+        metrics="<study>/weak_metrics/{model}/{revision}/{dataset}.parquet",
     log:
         "logs/train_supervisor/{model}/{revision}/{dataset}.log",
     priority: 20
@@ -26,16 +26,26 @@ rule train_supervisor:
         "../scripts/train_supervisor.py"
 
 
+def head_inputs(wildcards):
+    """Returns a revision's features and the labels of its family's weak supervisor."""
+    family = FAMILIES[wildcards.family]
+    return {
+        "features": f"results/activations/{family.strong}/{wildcards.revision}/{wildcards.dataset}.safetensors",
+        "labels": f"{STUDY}/weak_labels/{family.weak}/{family.weak_revision}/{wildcards.dataset}.parquet",
+        "pairs": f"resources/pairs/{wildcards.dataset}.parquet",
+    }
+
+
 rule train_heads:
     """Fits the probe, trains the ceiling on true and the W2SG head on weak labels: all layers, seeds and rates."""
     input:
         unpack(head_inputs),
     output:
-        ensure("results/metrics/{family}/{revision}/{dataset}.parquet", non_empty=True),
+        "<study>/metrics/{family}/{revision}/{dataset}.parquet",
     log:
         "logs/train_heads/{family}/{revision}/{dataset}.log",
     benchmark:
-        "benchmarks/runs/train_heads/{family}/{revision}/{dataset}.tsv"
+        "benchmarks/runs/train_heads/<study_name>/{family}/{revision}/{dataset}.tsv"
     priority: 10
     conda:
         "../../envs/torch.yaml"

@@ -8,18 +8,23 @@ localrules:
 rule theory:
     """Builds every table and figure of the synthetic branch; fails if an acceptance criterion fails."""
     input:
-        "results/theory/report.html",
-        "results/theory/verdict.txt",
+        "<study>/theory/report.html",
+        "<study>/theory/verdict.txt",
+
+
+def cores_of(wildcards):
+    """Returns the threads of an experiment: half the cores for the costly ones, so that two of them share a machine."""
+    return max(1, (workflow.cores or 1) // 2) if wildcards.experiment in DEAR else 1
 
 
 rule simulate_experiment:
     """Runs one experiment, all seeds and settings inside; its table does not depend on the number of threads."""
     output:
-        ensure("results/theory/experiments/{experiment}.parquet", non_empty=True),
+        "<study>/theory/experiments/{experiment}.parquet",
     log:
         "logs/simulate_experiment/{experiment}.log",
     benchmark:
-        "benchmarks/runs/simulate_experiment/{experiment}.tsv"
+        "benchmarks/runs/simulate_experiment/<study_name>/{experiment}.tsv"
     wildcard_constraints:
         experiment="(?!phase_|landscape|region)[a-z_]+",
     priority: 50
@@ -29,7 +34,7 @@ rule simulate_experiment:
     params:
         seeds=lookup(dpath="theory/seeds", within=config),
         seed=lookup(dpath="theory/seed", within=config),
-        settings=lambda wildcards: describe(wildcards.experiment),
+        settings=lambda wildcards: describe_experiment(wildcards.experiment),
         recipe=recipes.THEORY,
     script:
         "../scripts/simulate_experiment.py"
@@ -50,7 +55,7 @@ use rule simulate_experiment as simulate_phase with:
         seeds=lookup(dpath="theory/phase/seeds", within=config),
         seed=lookup(dpath="theory/seed", within=config),
         phase=lookup(dpath="theory/phase", within=config),
-        settings=lambda wildcards: describe(wildcards.experiment),
+        settings=lambda wildcards: describe_experiment(wildcards.experiment),
         recipe=recipes.THEORY,
 
 
@@ -63,13 +68,13 @@ use rule simulate_phase as simulate_first_phase with:
 rule compare_theory:
     """Evaluates every acceptance criterion on the experiments' tables, and the worked radii."""
     input:
-        collect("results/theory/experiments/{experiment}.parquet", experiment=EXPERIMENTS),
+        collect("<study>/theory/experiments/{experiment}.parquet", experiment=EXPERIMENTS),
     output:
-        acceptance=ensure("results/theory/acceptance.parquet", non_empty=True),
+        acceptance="<study>/theory/acceptance.parquet",
         csv=report(
-            "results/theory/acceptance.csv", caption="../report/theory_acceptance.rst", category="Theory"
+            "<study>/theory/acceptance.csv", caption="../report/theory_acceptance.rst", category="Theory"
         ),
-        radii="results/theory/worked_radii.parquet",
+        radii="<study>/theory/worked_radii.parquet",
     log:
         "logs/compare_theory.log",
     conda:
@@ -84,9 +89,9 @@ rule compare_theory:
 rule check_theory:
     """Ends in an error that lists the criteria which fail, if any."""
     input:
-        acceptance="results/theory/acceptance.parquet",
+        acceptance="<study>/theory/acceptance.parquet",
     output:
-        "results/theory/verdict.txt",
+        "<study>/theory/verdict.txt",
     log:
         "logs/check_theory.log",
     conda:
@@ -101,11 +106,11 @@ rule check_theory:
 rule plot_theory:
     """Draws every figure of the synthetic branch, with the verdict on its criteria, and writes the plotted tables."""
     input:
-        acceptance="results/theory/acceptance.parquet",
-        experiments=collect("results/theory/experiments/{experiment}.parquet", experiment=EXPERIMENTS),
+        acceptance="<study>/theory/acceptance.parquet",
+        experiments=collect("<study>/theory/experiments/{experiment}.parquet", experiment=EXPERIMENTS),
     output:
         report(
-            directory("results/theory/figures"),
+            directory("<study>/theory/figures"),
             patterns=["{figure}.svg"],
             caption="../report/theory_figure.rst",
             category="Theory",
@@ -128,11 +133,11 @@ rule plot_theory:
 rule report_theory:
     """Writes the self-contained theory report: figures, worked radii, acceptance table."""
     input:
-        acceptance="results/theory/acceptance.parquet",
-        radii="results/theory/worked_radii.parquet",
-        figures="results/theory/figures",
+        acceptance="<study>/theory/acceptance.parquet",
+        radii="<study>/theory/worked_radii.parquet",
+        figures="<study>/theory/figures",
     output:
-        ensure("results/theory/report.html", non_empty=True),
+        "<study>/theory/report.html",
     log:
         "logs/report_theory.log",
     conda:

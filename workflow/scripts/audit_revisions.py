@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from w2sg import runtime, schemas, tables
+from w2sg.runtime import jobs
+from w2sg.tables import schemas
+from w2sg.tables.files import write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -21,13 +23,13 @@ def main(
     recipe: int,
     log: str,
 ) -> None:
-    with runtime.log_to(log):
-        from w2sg import audit, listings, published
+    with jobs.log_to(log):
+        from w2sg.revisions import audit, offline, published
 
-        earlier = listings.read_answers(Path(kept), model["repo"])
+        earlier = offline.read_answers(Path(kept), model["repo"])
         known = published.ask_hub(model["repo"], revisions, label=f"audit {name}", earlier=earlier)
         published.keep_answers(Path(kept), model["repo"], known, earlier=earlier)
-        tables.write_table(
+        write_table(
             audit.audit_table(name, known),
             output,
             schemas.AUDIT,

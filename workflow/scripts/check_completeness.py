@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from w2sg import completeness, runtime, schemas, tables
+from w2sg.runtime import jobs
+from w2sg.tables import schemas
+from w2sg.tables.files import read_parts, write_table
+from w2sg.trajectories import coverage
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -20,15 +23,15 @@ def main(
     recipe: int,
     log: str,
 ) -> None:
-    with runtime.log_to(log) as lines:
+    with jobs.log_to(log) as lines:
         keys = ["family", "dataset", "revision"]
-        parts = tables.read_parts(metrics, schemas.METRICS)
+        parts = read_parts(metrics, schemas.METRICS)
         measured = [
             part.select([*keys, "head"]).to_pandas().query("head == 'w2s'")[keys].drop_duplicates() for part in parts
         ]
-        table = completeness.completeness(pd.concat(measured, ignore_index=True), wanted, datasets)
-        lines.writelines(f"{sentence}\n" for sentence in completeness.describe_missing(table))
-        tables.write_table(table, output, schemas.COMPLETENESS, provenance={"recipe": recipe})
+        table = coverage.completeness(pd.concat(measured, ignore_index=True), wanted, datasets)
+        lines.writelines(f"{sentence}\n" for sentence in coverage.describe_missing(table))
+        write_table(table, output, schemas.COMPLETENESS, provenance={"recipe": recipe})
 
 
 if __name__ == "__main__":

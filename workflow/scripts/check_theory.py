@@ -2,16 +2,18 @@
 
 from typing import TYPE_CHECKING
 
-from w2sg import runtime, tables
-from w2sg.theory import schemas
+from w2sg.runtime import jobs
+from w2sg.runtime.files import atomic_path
+from w2sg.tables.files import read_table
+from w2sg.tables.theory import ACCEPTANCE
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
 def main(*, acceptance: str, output: str, log: str) -> None:
-    with runtime.log_to(log):
-        table = tables.read_table(acceptance, schemas.ACCEPTANCE)
+    with jobs.log_to(log):
+        table = read_table(acceptance, ACCEPTANCE)
         failed = table[~table["holds"]]
         if len(failed):
             lines = [
@@ -19,7 +21,7 @@ def main(*, acceptance: str, output: str, log: str) -> None:
                 for row in failed.itertuples()
             ]
             raise ValueError(f"{len(failed)} of {len(table)} acceptance criteria fail\n  " + "\n  ".join(lines))
-        with runtime.atomic_path(output) as path:
+        with atomic_path(output) as path:
             path.write_text(f"all {len(table)} acceptance criteria hold\n", encoding="utf-8")
 
 

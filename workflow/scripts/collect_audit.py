@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from w2sg import audit, runtime, schemas, tables
+from w2sg.revisions import audit
+from w2sg.runtime import jobs
+from w2sg.tables import schemas
+from w2sg.tables.files import read_table, write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -20,12 +23,12 @@ def main(
     recipe: int,
     log: str,
 ) -> None:
-    with runtime.log_to(log):
-        frames = [tables.read_table(path, schemas.AUDIT) for path in audits]
-        measured = [tables.read_table(path, schemas.RESULTS) for path in losses]
+    with jobs.log_to(log):
+        frames = [read_table(path, schemas.AUDIT) for path in audits]
+        measured = [read_table(path, schemas.RESULTS) for path in losses]
         frames += audit.audit_measured(measured, revisions)
         frame = pd.concat(frames, ignore_index=True)
-        tables.write_table(frame, output, schemas.AUDIT, provenance={"recipe": recipe})
+        write_table(frame, output, schemas.AUDIT, provenance={"recipe": recipe})
 
 
 if __name__ == "__main__":

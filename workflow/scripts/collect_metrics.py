@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from w2sg import collect, runtime, schemas, tables
+from w2sg.runtime import jobs
+from w2sg.tables import schemas
+from w2sg.tables.files import read_parts, read_table, write_parts, write_table
+from w2sg.trajectories import collect
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -15,11 +18,11 @@ if TYPE_CHECKING:
 def main(
     *, families: Sequence[str], floors: Sequence[str], metrics: str, all_floors: str, recipe: int, log: str
 ) -> None:
-    with runtime.log_to(log):
-        parts = {Path(path).stem: tables.read_parts(path, schemas.METRICS) for path in families}
-        tables.write_parts(collect.join_families(parts), metrics, schemas.METRICS, provenance={"recipe": recipe})
-        frame = pd.concat([tables.read_table(path, schemas.FLOORS) for path in floors], ignore_index=True)
-        tables.write_table(frame, all_floors, schemas.FLOORS, provenance={"recipe": recipe})
+    with jobs.log_to(log):
+        parts = {Path(path).stem: read_parts(path, schemas.METRICS) for path in families}
+        write_parts(collect.join_families(parts), metrics, schemas.METRICS, provenance={"recipe": recipe})
+        frame = pd.concat([read_table(path, schemas.FLOORS) for path in floors], ignore_index=True)
+        write_table(frame, all_floors, schemas.FLOORS, provenance={"recipe": recipe})
 
 
 if __name__ == "__main__":

@@ -3,24 +3,26 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from w2sg import runtime, tables
-from w2sg.theory import schemas
+from w2sg.runtime import jobs
+from w2sg.runtime.files import atomic_path
+from w2sg.tables.files import read_table, write_table
+from w2sg.tables.theory import ACCEPTANCE, RADII, schema_of
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
 def main(*, inputs: Mapping[str, str], acceptance: str, csv: str, radii: str, recipe: int, log: str) -> None:
-    with runtime.log_to(log):
-        from w2sg.theory.acceptance import acceptance as judge
-        from w2sg.theory.radii import worked_radii
+    with jobs.log_to(log):
+        from w2sg.theory.acceptance.judge import acceptance as judge
+        from w2sg.theory.model.radii import worked_radii
 
-        frames = {name: tables.read_table(path, schemas.schema_of(name)) for name, path in inputs.items()}
+        frames = {name: read_table(path, schema_of(name)) for name, path in inputs.items()}
         provenance = {"recipe": recipe}
-        tables.write_table(judge(frames), acceptance, schemas.ACCEPTANCE, provenance=provenance)
-        tables.write_table(worked_radii(), radii, schemas.RADII, provenance=provenance)
-        with runtime.atomic_path(csv) as path:
-            tables.read_table(acceptance, schemas.ACCEPTANCE).to_csv(path, index=False, float_format="%.6g")
+        write_table(judge(frames), acceptance, ACCEPTANCE, provenance=provenance)
+        write_table(worked_radii(), radii, RADII, provenance=provenance)
+        with atomic_path(csv) as path:
+            read_table(acceptance, ACCEPTANCE).to_csv(path, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":

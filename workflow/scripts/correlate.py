@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from w2sg import audit, correlations, runtime, schemas, series, tables
-from w2sg.resampling import Settings
+from w2sg.runtime import jobs
+from w2sg.tables import schemas
+from w2sg.tables.files import read_table, write_table
+from w2sg.trajectories import correlations, coverage, series
+from w2sg.trajectories.selection import headline_rows
+from w2sg.trajectories.series import ResamplingSettings
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -25,19 +29,17 @@ def main(
     recipe: int,
     log: str,
 ) -> None:
-    with runtime.log_to(log):
+    with jobs.log_to(log):
         threadpool_limits(1)  # sums are formed in the same order on every machine
-        frame = tables.read_table(metrics, schemas.METRICS, where=series.headline_rows())
-        frame = audit.exclude_flagged(frame, tables.read_table(audited, schemas.AUDIT)) if exclude else frame
+        frame = read_table(metrics, schemas.METRICS, where=headline_rows())
+        frame = coverage.exclude_flagged(frame, read_table(audited, schemas.AUDIT)) if exclude else frame
         rows = correlations.correlate_all(
             series.collect_series(frame, confidence=confidence),
-            tables.read_table(transitions, schemas.TRANSITIONS),
-            Settings(**settings),
+            read_table(transitions, schemas.TRANSITIONS),
+            ResamplingSettings(**settings),
         )
         table = pd.DataFrame(rows, columns=schemas.CORRELATIONS.fields.names)
-        tables.write_table(
-            table, output, schemas.CORRELATIONS, provenance={"recipe": recipe, "statistics": dict(settings)}
-        )
+        write_table(table, output, schemas.CORRELATIONS, provenance={"recipe": recipe, "statistics": dict(settings)})
 
 
 if __name__ == "__main__":

@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from w2sg import audit, runtime, schemas, series, tables, transitions
-from w2sg.resampling import Settings
+from w2sg.runtime import jobs
+from w2sg.tables import schemas
+from w2sg.tables.files import read_table, write_table
+from w2sg.trajectories import coverage, series, transitions
+from w2sg.trajectories.selection import headline_rows
+from w2sg.trajectories.series import ResamplingSettings
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -24,17 +28,15 @@ def main(
     recipe: int,
     log: str,
 ) -> None:
-    with runtime.log_to(log):
+    with jobs.log_to(log):
         threadpool_limits(1)  # sums are formed in the same order on every machine
-        frame = tables.read_table(metrics, schemas.METRICS, where=series.headline_rows())
-        frame = audit.exclude_flagged(frame, tables.read_table(audited, schemas.AUDIT)) if exclude else frame
+        frame = read_table(metrics, schemas.METRICS, where=headline_rows())
+        frame = coverage.exclude_flagged(frame, read_table(audited, schemas.AUDIT)) if exclude else frame
         rows = transitions.estimate_transition(
-            series.collect_series(frame, confidence=confidence), Settings(**settings)
+            series.collect_series(frame, confidence=confidence), ResamplingSettings(**settings)
         )
         table = pd.DataFrame(rows, columns=schemas.TRANSITIONS.fields.names)
-        tables.write_table(
-            table, output, schemas.TRANSITIONS, provenance={"recipe": recipe, "statistics": dict(settings)}
-        )
+        write_table(table, output, schemas.TRANSITIONS, provenance={"recipe": recipe, "statistics": dict(settings)})
 
 
 if __name__ == "__main__":

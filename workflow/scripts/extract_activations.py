@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from w2sg import fetching, runtime, schemas, tables
-from w2sg.snapshots import Store
+from w2sg.revisions import access
+from w2sg.revisions.scratch import Store
+from w2sg.runtime import jobs
+from w2sg.tables import schemas
+from w2sg.tables.files import read_table, write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -33,22 +36,25 @@ def main(
     log: str,
 ) -> None:
     store = Store(root=Path(scratch), limit=snapshots)
-    with runtime.log_to(log), fetching.take_ticket(Path(ticket) if ticket else None, store) as fetched:
-        from w2sg import extraction, loading, preferences
-        from w2sg.model_check import check_model
+    with jobs.log_to(log), access.take_ticket(Path(ticket) if ticket else None, store) as fetched:
+        from w2sg.activations import extraction
+        from w2sg.activations.check import check_model
+        from w2sg.activations.models import load_model, read_model_config
+        from w2sg.runtime import machine
+        from w2sg.tables.schemas import PAIRS
 
-        settings = extraction.Settings.from_config(activations, dtype=model["dtype"])
-        device = loading.pick_device(settings.device)
-        runtime.pin_threads(settings.threads)
-        frames = {dataset: tables.read_table(path, preferences.PAIRS) for dataset, path in pairs.items()}
+        settings = extraction.ExtractionSettings.from_config(activations, dtype=model["dtype"])
+        device = machine.pick_device(settings.device)
+        machine.pin_threads(settings.threads)
+        frames = {dataset: read_table(path, PAIRS) for dataset, path in pairs.items()}
         texts = extraction.evaluation_texts(documents, documents_wanted=evaluation["documents"])
         # Everything slow that needs no weights is done by now: from here on a place on the disk is taken.
-        opened = fetching.open_revision(model, revision, name=name, root=Path(root), store=store, fetched=fetched)
+        opened = access.open_revision(model, revision, name=name, root=Path(root), store=store, fetched=fetched)
         with opened as folder:
-            config = loading.read_model_config(folder.path)
-            extraction.check_config(config, settings, name=f"{name} {revision}")
-            with runtime.claim_device(device) as claimed:
-                loaded = loading.load_model(folder.path, dtype=settings.dtype, device=claimed)
+            config = read_model_config(folder.path)
+            extraction.check_model_config(config, settings, name=f"{name} {revision}")
+            with machine.claim_device(device) as claimed:
+                loaded = load_model(folder.path, dtype=settings.dtype, device=claimed)
                 check_model(loaded)
                 origin = {"model": name, "revision": revision, "commit": folder.commit, "recipe": str(recipe)}
                 measured = extraction.measure_loss(loaded, texts, settings=settings)
@@ -57,7 +63,7 @@ def main(
                 )
         keys = {"model": name, "revision": revision, "commit": folder.commit, "dataset": evaluation["corpus"]}
         rows = pd.DataFrame([keys | row for row in measured])
-        tables.write_table(rows, loss, schemas.RESULTS, provenance={"recipe": recipe, "evaluation": dict(evaluation)})
+        write_table(rows, loss, schemas.RESULTS, provenance={"recipe": recipe, "evaluation": dict(evaluation)})
 
 
 def by_dataset(paths: Sequence[str]) -> dict[str, str]:

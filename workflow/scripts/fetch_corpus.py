@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from w2sg import corpora, runtime, tables
+from w2sg.data import corpora
+from w2sg.runtime import jobs
+from w2sg.tables import schemas
+from w2sg.tables.files import write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -13,12 +16,12 @@ CACHE = Path("resources/packages")
 
 
 def main(*, name: str, spec: Mapping[str, Any], output: str, recipe: int, log: str) -> None:
-    with runtime.log_to(log) as lines:
+    with jobs.log_to(log) as lines:
         corpus = corpora.load_corpus(spec, name=name, cache=CACHE)
         lines.writelines(f"{line}\n" for line in corpora.facts_lines(corpus))
         origin = {key: spec[key] for key in ("package", "version", "sha256", "reader") if key in spec}
         provenance = {"recipe": recipe, "corpus": name, "origin": origin, "facts": corpus.facts}
-        tables.write_table(corpus.documents, output, corpora.DOCUMENTS, provenance=provenance)
+        write_table(corpus.documents, output, schemas.DOCUMENTS, provenance=provenance)
 
 
 if __name__ == "__main__":

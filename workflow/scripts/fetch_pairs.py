@@ -3,16 +3,19 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from w2sg import corpora, pair_sources, preferences, runtime, tables
+from w2sg.data import sources
+from w2sg.runtime import jobs
+from w2sg.tables import schemas
+from w2sg.tables.files import read_table, write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
 def main(*, name: str, spec: Mapping[str, Any], documents: str | None, output: str, recipe: int, log: str) -> None:
-    with runtime.log_to(log) as lines:
-        frame = tables.read_table(documents, corpora.DOCUMENTS) if documents else None
-        checked = pair_sources.load_checked(spec, name=name, documents=frame)
+    with jobs.log_to(log) as lines:
+        frame = read_table(documents, schemas.DOCUMENTS) if documents else None
+        checked = sources.load_checked(spec, name=name, documents=frame)
         lines.writelines(f"{line}\n" for line in checked.lines())
         # File names are places on one machine, not part of the result.
         settings = {key: value for key, value in spec.items() if key not in ("file", "files")}
@@ -22,7 +25,7 @@ def main(*, name: str, spec: Mapping[str, Any], documents: str | None, output: s
             "shared_prompts": checked.shared_prompts,
         }
         provenance = {"recipe": recipe, "dataset": name, "settings": settings, **counts}
-        tables.write_table(checked.pairs, output, preferences.PAIRS, provenance=provenance)
+        write_table(checked.pairs, output, schemas.PAIRS, provenance=provenance)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from w2sg import runtime
+from w2sg.runtime import jobs
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -14,12 +14,12 @@ def main(
     *, name: str, revision: str, model: Mapping[str, Any], ticket: str, scratch: str, snapshots: int, log: str
 ) -> None:
     # Waiting for a place is no work: if all that runs does so, the wait is given up.
-    with runtime.log_to(log, working=False):
-        from w2sg import fetching
-        from w2sg.snapshots import Store
+    with jobs.log_to(log, working=False):
+        from w2sg.revisions import access
+        from w2sg.revisions.scratch import Store
 
         store = Store(root=Path(scratch), limit=snapshots)
-        fetching.fetch_revision(model["repo"], revision, name=name, store=store, ticket=Path(ticket))
+        access.fetch_revision(model["repo"], revision, name=name, store=store, ticket=Path(ticket))
 
 
 if __name__ == "__main__":

@@ -3,19 +3,21 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from w2sg import runtime, schemas, tables
+from w2sg.runtime import jobs
+from w2sg.tables import schemas
+from w2sg.tables.files import read_table, write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
 def main(*, pairs: str, output: str, dataset: str, intervals: Mapping[str, Any], recipe: int, log: str) -> None:
-    with runtime.log_to(log):
-        from w2sg import floors
-        from w2sg.preferences import PAIRS
+    with jobs.log_to(log):
+        from w2sg.measures import floors
+        from w2sg.tables.schemas import PAIRS
 
-        rows = floors.measure_floors(tables.read_table(pairs, PAIRS), intervals=intervals).assign(dataset=dataset)
-        tables.write_table(
+        rows = floors.measure_floors(read_table(pairs, PAIRS), intervals=intervals).assign(dataset=dataset)
+        write_table(
             rows,
             output,
             schemas.FLOORS,

@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from w2sg import plan, runtime, schemas, tables
+from w2sg.runtime import jobs
+from w2sg.runtime.files import atomic_path
+from w2sg.study.costs import PlannedStudy, cost_table, plan_text, read_models, read_rates
+from w2sg.tables import schemas
+from w2sg.tables.files import read_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -13,16 +17,16 @@ if TYPE_CHECKING:
 def main(
     *, study: Mapping[str, Any], audits: Mapping[str, str], costs: str, rates: str, table: str, text: str, log: str
 ) -> None:
-    with runtime.log_to(log):
-        described = plan.Study(**study)
-        listed = {model: tables.read_table(path, schemas.AUDIT) for model, path in audits.items()}
-        models = plan.read_models(Path(costs), listed, described.repos)
-        measured = plan.read_rates(Path(rates))
-        rows = plan.cost_table(described, models, measured)
-        with runtime.atomic_path(table) as path:
+    with jobs.log_to(log):
+        described = PlannedStudy(**study)
+        listed = {model: read_table(path, schemas.AUDIT) for model, path in audits.items()}
+        models = read_models(Path(costs), listed, described.repos)
+        measured = read_rates(Path(rates))
+        rows = cost_table(described, models, measured)
+        with atomic_path(table) as path:
             rows.to_csv(path, sep="\t", index=False, float_format="%.6g")
-        with runtime.atomic_path(text) as path:
-            path.write_text(plan.as_text(described, models, rows, measured), encoding="utf-8")
+        with atomic_path(text) as path:
+            path.write_text(plan_text(described, models, rows, measured), encoding="utf-8")
 
 
 if __name__ == "__main__":

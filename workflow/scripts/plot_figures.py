@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from w2sg import figure_tables, runtime, schemas, tables
+from w2sg.report import figure_tables
+from w2sg.runtime import jobs
+from w2sg.tables import schemas
+from w2sg.tables.files import read_table, write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -22,22 +25,24 @@ def main(
     recipe: int,
     log: str,
 ) -> None:
-    with runtime.log_to(log):
+    with jobs.log_to(log):
         from matplotlib import pyplot as plt
 
-        from w2sg import audit, plots
+        from w2sg.plotting import style
+        from w2sg.report import plots
+        from w2sg.trajectories import coverage
 
-        plt.style.use(plots.STYLE)
-        frame = tables.read_table(metrics, schemas.METRICS)
-        frame = audit.exclude_flagged(frame, tables.read_table(audited, schemas.AUDIT)) if exclude else frame
-        levels = tables.read_table(floors, schemas.FLOORS)
+        plt.style.use(style.STYLE)
+        frame = read_table(metrics, schemas.METRICS)
+        frame = coverage.exclude_flagged(frame, read_table(audited, schemas.AUDIT)) if exclude else frame
+        levels = read_table(floors, schemas.FLOORS)
         for name, paths in outputs.items():
             shown = figure_tables.figure_table(
                 name, frame, levels, family=family, dataset=dataset, confidence=confidence
             )
-            tables.write_table(shown, paths["parquet"], schemas.FIGURE, provenance={"recipe": recipe, "figure": name})
+            write_table(shown, paths["parquet"], schemas.FIGURE, provenance={"recipe": recipe, "figure": name})
             figure = plots.plot_figure(name, shown, title=f"{family} on {dataset}", confidence=confidence)
-            plots.save_figure(figure, {kind: paths[kind] for kind in plots.METADATA})
+            style.save_figure(figure, {kind: paths[kind] for kind in style.METADATA})
 
 
 if __name__ == "__main__":

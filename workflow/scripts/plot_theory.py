@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from w2sg import runtime, tables
-from w2sg.theory import schemas
-from w2sg.theory.figures import FIGURES
+from w2sg.runtime import jobs
+from w2sg.tables.files import read_table
+from w2sg.tables.theory import ACCEPTANCE
+from w2sg.theory.figures.catalogue import FIGURES
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -23,16 +24,22 @@ def main(
     log: str,
     figures: Sequence[str] = tuple(FIGURES),
 ) -> None:
-    with runtime.log_to(log):
+    with jobs.log_to(log):
         from joblib import Parallel, delayed
 
-        from w2sg.theory.acceptance import verdict
-        from w2sg.theory.drawing import draw
+        from w2sg.theory.acceptance.judge import criteria_verdict
+        from w2sg.theory.figures.drawing import draw
 
-        judged: pd.DataFrame = tables.read_table(acceptance, schemas.ACCEPTANCE)
+        judged: pd.DataFrame = read_table(acceptance, ACCEPTANCE)
         of = {name: FIGURES[name].experiment for name in figures}
         Parallel(n_jobs=min(threads, len(of)))(
-            delayed(draw)(name, source=sources[item], verdict=verdict(judged, item), folder=folder, recipe=recipe)
+            delayed(draw)(
+                name,
+                source=sources[item],
+                criteria_verdict=criteria_verdict(judged, item),
+                folder=folder,
+                recipe=recipe,
+            )
             for name, item in of.items()
         )
 

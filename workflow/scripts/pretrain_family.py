@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from w2sg import runtime
+from w2sg.runtime import jobs
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -22,13 +22,13 @@ def main(
     recipe: int,
     log: str,
 ) -> None:
-    with runtime.log_to(log):
+    with jobs.log_to(log):
         from tokenizers import Tokenizer
 
-        from w2sg.pretraining import pretrain
-        from w2sg.pretraining_data import read_tokens
-        from w2sg.pretraining_settings import read_settings
-        from w2sg.training_state import write_manifest
+        from w2sg.pretraining.pretrain import pretrain
+        from w2sg.pretraining.state import write_manifest
+        from w2sg.pretraining.tokens import read_tokens
+        from w2sg.study.pretraining import read_settings
 
         architecture, settings = read_settings(model)
         made = pretrain(

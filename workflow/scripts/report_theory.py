@@ -4,28 +4,30 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from w2sg import runtime, tables
-from w2sg.theory import schemas
-from w2sg.theory.figures import FIGURES
+from w2sg.runtime import jobs
+from w2sg.runtime.files import atomic_path
+from w2sg.tables.files import read_table
+from w2sg.tables.theory import ACCEPTANCE, RADII
+from w2sg.theory.figures.catalogue import FIGURES
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
 def main(*, acceptance: str, radii: str, figures: str, settings: Mapping[str, Any], output: str, log: str) -> None:
-    with runtime.log_to(log):
+    with jobs.log_to(log):
         from w2sg.theory import report
-        from w2sg.theory.acceptance import verdict
+        from w2sg.theory.acceptance.judge import criteria_verdict
 
-        judged = tables.read_table(acceptance, schemas.ACCEPTANCE)
-        html = report.render(
+        judged = read_table(acceptance, ACCEPTANCE)
+        html = report.render_theory(
             acceptance=judged,
-            radii=tables.read_table(radii, schemas.RADII),
+            radii=read_table(radii, RADII),
             figures={name: (Path(figures) / f"{name}.svg").read_text("utf-8") for name in FIGURES},
-            verdicts={name: verdict(judged, item.experiment) for name, item in FIGURES.items()},
+            verdicts={name: criteria_verdict(judged, item.experiment) for name, item in FIGURES.items()},
             settings=settings,
         )
-        with runtime.atomic_path(output) as path:
+        with atomic_path(output) as path:
             path.write_text(html, encoding="utf-8")
 
 

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from w2sg import runtime, tables
-from w2sg.theory import experiments, schemas
+from w2sg.runtime import jobs
+from w2sg.tables.files import write_table
+from w2sg.tables.theory import schema_of
+from w2sg.theory.experiments import catalogue
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -21,18 +23,23 @@ def main(
     recipe: int,
     log: str,
 ) -> None:
-    with runtime.log_to(log):
-        from w2sg.theory import run
-        from w2sg.theory.phase_diagram import PhaseSize
+    with jobs.log_to(log):
+        from w2sg.theory.experiments import run
+        from w2sg.theory.experiments.phase import PhaseSize
 
         size = PhaseSize(**phase)
-        progress = runtime.Progress(f"simulate {experiment}", run.count_units(experiment, size), "units")
+        progress = jobs.Progress(f"simulate {experiment}", run.count_units(experiment, size), "units")
         frame = run.simulate_experiment(
             experiment, seeds=seeds, seed=seed, phase=size, threads=threads, advance=progress.update
         )
-        used = {"seeds": seeds, "seed": seed, "phase": dict(phase), "settings": experiments.describe(experiment)}
+        used = {
+            "seeds": seeds,
+            "seed": seed,
+            "phase": dict(phase),
+            "settings": catalogue.describe_experiment(experiment),
+        }
         provenance = {"recipe": recipe, "experiment": experiment, **used}
-        tables.write_table(frame, output, schemas.schema_of(experiment), provenance=provenance)
+        write_table(frame, output, schema_of(experiment), provenance=provenance)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from w2sg import audit, bands, runtime, schemas, summary, tables
-from w2sg.completeness import describe_missing
+from w2sg.report.sentences import summary_text
+from w2sg.runtime import jobs
+from w2sg.runtime.files import atomic_path
+from w2sg.tables import schemas
+from w2sg.tables.files import read_table
+from w2sg.trajectories import bands, coverage, summary
+from w2sg.trajectories.coverage import describe_missing
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -28,28 +33,28 @@ def main(
     exclude: bool,
     log: str,
 ) -> None:
-    with runtime.log_to(log):
-        frame = tables.read_table(metrics, schemas.METRICS)
-        hashes = tables.read_table(audited, schemas.AUDIT)
-        flagged = audit.left_out(frame, hashes)
-        frame = audit.exclude_flagged(frame, hashes) if exclude else frame
+    with jobs.log_to(log):
+        frame = read_table(metrics, schemas.METRICS)
+        hashes = read_table(audited, schemas.AUDIT)
+        flagged = coverage.left_out(frame, hashes)
+        frame = coverage.exclude_flagged(frame, hashes) if exclude else frame
         rows = summary.summarize(
             frame,
-            correlations=tables.read_table(correlations, schemas.CORRELATIONS),
-            transitions=tables.read_table(transitions, schemas.TRANSITIONS),
+            correlations=read_table(correlations, schemas.CORRELATIONS),
+            transitions=read_table(transitions, schemas.TRANSITIONS),
         )
         checks = [bands.check_nano(frame, family=family, dataset=bands.DATASET) for family in banded]
         checked = pd.concat(checks, ignore_index=True) if checks else pd.DataFrame(columns=bands.COLUMNS)
-        with runtime.atomic_path(table) as path:
+        with atomic_path(table) as path:
             rows.to_csv(path, index=False, float_format="%.6g")
-        with runtime.atomic_path(acceptance) as path:
+        with atomic_path(acceptance) as path:
             checked.to_csv(path, index=False, float_format="%.6g")
-        with runtime.atomic_path(text) as path:
-            wanted = tables.read_table(completeness, schemas.COMPLETENESS)
+        with atomic_path(text) as path:
+            wanted = read_table(completeness, schemas.COMPLETENESS)
             missing = "".join(f"missing: {sentence}\n" for sentence in describe_missing(wanted))
-            left = "".join(f"{line}\n" for line in audit.describe_left_out(flagged, excluded=exclude))
-            Path(path).write_text(missing + summary.as_text(rows, checked) + left, encoding="utf-8")
-        with runtime.atomic_path(excluded) as path:
+            left = "".join(f"{line}\n" for line in coverage.describe_left_out(flagged, excluded=exclude))
+            Path(path).write_text(missing + summary_text(rows, checked) + left, encoding="utf-8")
+        with atomic_path(excluded) as path:
             flagged.assign(excluded=exclude).to_csv(path, index=False)
 
 

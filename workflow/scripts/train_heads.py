@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from w2sg import runtime, schemas, tables
+from w2sg.runtime import jobs, machine
+from w2sg.tables import schemas
+from w2sg.tables.files import read_provenance, read_table, write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -23,21 +25,20 @@ def main(
     threads: int,
     log: str,
 ) -> None:
-    with runtime.log_to(log):
-        from w2sg import protocol
-        from w2sg.features import open_features
-        from w2sg.preferences import PAIRS
-        from w2sg.splits import split_layers
+    with jobs.log_to(log):
+        from w2sg.activations.features import open_features, split_layers
+        from w2sg.heads import evaluate
+        from w2sg.tables.schemas import PAIRS
 
-        runtime.pin_threads(1)
-        runtime.keep_memory()
+        machine.pin_threads(1)
+        machine.keep_memory()
         states = open_features(features, expect=keys)
-        parts = split_layers(states, tables.read_table(pairs, PAIRS))
-        weak = tables.read_table(labels, schemas.LABELS)
-        rows = protocol.evaluate_revision(parts, weak, heads=heads, probe=probe, intervals=intervals, workers=threads)
+        parts = split_layers(states, read_table(pairs, PAIRS))
+        weak = read_table(labels, schemas.LABELS)
+        rows = evaluate.evaluate_revision(parts, weak, heads=heads, probe=probe, intervals=intervals, workers=threads)
         sections = {"heads": dict(heads), "probe": dict(probe), "metrics": dict(intervals)}
-        supervisor = {key: tables.read_provenance(labels)[key] for key in ("model", "revision", "commit")}
-        tables.write_table(
+        supervisor = {key: read_provenance(labels)[key] for key in ("model", "revision", "commit")}
+        write_table(
             rows.assign(**keys, commit=states.metadata["commit"]),
             output,
             schemas.RESULTS,

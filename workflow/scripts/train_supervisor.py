@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from w2sg import runtime, schemas, tables
+from w2sg.runtime import jobs, machine
+from w2sg.tables import schemas
+from w2sg.tables.files import read_table, write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -21,20 +23,19 @@ def main(
     recipe: int,
     log: str,
 ) -> None:
-    with runtime.log_to(log):
-        from w2sg import protocol
-        from w2sg.features import read_features
-        from w2sg.preferences import PAIRS
-        from w2sg.splits import split_features
+    with jobs.log_to(log):
+        from w2sg.activations.features import read_features, split_features
+        from w2sg.heads import evaluate
+        from w2sg.tables.schemas import PAIRS
 
-        runtime.pin_threads(1)
+        machine.pin_threads(1)
         states = read_features(features, expect=keys)
-        splits = split_features(states, tables.read_table(pairs, PAIRS))
-        made = protocol.supervise(splits, heads=heads, intervals=intervals)
+        splits = split_features(states, read_table(pairs, PAIRS))
+        made = evaluate.supervise(splits, heads=heads, intervals=intervals)
         provenance = {**states.metadata, "recipe": recipe, "heads": dict(heads), "metrics": dict(intervals)}
-        tables.write_table(made.labels, labels, schemas.LABELS, provenance=provenance)
+        write_table(made.labels, labels, schemas.LABELS, provenance=provenance)
         rows = made.metrics.assign(**keys, commit=states.metadata["commit"])
-        tables.write_table(rows, metrics, schemas.RESULTS, provenance=provenance)
+        write_table(rows, metrics, schemas.RESULTS, provenance=provenance)
 
 
 if __name__ == "__main__":

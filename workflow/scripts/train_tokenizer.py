@@ -2,24 +2,27 @@
 
 from typing import TYPE_CHECKING
 
-from w2sg import runtime, tables
+from w2sg.runtime import jobs
+from w2sg.runtime.files import atomic_path
+from w2sg.tables.files import read_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
 def main(*, documents: str, vocabulary: int, tokenizer: str, tokens: str, log: str) -> None:
-    with runtime.log_to(log) as lines:
-        from w2sg import pretraining_data
-        from w2sg.corpora import DOCUMENTS
-        from w2sg.tokenizer import encode, train_tokenizer
+    with jobs.log_to(log) as lines:
+        from w2sg.data import corpora
+        from w2sg.pretraining.tokenizer import encode_documents, train_tokenizer
+        from w2sg.pretraining.tokens import write_tokens
+        from w2sg.tables.schemas import DOCUMENTS
 
-        texts = pretraining_data.select_documents(tables.read_table(documents, DOCUMENTS), "train")
+        texts = corpora.select_documents(read_table(documents, DOCUMENTS), "train")
         trained = train_tokenizer(texts, vocabulary=vocabulary)
-        ids = encode(trained, texts)
-        with runtime.atomic_path(tokenizer) as path:
+        ids = encode_documents(trained, texts)
+        with atomic_path(tokenizer) as path:
             trained.save(str(path))
-        pretraining_data.write_tokens(ids, tokens)
+        write_tokens(ids, tokens)
         lines.write(f"{len(texts)} documents, {trained.get_vocab_size()} entries, {len(ids)} tokens\n")
 
 

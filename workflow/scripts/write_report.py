@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from w2sg import audit, runtime, schemas, stages, tables
-from w2sg.theory import schemas as theory
+from w2sg.runtime import jobs
+from w2sg.runtime.files import atomic_path
+from w2sg.tables import schemas
+from w2sg.tables.files import read_table
+from w2sg.tables.theory import ACCEPTANCE
+from w2sg.trajectories import coverage
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -16,27 +20,27 @@ if TYPE_CHECKING:
 def main(
     *, inputs: Mapping[str, str], study: Mapping[str, Any], places: Mapping[str, str], output: str, log: str
 ) -> None:
-    with runtime.log_to(log):
-        from w2sg import report
+    with jobs.log_to(log):
+        from w2sg.report import page
 
-        frame = tables.read_table(inputs["metrics"], schemas.METRICS)
-        hashes = tables.read_table(inputs["audit"], schemas.AUDIT)
+        frame = read_table(inputs["metrics"], schemas.METRICS)
+        hashes = read_table(inputs["audit"], schemas.AUDIT)
         criteria = Path(places["theory"])
-        evidence = report.Evidence(
-            metrics=audit.exclude_flagged(frame, hashes) if study["audit"]["exclude"] else frame,
-            floors=tables.read_table(inputs["floors"], schemas.FLOORS),
+        evidence = page.Evidence(
+            metrics=coverage.exclude_flagged(frame, hashes) if study["audit"]["exclude"] else frame,
+            floors=read_table(inputs["floors"], schemas.FLOORS),
             summary=pd.read_csv(inputs["summary"]),
-            correlations=tables.read_table(inputs["correlations"], schemas.CORRELATIONS),
-            transitions=tables.read_table(inputs["transitions"], schemas.TRANSITIONS),
+            correlations=read_table(inputs["correlations"], schemas.CORRELATIONS),
+            transitions=read_table(inputs["transitions"], schemas.TRANSITIONS),
             bands=pd.read_csv(inputs["acceptance"]),
             excluded=pd.read_csv(inputs["excluded"]),
-            completeness=tables.read_table(inputs["completeness"], schemas.COMPLETENESS),
-            stages=stages.stage_costs(places["benchmarks"]),
-            theory=tables.read_table(criteria, theory.ACCEPTANCE) if criteria.exists() else None,
+            completeness=read_table(inputs["completeness"], schemas.COMPLETENESS),
+            stages=page.stage_costs(places["benchmarks"]),
+            theory=read_table(criteria, ACCEPTANCE) if criteria.exists() else None,
             study=study,
         )
-        with runtime.atomic_path(output) as path:
-            path.write_text(report.render(evidence), encoding="utf-8")
+        with atomic_path(output) as path:
+            path.write_text(page.render(evidence), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,69 @@
+"""One extraction job: what is refused before weights are read, and how much it keeps in memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests import tiny
+from w2sg.activations import extraction
+from w2sg.activations.models import UnsupportedModel
+
+PAIRS, WIDTH = 500, 512
+
+
+def settings(layers: str | tuple[int, ...] = "all", max_tokens: int = 32) -> extraction.ExtractionSettings:
+    return extraction.ExtractionSettings(
+        layers=layers, max_tokens=max_tokens, batch_tokens=64, device="cpu", threads=1, dtype="float32"
+    )
+
+
+def test_layers_outside_a_model_are_refused_with_its_name_and_range():
+    config = tiny.model("gpt_neox", seed=1).config
+    for layers in ("all", "final", (0, 2), (-1,)):
+        extraction.check_model_config(config, settings(layers), name="small step8")
+    with pytest.raises(ValueError, match="activations.layers: 3 is not a layer; small step8 has 0 to 2"):
+        extraction.check_model_config(config, settings((1, 3)), name="small step8")
+
+
+def test_a_window_matters_only_if_texts_can_be_longer():
+    config = tiny.model("llama", seed=1).config
+    config.sliding_window = 100
+    extraction.check_model_config(config, settings(max_tokens=100), name="m")
+    with pytest.raises(UnsupportedModel, match="sliding_window is 100"):
+        extraction.check_model_config(config, settings(max_tokens=101), name="m")
+    config.max_position_embeddings = 100
+    extraction.check_model_config(config, settings(max_tokens=101), name="m")
+
+
+def test_states_of_one_dataset_are_in_memory_at_a_time(monkeypatch, tmp_path):
+    def states(model: object, ids: list, *, layers: tuple[int, ...], **options: object) -> np.ndarray:
+        return np.ones((len(layers), len(ids), WIDTH), dtype=np.float32)
+
+    monkeypatch.setattr(extraction, "encode", lambda tokenizer, texts, max_tokens: [[1, 2]] * len(texts))
+    monkeypatch.setattr(extraction, "extract_states", states)
+    monkeypatch.setattr(extraction, "write_features", lambda *arguments, **options: None)
+    model = SimpleNamespace(blocks=(None,) * 4, context=2048, device=torch.device("cpu"), tokenizer=None)
+    row = {"prompt": "p", "chosen": "c", "rejected": "r"}
+    frames = {
+        name: pd.DataFrame([row | {"row_id": f"{number:016x}"} for number in range(PAIRS)]) for name in ("a", "b", "c")
+    }
+    tracemalloc.start()
+    try:
+        extraction.write_all_features(
+            model,  # type: ignore[arg-type]
+            frames,
+            outputs={name: str(tmp_path / name) for name in frames},
+            pools=dict.fromkeys(frames, "last"),
+            settings=settings(),
+            origin={"model": "m", "revision": "r"},
+        )
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.2 * 5 * 2 * PAIRS * WIDTH * 4

@@ -1,0 +1,167 @@
+"""The pair record, its id, the checks on entry and the dealing of groups to splits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from w2sg.data.pairs import check_pairs, deal, deal_by_prompt, row_id
+from w2sg.study.datasets import SPLITS
+from w2sg.tables import schemas
+from w2sg.tables.files import read_table, write_table
+
+
+def pairs(n: int = 5) -> pd.DataFrame:
+    rows = [
+        {"split": split, "prompt": f"p {split} {i}", "chosen": f"good {split} {i}", "rejected": f"bad {i}"}
+        for split in SPLITS
+        for i in range(n)
+    ]
+    return pd.DataFrame(rows).assign(origin="file.jsonl", row=[*range(1, n + 1)] * 3)
+
+
+def changed(frame: pd.DataFrame, row: int, **values: object) -> pd.DataFrame:
+    frame = frame.astype(object)
+    for column, value in values.items():
+        frame.at[row, column] = value
+    return frame
+
+
+def test_row_id_is_fixed_by_content_alone():
+    assert row_id("p", "c", "r") == row_id("p", "c", "r") == "e627a5b65f0c2071"
+    others = [("pc", "", "r"), ("p", "r", "c"), ("", "pc", "r"), ('p", "c', "", "r"), ("p", "c", "r ")]
+    assert len({row_id(*texts) for texts in [("p", "c", "r"), *others]}) == 6
+    frame = check_pairs(pairs(), name="d", minimum=5).pairs
+    again = check_pairs(pairs().sample(frac=1, random_state=0), name="e", minimum=5).pairs
+    assert set(frame["row_id"]) == set(again["row_id"])
+
+
+def test_valid_pairs_become_the_declared_table(tmp_path):
+    checked = check_pairs(pairs(), name="d", minimum=5)
+    assert checked.rows == dict.fromkeys(SPLITS, 5)
+    assert checked.dropped == ()
+    assert checked.pairs["position"].tolist() == [*range(5)] * 3
+    write_table(checked.pairs, tmp_path / "p.parquet", schemas.PAIRS, provenance={})
+    back = read_table(tmp_path / "p.parquet", schemas.PAIRS)
+    ordered = checked.pairs.sort_values(by=["split", "row_id"], ignore_index=True)
+    pd.testing.assert_frame_equal(back, ordered, check_dtype=False)
+
+
+FAULTS = [
+    ({"prompt": None}, "prompt is missing"),
+    ({"chosen": float("nan")}, "chosen is missing"),
+    ({"chosen": ""}, "chosen is empty"),
+    ({"rejected": " \n"}, "rejected is empty"),
+    ({"rejected": 7}, "rejected is of type int, expected text"),
+    ({"chosen": ["a"]}, "chosen is of type list, expected text"),
+    ({"chosen": "bad 3"}, "chosen and rejected are equal"),
+    ({"chosen": "bad 3 "}, "chosen and rejected are equal"),
+    ({"chosen": "a\ud800"}, "chosen holds half of a surrogate pair"),
+]
+
+
+@pytest.mark.parametrize(("values", "reason"), FAULTS)
+def test_a_bad_row_is_named_with_reason_and_fix(values, reason):
+    frame = changed(pairs(), 13, **values)
+    with pytest.raises(ValueError) as caught:
+        check_pairs(frame, name="mine", minimum=5)
+    assert f"dataset mine: test row 4 (file.jsonl): {reason}" in str(caught.value)
+    assert "set on_invalid: drop in datasets.mine" in str(caught.value)
+    kept = check_pairs(frame, name="mine", minimum=4, on_invalid="drop")
+    assert kept.rows == {"ground_truth": 5, "weak_supervision": 5, "test": 4}
+    assert len(kept.dropped) == 1
+    assert kept.dropped[0] in "\n".join(kept.lines())
+    assert reason in kept.dropped[0]
+
+
+def test_an_empty_prompt_is_allowed():
+    assert check_pairs(pairs().assign(prompt=""), name="d", minimum=5).rows["ground_truth"] == 5
+
+
+@pytest.mark.parametrize(("row", "place"), [(7, "weak_supervision row 3"), (4, "ground_truth row 5")])
+def test_repeated_triples_are_refused_in_and_across_splits(row, place):
+    source = pairs().iloc[1]
+    frame = changed(pairs(), row, **{field: source[field] for field in ("prompt", "chosen", "rejected")})
+    expected = f"{place} (file.jsonl): same prompt, chosen and rejected as ground_truth row 2 (file.jsonl)"
+    with pytest.raises(ValueError) as caught:
+        check_pairs(frame, name="d", minimum=1)
+    assert expected in str(caught.value)
+    assert check_pairs(frame, name="d", minimum=4, on_invalid="drop").dropped == (f"dataset d: {expected}",)
+
+
+def test_shared_prompts_are_counted_not_refused():
+    frame = pairs()
+    frame.loc[5, "prompt"] = frame.loc[0, "prompt"]
+    frame.loc[[6, 11], "prompt"] = "same question"
+    checked = check_pairs(frame, name="d", minimum=5)
+    assert checked.shared_prompts == {
+        "ground_truth/weak_supervision": 1,
+        "ground_truth/test": 0,
+        "weak_supervision/test": 1,
+    }
+
+
+def test_too_few_rows_name_the_number_that_would_do():
+    frame = pairs().drop(index=[14])
+    with pytest.raises(ValueError, match="split test has 4 valid pairs, 5 are wanted.* to at most 4"):
+        check_pairs(frame, name="d", minimum=5)
+    dropped = changed(pairs(), 13, chosen="")
+    with pytest.raises(ValueError, match="test has 4 valid pairs after 1 rows were dropped"):
+        check_pairs(dropped, name="d", minimum=5, on_invalid="drop")
+
+
+def test_limit_keeps_the_first_valid_rows():
+    frame = changed(pairs(), 0, chosen="")
+    checked = check_pairs(frame, name="d", minimum=3, limit=3, on_invalid="drop")
+    first = checked.pairs[checked.pairs["split"] == "ground_truth"]
+    assert first["chosen"].tolist() == [f"good ground_truth {i}" for i in (1, 2, 3)]
+    assert checked.rows == dict.fromkeys(SPLITS, 3)
+
+
+def test_many_faults_are_cut_short():
+    frame = pairs(30).assign(chosen="")
+    with pytest.raises(ValueError) as caught:
+        check_pairs(frame, name="d", minimum=1)
+    assert "... and 80 more" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 12
+
+
+def test_wrong_frames_are_named():
+    with pytest.raises(ValueError, match=r"dataset d: columns \['chosen'\] are missing"):
+        check_pairs(pairs().drop(columns="chosen"), name="d", minimum=1)
+    with pytest.raises(ValueError, match=r"split \['train'\], allowed: ground_truth"):
+        check_pairs(pairs().assign(split="train"), name="d", minimum=1)
+    with pytest.raises(ValueError, match="on_invalid: got 'ignore', allowed: error, drop"):
+        check_pairs(pairs(), name="d", minimum=1, on_invalid="ignore")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_groups_are_dealt_whole_and_evenly_whatever_the_row_order(seed):
+    rng = np.random.default_rng(seed)
+    groups = [f"g{i}" for i in rng.integers(60, size=300)]
+    weights, sides = rng.integers(1, 5, size=300), rng.integers(2, size=300)
+    split = deal(groups, seed=seed, weights=weights, sides=sides)
+    assert all(len(set(split[np.array(groups) == group])) == 1 for group in set(groups))
+    for side in (0, 1):
+        loads = np.bincount(split[sides == side], weights=weights[sides == side], minlength=3)
+        assert loads.max() - loads.min() < 0.15 * loads.mean()
+    order = rng.permutation(300)
+    again = deal([groups[i] for i in order], seed=seed, weights=weights[order], sides=sides[order])
+    np.testing.assert_array_equal(again, split[order])
+    assert (deal(groups, seed=seed + 10) != deal(groups, seed=seed)).any()
+
+
+def test_prompts_are_dealt_whole_and_rows_without_prompt_one_by_one():
+    rng = np.random.default_rng(0)
+    prompts = [f"p{i}" if i else "" for i in rng.integers(40, size=240)]
+    frame = pd.DataFrame({"prompt": prompts, "chosen": [f"c{i}" for i in range(240)], "rejected": "r"})
+    dealt = deal_by_prompt(frame, seed=3)
+    asked = dealt[dealt["prompt"] != ""]
+    assert (asked.groupby("prompt")["split"].nunique() == 1).all()
+    assert set(dealt.loc[dealt["prompt"] == "", "split"]) == set(SPLITS)
+    counts = dealt["split"].value_counts()
+    assert counts.max() - counts.min() <= 10
+    pd.testing.assert_frame_equal(dealt, deal_by_prompt(frame.sample(frac=1, random_state=0), seed=3))
+    unasked = deal_by_prompt(frame.assign(prompt=""), seed=0)["split"].value_counts()
+    assert unasked.tolist() == [80, 80, 80]

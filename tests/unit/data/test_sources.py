@@ -1,0 +1,275 @@
+"""Pairs from local files and from datasets in the Hub's format, read from a local folder; the job that writes them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.pair_corpus import TOPIC, documents
+from w2sg.data import parsers
+from w2sg.data.sources import load_checked, load_pairs
+from w2sg.study.datasets import SPLITS, required_inputs
+from w2sg.tables import schemas
+from w2sg.tables.files import read_provenance, read_table, write_table
+
+DATA = Path(os.environ.get("W2SG_DATA", "../shared/data"))
+
+
+# Local files
+
+
+def rows(n: int, seed: int = 0) -> list[dict[str, str]]:
+    rng = np.random.default_rng(seed)
+    return [{"prompt": f"q{rng.integers(n)}", "chosen": f" yes {seed} {i}", "rejected": f" no {i} é"} for i in range(n)]
+
+
+def write(path: Path, content: list[dict[str, str]]) -> str:
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(content), path)
+    else:
+        lines = "".join(json.dumps(row) + "\n" for row in content)
+        path.write_bytes(gzip.compress(lines.encode()) if path.suffix == ".gz" else lines.encode())
+    return str(path)
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz", ".parquet"])
+def test_one_file_per_split(tmp_path, suffix):
+    files = {s: write(tmp_path / f"{s}{suffix}", rows(12, i)) for i, s in enumerate(SPLITS)}
+    spec = {"source": "files", "files": files, "pairs": 10}
+    pairs = load_pairs(spec, name="f")
+    for number, split in enumerate(SPLITS):
+        got = pairs.loc[pairs["split"] == split, ["prompt", "chosen", "rejected"]].to_dict("records")
+        assert got == rows(12, number)[:10]
+    assert required_inputs(spec) == [files[split] for split in SPLITS]
+    everything = load_pairs({"source": "files", "files": files}, name="f")
+    assert len(everything) == 36
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_one_file_is_dealt_by_prompt(tmp_path, suffix):
+    spec = {
+        "source": "files",
+        "file": write(tmp_path / f"all{suffix}", rows(150)),
+        "split": {"seed": 4},
+        "pairs": 40,
+    }
+    checked = load_checked(spec, name="f")
+    assert checked.rows == dict.fromkeys(SPLITS, 40)
+    assert set(checked.shared_prompts.values()) == {0}
+    backwards = write(tmp_path / f"backwards{suffix}", rows(150)[::-1])
+    pd.testing.assert_frame_equal(checked.pairs, load_pairs({**spec, "file": backwards}, name="f"))
+    assert required_inputs(spec) == [spec["file"]]
+
+
+def test_fields_can_be_named_and_left_out(tmp_path):
+    content = [{"a": row["chosen"], "b": row["rejected"]} for row in rows(30)]
+    spec = {"source": "files", "file": write(tmp_path / "f.jsonl", content), "split": {"seed": 0}}
+    pairs = load_pairs({**spec, "fields": {"prompt": None, "chosen": "a", "rejected": "b"}}, name="f")
+    assert set(pairs["prompt"]) == {""}
+    assert set(pairs["chosen"]) == {row["chosen"] for row in rows(30)}
+    with pytest.raises(ValueError, match=r"f.jsonl, row 1: no field 'prompt'; fields are a, b; set fields"):
+        load_pairs(spec, name="f")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("f.jsonl", b'{"prompt": "p"\n', "row 1: not JSON"),
+        ("f.jsonl", b"\n[1]\n", "row 2: not a JSON object"),
+        ("f.jsonl", b"\xff\xfe\n", "row 1: not JSON"),
+        ("f.jsonl.gz", b"not gzip", "not a whole gzip file"),
+        (
+            "f.jsonl.gz",
+            gzip.compress(b'{"prompt": "p", "chosen": "c", "rejected": "r"}\n' * 99, mtime=0)[:-20],
+            "not a whole gzip",
+        ),
+        ("f.parquet", b"PAR1", "not a whole parquet file"),
+        ("f.csv", b"a,b\n", "name must end in one of .jsonl"),
+    ],
+)
+def test_broken_files_are_named(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        load_pairs({"source": "files", "file": str(path), "split": {"seed": 0}}, name="f")
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(RuntimeError, match="dataset f: .*none.jsonl: no such file; correct its path in datasets"):
+        load_pairs({"source": "files", "file": str(tmp_path / "none.jsonl"), "split": {"seed": 0}}, name="f")
+
+
+def test_a_bad_row_is_named_by_file_and_line(tmp_path):
+    files = {s: write(tmp_path / f"{s}.jsonl", rows(12, i)) for i, s in enumerate(SPLITS)}
+    bad = rows(12, 2)
+    bad[4]["chosen"] = ""
+    bad[6]["rejected"] = bad[6]["chosen"]
+    del bad[8]["rejected"]
+    spec = {"source": "files", "files": files}
+    write(tmp_path / "test.jsonl", [*bad[:8], *bad[9:]])
+    with pytest.raises(ValueError, match=r"dataset f: test row 5 \(test.jsonl\): chosen is empty"):
+        load_pairs(spec, name="f")
+    checked = load_checked({**spec, "on_invalid": "drop"}, name="f")
+    assert [line.split(": ", 1)[1] for line in checked.dropped] == [
+        "test row 5 (test.jsonl): chosen is empty",
+        "test row 7 (test.jsonl): chosen and rejected are equal",
+    ]
+    write(tmp_path / "test.jsonl", bad)
+    with pytest.raises(ValueError, match="row 9: no field 'rejected'"):
+        load_pairs({**spec, "on_invalid": "drop"}, name="f")
+
+
+# Hub datasets
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A dataset folder as the Hub has them, and a cache of its own."""
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    target = tmp_path / "set"
+    target.mkdir()
+    return target
+
+
+def dialogue(question: str, *answers: str) -> str:
+    turns = "".join(f"\n\nHuman: again\n\nAssistant: {answer}" for answer in answers[1:])
+    return f"\n\nHuman: {question}\n\nAssistant: {answers[0]}{turns}"
+
+
+def test_hub_single_turn_dialogues(folder):
+    kept = [{"chosen": dialogue(f"q{i}", f"good {i}"), "rejected": dialogue(f"q{i}", f"bad {i}")} for i in range(40)]
+    long = [{"chosen": dialogue("q", "a", "b"), "rejected": dialogue("q", "a", f"c{i}")} for i in range(7)]
+    (folder / "base").mkdir()
+    write(folder / "base" / "train.jsonl.gz", kept + long)
+    write(folder / "base" / "test.jsonl.gz", long)
+    spec = {
+        "source": "hub",
+        "repo": str(folder),
+        "data_dir": "base",
+        "parser": "hh_single_turn",
+        "hub_splits": ["train", "test"],
+        "pairs": 12,
+        "seed": 0,
+    }
+    checked = load_checked(spec, name="h")
+    assert checked.rows == dict.fromkeys(SPLITS, 12)
+    assert checked.skipped == {"more than one turn": 14}
+    whole = {row["chosen"] for row in kept}
+    assert set(checked.pairs["prompt"] + checked.pairs["chosen"]) <= whole
+    assert checked.pairs["prompt"].str.endswith("\n\nAssistant:").all()
+    assert checked.pairs["chosen"].str.startswith(" good").all()
+    assert required_inputs(spec) == []
+
+
+def test_hub_message_lists(folder):
+    def messages(question: str, answer: str) -> list[dict[str, str]]:
+        return [{"content": question, "role": "user"}, {"content": answer, "role": "assistant"}]
+
+    content = [
+        {
+            "init_prompt": f"q{i}",
+            "chosen": messages(f"q{i}", f"kind {i}"),
+            "rejected": messages(f"q{i}", f"rude {i}"),
+        }
+        for i in range(30)
+    ]
+    content[3]["chosen"] = content[3]["chosen"] * 2
+    content[4]["chosen"] = messages("another", "kind")
+    write(folder / "p.parquet", content)
+    parts = "data_files: [{split: train_prefs, path: p.parquet}]"
+    (folder / "README.md").write_text(f"---\nconfigs: [{{config_name: default, {parts}}}]\n---\n")
+    spec = {"source": "hub", "repo": str(folder), "parser": "cai_harmless", "pairs": 8}
+    checked = load_checked(spec, name="h")
+    assert checked.skipped == {
+        "not one user message and one assistant message": 1,
+        "chosen and rejected answer different prompts": 1,
+    }
+    first = checked.pairs.iloc[0]
+    number = first["chosen"].split()[-1]
+    assert first["prompt"] == f"\n\nHuman: q{number}\n\nAssistant:"
+    assert (first["chosen"], first["rejected"]) == (f" kind {number}", f" rude {number}")
+
+
+def test_hub_columns_and_wrong_parser(folder):
+    write(folder / "train.jsonl", [{"q": f"q{i}", "good": f"g{i}", "bad": f"b{i}"} for i in range(30)])
+    spec = {"source": "hub", "repo": str(folder), "pairs": 10}
+    fields = {"prompt": "q", "chosen": "good", "rejected": "bad"}
+    pairs = load_pairs({**spec, "fields": fields}, name="h")
+    assert set(pairs["prompt"]) == {f"q{i}" for i in range(30)}
+    with pytest.raises(
+        ValueError, match="split train, row 1: parser hh_single_turn does not fit .*columns are q, good"
+    ):
+        load_pairs({**spec, "parser": "hh_single_turn"}, name="h")
+
+
+def test_hub_failure_names_repository_and_way_out(folder):
+    spec = {"source": "hub", "repo": str(folder / "none"), "revision": "abc", "pairs": 10}
+    with pytest.raises(RuntimeError, match="dataset h: could not load .*revision abc .*use source: files"):
+        load_pairs(spec, name="h")
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"chosen": None, "rejected": ""}, "chosen is no text"),
+        ({"chosen": "Human: q", "rejected": ""}, "no dialogue of the form"),
+        ({"chosen": "\n\nAssistant: a", "rejected": ""}, "no dialogue of the form"),
+        (
+            {"chosen": dialogue("q", "a"), "rejected": dialogue("q", "b") + "\n\nAssistant: c"},
+            "more than one turn",
+        ),
+        (
+            {"chosen": dialogue("q", "a"), "rejected": dialogue("p", "b")},
+            "chosen and rejected answer different prompts",
+        ),
+    ],
+)
+def test_dialogues_that_are_no_pair(row, reason):
+    assert str(parsers.parse_hh_single_turn(row)).startswith(reason)
+
+
+# Adaptor and real data
+
+
+def test_adaptor_writes_pairs_log_and_provenance(tmp_path, monkeypatch):
+    from w2sg.tables.schemas import DOCUMENTS
+    from workflow.scripts import fetch_pairs
+
+    monkeypatch.chdir(tmp_path)
+    write_table(documents(), "c.parquet", DOCUMENTS, provenance={})
+    fetch_pairs.main(name="t", spec=TOPIC, documents="c.parquet", output="p.parquet", recipe=1, log="logs/t.log")
+    pairs = read_table("p.parquet", schemas.PAIRS)
+    assert len(pairs) == 60
+    assert read_provenance("p.parquet")["rows"] == dict.fromkeys(SPLITS, 20)
+    assert "pairs: {'ground_truth': 20" in Path("logs/t.log").read_text()
+    files = {s: write(tmp_path / f"{s}.jsonl", rows(12, i)) for i, s in enumerate(SPLITS)}
+    spec = {"source": "files", "files": files}
+    fetch_pairs.main(name="f", spec=spec, documents=None, output="f.parquet", recipe=1, log="logs/f.log")
+    assert str(tmp_path) not in str(read_provenance("f.parquet"))
+
+
+@pytest.mark.hub_data
+@pytest.mark.skipif(not DATA.is_dir(), reason="the HH-RLHF files are not here (W2SG_DATA)")
+@pytest.mark.parametrize(("name", "dropped", "shared"), [("helpful", 12, (4, 20, 10)), ("harmless", 17, (81, 83, 76))])
+def test_real_hh_pairs(name, dropped, shared):
+    parts = zip(SPLITS, ("gt", "w2s", "test"), strict=True)
+    files = {split: str(DATA / f"hh_{name}_{part}.jsonl.gz") for split, part in parts}
+    spec = {"source": "files", "files": files, "pairs": 4000, "on_invalid": "drop"}
+    checked = load_checked(spec, name=name)
+    assert len(checked.dropped) == dropped
+    assert sum(checked.rows.values()) == 12000 - dropped
+    assert tuple(checked.shared_prompts.values()) == shared
+    assert checked.pairs["row_id"].is_unique
+    with pytest.raises(ValueError, match=f"dataset {name}: ground_truth row"):
+        load_checked({**spec, "on_invalid": "error"}, name=name)

@@ -1,0 +1,160 @@
+"""What the client takes from its environment: the token, the endpoint, a proxy, and revisions that lie in its cache."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants, hf_hub_download
+
+from tests.hub_branch import BIG, FILES, QUICK, REPO, always, fetch
+from tests.hub_branch import server as server
+from tests.hub_server import Hub, serving
+from tests.tunnel import certify, tunnelling
+from w2sg.revisions import hub
+from w2sg.revisions.folders import RevisionError
+from w2sg.revisions.retries import Patience
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_the_token_is_sent_to_the_hub_and_never_shown(server, tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("HF_TOKEN", "hf_secretsecret")
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_IMPLICIT_TOKEN", False)
+    server.fault = always("flip", "/cdn/")
+    with caplog.at_level(logging.DEBUG), pytest.raises(RevisionError) as caught:
+        fetch(tmp_path / "to", patience=Patience(tries=2, first=0.001))
+    assert "Bearer hf_secretsecret" in {request.token for request in server.requests}
+    assert {request.token for request in server.requests if "/cdn/" in request.path} == {None}
+    assert "hf_secretsecret" not in caplog.text + str(caught.value)
+    shown = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]  # as in a job's log
+    assert "SIGNED" not in " ".join(shown) + str(caught.value)
+    assert shown
+
+
+ASK = """
+import sys
+from pathlib import Path
+from w2sg.revisions import access
+from w2sg.revisions.scratch import Store
+from w2sg.runtime import jobs
+model = {"source": "hub", "repo": "owner/model"}
+with jobs.log_to(sys.argv[1] + ".log"):
+    store = Store(root=Path(sys.argv[1]), limit=1)
+    with access.open_revision(model, "step1", name="m", root=Path(), store=store) as folder:
+        found = sorted(p.name for p in folder.path.iterdir() if not p.name.startswith("."))
+        print(folder.commit, *found, file=sys.__stdout__)
+"""
+
+
+def ask(root: Path, **environment: str) -> subprocess.CompletedProcess:
+    """Opens the revision as a job does: the client reads its variables when it is imported."""
+    kept = {k: v for k, v in os.environ.items() if not k.upper().endswith("_PROXY") and not k.startswith("HF_")}
+    command = [sys.executable, "-c", ASK, str(root / "scratch")]
+    return subprocess.run(
+        command, cwd=ROOT, env=kept | environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_endpoint_token_proxy_and_cache_come_from_the_environment(server, tmp_path):
+    """Through a proxy to a Hub that only it can reach; then the same from a filled cache without any network."""
+    commit = server.commit(REPO, "step1")
+    proxy, home = constants.ENDPOINT, tmp_path / "hf"
+    token = "hf_secretsecret"
+    online = {"HF_ENDPOINT": "http://hub.invalid", "HTTP_PROXY": proxy, "HF_TOKEN": token, "HF_HOME": str(home)}
+    found = ask(tmp_path, **online)
+    assert found.stdout.split() == [commit, "config.json", "model.safetensors", "tokenizer.json"], found.stderr
+    to_hub = [request for request in server.requests if REPO in request.path]
+    assert {request.target.split("/")[2] for request in to_hub} == {"hub.invalid"}
+    assert {request.token for request in to_hub} == {f"Bearer {token}"}
+    assert {request.token for request in server.requests if "/cdn/" in request.path} == {None}
+    assert token not in found.stderr + (tmp_path / "scratch.log").read_text()
+    assert not list((tmp_path / "scratch").glob("*/*"))
+
+    refused = ask(tmp_path, HF_HUB_OFFLINE="1", HF_HOME=str(home))
+    assert refused.returncode != 0
+    assert "not in the cache" in refused.stderr
+    listing = hub.list_revision(REPO, "step1", patience=QUICK)
+    for file in hub.choose_files(listing):
+        hf_hub_download(REPO, file.name, revision="step1", cache_dir=home / "hub")
+    before = len(server.requests)
+    cached = ask(tmp_path, HF_HUB_OFFLINE="1", HF_HOME=str(home), HF_ENDPOINT=proxy)
+    assert cached.stdout == found.stdout, cached.stderr
+    assert len(server.requests) == before
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl to make a certificate")
+def test_an_encrypted_hub_behind_a_proxy(tmp_path):
+    """Through a tunnel to a Hub that only the proxy can reach, whose certificate must be known; downloads go that way too."""
+    made = Hub()
+    made.branches[REPO] = {"step1": dict(FILES)}
+    certificate, context = certify(tmp_path, "hub.invalid", "localhost")
+    with serving(made, context) as endpoint, tunnelling(int(endpoint.rsplit(":", 1)[1])) as (proxy, asked):
+        environment = {"HF_ENDPOINT": "https://hub.invalid", "HTTPS_PROXY": proxy, "HF_HOME": str(tmp_path / "hf")}
+        found = ask(tmp_path, SSL_CERT_FILE=str(certificate), **environment)
+        assert found.stdout.split()[0] == made.commit(REPO, "step1"), found.stderr
+        assert {place.split(":")[0] for place in asked} == {"hub.invalid", "localhost"}
+        served = len(made.requests)
+        unknown = ask(tmp_path, **environment)
+        assert unknown.returncode != 0
+        assert "the server's certificate is not trusted (self-signed certificate)" in unknown.stderr
+        assert "SSL_CERT_FILE" in unknown.stderr
+        assert len(made.requests) == served
+
+
+def test_a_mirrors_password_is_not_shown(monkeypatch):
+    monkeypatch.setattr(constants, "ENDPOINT", "https://me:secret@mirror:8443/hub")
+    assert hub.endpoint() == "https://mirror:8443/hub"
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["hub.example", "localhost:8080", "https://", "http:/hub", "ftp://hub", "http://hub:port", "me:secret@hub", ""],
+)
+def test_an_endpoint_that_is_no_address_is_named_at_once(monkeypatch, value):
+    monkeypatch.setattr(constants, "ENDPOINT", value)
+    with pytest.raises(RevisionError, match="HF_ENDPOINT is .*expected the address of a Hub: https://name") as caught:
+        hub.list_revision(REPO, "step1", patience=Patience(tries=1))
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("HF_TOKEN", "hf_pasted\u028bxyz", "HF_TOKEN.* holds a character that no token has"),
+        ("SSL_CERT_FILE", "/gone/ca.pem", "SSL_CERT_FILE names /gone/ca.pem, which is no file"),
+    ],
+)
+def test_a_variable_with_which_nobody_can_be_asked_is_named_at_once(server, monkeypatch, name, value, said):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(RevisionError, match=said) as caught:
+        hub.list_revision(REPO, "step1", patience=QUICK)
+    assert "pasted" not in str(caught.value)
+    assert not server.requests
+
+
+def test_a_revision_in_the_local_cache_is_used_where_it_lies(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    listing = hub.list_revision(REPO, "step1", patience=QUICK)
+    assert hub.find_cached(REPO, listing.commit, hub.choose_files(listing)) is None
+    for file in hub.choose_files(listing):
+        hf_hub_download(REPO, file.name, revision="step1", cache_dir=tmp_path / "cache")
+    found = hub.find_cached(REPO, listing.commit, hub.choose_files(listing))
+    assert found is not None
+    assert found.name == listing.commit
+    offline = hub.offline_revision(REPO, "step1")
+    assert offline == found
+    hashes = {file.name: file.sha256 or file.blob for file in listing.files}
+    cached = hub.cached_listing(REPO, "step1", found)
+    assert cached.commit == listing.commit
+    assert {file.name: file.sha256 or file.blob for file in cached.files}.items() <= hashes.items()
+    (found / "model.safetensors").resolve().write_bytes(b"x" * len(BIG))
+    with pytest.raises(RevisionError, match="in the cache .*model.safetensors is not what the Hub lists"):
+        hub.offline_revision(REPO, "step1")
+    with pytest.raises(RevisionError, match="HF_HUB_OFFLINE is set.*hf download owner/model --revision step9"):
+        hub.offline_revision(REPO, "step9")

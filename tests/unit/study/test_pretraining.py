@@ -1,0 +1,86 @@
+"""Settings of a pre-training: mistakes are named; the learning rate and the number format that follow from them."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from tests.pretraining_runs import SETTINGS, TINY
+from w2sg.runtime.machine import compute_type
+from w2sg.study.pretraining import learning_rate, read_settings
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 17}, "steps: got 17"),
+        ({"steps": 0}, "steps: got 0"),
+        ({"steps": 16.0}, "steps: got 16.0"),
+        ({"seed": -1}, "seed: got -1"),
+        ({"sequence_length": 1}, "sequence_length: got 1"),
+        ({"warmup_steps": 16}, "warmup_steps: got 16, allowed: less than steps=16"),
+        ({"learning_rate": 0.0}, "learning_rate: got 0.0"),
+        ({"learning_rate": math.nan}, "learning_rate: got nan"),
+        ({"learning_rate": "1e-3"}, "learning_rate: got '1e-3'"),
+        ({"beta2": 1.0}, "beta2: got 1.0"),
+        ({"final_rate": 1.5}, "final_rate: got 1.5"),
+        ({"dtype": "float16"}, "dtype: got 'float16', allowed: auto, float32, bfloat16"),
+        ({"shards": 3}, "shards: got 3, allowed: a divisor of batch_size=4"),
+        ({"state_every": 0}, "state_every: got 0"),
+        ({"vocabulary_size": 256}, "vocabulary_size: got 256"),
+    ],
+)
+def test_settings_name_what_is_wrong(changes, message):
+    with pytest.raises(ValueError, match=message):
+        replace(SETTINGS, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_attention_heads": 3}, "hidden_size: got 16, allowed: a multiple of num_attention_heads=3"),
+        ({"num_hidden_layers": 0}, "num_hidden_layers: got 0"),
+        ({"num_attention_heads": 8}, "rotary_pct: got 0.25"),
+        ({"rotary_pct": 1.5}, "rotary_pct: got 1.5"),
+        ({"initializer_range": 0}, "initializer_range: got 0"),
+    ],
+)
+def test_architecture_names_what_is_wrong(changes, message):
+    with pytest.raises(ValueError, match=message):
+        replace(TINY, **changes)
+
+
+def test_settings_come_from_a_models_entry():
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    given = ("seed", "steps", "save_every", "batch_size", "sequence_length", "learning_rate", "warmup_steps")
+    section = {key: getattr(SETTINGS, key) for key in (*given, "vocabulary_size", "dtype", "state_every")}
+    assert read_settings({"architecture": sizes, "pretraining": section}) == (TINY, SETTINGS)
+    with pytest.raises(ValueError, match="lacks the section 'pretraining'"):
+        read_settings({"architecture": sizes})
+    with pytest.raises(ValueError, match="unexpected keyword argument 'stepz'"):
+        read_settings({"architecture": sizes, "pretraining": {**section, "stepz": 3}})
+
+
+def test_learning_rate_warms_up_then_falls_to_its_last_share():
+    settings = replace(SETTINGS, steps=512, warmup_steps=20, learning_rate=2e-3)
+    rates = [learning_rate(settings, step) for step in range(1, 513)]
+    assert rates[0] == pytest.approx(1e-4)
+    assert rates[19] == max(rates) == pytest.approx(2e-3)
+    assert rates[-1] == pytest.approx(2e-4)
+    assert rates[20 + 246 - 1] == pytest.approx((2e-3 + 2e-4) / 2)
+    assert all(a > b for a, b in zip(rates[19:], rates[20:], strict=False))
+    assert learning_rate(replace(settings, warmup_steps=0), 1) == pytest.approx(2e-3, rel=1e-4)
+
+
+def test_compute_type_follows_the_processor_only_when_asked_to(tmp_path):
+    facts = tmp_path / "cpuinfo"
+    for flags, expected in {
+        "fpu avx2": "float32",
+        "avx512f avx512_bf16": "bfloat16",
+        "amx_bf16": "bfloat16",
+    }.items():
+        facts.write_text(f"processor : 0\nflags\t\t: {flags}\nbugs : avx512_bf16\n")
+        assert compute_type("auto", cpu_facts=facts) == expected
+        assert compute_type("float32", cpu_facts=facts) == "float32"
+        assert compute_type("bfloat16", cpu_facts=facts) == "bfloat16"
+    assert compute_type("auto", cpu_facts=tmp_path / "absent") == "float32"

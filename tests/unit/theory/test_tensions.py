@@ -1,0 +1,71 @@
+"""Tensions and inconsistencies that docs/theory.md reports (section 12): each is shown here by a number."""
+
+import math
+
+import numpy as np
+import pytest
+
+from w2sg.theory.engines.streams import stream
+from w2sg.theory.experiments import landscape, region
+from w2sg.theory.experiments.catalogue import EXPERIMENTS
+from w2sg.theory.experiments.settings import LandscapeSettings
+from w2sg.theory.model import population
+from w2sg.theory.model.activations import he3, projected_leaky, projected_tanh, softplus, tanh_cubed
+from w2sg.theory.model.law import SpikedModel, geometry
+from w2sg.theory.model.quadrature import normal_grid
+
+VARIANCE = 1.64
+
+
+def moment(sigma, order, variance=VARIANCE):
+    """E sigma^(order)(z), z ~ N(0, variance): zero below the information exponent."""
+    nodes, weights = normal_grid(math.sqrt(variance))
+    return float(weights @ sigma.derivative(math.sqrt(variance) * nodes, order))
+
+
+def test_information_exponents_of_the_worked_examples():
+    assert moment(softplus(1.0), 1) == pytest.approx(0.5, abs=1e-10)  # exponent 1
+    leaky = projected_leaky(0.1)
+    assert moment(leaky, 1) == pytest.approx(0, abs=1e-12) and moment(leaky, 2) > 0.1  # exponent 2
+    z = np.linspace(0, 6, 50)
+    np.testing.assert_allclose(leaky.derivative(z), leaky.derivative(-z), atol=1e-12)  # even: no sign to learn
+    np.testing.assert_allclose(
+        projected_leaky(0.4).derivative(z) / 0.6, leaky.derivative(z) / 0.9, atol=1e-12
+    )  # the leak only rescales
+    tanh = projected_tanh(VARIANCE)
+    assert moment(tanh, 1) == pytest.approx(0, abs=1e-12) and moment(tanh, 2) == pytest.approx(0, abs=1e-12)
+    assert moment(tanh, 3) < -0.1  # exponent 3
+    assert moment(tanh_cubed(), 1) > 0.1  # the activation of figure 9 has exponent 1
+
+
+def test_weak_labels_have_information_exponent_one():
+    lam, kappa, c_w = 1.0, 0.5, 0.6
+    where = geometry(SpikedModel(lam=lam, kappa=kappa, c_w=c_w))
+    weak_variance = 1 + lam * float(where.weak @ where.spike) ** 2
+    target_variance = 1 + lam * kappa**2
+    assert weak_variance == pytest.approx(1 + lam * (c_w * kappa) ** 2)
+    assert abs(moment(he3(target_variance), 1, weak_variance)) > 0.1
+    assert moment(he3(target_variance), 1, target_variance) == pytest.approx(0, abs=1e-12)
+
+
+def test_least_hessian_eigenvalue_is_negative_where_one_point_convexity_is_positive():
+    """Cases B and C of figure 9 at their final directions, overlap nearly one."""
+    for lam in (3.0, 10.0):
+        target, spike = region.axes(lam, 0.5)
+        theta, setting = spike, {"spike": spike, "lam": lam}
+        slope = population.gradient(tanh_cubed(), theta, target, **setting)
+        delta = theta - target
+        assert slope @ delta / (delta @ delta) > 0.05
+        assert np.linalg.eigvalsh(population.hessian(tanh_cubed(), theta, target, **setting))[0] < 0
+
+
+def test_locked_by_step_four_holds_for_the_strongest_spike_only():
+    settings, number = LandscapeSettings(steps=30), EXPERIMENTS["landscape"].number
+    drift = {}
+    for k, (case, _) in enumerate(settings.cases):
+        frames = [landscape._one_path(settings, k, run, stream(0, number, run)) for run in range(3)]
+        mean = sum(frame[["mu", "eps", "pull", "angle"]].to_numpy() for frame in frames) / 3
+        drift[case] = np.abs(mean / mean[-1] - 1).max(axis=1)
+    assert drift["C"][4] < 0.001
+    assert drift["B"][4] > 0.04 and drift["B"][6] < 0.03
+    assert drift["A"][4] > 0.1 and drift["A"][20] < 0.03

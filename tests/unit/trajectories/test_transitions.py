@@ -1,0 +1,209 @@
+"""Onset, sigmoid, change point and saturation: known answers, independent implementations, and what has no answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import ruptures
+from scipy.optimize import curve_fit
+from statsmodels.stats.multitest import multipletests
+
+from tests.studies import made_metrics
+from tests.unit.trajectories.test_correlations import SETTINGS, STEPS, made_series
+from w2sg.tables.files import read_table, write_table
+from w2sg.tables.schemas import TRANSITIONS
+from w2sg.trajectories.onset import find_onset, holm, least_late, onset_status
+from w2sg.trajectories.series import collect_series
+from w2sg.trajectories.sigmoid import fit_sigmoid
+from w2sg.trajectories.transitions import (
+    describe_late,
+    estimate_curve,
+    estimate_transition,
+    find_change,
+    late_revisions,
+)
+
+ERROR = np.full(8, 0.01)
+
+
+def onset(gain, *, error=ERROR, late=3):
+    return find_onset(np.asarray(gain, dtype=float), error, late=late, confidence=0.95)
+
+
+def test_holm_rejects_what_statsmodels_does():
+    rng = np.random.default_rng(0)
+    for _ in range(3):  # that of statsmodels collects garbage at every call
+        p = rng.random(23) ** 4
+        assert (holm(p, 0.025) == multipletests(p, alpha=0.025, method="holm")[0]).all()
+
+
+def test_the_onset_lies_between_the_last_revision_below_and_the_first_above():
+    found = onset([-0.2, -0.2, -0.1, -0.01, 0.01, 0.05, 0.06, 0.06])
+    assert (found.low, found.value, found.high) == (3, 4, 5)
+    dip = onset([-0.2, -0.2, -0.1, 0.02, 0.05, -0.005, 0.06, 0.06])
+    assert (dip.value, dip.high) == (3, 4)  # one later dip within the error moves nothing
+    zero = onset([-0.2, -0.2, -0.1, 0.0, 0.05, 0.06, 0.06, 0.06])
+    assert zero.value == 4
+
+
+def test_the_onset_takes_account_of_how_many_revisions_are_tested():
+    one = [-0.2] * 4 + [-0.01, 0.024, 0.01, 0.01]  # 2.4 standard errors: enough for one test, not for eight
+    assert np.isnan(onset(one).value)
+    assert "Holm over 8 revisions" in onset(one).note
+    assert np.isfinite(onset([-0.2] * 4 + [-0.01, 0.034, 0.01, 0.01]).value)
+
+
+def test_no_lasting_gain_and_a_gain_from_the_start_are_told():
+    assert "does not last" in onset([-0.2, -0.2, 0.1, 0.1, 0.1, -0.02, -0.02, -0.01]).note
+    assert np.isnan(onset([-0.2, -0.2, 0.1, 0.1, 0.1, -0.2, -0.2, -0.2]).value)
+    early = onset([0.1] * 8)
+    assert (early.value, early.high) == (0, 0)
+    assert np.isnan(early.low) and "before the first" in early.note
+    exact = onset([-1, -1, -1, 0, 1, 1, 1, 1], error=np.zeros(8))
+    assert (exact.low, exact.value, exact.high) == (3, 4, 4)
+
+
+def status(gain, *, late=3):
+    found = onset(gain, error=np.full(len(gain), 0.01), late=late)
+    return onset_status(found.value, found.low, found.note)
+
+
+def test_an_onset_that_is_missing_or_open_says_which_of_five_ways():
+    assert status([-0.2, -0.2, -0.1, -0.01, 0.01, 0.05, 0.06, 0.06]) == "bounded"
+    assert status([0.1] * 20) == "first"
+    assert status([0.1], late=1) == "first"
+    assert status([0.001, -0.001, 0.1, 0.1, 0.1]) == "open"
+    assert status([-0.2, -0.2, 0.1, 0.1, 0.1, -0.02, -0.02, -0.01]) == "fleeting"
+    assert status([-0.2, -0.2, 0.1, 0.1, 0.1, -0.2, -0.2, -0.2]) == "fleeting"  # rises far above and falls below again
+    assert status([-0.2, 0.001], late=1) == "few"
+    assert status([-0.2] * 8) == "never"
+    assert "(Holm over 8 revisions)" in onset([-0.2] * 8).note
+
+
+def test_late_is_no_more_than_a_third_of_a_short_list():
+    assert [least_late(n) for n in (1, 2, 3, 5, 6, 9, 11, 12, 23, 154)] == [1, 1, 1, 1, 2, 3, 3, 4, 4, 4]
+    assert [late_revisions(n, 0.2) for n in (1, 3, 6, 12, 23, 154)] == [1, 1, 2, 4, 5, 31]
+    assert late_revisions(6, 0.5) == 3  # what is configured counts
+    assert late_revisions(2, 1.0) == 2
+
+
+def test_three_revisions_of_which_the_first_is_far_below_have_an_onset():
+    metrics = made_metrics(effect=True)
+    metrics = metrics[metrics["step"].isin([0, 512, 2048])]
+    rows = pd.DataFrame(estimate_transition(collect_series(metrics, confidence=0.95), SETTINGS))
+    onsets = rows[(rows["estimate"] == "onset_step") & (rows["seed"] == -1)]
+    assert onsets["value"].tolist() == [2048, 2048]
+
+
+def noise_free(x, midpoint=8.0, scale=0.5):
+    return 0.54 + 0.25 / (1.0 + np.exp(-(x - midpoint) / scale))
+
+
+def test_the_sigmoid_is_the_least_squares_one():
+    x = np.linspace(0.0, 12.0, 40)
+    y = noise_free(x) + 0.01 * np.random.default_rng(1).standard_normal(40)
+    found = fit_sigmoid(x, y, confidence=0.95)
+    oracle, _ = curve_fit(
+        lambda x, floor, rise, midpoint, scale: floor + rise / (1 + np.exp(-(x - midpoint) / scale)),
+        x,
+        y,
+        p0=[0.5, 0.3, 7.0, 1.0],
+    )
+    assert not isinstance(found, str)
+    assert (found.floor.value, found.rise.value, found.midpoint, found.scale) == pytest.approx(oracle, rel=1e-4)
+    for value, (low, high) in ((found.midpoint, found.midpoint_range), (found.scale, found.scale_range)):
+        assert low < value < high
+    assert found.midpoint_range[0] < 8.0 < found.midpoint_range[1]
+
+
+def test_revisions_without_tokens_show_the_floor_and_units_of_tokens_only_shift():
+    x = np.concatenate([[-np.inf], np.linspace(0.0, 12.0, 30)])
+    y = noise_free(x) + 0.01 * np.random.default_rng(1).standard_normal(31)
+    found, shifted = fit_sigmoid(x, y, confidence=0.95), fit_sigmoid(x + 10.0, 2.0 * y, confidence=0.95)
+    assert not isinstance(found, str) and not isinstance(shifted, str)
+    assert shifted.midpoint == pytest.approx(found.midpoint + 10.0, abs=1e-4)
+    assert shifted.midpoint_range == pytest.approx([end + 10.0 for end in found.midpoint_range], abs=1e-3)
+    assert shifted.rise.value == pytest.approx(2.0 * found.rise.value, rel=1e-4)
+    assert found.floor.value == pytest.approx(0.54, abs=0.01)
+
+
+def test_a_jump_is_placed_between_two_revisions_and_noise_is_no_rise():
+    x, rng = np.arange(20.0), np.random.default_rng(2)
+    jump = fit_sigmoid(x, np.where(x >= 9, 0.8, 0.5) + 0.001 * rng.standard_normal(20), confidence=0.95)
+    assert not isinstance(jump, str)
+    assert 8.0 < jump.midpoint < 9.0
+    assert np.isnan(jump.scale_range[0])  # how steep it is cannot be told
+    found = [isinstance(fit_sigmoid(x, rng.standard_normal(20), confidence=0.95), str) for _ in range(60)]
+    assert np.mean(found) > 0.93
+    assert "constant" in str(fit_sigmoid(x, np.full(20, 0.5), confidence=0.95))
+    assert "noise" in str(fit_sigmoid(x, noise_free(-x, midpoint=-9.0), confidence=0.95))
+    assert "8" in str(fit_sigmoid(x[:5], x[:5], confidence=0.95))
+    nothing = np.full(20, -np.inf)
+    assert fit_sigmoid(nothing, x, confidence=0.95) == "0 revisions after training began; a sigmoid needs 2"
+
+
+def test_the_change_point_is_that_of_ruptures_and_noise_has_none():
+    rng = np.random.default_rng(3)
+    for place in (5, 12, 20):
+        values = np.where(np.arange(30) >= place, 0.7, 0.6) + 0.02 * rng.standard_normal(30)
+        found = find_change(values, confidence=0.95)
+        oracle = ruptures.Dynp(model="l2", min_size=2, jump=1).fit(values).predict(n_bkps=1)[0]
+        assert found.value == oracle
+        assert found.low <= place <= found.high
+    assert "noise" in find_change(rng.standard_normal(30), confidence=0.95).note
+    assert "constant" in find_change(np.full(30, 0.5), confidence=0.95).note
+    assert "8" in find_change(np.arange(5.0), confidence=0.95).note
+
+
+def test_late_level_and_fluctuation_have_their_textbook_intervals():
+    curve = made_series().curves[0]
+    exact = replace(curve, accuracy_error=np.zeros(len(STEPS)), gain_error=np.zeros(len(STEPS)))
+    found = describe_late(exact, late=10, autocorrelation=0.0, confidence=0.95)
+    values = curve.accuracy[-10:]
+    half = 2.2621572 * values.std(ddof=1) / np.sqrt(10)
+    assert found["saturation"].high - found["saturation"].value == pytest.approx(half)
+    spread = found["fluctuation"]
+    assert (spread.value, spread.low) == pytest.approx((values.std(ddof=1), values.std(ddof=1) * 0.687836), rel=1e-5)
+    wider = describe_late(curve, late=10, autocorrelation=0.5, confidence=0.95)
+    assert wider["saturation"].high > found["saturation"].high
+    assert wider["fluctuation"].high > spread.high
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_few_revisions_give_notes_and_no_crash(n):
+    one = made_series(n=n)
+    for name, estimate in estimate_curve(one, one.curves[0], SETTINGS).items():
+        assert estimate.note if np.isnan([estimate.value, estimate.low, estimate.high]).any() else not estimate.note, (
+            name
+        )
+
+
+def test_the_table_has_seeds_protocols_and_their_comparison(tmp_path):
+    rows = pd.DataFrame(estimate_transition(collect_series(made_metrics(effect=True), confidence=0.95), SETTINGS))
+    write_table(rows, tmp_path / "t.parquet", TRANSITIONS, provenance={})
+    table = read_table(tmp_path / "t.parquet", TRANSITIONS)
+    assert set(table["protocol"]) == {"paper", "converged", "converged_minus_paper"}
+    assert set(table["seed"]) == {-1, 0, 1, 2}
+    known = table[table["value"].notna() & table["low"].notna() & table["high"].notna()]
+    assert (known["low"] <= known["value"] + 1e-9).all() and (known["value"] <= known["high"] + 1e-9).all()
+    assert table.loc[table["value"].isna() | table["low"].isna() | table["high"].isna(), "note"].all()
+    compared = table[table["protocol"] == "converged_minus_paper"].set_index("estimate")["value"]
+    levels = [
+        "saturation",
+        "saturation_gain",
+        "sigmoid_floor",
+    ]  # converged heads are made better by this much, and equal else
+    assert compared[levels].to_numpy() == pytest.approx(0.0005, abs=1e-7)
+    assert compared.drop(levels).dropna().to_numpy() == pytest.approx(0.0, abs=1e-7)
+
+
+def test_without_the_effect_nothing_sets_in():
+    rows = pd.DataFrame(estimate_transition(collect_series(made_metrics(effect=False), confidence=0.95), SETTINGS))
+    single = rows[~rows["protocol"].str.contains("minus")].set_index("estimate")
+    for name in ("onset_step", "sigmoid_midpoint", "saturation_tokens", "change_point"):
+        assert single.loc[name, "value"].isna().all()
+        assert single.loc[name, "note"].all()
+    assert (single.loc["saturation_gain", "value"] < 0).all()

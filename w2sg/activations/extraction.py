@@ -1,0 +1,168 @@
+"""What one extraction job does with a loaded revision: features of every dataset, and its evaluation loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import torch
+
+from w2sg.activations.features import Features, write_features
+from w2sg.activations.forward import encode_texts, evaluation_loss, extract_states, layer_indices
+from w2sg.activations.models import LoadedModel, check_settings
+from w2sg.data.corpora import select_documents
+from w2sg.runtime.jobs import Progress
+from w2sg.tables.files import read_table
+from w2sg.tables.schemas import DOCUMENTS
+
+CPU_ROWS = 2048
+"""Rows of a forward pass beyond which a CPU gets slower: what one layer leaves no longer fits into its cache."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractionSettings:
+    """How forward passes are run."""
+
+    layers: str | tuple[int, ...]
+    """``all``, ``final`` or hidden-state indices."""
+    max_tokens: int
+    """Longest text in tokens; longer ones lose their beginning. The model's own context bounds it too."""
+    batch_tokens: int
+    """Rows of a forward pass on a GPU; on a CPU at most :data:`CPU_ROWS`."""
+    device: str
+    """``auto``, ``cpu`` or ``cuda``."""
+    threads: int
+    """CPU threads of a forward pass."""
+    dtype: str
+    """Compute and storage type."""
+
+    def rows(self, device: torch.device) -> int:
+        """Returns the rows of a forward pass on a device."""
+        return min(self.batch_tokens, CPU_ROWS) if device.type == "cpu" else self.batch_tokens
+
+    @classmethod
+    def from_config(cls, section: Mapping[str, Any], *, dtype: str) -> ExtractionSettings:
+        """Returns the settings of the ``activations`` section, with the model's own compute type."""
+        layers = section["layers"]
+        return cls(**{**section, "layers": layers if isinstance(layers, str) else tuple(layers)}, dtype=dtype)
+
+
+def check_model_config(config: Any, settings: ExtractionSettings, *, name: str) -> None:
+    """Raises if a revision cannot be extracted as wanted, as far as its configuration tells: before its weights are read.
+
+    Args:
+        config: The revision's configuration.
+        settings: How forward passes are run.
+        name: Model and revision, for messages.
+
+    Raises:
+        ValueError: If a wanted layer is outside the model.
+        UnsupportedModel: If the model has a setting that packed texts do not see.
+    """
+    text = config.get_text_config()
+    blocks = getattr(text, "num_hidden_layers", None)
+    if blocks is not None:
+        layer_indices(settings.layers, blocks, model=name)
+    context = getattr(text, "max_position_embeddings", None)
+    check_settings(config, longest=min(settings.max_tokens, context or settings.max_tokens))
+
+
+def evaluation_texts(path: str, *, documents_wanted: int) -> list[str]:
+    """Returns held-out documents of a corpus, evenly spaced over their sorted ids, so that no group is left out.
+
+    Raises:
+        ValueError: If the corpus has fewer than wanted; the message gives both numbers.
+    """
+    texts = select_documents(read_table(path, DOCUMENTS), "heldout")
+    if len(texts) < documents_wanted:
+        raise ValueError(
+            f"evaluation.documents: {documents_wanted} wanted, {path} holds {len(texts)} held-out documents"
+        )
+    return [texts[position * len(texts) // documents_wanted] for position in range(documents_wanted)]
+
+
+def measure_loss(model: LoadedModel, texts: Sequence[str], *, settings: ExtractionSettings) -> list[dict[str, Any]]:
+    """Returns the metric rows of the evaluation loss: nats per token and bits per byte."""
+    window = min(settings.max_tokens, model.context)
+    loss = evaluation_loss(model, texts, window=window, batch_tokens=settings.rows(model.device))
+    keys = {
+        "layer": -1,
+        "head": "model",
+        "protocol": "language_model",
+        "setting": f"window={window}",
+        "seed": 0,
+    }
+    half = 1.96 * loss.standard_error
+    ratio = loss.bits_per_byte / loss.nats_per_token
+    estimates = {
+        "nats_per_token": (loss.nats_per_token, half),
+        "bits_per_byte": (loss.bits_per_byte, half * ratio),
+    }
+    return [
+        keys | {"metric": name, "value": value, "low": value - width, "high": value + width, "n": loss.tokens}
+        for name, (value, width) in estimates.items()
+    ]
+
+
+def write_all_features(
+    model: LoadedModel,
+    frames: Mapping[str, pd.DataFrame],
+    *,
+    outputs: Mapping[str, str],
+    pools: Mapping[str, str],
+    settings: ExtractionSettings,
+    origin: Mapping[str, str],
+) -> None:
+    """Writes one feature file per dataset from one loaded model.
+
+    Args:
+        model: The loaded revision.
+        frames: Pairs per dataset, with columns row_id, prompt, chosen, rejected.
+        outputs: Feature file per dataset.
+        pools: ``last`` or ``mean`` per dataset.
+        settings: How forward passes are run.
+        origin: Metadata of the files: model, revision, commit, recipe.
+
+    Raises:
+        ValueError: Naming model, revision, dataset and row, if hidden states are not finite.
+    """
+    name = f"{origin['model']} {origin['revision']}"
+    layers = layer_indices(settings.layers, len(model.blocks), model=name)
+    limit = min(settings.max_tokens, model.context)
+    encoded = {}
+    for dataset, frame in frames.items():
+        prompts = frame["prompt"]
+        texts = [*(prompts + frame["chosen"]), *(prompts + frame["rejected"])]
+        encoded[dataset] = encode_texts(model.tokenizer, texts, max_tokens=limit)
+    total = sum(len(row) for ids in encoded.values() for row in ids)
+    progress = Progress(f"extract {name}", total, "tokens")
+    for dataset, ids in encoded.items():
+        n = len(frames[dataset])
+        row_ids = frames[dataset]["row_id"].to_numpy(dtype=str)
+        try:
+            states = extract_states(
+                model,
+                ids,
+                layers=layers,
+                batch_tokens=settings.rows(model.device),
+                pool=pools[dataset],
+                on_batch=progress.update,
+            )
+        except FloatingPointError as error:
+            position = int(error.args[0])
+            side = "chosen" if position < n else "rejected"
+            raise ValueError(
+                f"{name}: hidden states of dataset {dataset}, row {row_ids[position % n]} "
+                f"({side}) are not finite; the revision is broken, or {settings.dtype} is too narrow"
+            ) from None
+        features = Features(
+            chosen=states[:, :n],
+            rejected=states[:, n:],
+            row_ids=row_ids,
+            layers=layers,
+            metadata={**origin, "dataset": dataset, "pool": pools[dataset], "max_tokens": str(limit)},
+        )
+        write_features(outputs[dataset], features, dtype=settings.dtype)
+        del states, features  # before the next dataset's take as much again

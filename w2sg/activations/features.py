@@ -1,0 +1,223 @@
+"""Feature files: the hidden states of a dataset's pairs with their row ids, as safetensors."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from w2sg.runtime.files import atomic_path
+from w2sg.study.datasets import SPLITS
+from w2sg.tables.files import TableError
+
+ID_BYTES = 32
+"""Longest row id, in ASCII characters."""
+
+REMAKE = "delete it and run snakemake again to remake it"
+"""What to do with a file that is not the one expected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """Hidden states of both texts of each pair."""
+
+    chosen: np.ndarray
+    """States of prompt + chosen, float32, (layers, pairs, width)."""
+    rejected: np.ndarray
+    """States of prompt + rejected, float32, (layers, pairs, width)."""
+    row_ids: np.ndarray
+    """Row id of each pair, str, (pairs,)."""
+    layers: tuple[int, ...]
+    """Hidden-state index of each layer."""
+    metadata: dict[str, str]
+    """Origin: model, revision, commit, dataset and recipe."""
+
+    def rows(self, row_ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Returns chosen and rejected states of the named rows, in that order.
+
+        Raises:
+            ValueError: If a row id has no features; the first such id is named.
+        """
+        position = {row_id: index for index, row_id in enumerate(self.row_ids)}
+        missing = [row_id for row_id in row_ids if row_id not in position]
+        if missing:
+            raise ValueError(f"{len(missing)} pairs have no features, such as row {missing[0]}")
+        index = np.array([position[row_id] for row_id in row_ids])
+        if len(index) and (np.diff(index) == 1).all():  # a view spares a copy of the states
+            index = slice(index[0], index[-1] + 1)
+        return self.chosen[:, index], self.rejected[:, index]
+
+
+def write_features(path: str | os.PathLike[str], features: Features, *, dtype: str) -> None:
+    """Writes features atomically; ``dtype`` is the forward pass's own, so that nothing is lost.
+
+    Raises:
+        ValueError: If shapes disagree or a row id is too long.
+    """
+    n = len(features.row_ids)
+    if features.chosen.shape != features.rejected.shape or features.chosen.shape[:2] != (
+        len(features.layers),
+        n,
+    ):
+        raise ValueError(f"features {features.chosen.shape} do not fit {len(features.layers)} layers of {n} pairs")
+    ids = np.array([row_id.encode("ascii") for row_id in features.row_ids], dtype=f"S{ID_BYTES}")
+    if any(len(row_id) > ID_BYTES for row_id in features.row_ids):
+        raise ValueError(f"a row id is longer than {ID_BYTES} characters")
+    kind = getattr(torch, dtype)
+    tensors = {
+        "chosen": torch.from_numpy(features.chosen).to(kind).contiguous(),
+        "rejected": torch.from_numpy(features.rejected).to(kind).contiguous(),
+        "layers": torch.tensor(features.layers, dtype=torch.int64),
+        "row_ids": torch.from_numpy(ids.view(np.uint8).reshape(n, ID_BYTES).copy()),
+    }
+    with atomic_path(path) as temporary:
+        # One entry: safetensors writes several in random order, and equal content must give equal bytes.
+        save_file(tensors, temporary, metadata={"w2sg": json.dumps(features.metadata, sort_keys=True)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureFile:
+    """A feature file whose layers are read as they are needed: all of a large model's do not fit into memory."""
+
+    path: Path
+    """Where it lies."""
+    row_ids: np.ndarray
+    """Row id of each pair, str, (pairs,)."""
+    layers: tuple[int, ...]
+    """Hidden-state index of each layer."""
+    width: int
+    """Numbers in a state."""
+    metadata: dict[str, str]
+    """Origin: model, revision, commit, dataset and recipe."""
+
+    def read(self, part: slice = slice(None)) -> Features:
+        """Returns the features of some layers, given by position, as float32."""
+        with _reading(self.path), safe_open(self.path, framework="pt") as file:
+            states = {key: file.get_slice(key)[part].float().numpy() for key in ("chosen", "rejected")}
+        return Features(**states, row_ids=self.row_ids, layers=self.layers[part], metadata=self.metadata)
+
+    def parts(self, size: int) -> list[slice]:
+        """Returns neighbouring layers that take at most ``size`` bytes together once read, at least one each."""
+        step = max(1, size // (8 * self.width * len(self.row_ids)))
+        return [slice(low, low + step) for low in range(0, len(self.layers), step)]
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turns the errors of reading a damaged file into one that says what to do."""
+    try:
+        yield
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise TableError(f"{path}: not a whole feature file ({error}); {REMAKE}") from error
+
+
+def open_features(path: str | os.PathLike[str], *, expect: Mapping[str, str] | None = None) -> FeatureFile:
+    """Returns a feature file whose origin has been checked.
+
+    Args:
+        path: File written by :func:`write_features`.
+        expect: Metadata the file must carry, such as model and revision: a foreign file is refused.
+
+    Raises:
+        TableError: If the file is cut, foreign, or belongs to something else.
+    """
+    path = Path(path)
+    with _reading(path), safe_open(path, framework="pt") as file:
+        metadata = json.loads((file.metadata() or {}).get("w2sg", "{}"))
+        layers, ids = file.get_tensor("layers"), file.get_tensor("row_ids")
+        width = file.get_slice("chosen").get_shape()[-1]
+    for key, value in (expect or {}).items():
+        if metadata.get(key) != value:
+            raise TableError(f"{path}: {key} is {metadata.get(key)!r}, expected {value!r}; {REMAKE}")
+    return FeatureFile(
+        path=path,
+        row_ids=np.char.decode(ids.numpy().view(f"S{ID_BYTES}").reshape(-1), "ascii"),
+        layers=tuple(layers.tolist()),
+        width=width,
+        metadata=metadata,
+    )
+
+
+def read_features(path: str | os.PathLike[str], *, expect: Mapping[str, str] | None = None) -> Features:
+    """Returns the features of all layers of a file; arguments and errors as for :func:`open_features`."""
+    return open_features(path, expect=expect).read()
+
+
+TRAIN, WEAK, TEST = SPLITS
+
+PART = 2**29
+"""Bytes of states that are read together: one layer of a 7B model, or a whole small one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """One split of a dataset as features."""
+
+    chosen: np.ndarray
+    """States of the chosen texts, float32, (L, n, d)."""
+    rejected: np.ndarray
+    """States of the rejected texts, float32, (L, n, d)."""
+    row_ids: tuple[str, ...]
+    """Row id of each pair."""
+
+    def layer(self, index: int) -> Split:
+        """Returns the split with one layer only; the layer axis stays."""
+        keep = [index]
+        return Split(chosen=self.chosen[keep], rejected=self.rejected[keep], row_ids=self.row_ids)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitFeatures:
+    """A revision's features of one dataset, by split."""
+
+    layers: tuple[int, ...]
+    """Hidden-state index of each layer."""
+    splits: Mapping[str, Split]
+    """Ground truth, weak supervision, test."""
+
+    def __getitem__(self, name: str) -> Split:
+        return self.splits[name]
+
+
+def split_features(features: Features, pairs: pd.DataFrame) -> SplitFeatures:
+    """Returns features dealt to splits, each row matched by its id.
+
+    Args:
+        features: Features of all pairs of a dataset.
+        pairs: Columns split and row_id.
+
+    Raises:
+        ValueError: If a pair has no features, or a split has no pairs.
+    """
+    splits = {}
+    for name in SPLITS:
+        row_ids = tuple(pairs.loc[pairs["split"] == name, "row_id"])
+        if not row_ids:
+            raise ValueError(f"the dataset has no pairs in split {name}")
+        chosen, rejected = features.rows(row_ids)
+        splits[name] = Split(chosen=chosen, rejected=rejected, row_ids=row_ids)
+    return SplitFeatures(layers=features.layers, splits=splits)
+
+
+def split_layers(file: FeatureFile, pairs: pd.DataFrame) -> list[Callable[[], SplitFeatures]]:
+    """Returns functions that read some layers each and deal them to splits, as :func:`split_features` does.
+
+    Args:
+        file: Features of all pairs of a dataset.
+        pairs: Columns split and row_id.
+    """
+
+    def load(part: slice) -> SplitFeatures:
+        return split_features(file.read(part), pairs)
+
+    return [partial(load, part) for part in file.parts(PART)]

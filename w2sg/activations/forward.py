@@ -1,0 +1,246 @@
+"""Forward passes: hidden states of texts at every layer, and the evaluation loss, from one loaded model."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+from torch.utils.hooks import RemovableHandle
+
+from w2sg.activations.attention import last_rows_suffice, packed_attention
+from w2sg.activations.batches import run_batches
+from w2sg.activations.byte_counts import encode_counted
+from w2sg.activations.models import LoadedModel
+from w2sg.activations.packing import Packed, put
+
+LOGIT_ROWS = 1024
+"""Rows whose logits exist at the same time: in float32 a vocabulary of 50,000 needs 200 MB for them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationLoss:
+    """Mean next-token cross-entropy of a text."""
+
+    nats_per_token: float
+    """Mean over predicted tokens, in nats."""
+    bits_per_byte: float
+    """The same total, in bits, per UTF-8 byte of the predicted tokens: comparable across tokenizers."""
+    standard_error: float
+    """Standard error of ``nats_per_token`` over windows, in nats."""
+    tokens: int
+    """Number of predicted tokens."""
+
+
+def layer_indices(layers: str | Sequence[int], n_blocks: int, *, model: str = "this model") -> tuple[int, ...]:
+    """Returns the hidden-state indices to keep, of 0 (embedding) to ``n_blocks`` (after the final norm).
+
+    Args:
+        layers: ``all``, ``final``, or indices; negative ones count from the end.
+        n_blocks: Number of transformer blocks.
+        model: Name of the model, for the message.
+
+    Raises:
+        ValueError: If an index is outside the model.
+    """
+    if layers == "all":
+        return tuple(range(n_blocks + 1))
+    if layers == "final":
+        return (n_blocks,)
+    chosen = []
+    for index in layers:
+        if isinstance(index, str) or not -(n_blocks + 1) <= index <= n_blocks:
+            raise ValueError(f"activations.layers: {index!r} is not a layer; {model} has 0 to {n_blocks}")
+        chosen.append(index % (n_blocks + 1))
+    return tuple(sorted(set(chosen)))
+
+
+def encode_texts(tokenizer: object, texts: Sequence[str], *, max_tokens: int) -> list[list[int]]:
+    """Returns the token ids of each text; texts longer than ``max_tokens`` keep their end.
+
+    Special tokens that the tokenizer puts in front (a start-of-text mark) are kept when text is cut.
+
+    Raises:
+        ValueError: If a text has no tokens; the message gives its position.
+    """
+    tokenizer.truncation_side = "left"  # type: ignore[attr-defined]
+    ids = tokenizer(list(texts), truncation=True, max_length=max_tokens, verbose=False)["input_ids"]  # type: ignore[operator]
+    for position, row in enumerate(ids):
+        if not row:
+            raise ValueError(f"text {position} has no tokens: {texts[position][:80]!r}")
+    return ids
+
+
+def extract_states(
+    model: LoadedModel,
+    ids: Sequence[Sequence[int]],
+    *,
+    layers: Sequence[int],
+    batch_tokens: int,
+    pool: str = "last",
+    on_batch: Callable[[int], None] = lambda tokens: None,
+) -> np.ndarray:
+    """Returns hidden states of each text, float32, shape (layers, texts, width).
+
+    Texts are packed without padding, and what they have in common at their beginnings is computed once per batch
+    (:mod:`w2sg.activations.packing`). The state is read at each text's own last token, or averaged over its own tokens. Other
+    batches change the order in which numbers are summed, and nothing else: states then differ by rounding, in float32
+    by less than 1e-5 of the largest.
+
+    Args:
+        model: The loaded model.
+        ids: Token ids of each text, none empty.
+        layers: Hidden-state indices to keep, sorted.
+        batch_tokens: Rows of a forward pass; halved whenever memory runs out.
+        pool: ``last`` or ``mean`` over the real tokens.
+        on_batch: Called with the number of tokens of its texts after each batch.
+
+    Raises:
+        FloatingPointError: If a state is not finite; the argument is the text's position.
+        MemoryError: If not even a single text fits.
+        ValueError: If ``pool`` is unknown.
+    """
+    if pool not in ("last", "mean"):
+        raise ValueError(f"pool: got {pool!r}, allowed: last, mean")
+    out: np.ndarray | None = None
+    with torch.inference_mode(), _Capture(model, layers, pool) as capture:
+        for rows, states in run_batches(ids, capture, batch_tokens=batch_tokens, device=model.device):
+            if out is None:
+                out = np.empty((len(layers), len(ids), states.shape[-1]), dtype=np.float32)
+            out[:, rows] = states.float().numpy()  # (layers, batch, width)
+            on_batch(sum(len(ids[row]) for row in rows))
+    assert out is not None
+    finite = np.isfinite(out).all(axis=(0, 2))
+    if not finite.all():
+        raise FloatingPointError(int(np.argmin(finite)))
+    return out
+
+
+class _Capture:
+    """Hooks that keep only the pooled rows of the wanted layers; no full hidden state outlives its block."""
+
+    def __init__(self, model: LoadedModel, layers: Sequence[int], pool: str) -> None:
+        self.model, self.layers, self.pool = model, tuple(layers), pool
+        self.kept: dict[int, torch.Tensor] = {}
+        self.batch: Packed | None = None
+        self.cleanup = contextlib.ExitStack()
+
+    def __enter__(self) -> Callable[[Packed], torch.Tensor]:
+        self.cleanup.enter_context(packed_attention(self.model.decoder))
+        modules = {0: self.model.embedding} | {i + 1: block for i, block in enumerate(self.model.blocks)}
+        for index in self.layers:
+            if index < len(self.model.blocks):  # the last one is read after the final norm
+                self._hook(modules[index].register_forward_hook(self._keep(index)))
+        if self.pool == "last":
+            # Nothing but last tokens leaves the last block: what follows its attention need see no other row. The rest
+            # of its output is wrong, and never read.
+            for module in last_rows_suffice(self.model.blocks[-1]):
+                self._hook(module.register_forward_pre_hook(self._narrow))
+                self._hook(module.register_forward_hook(self._widen))
+        return self._run
+
+    def __exit__(self, *error: object) -> None:
+        self.cleanup.close()
+
+    def _hook(self, handle: RemovableHandle) -> None:
+        self.cleanup.callback(handle.remove)
+
+    def _keep(self, index: int) -> Callable[..., None]:
+        def keep(module: torch.nn.Module, inputs: object, output: torch.Tensor | tuple[torch.Tensor, ...]) -> None:
+            self.kept[index] = self._pool(output[0] if isinstance(output, tuple) else output)
+
+        return keep
+
+    def _narrow(self, module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        assert self.batch is not None
+        return (inputs[0].index_select(1, self.batch.last), *inputs[1:])
+
+    def _widen(self, module: torch.nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
+        assert self.batch is not None
+        whole = output.new_zeros(1, self.batch.size, output.shape[-1])
+        return whole.index_copy_(1, self.batch.last, output)
+
+    def _pool(self, states: torch.Tensor) -> torch.Tensor:
+        """Returns one row for each text of the batch, (texts, width), from states (1, T, width); a mean in float32."""
+        assert self.batch is not None
+        if self.pool == "last":
+            return states[0].index_select(0, self.batch.last)
+        return self.batch.mean(states[0].float())
+
+    def _run(self, batch: Packed) -> torch.Tensor:
+        self.batch = batch
+        try:
+            final = self.model.decoder(
+                input_ids=batch.tokens, position_ids=batch.positions, use_cache=False, packed=batch
+            )[0]
+            self.kept[len(self.model.blocks)] = self._pool(final)
+            return torch.stack([self.kept[index] for index in self.layers])
+        finally:
+            self.kept.clear()
+            self.batch = None
+
+
+def _windows(tokenizer: object, texts: Sequence[str], window: int) -> Iterator[tuple[list[int], list[int]]]:
+    """Token ids of non-overlapping windows, with the number of UTF-8 bytes behind each token."""
+    for ids, n_bytes in encode_counted(tokenizer, texts):
+        for start in range(0, len(ids), window):
+            if len(ids[start : start + window]) > 1:
+                yield ids[start : start + window], n_bytes[start : start + window]
+
+
+def summed_losses(model: LoadedModel) -> Callable[[Packed], torch.Tensor]:
+    """Returns a function from a packed batch to each text's sum of next-token cross-entropies in nats, (texts,)."""
+
+    def forward(batch: Packed) -> torch.Tensor:
+        states = model.decoder(input_ids=batch.tokens, position_ids=batch.positions, use_cache=False, packed=batch)[0]
+        # A row of the prefix tree has one successor for each text that goes through it.
+        before = put(torch.cat([rows[:-1] for rows in batch.rows]), model.device)
+        after = batch.tokens[0, put(torch.cat([rows[1:] for rows in batch.rows]), model.device)]
+        lengths = put(torch.tensor([len(rows) - 1 for rows in batch.rows]), model.device)
+        losses = [
+            cross_entropy(model.output(states[0].index_select(0, part)).float(), following, reduction="none")
+            for part, following in zip(before.split(LOGIT_ROWS), after.split(LOGIT_ROWS), strict=True)
+        ]
+        return torch.segment_reduce(torch.cat(losses).double(), "sum", lengths=lengths)
+
+    return forward
+
+
+def evaluation_loss(model: LoadedModel, texts: Sequence[str], *, window: int, batch_tokens: int) -> EvaluationLoss:
+    """Returns the mean next-token cross-entropy over texts cut into windows.
+
+    The first token of a window is context only. Logits are formed in float32 for a few rows at a time.
+
+    Args:
+        model: The loaded model.
+        texts: Held-out documents.
+        window: Tokens of a window.
+        batch_tokens: Rows of a forward pass; halved whenever memory runs out.
+
+    Raises:
+        ValueError: If there is nothing to predict, or the loss is not finite.
+    """
+    windows = list(_windows(model.tokenizer, texts, window))
+    if not windows:
+        raise ValueError("the evaluation text has no window of two tokens")
+    ids = [tokens for tokens, _ in windows]
+    totals = np.zeros(len(windows))
+    with torch.inference_mode(), packed_attention(model.decoder):
+        for rows, losses in run_batches(ids, summed_losses(model), batch_tokens=batch_tokens, device=model.device):
+            totals[rows] = losses.numpy()
+    counts = np.array([len(ids) - 1 for ids, _ in windows])
+    mean = totals.sum() / counts.sum()
+    if not np.isfinite(mean):
+        raise ValueError("the evaluation loss is not finite")
+    n_bytes = sum(sum(sizes[1:]) for _, sizes in windows)
+    # Ratio estimator over windows: the delta method's standard error.
+    spread = float(np.sqrt(np.sum((totals - mean * counts) ** 2)) / counts.sum())
+    return EvaluationLoss(
+        nats_per_token=float(mean),
+        bits_per_byte=float(totals.sum() / np.log(2) / n_bytes),
+        standard_error=spread,
+        tokens=int(counts.sum()),
+    )

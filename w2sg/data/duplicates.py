@@ -1,0 +1,265 @@
+"""Near-duplicates: what training may not read because evaluation uses it, and which texts belong together.
+
+Definition. A text is a sequence of words (runs of letters and digits, case folded). Its shingles are its runs
+of ``ngram`` consecutive words. A *window* of a protected text is any run of ``window`` consecutive words of
+it (the whole text where it is shorter). A text near-duplicates a protected text if, for at least one window,
+a share of at least ``containment`` of the window's shingles occur in the text, anywhere and in any order.
+
+With the defaults (5, 40, 0.5) a window has 36 shingles and 18 must be found. So a run of 22 or more words in
+common is always found; up to three changed words per window are always forgiven; runs of four common words or
+fewer never count. Signatures, attributions ("in article ... writes") and quotations are runs of words like
+any other: they count when they fill half of a window; a shared name or a short signature does not. Texts of
+fewer than ``ngram`` words have no shingles: they neither protect nor match anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+_WORD = re.compile(r"[^\W_]+")
+
+_BLOCK = 4096
+"""Texts compared at a time; bounds memory, changes no result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DuplicateRule:
+    """When two texts count as near-duplicates; see the module for the definition."""
+
+    ngram: int = 5
+    """Words in a shingle."""
+    window: int = 40
+    """Words in a window of a protected text."""
+    containment: float = 0.5
+    """Share of a window's shingles that must be found, in (0, 1]."""
+
+    def __post_init__(self) -> None:
+        """Checks ranges."""
+        if not 1 <= self.ngram <= self.window:
+            raise ValueError(f"ngram: got {self.ngram}, allowed: 1 to window = {self.window}")
+        if not 0 < self.containment <= 1:
+            raise ValueError(f"containment: got {self.containment}, allowed: above 0, up to 1")
+
+    @property
+    def span(self) -> int:
+        """Shingles in a full window."""
+        return self.window - self.ngram + 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shingles:
+    """Hashed word runs of texts, in text order."""
+
+    hashes: np.ndarray
+    """64-bit content hashes of the shingles, uint64 of shape (s,); equal word runs have equal hashes."""
+    texts: np.ndarray
+    """Index of the text each shingle belongs to, int64 of shape (s,), ascending."""
+    counts: np.ndarray
+    """Shingles per text, int64 of shape (n,)."""
+
+    def take(self, index: np.ndarray) -> Shingles:
+        """Returns the shingles of chosen texts, renumbered 0, 1, ...; ``index`` ascends."""
+        renumbered = np.full(len(self.counts), -1, dtype=np.int64)
+        renumbered[index] = np.arange(len(index))
+        kept = renumbered[self.texts] >= 0
+        return Shingles(hashes=self.hashes[kept], texts=renumbered[self.texts[kept]], counts=self.counts[index])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overlaps:
+    """Pairs of near-duplicates, sorted by text, then by protected text."""
+
+    texts: np.ndarray
+    """Index of the text, int64 of shape (k,)."""
+    protected: np.ndarray
+    """Index of the protected text, int64 of shape (k,)."""
+    containment: np.ndarray
+    """Largest share of a window's shingles found in the text, float64 of shape (k,)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decontaminated:
+    """Documents that may be used, and those that were dropped."""
+
+    documents: pd.DataFrame
+    """Columns of the input, with ``part`` in (train, heldout, evaluation), and ``cluster``."""
+    dropped: pd.DataFrame
+    """``doc_id``, ``resembles`` (doc_id), ``part`` of that, ``containment``; one row per document."""
+
+
+def shingle(texts: Sequence[str], ngram: int) -> Shingles:
+    """Returns the hashed shingles of texts.
+
+    Hashes are made of the words' contents only, so they do not depend on which other texts there are. Two
+    different shingles among m share a hash with probability below m^2 / 2^65: 4e-7 for five million.
+
+    Args:
+        texts: n texts.
+        ngram: Words in a shingle.
+    """
+    table: dict[str, int] = {}
+    codes: list[int] = []
+    lengths = np.zeros(len(texts), dtype=np.int64)
+    for number, text in enumerate(texts):
+        words = _WORD.findall(text.casefold())
+        codes.extend([table.setdefault(word, len(table)) for word in words])
+        lengths[number] = len(words)
+    digests = b"".join(map(_digest, table))
+    words_hashed = np.frombuffer(digests, dtype="<u8").astype(np.uint64)[np.array(codes, dtype=np.int64)]
+    counts = np.maximum(lengths - ngram + 1, 0)
+    owner = np.repeat(np.arange(len(texts)), lengths)
+    position = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    first = np.flatnonzero(position < counts[owner])
+    hashes = np.zeros(len(first), dtype=np.uint64)
+    for offset in range(ngram):
+        # An odd multiplier permutes the 64-bit words; the shift lets high bits reach low ones.
+        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + words_hashed[first + offset]
+        hashes ^= hashes >> np.uint64(29)
+    return Shingles(hashes=hashes, texts=owner[first], counts=counts)
+
+
+def _digest(word: str) -> bytes:
+    return hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def find_overlaps(protected: Shingles, texts: Shingles, rule: DuplicateRule) -> Overlaps:
+    """Returns every (text, protected text) pair of near-duplicates; a pair of equal texts included.
+
+    Args:
+        protected: Shingles whose windows must not be found.
+        texts: Shingles searched.
+        rule: Definition; ``rule.ngram`` must be the one both were made with.
+    """
+    # Positions of protected shingles, with a gap of one window between texts: no window spans two of them.
+    place = np.arange(len(protected.hashes)) + protected.texts * rule.span
+    stride = int(place[-1]) + rule.span + 1 if len(place) else 1
+    vocabulary, codes = np.unique(protected.hashes, return_inverse=True)
+    order = np.argsort(codes, kind="stable")
+    used = np.bincount(codes, minlength=len(vocabulary))
+    starts = np.cumsum(used) - used
+    empty = np.zeros(0, dtype=np.int64)
+    found = [(empty, empty, empty)]
+    for low in range(0, len(texts.counts), _BLOCK):
+        rows = slice(*np.searchsorted(texts.texts, [low, low + _BLOCK]))
+        owner, code = _known_shingles(vocabulary, texts.hashes[rows], texts.texts[rows] - low)
+        hits = used[code]
+        within = np.arange(hits.sum()) - np.repeat(np.cumsum(hits) - hits, hits)
+        at = order[np.repeat(starts[code], hits) + within]
+        # One sorted key per (text, protected position): a window is then a range of keys.
+        keys = np.repeat(owner, hits) * stride + place[at]
+        keys.sort()
+        shared = np.searchsorted(keys, keys + rule.span) - np.arange(len(keys))
+        found.append((low + keys // stride, keys % stride, shared))
+    text, position, shared = (np.concatenate(part) for part in zip(*found, strict=True))
+    owner = protected.texts[np.searchsorted(place, position)]
+    return _qualified(text, owner, shared, np.minimum(protected.counts, rule.span), rule.containment)
+
+
+def _known_shingles(vocabulary: np.ndarray, hashes: np.ndarray, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the distinct (text, vocabulary index) pairs of shingles that occur in a sorted vocabulary."""
+    if not len(vocabulary):
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    code = np.minimum(np.searchsorted(vocabulary, hashes), len(vocabulary) - 1)
+    known = vocabulary[code] == hashes
+    pairs = np.unique(texts[known] * len(vocabulary) + code[known])
+    return pairs // len(vocabulary), pairs % len(vocabulary)
+
+
+def _qualified(text: np.ndarray, owner: np.ndarray, hits: np.ndarray, size: np.ndarray, containment: float) -> Overlaps:
+    """Returns the best window of every pair that reaches the threshold; ``size``: shingles per window."""
+    # Rounded up with room for the rounding of the product: 0.7 * 10 shingles are 7, not 8.
+    needed = np.ceil(containment * size - 1e-9).astype(np.int64)
+    enough = hits >= np.maximum(needed, 1)[owner]
+    text, owner, share = text[enough], owner[enough], hits[enough] / size[owner[enough]]
+    order = np.lexsort((-share, owner, text))
+    text, owner, share = text[order], owner[order], share[order]
+    best = np.ones(len(text), dtype=bool)
+    best[1:] = (np.diff(text) != 0) | (np.diff(owner) != 0)
+    return Overlaps(texts=text[best], protected=owner[best], containment=share[best])
+
+
+def cluster(shingles: Shingles, rule: DuplicateRule) -> np.ndarray:
+    """Returns for every text the smallest index of a text it is connected to by a chain of near-duplicates.
+
+    Args:
+        shingles: Shingles of n texts.
+        rule: Definition; a pair counts if either text near-duplicates the other.
+
+    Returns:
+        int64 of shape (n,); a text without near-duplicates has its own index.
+    """
+    n = len(shingles.counts)
+    overlaps = find_overlaps(shingles, shingles, rule)
+    graph = coo_array((np.ones(len(overlaps.texts)), (overlaps.texts, overlaps.protected)), shape=(n, n))
+    labels = connected_components(graph, directed=False)[1]
+    smallest = np.full(n, n, dtype=np.int64)
+    np.minimum.at(smallest, labels, np.arange(n))
+    return smallest[labels]
+
+
+def decontaminate(
+    documents: pd.DataFrame, rule: DuplicateRule, *, heldout_fraction: float, heldout_seed: int
+) -> Decontaminated:
+    """Returns documents whose training part near-duplicates neither evaluation nor held-out documents.
+
+    Training documents that resemble evaluation documents go first; then ``heldout_fraction`` of the original
+    training part is drawn from the rest as held-out text, and training documents that resemble it go too.
+
+    Args:
+        documents: ``doc_id`` (unique), ``part`` in (train, evaluation), ``text``, and any other columns.
+        rule: Definition of near-duplicates.
+        heldout_fraction: Share of the original number of training documents.
+        heldout_seed: Seed of the draw; it depends on the sorted ids only.
+
+    Raises:
+        ValueError: If a part is empty, or too little training text is left.
+    """
+    frame = documents.sort_values("doc_id", ignore_index=True)
+    part = frame["part"].to_numpy(dtype=object).copy()
+    wanted = math.ceil(heldout_fraction * (part == "train").sum())
+    if not (part == "train").any() or not (part == "evaluation").any():
+        raise ValueError(f"documents: parts are {sorted(set(part))}, expected both train and evaluation")
+    shingles = shingle(frame["text"].tolist(), rule.ngram)
+    dropped = [_drop(frame, part, shingles, rule, source="evaluation")]
+    left = np.flatnonzero(part == "train")
+    if len(left) <= wanted:
+        raise ValueError(f"heldout: {wanted} documents wanted, {len(left)} are left after decontamination")
+    part[np.random.default_rng(heldout_seed).choice(left, size=wanted, replace=False)] = "heldout"
+    dropped.append(_drop(frame, part, shingles, rule, source="heldout"))
+    kept = part != "dropped"
+    groups = np.arange(len(frame))
+    evaluation = np.flatnonzero(part == "evaluation")
+    groups[evaluation] = evaluation[cluster(shingles.take(evaluation), rule)]
+    clusters = frame["doc_id"].to_numpy()[groups]
+    return Decontaminated(
+        documents=frame.assign(part=part, cluster=clusters).loc[kept].reset_index(drop=True),
+        dropped=pd.concat(dropped, ignore_index=True),
+    )
+
+
+def _drop(
+    frame: pd.DataFrame, part: np.ndarray, shingles: Shingles, rule: DuplicateRule, *, source: str
+) -> pd.DataFrame:
+    """Marks in ``part`` the training documents that resemble those of ``source``; returns them and why."""
+    train, protected = np.flatnonzero(part == "train"), np.flatnonzero(part == source)
+    overlaps = find_overlaps(shingles.take(protected), shingles.take(train), rule)
+    found = pd.DataFrame(
+        {
+            "doc_id": frame["doc_id"].to_numpy()[train[overlaps.texts]],
+            "resembles": frame["doc_id"].to_numpy()[protected[overlaps.protected]],
+            "part": source,
+            "containment": overlaps.containment,
+        }
+    )
+    part[train[overlaps.texts]] = "dropped"
+    ordered = found.sort_values(["doc_id", "containment", "resembles"], ascending=[True, False, True])
+    return ordered.drop_duplicates("doc_id", ignore_index=True)

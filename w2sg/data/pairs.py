@@ -1,0 +1,226 @@
+"""Preference pairs: the record, its stable id, the three splits, and the checks on entry."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from w2sg.study.datasets import FIELDS, SPLITS
+from w2sg.tables.schemas import PAIRS
+
+_SHOWN = 10
+"""Mistakes listed in one error message."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedPairs:
+    """Pairs that passed the checks, and what the checks saw."""
+
+    pairs: pd.DataFrame
+    """As :data:`PAIRS` declares, in the order of splits and positions."""
+    rows: dict[str, int]
+    """Pairs per split."""
+    dropped: tuple[str, ...]
+    """One line per dropped row: dataset, split, row, file, reason."""
+    shared_prompts: dict[str, int]
+    """Distinct non-empty prompts in common, per two splits, such as ``ground_truth/test``."""
+    skipped: dict[str, int]
+    """Rows or windows of the source that are not used by its definition, per reason."""
+
+    def lines(self) -> list[str]:
+        """Returns the report as lines for a log."""
+        lines = [f"pairs: {self.rows}", f"prompts shared between splits: {self.shared_prompts}"]
+        lines += [f"skipped {count}: {reason}" for reason, count in sorted(self.skipped.items())]
+        return lines + [f"dropped: {line}" for line in self.dropped]
+
+
+def row_id(prompt: str, chosen: str, rejected: str) -> str:
+    """Returns a pair's id, 16 hexadecimal digits of its content: the same in any order, file and dataset.
+
+    The three texts are hashed as a JSON list, so no choice of texts can pass for another split of the same
+    characters.
+    """
+    content = json.dumps([prompt, chosen, rejected]).encode("ascii")
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def check_pairs(
+    frame: pd.DataFrame,
+    *,
+    name: str,
+    minimum: int,
+    limit: int | None = None,
+    on_invalid: str = "error",
+    skipped: dict[str, int] | None = None,
+) -> CheckedPairs:
+    """Returns the pairs of a dataset after refusing, or dropping, rows that cannot be used.
+
+    Refused are texts that are missing, no text, or empty (a prompt may be empty), chosen equal to rejected,
+    and a triple that occurs before, in any split. Prompts shared between splits are counted.
+
+    Args:
+        frame: split, prompt, chosen, rejected; optionally ``row`` (number in its source, from 1) and
+            ``origin`` (file or part of the source), for messages.
+        name: Dataset.
+        minimum: Pairs that every split must have.
+        limit: Pairs kept of every split, the first ones; None keeps all.
+        on_invalid: ``error``, or ``drop`` to leave such rows out and say so.
+        skipped: What the source left out, per reason; only reported.
+
+    Raises:
+        ValueError: Naming dataset, split, row, file, reason and what to do.
+    """
+    if on_invalid not in ("error", "drop"):
+        raise ValueError(f"on_invalid: got {on_invalid!r}, allowed: error, drop")
+    _check_columns(frame, name)
+    ordered = _in_split_order(frame)
+    faults = _faults(ordered)
+    lines = tuple(f"dataset {name}: {place}: {reason}" for _, place, reason in faults)
+    if faults and on_invalid == "error":
+        more = f"\n... and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+        raise ValueError(
+            "\n".join(lines[:_SHOWN])
+            + f"{more}\ncorrect or remove these rows, or set on_invalid: drop in datasets.{name}"
+        )
+    kept = ordered.drop(index=[number for number, _, _ in faults])
+    _check_size(kept, name=name, minimum=minimum, dropped=len(faults))
+    if limit is not None:
+        kept = kept.groupby("split", sort=False).head(limit)
+    pairs = _as_table(kept, name)
+    return CheckedPairs(
+        pairs=pairs,
+        rows={split: Counter(pairs["split"])[split] for split in SPLITS},
+        dropped=lines,
+        shared_prompts=shared_prompts(pairs),
+        skipped=dict(skipped or {}),
+    )
+
+
+def shared_prompts(pairs: pd.DataFrame) -> dict[str, int]:
+    """Returns the number of distinct non-empty prompts that two splits have in common, per two splits."""
+    prompts = {split: set(pairs.loc[pairs["split"] == split, "prompt"]) - {""} for split in SPLITS}
+    return {f"{a}/{b}": len(prompts[a] & prompts[b]) for a, b in combinations(SPLITS, 2)}
+
+
+def deal(
+    groups: Sequence[str],
+    *,
+    seed: int,
+    weights: Sequence[int] | np.ndarray | None = None,
+    sides: Sequence[int] | np.ndarray | None = None,
+) -> np.ndarray:
+    """Returns the split of every row, whole groups together, splits as even as the groups allow.
+
+    Groups come in an order drawn by the seed from the sorted group names, and each goes to the split that is
+    lightest in what the group consists of; so the result does not depend on the order of the rows.
+
+    Args:
+        groups: Group of every row, n names.
+        seed: Seed of the order.
+        weights: What a row counts for; default 1.
+        sides: Kind of every row, from 0; each kind is balanced for itself. Default: one kind.
+
+    Returns:
+        Numbers of :data:`SPLITS`, int64 of shape (n,).
+    """
+    names, codes = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
+    side = np.zeros(len(codes), dtype=np.int64) if sides is None else np.asarray(sides, dtype=np.int64)
+    loads = np.zeros((len(names), int(side.max(initial=0)) + 1), dtype=np.int64)
+    np.add.at(loads, (codes, side), 1 if weights is None else np.asarray(weights, dtype=np.int64))
+    totals = np.zeros((len(SPLITS), loads.shape[1]), dtype=np.int64)
+    chosen = np.zeros(len(names), dtype=np.int64)
+    for group in np.random.default_rng(seed).permutation(len(names)):
+        chosen[group] = np.argmin(totals @ loads[group])
+        totals[chosen[group]] += loads[group]
+    return chosen[codes]
+
+
+def deal_by_prompt(frame: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+    """Returns the rows with a ``split``, all rows of a prompt in one split, in an order drawn by the seed.
+
+    Args:
+        frame: prompt, chosen, rejected, and any other columns. Rows without a prompt are dealt one by one.
+        seed: Seed; the result does not depend on the order of the rows.
+    """
+    ids = [row_id(*map(str, row)) for row in zip(*(frame[field] for field in FIELDS), strict=True)]
+    named = zip(frame["prompt"], ids, strict=True)
+    groups = [f"prompt {prompt}" if prompt else f"row {identity}" for prompt, identity in named]
+    split = np.array(SPLITS, dtype=object)[deal(groups, seed=seed)]
+    dealt = frame.assign(split=split, _id=ids).sort_values(by="_id", kind="stable")
+    shuffled = dealt.iloc[np.random.default_rng([seed, 1]).permutation(len(dealt))]
+    return shuffled.drop(columns="_id").reset_index(drop=True)
+
+
+def _check_columns(frame: pd.DataFrame, name: str) -> None:
+    missing = [field for field in ("split", *FIELDS) if field not in frame.columns]
+    if missing:
+        raise ValueError(f"dataset {name}: columns {missing} are missing; there are {sorted(frame.columns)}")
+    unknown = set(frame["split"]) - set(SPLITS)
+    if unknown:
+        raise ValueError(f"dataset {name}: split {sorted(map(str, unknown))}, allowed: {', '.join(SPLITS)}")
+
+
+def _in_split_order(frame: pd.DataFrame) -> pd.DataFrame:
+    number = [SPLITS.index(split) for split in frame["split"]]
+    return frame.iloc[np.argsort(number, kind="stable")].reset_index(drop=True)
+
+
+def _faults(frame: pd.DataFrame) -> list[tuple[int, str, str]]:
+    """Returns (index, place, reason) of every row that cannot be used; of equal triples all but the first."""
+    position = frame.groupby("split", sort=False).cumcount() + 1
+    rows = frame["row"] if "row" in frame.columns else position
+    origins = frame["origin"] if "origin" in frame.columns else [""] * len(frame)
+    seen: dict[str, str] = {}
+    faults = []
+    columns = (frame["split"], rows, origins, *(frame[field] for field in FIELDS))
+    for index, (split, row, origin, *texts) in enumerate(zip(*columns, strict=True)):
+        place = f"{split} row {row}" + (f" ({origin})" if origin else "")
+        reason = _fault(*texts)
+        if reason is None:
+            identity = row_id(*texts)
+            if identity in seen:
+                reason = f"same prompt, chosen and rejected as {seen[identity]}"
+            seen.setdefault(identity, place)
+        if reason is not None:
+            faults.append((index, place, reason))
+    return faults
+
+
+def _fault(*texts: Any) -> str | None:
+    for field, text in zip(FIELDS, texts, strict=True):
+        if text is None or (isinstance(text, float) and np.isnan(text)):
+            return f"{field} is missing"
+        if not isinstance(text, str):
+            return f"{field} is of type {type(text).__name__}, expected text"
+        if field != "prompt" and not text.strip():
+            return f"{field} is empty"
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            return f"{field} holds half of a surrogate pair, which UTF-8 cannot store"
+    return "chosen and rejected are equal" if texts[1].strip() == texts[2].strip() else None
+
+
+def _check_size(frame: pd.DataFrame, *, name: str, minimum: int, dropped: int) -> None:
+    counts = Counter(frame["split"])
+    for split in SPLITS:
+        if counts[split] < minimum:
+            lost = f" after {dropped} rows were dropped" if dropped else ""
+            raise ValueError(
+                f"dataset {name}: split {split} has {counts[split]} valid pairs{lost}, {minimum} are wanted; "
+                f"set pairs (or minimum) in datasets.{name} to at most {min(counts[s] for s in SPLITS)}, "
+                "or use a larger source"
+            )
+
+
+def _as_table(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    ids = [row_id(*row) for row in zip(*(frame[field] for field in FIELDS), strict=True)]
+    position = frame.groupby("split", sort=False).cumcount().astype("int64")
+    table = frame.assign(dataset=name, row_id=ids, position=position)
+    return table[list(PAIRS.fields.names)].reset_index(drop=True)

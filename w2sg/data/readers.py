@@ -1,0 +1,216 @@
+"""Readers of corpus files: each turns one package file into documents (doc_id, part, label, text).
+
+A further corpus is an entry of ``corpora`` in the configuration and one reader function listed in
+``READERS``. ``part`` is train or evaluation where the corpus has its own split, and empty where it has none.
+"""
+
+from __future__ import annotations
+
+import csv
+import email.errors
+import hashlib
+import io
+import re
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from email.header import decode_header, make_header
+from email.message import Message
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+_HEADER_LINES = 3
+
+_FIELD_LIMIT = 1 << 24
+"""Longest csv field; the default of 128 KiB is shorter than some posts."""
+
+_LETTERS = re.compile(r"[a-z]+")
+_MAIL = re.compile(r"package/data/(?P<group>[a-z]+(-[a-z]+)?-\d)/(?P<number>\d+)\.[0-9a-f]+\.txt")
+_MAILS = 6046
+_FOOTER = re.compile(r"\s*(_{20,}|-{20,}|-- ?)\s*")
+
+_FOOTER_LINES = 15
+"""A footer's mark is looked for in the last so many lines; rules further up divide a text's sections."""
+
+Record = tuple[str, str, str, str]
+"""doc_id, part, label, text."""
+
+
+def read_newsgroups(package: Path, members: Mapping[str, Any]) -> Iterator[Record]:
+    """Yields the posts of 20 Newsgroups, split by date, from a wheel.
+
+    Each member is a tab-separated table with csv quoting and three header lines (names, types, roles).
+
+    Args:
+        package: Wheel.
+        members: ``train`` and ``evaluation``, each with ``name`` and ``sha256`` of the member.
+
+    Raises:
+        ValueError: If a member is absent, has another checksum, or holds a row that is not (label, text).
+    """
+    if set(members) != {"train", "evaluation"}:
+        raise ValueError(f"members: got {sorted(members)}, expected evaluation and train, each with name and sha256")
+    with zipfile.ZipFile(package) as archive:
+        for part in ("train", "evaluation"):
+            name = members[part]["name"]
+            try:
+                content = archive.read(name)
+            except KeyError:
+                raise ValueError(f"members.{part}: {package} has no member {name}") from None
+            check_sha256(content, members[part]["sha256"], f"{package}: member {name}")
+            for number, (label, text) in enumerate(_newsgroups_rows(content, f"{package}: {name}")):
+                yield f"{part}-{number:05d}", part, label, text
+
+
+def _newsgroups_rows(content: bytes, place: str) -> Iterator[tuple[str, str]]:
+    previous = csv.field_size_limit(_FIELD_LIMIT)
+    try:
+        rows = csv.reader(io.StringIO(content.decode("utf-8"), newline=""), delimiter="\t")
+        # The third header line may be followed by an empty one, which csv gives as an empty row.
+        for number, row in enumerate(rows, start=1):
+            if number <= _HEADER_LINES or not row:
+                continue
+            if len(row) != 2 or not all(map(str.strip, row)):
+                raise ValueError(f"{place}, row {number}: got {len(row)} fields, expected a label and a text")
+            yield row[0], " ".join(row[1].split())
+    finally:
+        csv.field_size_limit(previous)
+
+
+def read_spam_assassin(package: Path, members: Mapping[str, Any]) -> Iterator[Record]:
+    """Yields the mails of the SpamAssassin public corpus from an npm archive, labelled spam or ham.
+
+    Text is subject and body, lower-case letters only, like the posts of ``read_newsgroups``: without headers,
+    attachments, markup, and the signature or mailing-list footer, which would give the label away.
+
+    Args:
+        package: The .tgz.
+        members: Unused; the archive's checksum covers all its files.
+
+    Raises:
+        ValueError: If the archive does not hold all mails.
+    """
+    del members
+    count = 0
+    with tarfile.open(package, "r:gz") as archive:
+        for entry in archive:
+            match = _MAIL.fullmatch(entry.name)
+            file = archive.extractfile(entry) if match else None
+            if match is None or file is None:
+                continue
+            count += 1
+            text = mail_text(file.read())
+            if text:
+                label = "spam" if match["group"].startswith("spam") else "ham"
+                yield f"{match['group']}-{match['number']}", "", label, text
+    if count != _MAILS:
+        raise ValueError(f"{package}: holds {count} mails, expected {_MAILS}; get the archive again")
+
+
+def mail_text(raw: bytes) -> str:
+    """Returns subject and body of a mail as lower-case words of letters a to z, single spaces between.
+
+    Plain text parts are taken; HTML parts, without markup, where no plain text has a letter. Quoted lines
+    stay; what follows a signature's or mailing list's separator near the end goes.
+
+    Args:
+        raw: The mail as sent: headers, empty line, body.
+    """
+    mail = email.message_from_bytes(raw)
+    leaves = [part for part in mail.walk() if not part.is_multipart()]
+    body = "\n".join(_payload(part) for part in leaves if part.get_content_type() == "text/plain")
+    if not _LETTERS.search(body.lower()):
+        pages = [_payload(part) for part in leaves if part.get_content_type() == "text/html"]
+        body = "\n".join(map(strip_markup, pages))
+    return " ".join(_LETTERS.findall(f"{_subject(mail)}\n{_without_footer(body)}".lower()))
+
+
+def _subject(mail: Message) -> str:
+    subject = mail.get("subject") or ""
+    try:
+        return str(make_header(decode_header(str(subject))))
+    except (LookupError, UnicodeError, email.errors.HeaderParseError):
+        return str(subject)
+
+
+def _payload(part: Message) -> str:
+    content = part.get_payload(decode=True)
+    raw = content if isinstance(content, bytes) else b""
+    try:
+        return raw.decode(part.get_content_charset() or "latin-1", errors="replace")
+    except LookupError:  # spam names character sets that do not exist
+        return raw.decode("latin-1")
+
+
+def _without_footer(body: str) -> str:
+    lines = [line for line in body.splitlines() if line.strip()]
+    for number in range(max(0, len(lines) - _FOOTER_LINES), len(lines)):
+        if _FOOTER.fullmatch(lines[number]):
+            return "\n".join(lines[:number])
+    return body
+
+
+class _Stripper(HTMLParser):
+    """Collects the visible text of a page; tags become spaces."""
+
+    hidden = ("script", "style")
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.text: list[str] = []
+        self._depth = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Opens a hidden section or separates words."""
+        self._depth += tag in self.hidden
+        self.text.append(" ")
+
+    def handle_endtag(self, tag: str) -> None:
+        """Closes a hidden section or separates words."""
+        self._depth = max(0, self._depth - (tag in self.hidden))
+        self.text.append(" ")
+
+    def handle_data(self, data: str) -> None:
+        """Keeps visible text."""
+        if not self._depth:
+            self.text.append(data)
+
+
+def strip_markup(page: str) -> str:
+    """Returns the visible text of an HTML page, tags replaced by spaces."""
+    stripper = _Stripper()
+    stripper.feed(page)
+    stripper.close()
+    return "".join(stripper.text)
+
+
+def check_sha256(content: bytes, expected: str, place: str) -> None:
+    """Raises ValueError naming ``place`` and both checksums if the content has another one than expected."""
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise ValueError(
+            f"{place}: sha256 is {found}, expected {expected}; the file is damaged or another version: "
+            "delete it and fetch it again, or correct the checksum in corpora"
+        )
+
+
+READERS: dict[str, Callable[[Path, Mapping[str, Any]], Iterator[Record]]] = {
+    "newsgroups": read_newsgroups,
+    "spam_assassin": read_spam_assassin,
+}
+
+
+def read_documents(reader: str, package: Path, members: Mapping[str, Any]) -> pd.DataFrame:
+    """Returns the documents of a package file: doc_id, part, label, text, in the file's order.
+
+    Args:
+        reader: Key of ``READERS``.
+        package: Package file, its checksum verified.
+        members: Members of interest, as the reader wants them.
+    """
+    if reader not in READERS:
+        raise ValueError(f"reader: got {reader!r}, allowed: {', '.join(READERS)}")
+    return pd.DataFrame(list(READERS[reader](package, members)), columns=["doc_id", "part", "label", "text"])

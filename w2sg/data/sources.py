@@ -1,0 +1,191 @@
+"""Where pairs come from: tasks made from a corpus, local files, or datasets of the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from w2sg.data.pairs import CheckedPairs, check_pairs, deal_by_prompt
+from w2sg.data.parsers import PARSERS, parse_columns
+from w2sg.data.tasks import WindowRule, order_pairs, topic_pairs
+from w2sg.study.datasets import FIELDS, SPLITS, check_pair_spec, minimum_rows
+
+_WINDOW_KEYS = ("words", "min_words", "windows", "skip_words", "skip_above")
+_ORDER_WORDS = 32
+_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
+
+_HUB_SPLITS = {"cai_harmless": ("train_prefs",)}
+"""Splits read where the configuration names none; train for the other parsers."""
+
+
+def load_pairs(spec: Mapping[str, Any], *, name: str, documents: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Returns the checked pairs of a dataset, as :data:`w2sg.tables.schemas.PAIRS` declares.
+
+    Args:
+        spec: Entry of ``datasets``.
+        name: Its key.
+        documents: Documents of the corpus it names, if it names one.
+    """
+    return load_checked(spec, name=name, documents=documents).pairs
+
+
+def load_checked(spec: Mapping[str, Any], *, name: str, documents: pd.DataFrame | None = None) -> CheckedPairs:
+    """Returns the pairs of a dataset with the report of the checks.
+
+    Args:
+        spec: Entry of ``datasets``.
+        name: Its key.
+        documents: Documents of the corpus it names, if it names one.
+
+    Raises:
+        ValueError: If the entry is wrong, a row cannot be used, or a split is too small.
+        RuntimeError: If the source cannot be read; the message says what to do.
+    """
+    check_pair_spec(name, spec)
+    skipped: Counter[str] = Counter()
+    if spec["source"] == "corpus":
+        frame = _corpus_rows(spec, name=name, documents=documents, skipped=skipped)
+    elif spec["source"] == "files":
+        frame = _file_rows(spec, name=name)
+    else:
+        frame = _hub_rows(spec, name=name, skipped=skipped)
+    return check_pairs(
+        frame,
+        name=name,
+        minimum=minimum_rows(spec),
+        limit=spec.get("pairs"),
+        on_invalid=spec.get("on_invalid", "error"),
+        skipped=dict(skipped),
+    )
+
+
+def _corpus_rows(
+    spec: Mapping[str, Any], *, name: str, documents: pd.DataFrame | None, skipped: Counter[str]
+) -> pd.DataFrame:
+    if documents is None:
+        raise ValueError(f"dataset {name}: documents of corpus {spec['corpus']} are needed, none were given")
+    given = {key: spec[key] for key in _WINDOW_KEYS if key in spec}
+    common = {
+        "pairs": spec["pairs"],
+        "seed": spec.get("seed", 0),
+        "deal_by": spec.get("deal", "cluster"),
+        "skipped": skipped,
+    }
+    if spec["task"] == "order":
+        words = given.get("words", _ORDER_WORDS)
+        rule = WindowRule(**{"words": words, "min_words": words, **given})
+        return order_pairs(documents, rule=rule, **common)
+    words = given.get("words", WindowRule.words)
+    rule = WindowRule(**{"min_words": min(words, WindowRule.min_words), **given})
+    try:
+        return topic_pairs(documents, chosen=spec["chosen"], rejected=spec["rejected"], rule=rule, **common)
+    except ValueError as error:
+        raise ValueError(f"datasets.{name}.{error}") from None
+
+
+def _file_rows(spec: Mapping[str, Any], *, name: str) -> pd.DataFrame:
+    fields = spec.get("fields", {})
+    if "file" in spec:
+        frame = _as_frame(_read_file(Path(spec["file"]), fields, name=name))
+        return deal_by_prompt(frame, seed=spec["split"]["seed"])
+    frames = [
+        _as_frame(_read_file(Path(spec["files"][split]), fields, name=f"{name}, {split}")).assign(split=split)
+        for split in SPLITS
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _as_frame(rows: Iterator[tuple[Any, ...]]) -> pd.DataFrame:
+    # Objects, so that a missing text stays None and a number stays a number until the checks name it.
+    return pd.DataFrame(list(rows), columns=[*FIELDS, "row", "origin"], dtype=object)
+
+
+def _read_file(path: Path, fields: Mapping[str, str | None], *, name: str) -> Iterator[tuple[Any, ...]]:
+    """Yields prompt, chosen, rejected, row number and file name of every row of a local file."""
+    place = f"dataset {name}: {path}"
+    if not path.is_file():
+        raise RuntimeError(f"{place}: no such file; correct its path in datasets (relative to the working directory)")
+    rows = _parquet_rows(path, place) if path.name.endswith(".parquet") else _json_rows(path, place)
+    for number, row in rows:
+        try:
+            yield (*parse_columns(row, fields=fields), number, path.name)
+        except ValueError as error:
+            raise ValueError(f"{place}, row {number}: {error}") from None
+
+
+def _json_rows(path: Path, place: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    if not path.name.endswith(_SUFFIXES):
+        raise ValueError(f"{place}: name must end in one of {', '.join(_SUFFIXES)}")
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.strip():
+                    continue
+                try:
+                    row = json.loads(line)
+                except ValueError as error:
+                    raise ValueError(
+                        f"{place}, row {number}: not JSON ({error}); one object per line is expected"
+                    ) from None
+                if not isinstance(row, dict):
+                    raise ValueError(f"{place}, row {number}: not a JSON object with fields")
+                yield number, row
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{place}: not a whole gzip file ({error}); copy or download it again") from None
+
+
+def _parquet_rows(path: Path, place: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    try:
+        rows = pq.ParquetFile(path).read().to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{place}: not a whole parquet file ({error}); copy or download it again") from None
+    yield from enumerate(rows, start=1)
+
+
+def _hub_rows(spec: Mapping[str, Any], *, name: str, skipped: Counter[str]) -> pd.DataFrame:
+    """Returns the rows of a Hub dataset that its parser accepts, dealt by prompt."""
+    parser = spec.get("parser", "columns")
+    fields = spec.get("fields", {})
+    rows = []
+    for split in spec.get("hub_splits", _HUB_SPLITS.get(parser, ("train",))):
+        for number, row in enumerate(_load_hub_split(spec, name=name, split=split), start=1):
+            try:
+                parsed = PARSERS[parser](row) if parser in PARSERS else parse_columns(row, fields=fields)
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(
+                    f"dataset {name}: {spec['repo']}, split {split}, row {number}: parser {parser} does not "
+                    f"fit ({error}); columns are {', '.join(row)}; set parser or fields"
+                ) from None
+            if isinstance(parsed, str):
+                skipped[parsed] += 1
+            else:
+                rows.append((*parsed, number, f"{spec['repo']}, {split}"))
+    return deal_by_prompt(_as_frame(iter(rows)), seed=spec.get("seed", 0))
+
+
+def _load_hub_split(spec: Mapping[str, Any], *, name: str, split: str) -> Any:
+    import datasets  # only here: the other sources work without it
+
+    try:
+        return datasets.load_dataset(
+            spec["repo"],
+            spec.get("subset"),
+            data_dir=spec.get("data_dir"),
+            revision=spec.get("revision"),
+            split=split,
+        )
+    except Exception as error:  # the library raises errors of many unrelated kinds
+        raise RuntimeError(
+            f"dataset {name}: could not load {spec['repo']}, split {split}, "
+            f"revision {spec.get('revision', 'main')} ({type(error).__name__}: {error}); check the names and "
+            "the network, or download the rows elsewhere and use source: files"
+        ) from error

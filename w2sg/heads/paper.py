@@ -1,0 +1,267 @@
+"""Reward heads on frozen activations: the paper's protocol; the other one is in :mod:`w2sg.heads.converged`.
+
+A head is a vector w without bias that scores a text with w . h; its margin on a pair is s(first) -
+s(second), and sigmoid(margin) is its probability that the first text is preferred.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch.nn.functional import softplus
+
+from w2sg.heads.matrices import BLOCK, all_finite
+from w2sg.heads.sides import generator, harden, toss
+
+CHUNK = {"cpu": 2**17, "cuda": 2**24}
+"""Weights updated together, in numbers: on a CPU they and the optimiser's moments stay in the cache."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperHeadSettings:
+    """The paper's protocol: Adam in small batches, learning rate falling to zero as a cosine."""
+
+    learning_rates: tuple[float, ...]
+    """Initial learning rates, all of which are trained."""
+    batch_size: int = 16
+    """Pairs in a batch; the last batch of an epoch may be smaller."""
+    epochs: int = 1
+    """Passes over the pairs."""
+    init: Literal["zero", "default"] = "zero"
+    """Initial weights: zero, or uniform in +-1/sqrt(d) as in a torch linear layer."""
+    loss: Literal["soft", "hard", "logconf"] = "soft"
+    """Cross-entropy with the targets, with the targets rounded (0.5 stays), or the log-confidence loss."""
+    margin: Literal["pair", "single"] = "pair"
+    """Loss on s(first) - s(second), or on the logit of each text with labels p and 1 - p."""
+    weight_decay: float = 0.0
+    """Adam's L2 term."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Adam's decay rates."""
+    epsilon: float = 1e-8
+    """Adam's constant in the denominator."""
+    confidence: float = 0.5
+    """Final weight of a head's own hardened predictions in the log-confidence loss."""
+    warmup: float = 0.2
+    """Share of the steps over which that weight rises from zero."""
+
+    def __post_init__(self) -> None:
+        choices = {
+            "init": ("zero", "default"),
+            "loss": ("soft", "hard", "logconf"),
+            "margin": ("pair", "single"),
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; allowed are {', '.join(allowed)}")
+        if not self.learning_rates or not all(0 < rate < math.inf for rate in self.learning_rates):
+            raise ValueError(f"learning_rates is {self.learning_rates}; allowed are positive numbers, at least one")
+        for name in ("batch_size", "epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; allowed are integers from 1")
+        for name in ("confidence", "warmup"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; allowed are 0 to 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperHeads:
+    """Heads of L layers, S seeds and K learning rates."""
+
+    weights: np.ndarray
+    """Weights in the units of the activations, float32, (L, S, K, d)."""
+    progressive_loss: np.ndarray
+    """Cross-entropy with the training labels in nats per pair, or per text if ``single``, (L, S, K)."""
+    selected: np.ndarray
+    """Index of the learning rate with the smallest progressive loss, (L, S)."""
+
+    def best(self) -> np.ndarray:
+        """Returns the weights at the selected learning rate, (L, S, d)."""
+        return np.take_along_axis(self.weights, self.selected[:, :, None, None], axis=2)[:, :, 0]
+
+
+def train_paper_heads(
+    first: np.ndarray,
+    second: np.ndarray,
+    target: np.ndarray,
+    *,
+    settings: PaperHeadSettings,
+    seeds: Sequence[int],
+    device: str = "cpu",
+) -> PaperHeads:
+    """Returns one head for each layer, seed and learning rate, all trained side by side.
+
+    Every batch of the first epoch is judged before the heads learn from it, so its loss is an honest held-
+    out ("progressive") estimate; its mean over the last half of that epoch selects the learning rate. A
+    seed gives the order of the batches, the sides on which texts are shown, and the default initial
+    weights; nothing of that depends on the number of layers or learning rates.
+
+    Equation: (D2), with ``loss="soft"`` and ``margin="pair"``.
+
+    Args:
+        first: States of the first texts, (L, n, d).
+        second: States of the second texts, (L, n, d).
+        target: Probability that ``first`` is preferred, one row for each seed, (S, n).
+        settings: The protocol.
+        seeds: S seeds.
+        device: Where to train.
+
+    Raises:
+        ValueError: If shapes disagree, a state is not finite or a target is not a probability.
+    """
+    _check(first, second, target, seeds)
+    layers, n, d = first.shape
+    plan = _plan(target, settings, seeds, device)
+    kind = torch.device(device).type
+    size = max(1, CHUNK.get(kind, CHUNK["cuda"]) // (len(seeds) * len(settings.learning_rates) * d))
+    trained = []
+    for low in range(0, layers, size):
+        a, b = (torch.as_tensor(x[low : low + size], dtype=torch.float32, device=device) for x in (first, second))
+        states = (a - b)[:, :, None] if settings.margin == "pair" else torch.stack((a, b), dim=2)
+        trained.append(_train(states, plan, settings, seeds))  # states: (layers, n, 1 or 2, d)
+    weights = np.concatenate([w for w, _ in trained])
+    loss = np.concatenate([x for _, x in trained])
+    selected = np.where(np.isfinite(loss), loss, np.inf).argmin(-1)
+    return PaperHeads(weights=weights, progressive_loss=loss, selected=selected)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Batch:
+    """What one step sees, the same for every layer and learning rate."""
+
+    index: torch.Tensor
+    """Rows of each seed, (S, B)."""
+    sign: torch.Tensor
+    """-1 where a difference is turned round, broadcast over (S, 1, B T)."""
+    target: torch.Tensor
+    """Labels, (S, 1, B T), with T texts or differences of a pair."""
+    progress: float
+    """Share of all steps done before this one."""
+    judged: bool
+    """Whether its loss counts for the progressive estimate."""
+
+
+def _check(first: np.ndarray, second: np.ndarray, target: np.ndarray, seeds: Sequence[int]) -> None:
+    if first.ndim != 3 or first.shape != second.shape or target.shape != (len(seeds), first.shape[1]):
+        raise ValueError(
+            f"first {first.shape}, second {second.shape} and target {target.shape} disagree; allowed are "
+            f"(L, n, d), (L, n, d) and (S, n) with S = {len(seeds)} seeds"
+        )
+    for name, states in (("first", first), ("second", second)):
+        if not all_finite(states):
+            raise ValueError(f"{name} holds values that are not finite; allowed are finite numbers")
+    if not ((target >= 0) & (target <= 1)).all():
+        raise ValueError("target holds values outside of [0, 1] or NaN; allowed are probabilities")
+
+
+def _plan(target: np.ndarray, settings: PaperHeadSettings, seeds: Sequence[int], device: str) -> list[_Batch]:
+    """Returns the batches of all epochs in order."""
+    n = target.shape[1]
+    if settings.loss == "hard":
+        target = harden(target)
+    if settings.margin == "pair":
+        swapped = np.stack([toss(n, seed) for seed in seeds])
+        labels = np.where(swapped, 1.0 - target, target)[:, :, None]
+        sign = np.where(swapped, -1.0, 1.0)[:, :, None]
+    else:  # both texts are in the batch, in whichever order
+        labels = np.stack((target, 1.0 - target), axis=2)
+        sign = np.ones_like(labels)
+    streams = [generator(seed) for seed in seeds]
+    size = settings.batch_size
+    steps = math.ceil(n / size)
+    batches = []
+    for epoch in range(settings.epochs):
+        order = np.stack([stream.permutation(n) for stream in streams])
+        for step in range(steps):
+            index = order[:, step * size : (step + 1) * size]
+            label, turn = (np.take_along_axis(x, index[:, :, None], axis=1) for x in (labels, sign))  # (S, B, T)
+            batches.append(
+                _Batch(
+                    index=torch.from_numpy(index).to(device),
+                    sign=torch.tensor(turn, dtype=torch.float32, device=device).flatten(1)[:, None],
+                    target=torch.tensor(label, dtype=torch.float32, device=device).flatten(1)[:, None],
+                    progress=(epoch * steps + step) / (settings.epochs * steps),
+                    judged=epoch == 0 and step >= steps // 2,
+                )
+            )
+    return batches
+
+
+def _train(
+    states: torch.Tensor, plan: list[_Batch], settings: PaperHeadSettings, seeds: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the weights, (L, S, K, d), and the progressive loss, (L, S, K), of some layers."""
+    layers, d = len(states), states.shape[-1]
+    weights = (
+        _initial(d, settings, seeds).to(states).expand(layers, len(seeds), len(settings.learning_rates), d).clone()
+    )
+    rates = torch.tensor(settings.learning_rates, dtype=states.dtype, device=states.device)[:, None]  # (K, 1)
+    mean, square = torch.zeros_like(weights), torch.zeros_like(weights)
+    total, rows = torch.zeros_like(weights[..., 0], dtype=torch.float64), 0
+    one, two = settings.betas
+    for step, batch in enumerate(plan, start=1):
+        # Twice as fast as indexing with a table.
+        chosen = states.index_select(1, batch.index.flatten())
+        inputs = chosen.unflatten(1, batch.index.shape).flatten(2, 3)  # (L, S, B T, d)
+        logits = (weights @ inputs.mT) * batch.sign  # (L, S, K, B T)
+        if batch.judged:
+            total += (softplus(logits) - batch.target * logits).mean(-1) * batch.index.shape[1]
+            rows += batch.index.shape[1]
+        residual = (torch.sigmoid(logits) - _aim(logits, batch, settings)) * batch.sign / logits.shape[-1]
+        gradient = residual @ inputs  # (L, S, K, d)
+        if settings.weight_decay:
+            gradient += settings.weight_decay * weights
+        mean.lerp_(gradient, 1 - one)
+        square.mul_(two).addcmul_(gradient, gradient, value=1 - two)
+        spread = square.sqrt().div_(math.sqrt(1 - two**step)).add_(settings.epsilon)
+        rate = rates * (0.5 * (1 + math.cos(math.pi * batch.progress)) / (1 - one**step))
+        weights.sub_(spread.reciprocal_().mul_(mean).mul_(rate))
+    return weights.cpu().numpy(), (total / rows).cpu().numpy()
+
+
+def _initial(d: int, settings: PaperHeadSettings, seeds: Sequence[int]) -> torch.Tensor:
+    """Returns initial weights, (S, 1, d)."""
+    if settings.init == "zero":
+        return torch.zeros(len(seeds), 1, d)
+    bound = 1.0 / math.sqrt(d)
+    return torch.from_numpy(np.stack([generator(seed, "init").uniform(-bound, bound, (1, d)) for seed in seeds]))
+
+
+def _aim(logits: torch.Tensor, batch: _Batch, settings: PaperHeadSettings) -> torch.Tensor:
+    """Returns what predictions are drawn to: the labels, for ``logconf`` mixed with the hardened predictions.
+
+    Reference: Burns et al. 2024, section 4.3. The threshold lets the batch's hardened predictions have the
+        class balance of its labels; a quantile commutes with the sigmoid up to interpolation, so logits
+        serve.
+    """
+    if settings.loss != "logconf":
+        return batch.target
+    share = settings.confidence * min(1.0, batch.progress / settings.warmup if settings.warmup else 1.0)
+    ordered = logits.sort(dim=-1).values
+    place = ((1 - batch.target.mean(-1)) * (logits.shape[-1] - 1)).expand(logits.shape[:-1])[..., None]  # (L, S, K, 1)
+    low = ordered.gather(-1, place.floor().long())
+    high = ordered.gather(-1, place.ceil().long())
+    hardened = logits >= low + (high - low) * (place - place.floor())
+    return (1 - share) * batch.target + share * hardened
+
+
+def score_pairs(weights: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Returns margins s(first) - s(second), float64, (L, ..., n); exactly zero where both states are equal.
+
+    Equation: (D1).
+
+    Args:
+        weights: Heads, (L, ..., d).
+        first: States, (L, n, d).
+        second: States, (L, n, d).
+    """
+    margins = []
+    for w, a, b in zip(weights, first, second, strict=True):
+        turned = w.reshape(-1, w.shape[-1]).astype(np.float64).T
+        rows = (slice(low, low + BLOCK) for low in range(0, len(a), BLOCK))
+        margins.append(np.concatenate([(a[part].astype(np.float64) - b[part]) @ turned for part in rows]).T)
+    return np.stack(margins).reshape(*weights.shape[:-1], first.shape[1])

@@ -1,0 +1,54 @@
+"""One estimate with its interval, and the difference of two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """An estimate with its interval."""
+
+    value: float
+    """Estimate; NaN where undefined."""
+    low: float = float("nan")
+    """Lower end; NaN where there is none."""
+    high: float = float("nan")
+    """Upper end; NaN where there is none."""
+    n: int = 0
+    """Revisions that it rests on."""
+    note: str = ""
+    """Why the value or an end is NaN; else empty."""
+
+
+def undefined(note: str, n: int = 0) -> Estimate:
+    """Returns an estimate without a value, for the reason given."""
+    return Estimate(value=float("nan"), n=n, note=note)
+
+
+def difference(first: Estimate, second: Estimate, *, correlation: float = 0.0, n: int = 0) -> Estimate:
+    """Returns first minus second with an interval recovered from both (Zou 2007).
+
+    Each end is as far from the estimate as the errors of both on that side add up to, as variances do:
+    low = d - √(a² + b² - 2 r a b) with a = first.value - first.low, b = second.high - second.value.
+
+    Args:
+        first: HeadEstimates with interval.
+        second: HeadEstimates with interval.
+        correlation: That of their errors, r; 0 is cautious where they are positively correlated.
+        n: Revisions behind the difference.
+    """
+
+    def distance(a: float, b: float) -> float:
+        return float(np.sqrt(np.maximum(0.0, a * a + b * b - 2.0 * correlation * a * b)))  # NaN stays NaN
+
+    value = first.value - second.value
+    return Estimate(
+        value=value,
+        low=value - distance(first.value - first.low, second.high - second.value),
+        high=value + distance(first.high - first.value, second.value - second.low),
+        n=n,
+        note="; ".join(dict.fromkeys(note for note in (first.note, second.note) if note)),
+    )

@@ -1,0 +1,149 @@
+"""Accuracies that need no language model: what a head has to beat before it says anything about one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_matrix, vstack
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from w2sg.measures.bootstrap import draw_counts
+from w2sg.measures.metrics import HeadEstimates, bootstrap_mean, evaluate_margins
+from w2sg.study.datasets import SPLITS
+
+STRENGTHS = (0.1, 1.0, 10.0, 100.0)
+"""Candidates for scikit-learn's inverse penalty C of the TF-IDF head."""
+
+FOLDS = 5
+"""Folds of the training pairs that choose among them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairTexts:
+    """Responses of n pairs, without their prompts, which are the same on both sides."""
+
+    chosen: Sequence[str]
+    """Preferred responses, (n,)."""
+    rejected: Sequence[str]
+    """Other responses, (n,)."""
+
+    def __post_init__(self) -> None:
+        if len(self.chosen) != len(self.rejected) or not len(self.chosen):
+            sizes = f"{len(self.chosen)} and {len(self.rejected)}"
+            raise ValueError(f"chosen and rejected hold {sizes} texts; allowed: equally many, at least one")
+
+
+def measure_floors(pairs: pd.DataFrame, *, intervals: Mapping[str, Any]) -> pd.DataFrame:
+    """Returns the floors of a dataset on its test split: columns floor, metric, value, low, high, n.
+
+    - longer_response: the response of more characters is preferred; below one half, the shorter is the
+      better guess. Metrics accuracy, auroc and tie_rate.
+    - tfidf: logistic regression on differences of TF-IDF vectors (single words), trained on the ground-truth
+      split. Same metrics.
+    - same_ending: only tie_rate, the share of pairs whose responses end in the same word or punctuation mark;
+      there a head on the last token's embedding can hardly tell them apart.
+
+    tie_rate is the share of pairs with a margin of exactly zero, which count one half in accuracy. An answer
+    that ignores the pair has accuracy one half, over both orders of showing it, whatever the dataset.
+
+    Args:
+        pairs: Columns split, chosen, rejected.
+        intervals: Section ``metrics`` of the configuration: bootstrap, seed, confidence.
+
+    Raises:
+        ValueError: If the ground-truth or the test split has no pairs.
+    """
+    train, test = (_texts(pairs, split) for split in (SPLITS[0], SPLITS[-1]))
+    n, confidence = len(test.chosen), intervals["confidence"]
+    counts = draw_counts(n, resamples=intervals["bootstrap"], seed=intervals["seed"])
+    margins = {
+        "longer_response": measure_lengths(test),
+        "tfidf": score_words(train, test, seed=intervals["seed"]),
+    }
+    rows = []
+    for floor, margin in margins.items():
+        metrics = evaluate_margins(margin[None], counts=counts, confidence=confidence)
+        rows += [_row(floor, name, metrics[name]) for name in ("accuracy", "auroc")]
+        ties = bootstrap_mean((margin == 0)[None], counts=counts, confidence=confidence)
+        rows.append(_row(floor, "tie_rate", ties))
+    both = zip(test.chosen, test.rejected, strict=True)
+    same = np.array([_ending(chosen) == _ending(rejected) for chosen, rejected in both])
+    rows.append(_row("same_ending", "tie_rate", bootstrap_mean(same[None], counts=counts, confidence=confidence)))
+    return pd.DataFrame(rows)
+
+
+def measure_lengths(pairs: PairTexts) -> np.ndarray:
+    """Returns how many characters the chosen response is longer than the rejected one, float64, (n,)."""
+    both = zip(pairs.chosen, pairs.rejected, strict=True)
+    return np.array([len(chosen) - len(rejected) for chosen, rejected in both], dtype=np.float64)
+
+
+def score_words(train: PairTexts, test: PairTexts, *, seed: int) -> np.ndarray:
+    """Returns margins, (n,), of test pairs by a logistic regression on differences of TF-IDF vectors.
+
+    The penalty is chosen by cross-validated log loss among the training pairs. If no word occurs in two of
+    their texts, all margins are zero.
+
+    Args:
+        train: Training pairs; the vocabulary is theirs, words of a single text left out.
+        test: Pairs to score.
+        seed: Seed of the folds.
+    """
+    vectorizer = TfidfVectorizer(sublinear_tf=True, min_df=2)
+    try:
+        vectorizer.fit([*train.chosen, *train.rejected])
+    except ValueError:  # no word occurs in two texts
+        return np.zeros(len(test.chosen))
+    known, asked = (_subtract(vectorizer, pairs) for pairs in (train, test))
+    fold = np.random.Generator(np.random.PCG64(seed)).permutation(len(train.chosen)) % FOLDS
+    losses = []
+    for strength in STRENGTHS:
+        held = [_held_margins(known, fold == part, strength) for part in np.unique(fold)]
+        losses.append(np.logaddexp(0.0, -np.concatenate(held)).mean())
+    return asked @ _fit(known, STRENGTHS[int(np.argmin(losses))])
+
+
+def _texts(pairs: pd.DataFrame, split: str) -> PairTexts:
+    rows = pairs.loc[pairs["split"] == split]
+    if rows.empty:
+        raise ValueError(f"split {split} has no pairs; the floors need both {SPLITS[0]} and {SPLITS[-1]}")
+    return PairTexts(chosen=rows["chosen"].tolist(), rejected=rows["rejected"].tolist())
+
+
+def _row(floor: str, metric: str, estimate: HeadEstimates) -> dict[str, Any]:
+    ends = {"value": estimate.value[0], "low": estimate.low[0], "high": estimate.high[0]}
+    return {"floor": floor, "metric": metric, **ends, "n": estimate.n}
+
+
+def _subtract(vectorizer: TfidfVectorizer, pairs: PairTexts) -> csr_matrix:
+    """Returns chosen minus rejected vectors, sparse, (n, words)."""
+    chosen: Any = vectorizer.transform(pairs.chosen)
+    rejected: Any = vectorizer.transform(pairs.rejected)
+    return csr_matrix(chosen - rejected)
+
+
+def _held_margins(difference: csr_matrix, held: np.ndarray, strength: float) -> np.ndarray:
+    """Returns margins of the rows marked in ``held`` by a fit of the others; zero if there are none."""
+    if held.all():
+        return np.zeros(len(held))
+    return difference[held] @ _fit(csr_matrix(difference[~held]), strength)
+
+
+def _fit(difference: csr_matrix, strength: float) -> np.ndarray:
+    """Returns coefficients without intercept, (words,), from differences shown in both orders."""
+    shown = vstack((difference, -difference))
+    labels = np.repeat((1, 0), difference.get_shape()[0])
+    # Twice the rows with half the strength: the sum of losses weighs as it does with one order.
+    model = LogisticRegression(C=strength / 2, fit_intercept=False, tol=1e-6, max_iter=2000)
+    return model.fit(shown, labels).coef_[0]
+
+
+def _ending(text: str) -> str:
+    found = re.search(r"(\w+|[^\w\s])\s*$", text)
+    return found.group(1) if found else ""

@@ -1,0 +1,250 @@
+"""Interactive charts of the report: one Vega-Lite specification per family and dataset, data included."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from w2sg.plotting.style import COLOURS, LABELS, MARKED, STEP_COLOURS, spread
+from w2sg.study.protocols import HEADLINE_SETTINGS
+
+MAX_LAYERS = 9
+"""Layers that a chart carries at most; what is left out is said beside it."""
+
+WIDTH = 640
+"""Width of the widest panel, pixels."""
+
+MEAN = "mean"
+"""Entry of the seed menu that shows means over head seeds."""
+
+_ANY = "any"
+"""Marks rows that do not depend on a menu: they pass each of its settings."""
+
+_COLUMNS = ["series", "layer", "protocol", "seed", "revision", "step", "tokens", "value", "low", "high"]
+_NUMBERS = ("step", "tokens", "value", "low", "high")
+_ACCURACY = ["w2s", "ceiling", "probe"]
+_STEP_SCALE = alt.Scale(type="symlog", constant=1)
+_TICKS = [0, *(4**power for power in range(12))]
+
+
+def choose_layers(layers: list[int]) -> list[int]:
+    """Returns at most ``MAX_LAYERS`` of the sorted layers, evenly spread, the first and the last among them."""
+    return [layers[place] for place in spread(len(layers), MAX_LAYERS)]
+
+
+def trained_layers(metrics: pd.DataFrame, *, family: str, dataset: str) -> list[int]:
+    """Returns the layers with W2SG heads of one family and dataset, ascending."""
+    chosen = (metrics["family"] == family) & (metrics["dataset"] == dataset) & (metrics["head"] == "w2s")
+    return sorted(metrics.loc[chosen, "layer"].unique().tolist())
+
+
+def describe_thinning(layers: Mapping[str, list[int]]) -> str:
+    """Returns a sentence on what charts leave out, empty if they show every layer.
+
+    Args:
+        layers: Trained layers per chart title.
+    """
+    parts = [
+        f"{title}: {len(chosen)} of {len(found)} layers ({', '.join(map(str, chosen))})"
+        for title, found in layers.items()
+        if len(chosen := choose_layers(found)) < len(found)
+    ]
+    return (
+        f"To keep the page small, charts show a part of the layers, and single seeds only of the last one; the tables hold all. {'; '.join(parts)}."
+        if parts
+        else ""
+    )
+
+
+def chart_rows(metrics: pd.DataFrame, floors: pd.DataFrame, *, family: str, dataset: str) -> pd.DataFrame:
+    """Returns what the charts of one family and dataset draw: means over head seeds and every seed of its own.
+
+    Args:
+        metrics: The long table, schema METRICS.
+        floors: The floors, schema FLOORS.
+        family: Family to select.
+        dataset: Dataset to select.
+
+    Returns:
+        Columns series, layer, protocol and seed as text (``any`` where a row does not depend on it), revision, step,
+        tokens (billions), value, low, high.
+    """
+    rows = metrics[metrics["family"] == family]
+    loss = rows[(rows["head"] == "model") & (rows["metric"] == "nats_per_token")]
+    rows = rows[(rows["dataset"] == dataset) & (rows["metric"] == "accuracy")]
+    heads = rows[
+        (rows["setting"] == rows["protocol"].map(HEADLINE_SETTINGS)) & rows["head"].isin(("w2s", "ceiling", "weak"))
+    ]
+    trained = trained_layers(metrics, family=family, dataset=dataset)
+    layers = choose_layers(trained)
+    probes = rows[(rows["head"] == "probe") & (rows["protocol"] == "pair")].assign(protocol=_ANY)
+    drawn = pd.concat([heads[heads["head"] != "weak"], probes])
+    mean, single = _with_mean(drawn[drawn["layer"].isin(layers)])
+    if len(layers) < len(trained):
+        single = single[single["layer"] == layers[-1]]
+    levels = floors[(floors["dataset"] == dataset) & (floors["metric"] == "accuracy")]
+    parts = [
+        mean,
+        single,
+        _with_mean(heads[heads["head"] == "weak"])[0].assign(seed=_ANY, layer=_ANY, step=np.nan, tokens=np.nan),
+        loss.assign(head="loss", layer=_ANY, protocol=_ANY, seed=_ANY),
+        levels.assign(head="floor:" + levels["floor"], layer=_ANY, protocol=_ANY, seed=_ANY),
+    ]
+    shown = [part.rename(columns={"head": "series"}).reindex(columns=_COLUMNS) for part in parts if len(part)]
+    return pd.concat([part.astype({"layer": str, "seed": str}) for part in shown], ignore_index=True)
+
+
+def _with_mean(rows: pd.DataFrame) -> list[pd.DataFrame]:
+    """The means over seeds, and the rows themselves."""
+    keys = ["head", "layer", "protocol", "revision", "step", "tokens"]
+    mean = rows.groupby(keys, as_index=False)[["value", "low", "high"]].mean().assign(seed=MEAN)
+    return [mean, rows[[*keys, "seed", "value", "low", "high"]]]
+
+
+def chart(rows: pd.DataFrame) -> dict[str, Any]:
+    """Returns the specification: trajectories, evaluation loss, predictors against W2SG, and layers by revision.
+
+    Menus choose heads, seed and layer for all panels at once; a tooltip names revision, step, tokens, value and interval.
+
+    Args:
+        rows: Table of :func:`chart_rows`.
+    """
+    layers = sorted({layer for layer in rows["layer"] if layer != _ANY}, key=int)
+    seeds = sorted({seed for seed in rows["seed"] if seed not in (_ANY, MEAN)}, key=int)
+    menus = {
+        "heads": alt.param(name="heads", value=next(iter(HEADLINE_SETTINGS)), bind=alt.binding_radio(options=list(HEADLINE_SETTINGS), name="heads ")),
+        "seed": alt.param(name="seed", value=MEAN, bind=alt.binding_select(options=[MEAN, *seeds], name="seed ")),
+        "layer": alt.param(name="layer", value=layers[-1], bind=alt.binding_select(options=layers, name="layer ")),
+    }  # fmt: skip
+    parse = {name: ("number" if name in _NUMBERS else "string") for name in _COLUMNS}
+    text = rows.round({"tokens": 6, "value": 5, "low": 5, "high": 5}).to_csv(index=False)
+    data = alt.Data(values=text, format=alt.CsvDataFormat(type="csv", parse=parse))
+    panels: list[Any] = [_trajectories(rows), _losses(rows), alt.hconcat(_against("probe"), _against("loss"))]
+    if len(layers) > 1:
+        panels.append(alt.hconcat(*(_map(series, rows) for series in ("probe", "w2s"))))
+    whole = alt.vconcat(*panels, data=data).add_params(*menus.values()).resolve_scale(color="independent")
+    return whole.to_dict()
+
+
+def _chosen(*, but: str = "") -> str:
+    """Vega expression that a row passes if the menus choose it; one menu can be ignored."""
+    tests = {"protocol": "heads", "seed": "seed", "layer": "layer"}
+    return " && ".join(
+        f"(datum.{field} == {menu} || datum.{field} == '{_ANY}')" for field, menu in tests.items() if menu != but
+    )
+
+
+def _tooltip(label: str) -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip("label:N", title="what"),
+        alt.Tooltip("revision:N"),
+        alt.Tooltip("step:Q", format=","),
+        alt.Tooltip("tokens:Q", title="tokens, billions", format=",.6~g"),
+        alt.Tooltip("value:Q", title=label, format=".4f"),
+        alt.Tooltip("interval:N", title="interval"),
+        alt.Tooltip("layer:N"),
+        alt.Tooltip("seed:N"),
+    ]
+
+
+def _base(series: list[str], *, but: str = "") -> alt.Chart:
+    """Rows of some series that the menus choose, with a readable name and interval."""
+    names = json.dumps({name: LABELS.get(name, name) for name in series})
+    return (
+        alt.Chart()
+        .transform_filter(alt.FieldOneOfPredicate(field="series", oneOf=series))
+        .transform_filter(_chosen(but=but))
+        .transform_calculate(
+            label=f"({names})[datum.series]",
+            interval="isValid(datum.low) ? format(datum.low, '.4f') + ' to ' + format(datum.high, '.4f') : 'none'",
+        )
+    )
+
+
+def _curves(series: list[str], *, label: str, height: int, size: int) -> list[alt.Chart]:
+    """Band, line and points of a size with tooltips of some series against the step."""
+    colour = alt.Color(
+        "label:N",
+        title=None,
+        scale=alt.Scale(domain=[LABELS[name] for name in series], range=[COLOURS[name] for name in series]),
+        legend=alt.Legend(orient="right") if len(series) > 1 else None,
+    )
+    x = alt.X("step:Q", scale=_STEP_SCALE, title="pre-training step", axis=alt.Axis(values=_TICKS, format=",~d"))
+    base = _base(series).encode(x=x, color=colour).properties(width=WIDTH, height=height)
+    y = alt.Y("value:Q", title=label, scale=alt.Scale(zero=False))
+    return [
+        base.mark_area(opacity=0.18).encode(y=alt.Y("low:Q", title=label, scale=alt.Scale(zero=False)), y2="high:Q"),
+        base.mark_line().encode(y=y),
+        base.mark_circle(size=size, opacity=1).encode(y=y, tooltip=_tooltip(label)),
+    ]
+
+
+def _trajectories(rows: pd.DataFrame) -> Any:
+    levels = ["weak", *sorted({name for name in rows["series"] if name.startswith("floor:")})]
+    dashes = alt.Scale(
+        domain=[LABELS.get(name, name) for name in levels],
+        range=[[1, 0], *([2 + 2 * place, 2] for place in range(len(levels) - 1))],
+    )
+    lines = _base(levels).mark_rule(size=1.5).encode(
+        y="value:Q",
+        color=alt.condition("datum.series == 'weak'", alt.value(COLOURS["weak"]), alt.value("#888888")),
+        strokeDash=alt.StrokeDash("label:N", title=None, scale=dashes, legend=alt.Legend(orient="right")),
+        tooltip=[alt.Tooltip("label:N", title="what"), alt.Tooltip("value:Q", title="accuracy", format=".4f"),
+                 alt.Tooltip("interval:N", title="interval")],
+    )  # fmt: skip
+    weak = _base(["weak"]).mark_rect(color=COLOURS["weak"], opacity=0.12).encode(y="low:Q", y2="high:Q")
+    return alt.layer(weak, *_curves(_ACCURACY, label="test accuracy", height=280, size=_size(rows)), lines)
+
+
+def _losses(rows: pd.DataFrame) -> Any:
+    return alt.layer(*_curves(["loss"], label="nats per token", height=110, size=_size(rows)))
+
+
+def _size(rows: pd.DataFrame) -> int:
+    """Area of a mark, square pixels: smaller where revisions are many."""
+    return 55 if rows["step"].nunique() <= MARKED else 15
+
+
+def _against(predictor: str) -> Any:
+    """W2SG accuracy against a predictor, a point per revision, with the least-squares line."""
+    label = {"probe": "linear-probe accuracy", "loss": "evaluation loss, nats per token"}[predictor]
+    wide = (
+        _base(["w2s", predictor])
+        .transform_pivot("series", value="value", groupby=["step", "revision", "tokens"])
+        .transform_filter(f"isValid(datum.w2s) && isValid(datum.{predictor})")
+        .properties(width=WIDTH // 2 - 50, height=200)
+    )
+    x = alt.X(f"{predictor}:Q", title=label, scale=alt.Scale(zero=False))
+    y = alt.Y("w2s:Q", title="W2SG accuracy", scale=alt.Scale(zero=False))
+    order = alt.Color("step:Q", scale=alt.Scale(type="symlog", constant=1, scheme=STEP_COLOURS), legend=None)
+    points = wide.mark_circle(size=55, opacity=1).encode(
+        x=x,
+        y=y,
+        color=order,
+        tooltip=[*_tooltip(label)[1:4], alt.Tooltip(f"{predictor}:Q", title=label, format=".4f"),
+                 alt.Tooltip("w2s:Q", title="W2SG accuracy", format=".4f")],
+    )  # fmt: skip
+    line = wide.transform_regression(predictor, "w2s").mark_line(color="black", size=1).encode(x=x, y=y)
+    return alt.layer(line, points)
+
+
+def _map(series: str, rows: pd.DataFrame) -> alt.Chart:
+    """Accuracy at every layer and revision, some of whose steps are written below."""
+    steps = sorted({int(step) for step in rows.loc[rows["series"] == series, "step"]})
+    shown = [steps[place] for place in spread(len(steps), 8)]
+    return (
+        _base([series], but="layer")
+        .mark_rect()
+        .encode(
+            x=alt.X("step:O", title="pre-training step", axis=alt.Axis(values=shown, labelAngle=-45, format=",d")),
+            y=alt.Y("layer:O", sort="descending", title="layer"),
+            color=alt.Color("value:Q", title="accuracy", scale=alt.Scale(scheme=STEP_COLOURS)),
+            tooltip=_tooltip("test accuracy"),
+        )
+        .properties(width=WIDTH // 2 - 90, height=130, title=LABELS[series])
+    )

@@ -1,0 +1,195 @@
+"""The self-contained report: one HTML file with interactive charts that opens from disk without network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+import vl_convert
+import yaml
+from markupsafe import Markup
+
+from w2sg import __version__
+from w2sg.report import charts
+from w2sg.report.catalogue import FIGURES, as_percent
+from w2sg.report.cells import (
+    format_bands,
+    format_correlations,
+    format_stages,
+    format_summary,
+    format_theory,
+    format_transitions,
+)
+from w2sg.report.sentences import describe_summary, verdict
+from w2sg.runtime import provenance
+from w2sg.trajectories.coverage import describe_left_out, describe_missing
+from w2sg.trajectories.onset import LATE
+
+TEMPLATE = Path(__file__).with_name("page.html.j2")
+"""Jinja template; every value is escaped."""
+
+VEGA_LITE = "6.4"
+"""Version of Vega-Lite for which altair writes specifications."""
+
+SUMMARY_NOTE = (
+    "Accuracies are means over head seeds on the test pairs, ties counting one half. Late and gain: mean over the last "
+    f"{LATE} revisions, no more than a third of them. PGR: share of the gap between supervisor and ceiling that is recovered at the last "
+    "revision. Onset: most likely step from which the gain is positive, given that it is beyond sampling error with all revisions tested "
+    "together; by step: that revision is above, and none before it is below. R²: linear fit of W2SG accuracy on the "
+    "predictor, over all revisions. Intervals: below."
+)
+"""What the columns of the summary mean."""
+
+FILES = {
+    "metrics": "tables/metrics.parquet",
+    "floors": "tables/floors.parquet",
+    "audit": "tables/audit.parquet",
+    "correlations": "tables/correlations.parquet",
+    "transitions": "tables/transitions.parquet",
+    "completeness": "tables/completeness.parquet",
+    "summary": "tables/summary.csv",
+}
+"""Tables that the page links to, relative to it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Everything that the report shows."""
+
+    metrics: pd.DataFrame
+    """The long table, schema METRICS, without the revisions left out."""
+    floors: pd.DataFrame
+    """Schema FLOORS."""
+    summary: pd.DataFrame
+    """Table of :func:`w2sg.trajectories.summary.summarize`."""
+    correlations: pd.DataFrame
+    """Schema CORRELATIONS."""
+    transitions: pd.DataFrame
+    """Schema TRANSITIONS."""
+    bands: pd.DataFrame
+    """Acceptance table of the embedded study, possibly empty."""
+    excluded: pd.DataFrame
+    """Flagged revisions with model, revision, reason and whether they were left out; possibly empty."""
+    completeness: pd.DataFrame
+    """Schema COMPLETENESS."""
+    stages: pd.DataFrame
+    """Table of :func:`w2sg.report.page.stage_costs`, possibly empty."""
+    theory: pd.DataFrame | None
+    """Acceptance of the synthetic branch, schema ACCEPTANCE; None where it was not run."""
+    study: Mapping[str, Any]
+    """The part of the configuration that decides the numbers."""
+
+
+def render(evidence: Evidence) -> str:
+    """Returns the report's HTML; equal evidence gives an equal page."""
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        **_answer(evidence), **_plots(evidence), **_tables(evidence), **_origin(evidence)
+    )
+
+
+def as_script(value: Any) -> Markup:
+    """Returns a value as JSON that cannot end the script element it stands in."""
+    return Markup(json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"))
+
+
+def _answer(evidence: Evidence) -> dict[str, Any]:
+    excluded = evidence.excluded
+    kept = [part for _, part in excluded.groupby("excluded")]
+    return {
+        "missing": describe_missing(evidence.completeness),
+        "verdict": verdict(evidence.transitions, evidence.correlations),
+        "sentences": describe_summary(evidence.summary),
+        "excluded": [
+            text for part in kept for text in describe_left_out(part, excluded=bool(part["excluded"].iloc[0]))
+        ],
+    }
+
+
+def _plots(evidence: Evidence) -> dict[str, Any]:
+    shown, layers = [], {}
+    keys = evidence.summary[["family", "dataset"]].drop_duplicates()
+    for family, dataset in keys.itertuples(index=False, name=None):
+        title, where = f"{family} on {dataset}", {"family": family, "dataset": dataset}
+        rows = charts.chart_rows(evidence.metrics, evidence.floors, **where)
+        files = [(figure.title, f"figures/{name}/{family}/{dataset}.pdf") for name, figure in FIGURES.items()]
+        shown.append({"title": title, "spec": as_script(charts.chart(rows)), "files": files})
+        layers[title] = charts.trained_layers(evidence.metrics, **where)
+    return {"charts": shown, "layers_note": charts.describe_thinning(layers), "library": _library()}
+
+
+@lru_cache(maxsize=1)
+def _library() -> Markup:
+    """Vega, Vega-Lite and Vega-Embed as one script that cannot end its own element."""
+    return Markup(
+        vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VEGA_LITE).replace("</script", "<\\/script")
+    )
+
+
+def _tables(evidence: Evidence) -> dict[str, Any]:
+    theory = evidence.theory
+    return {
+        "summary": format_summary(evidence.summary),
+        "summary_note": SUMMARY_NOTE,
+        "correlations": format_correlations(evidence.correlations),
+        "transitions": format_transitions(evidence.transitions),
+        "bands": format_bands(evidence.bands) if len(evidence.bands) else None,
+        "stages": format_stages(evidence.stages) if len(evidence.stages) else None,
+        "theory": None if theory is None else format_theory(theory),
+        "theory_verdict": ""
+        if theory is None
+        else f"{int(theory['holds'].sum())} of {len(theory)} acceptance criteria hold.",
+    }
+
+
+def _origin(evidence: Evidence) -> dict[str, Any]:
+    weights = evidence.metrics[["model", "revision", "step", "commit"]].drop_duplicates()
+    return {
+        "study": evidence.study,
+        "settings": yaml.safe_dump(dict(evidence.study), sort_keys=False),
+        "coverage": {name: as_percent(evidence.study[name]["confidence"]) for name in ("metrics", "statistics")},
+        "files": list(FILES.items()),
+        "version": __version__,
+        "code": provenance.code_commit(),
+        "versions": provenance.versions(),
+        "weights": weights.sort_values(["model", "step"]).astype(str),
+    }
+
+
+COLUMNS = ("stage", "jobs", "hours", "cpu_hours", "peak_gb")
+"""Columns of the table of stages."""
+
+
+def stage_costs(files: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Returns one row per stage whose jobs were measured, the longest first.
+
+    Args:
+        files: Per stage the files that Snakemake's ``benchmark`` writes for its jobs; missing ones are left out.
+
+    Returns:
+        ``COLUMNS``: wall-clock ``hours`` and ``cpu_hours`` summed over jobs, ``peak_gb`` of the largest one; what Snakemake
+        could not measure, because a job was too short, counts as 0.
+
+    Raises:
+        ValueError: If a file is not a benchmark file.
+    """
+    rows = []
+    for stage, path in ((stage, path) for stage, paths in files.items() for path in paths if Path(path).exists()):
+        table = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
+        if not {"s", "cpu_time", "max_rss"} <= set(table.columns):
+            raise ValueError(
+                f"{path}: expected the columns s, cpu_time and max_rss of a benchmark, found {list(table)}"
+            )
+        last = table.fillna(0).iloc[-1]
+        rows.append((stage, last["s"] / 3600, last["cpu_time"] / 3600, last["max_rss"] / 1024))
+    jobs = pd.DataFrame(rows, columns=["stage", "hours", "cpu_hours", "peak_gb"])
+    grouped = jobs.groupby("stage", as_index=False).agg(
+        jobs=("hours", "size"), hours=("hours", "sum"), cpu_hours=("cpu_hours", "sum"), peak_gb=("peak_gb", "max")
+    )
+    return grouped.sort_values("hours", ascending=False, ignore_index=True)[list(COLUMNS)]

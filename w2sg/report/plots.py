@@ -1,0 +1,236 @@
+"""Figures of the sweep branch: a plotted table in, a matplotlib figure out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from w2sg.plotting.style import COLOURS, LABELS, MARKED, STEP_COLOURS, spread
+from w2sg.report.catalogue import FIGURES, as_percent
+from w2sg.study.protocols import HEADLINE_SETTINGS
+
+COLUMN = 3.4
+"""Width of a column of text, inches; panels side by side get one each."""
+
+FLOOR_STYLES = {"floor:longer_response": (0, (1, 2)), "floor:tfidf": (0, (4, 2))}
+"""Line style per floor."""
+
+STEP_LABEL = "pre-training step (0 at the left edge)"
+_STEP = FuncFormatter(lambda value, _: f"{int(value):,}")
+
+
+def plot_figure(name: str, table: pd.DataFrame, *, title: str, confidence: float) -> Figure:
+    """Returns a figure of one family on one dataset.
+
+    Args:
+        name: Figure, a key of :data:`w2sg.report.catalogue.FIGURES`.
+        table: What it shows, see :func:`w2sg.report.figure_tables.figure_table`.
+        title: Family and dataset.
+        confidence: Coverage of the interval of fitted lines, for the legend.
+
+    Raises:
+        ValueError: On an unknown figure.
+    """
+    if name not in PLOTS:
+        raise ValueError(f"figure must be one of {sorted(PLOTS)}, got {name!r}")
+    figure = PLOTS[name](table, confidence)
+    figure.suptitle(f"{title}\n{FIGURES[name].title}", fontsize=10)
+    return figure
+
+
+def _trajectory(table: pd.DataFrame, confidence: float) -> Figure:
+    figure, axes = _grid(2, len(HEADLINE_SETTINGS), heights=[2.6, 1], height=4.8)
+    for column, protocol in enumerate(HEADLINE_SETTINGS):
+        _lines(axes[0, column], table, protocol, ("w2s", "ceiling", "probe"))
+        _levels(axes[0, column], table, protocol)
+        axes[0, column].set_title(f"{protocol} heads")
+    axes[0, 0].set_ylabel("test accuracy")
+    _finish_steps(figure, axes, table)
+    return figure
+
+
+def _probe(table: pd.DataFrame, confidence: float) -> Figure:
+    figure, axes = _grid(3, 1, heights=[2, 2, 1], height=6.0)
+    for row, (metric, label) in enumerate({"accuracy": "test accuracy", "auroc": "AUROC"}.items()):
+        _lines(axes[row, 0], table, metric, ("pair", "text"))
+        _levels(axes[row, 0], table, metric)
+        axes[row, 0].set_ylabel(label)
+    _finish_steps(figure, axes, table)
+    return figure
+
+
+def _recovery(table: pd.DataFrame, confidence: float) -> Figure:
+    figure, axes = _grid(3, len(HEADLINE_SETTINGS), heights=[2, 2, 1], height=6.0)
+    for column, protocol in enumerate(HEADLINE_SETTINGS):
+        gap, calibration = axes[:2, column]
+        _lines(gap, table, f"{protocol}:pgr", ("w2s",))
+        gap.set_ylim(-1.0, 1.25)
+        for level in (0.0, 1.0):
+            gap.axhline(level, color="#888888", linewidth=0.8)
+        _lines(calibration, table, f"{protocol}:ece", ("w2s", "ceiling"))
+        _levels(calibration, table, f"{protocol}:ece", chance=None)
+        calibration.set_ylim(0.0, None)
+        gap.set_title(f"{protocol} heads")
+    axes[0, 0].set_ylabel("PGR (cut at -1)")
+    axes[1, 0].set_ylabel("calibration error")
+    _finish_steps(figure, axes, table, legend=axes[1, 0])
+    return figure
+
+
+def _prediction(table: pd.DataFrame, confidence: float) -> Figure:
+    predictors = {"probe": "linear-probe accuracy", "loss": "evaluation loss, nats/token"}
+    figure, axes = plt.subplots(
+        len(HEADLINE_SETTINGS),
+        2,
+        sharex="col",
+        sharey=True,
+        squeeze=False,
+        figsize=(2 * COLUMN, 2.6 * len(HEADLINE_SETTINGS) + 0.4),
+    )
+    order = {step: place for place, step in enumerate(sorted(set(table.loc[table["series"] == "revision", "step"])))}
+    colours = Normalize(0, max(len(order) - 1, 1))
+    for row, protocol in enumerate(HEADLINE_SETTINGS):
+        for column, (name, label) in enumerate(predictors.items()):
+            axis, part = axes[row, column], table[table["panel"] == f"{protocol}:{name}"]
+            _scatter(axis, part, order, colours, f"linear fit, {as_percent(confidence)} interval")
+            axes[-1, column].set_xlabel(label)
+        axes[row, 0].set_ylabel(f"W2SG accuracy, {protocol} heads")
+    bar = figure.colorbar(
+        ScalarMappable(colours, STEP_COLOURS), ax=axes, pad=0.02, aspect=40, label="pre-training step"
+    )
+    steps = list(order)
+    shown = spread(len(steps), 7)
+    bar.set_ticks(shown, labels=[f"{steps[place]:,}" for place in shown])
+    _legend(figure, axes[0, 0])
+    return figure
+
+
+def _scatter(axis: Axes, part: pd.DataFrame, order: dict[int, int], colours: Normalize, label: str) -> None:
+    points = part[part["series"] == "revision"]
+    axis.errorbar(
+        points["x"],
+        points["value"],
+        xerr=_reach(points, "x", "x_low", "x_high"),
+        yerr=_reach(points, "value", "low", "high"),
+        fmt="none",
+        ecolor="#bbbbbb",
+        elinewidth=0.7,
+        zorder=1,
+    )
+    line = part[part["series"] == "fit"].sort_values("x")
+    axis.plot(line["x"], line["value"], color="black", linewidth=1.2, label=label)
+    axis.fill_between(line["x"], line["low"], line["high"], color="black", alpha=0.13, linewidth=0)
+    _levels(axis, part, part["panel"].iloc[0], chance=None)
+    places = points["step"].map(order)
+    axis.scatter(points["x"], points["value"], c=places, norm=colours, cmap=STEP_COLOURS, s=18, zorder=3)
+
+
+def _reach(points: pd.DataFrame, value: str, low: str, high: str) -> np.ndarray:
+    """Returns the distances from a value down and up to its interval, (2, n), as error bars need them."""
+    ends = np.stack([points[value] - points[low], points[high] - points[value]])
+    return np.clip(np.nan_to_num(ends), 0.0, None)
+
+
+def _layers(table: pd.DataFrame, confidence: float) -> Figure:
+    panels = {"probe": "linear probe"} | {protocol: f"W2SG, {protocol} heads" for protocol in HEADLINE_SETTINGS}
+    layers = table["layer"].nunique()
+    height = max(1.1, min(0.22 * layers, 2.2))
+    figure, axes = plt.subplots(
+        len(panels), 1, sharex=True, squeeze=False, figsize=(COLUMN + 1.2, len(panels) * height + 1.2)
+    )
+    colours = Normalize(min(0.5, table["value"].min()), table["value"].max())
+    for axis, (panel, label) in zip(axes[:, 0], panels.items(), strict=True):
+        wide = table[table["panel"] == panel].pivot(index="layer", columns="step", values="value")
+        axis.imshow(wide.to_numpy(), aspect="auto", origin="lower", cmap=STEP_COLOURS, norm=colours)
+        axis.grid(False)
+        axis.set_title(label, fontsize=9)
+        axis.set_ylabel("layer")
+        _ticks(axis.set_yticks, wide.index.tolist(), most=9)
+        _ticks(axis.set_xticks, [int(step) for step in wide.columns], most=9)
+    axes[-1, 0].tick_params(axis="x", rotation=45)
+    axes[-1, 0].set_xlabel("pre-training step (one column per revision)")
+    figure.colorbar(ScalarMappable(colours, STEP_COLOURS), ax=axes, label="test accuracy", pad=0.02, aspect=30)
+    return figure
+
+
+def _ticks(setter: Callable[..., Any], values: Sequence[int], *, most: int) -> None:
+    shown = spread(len(values), most)
+    setter(shown, labels=[f"{values[place]:,}" for place in shown])
+
+
+def _grid(rows: int, columns: int, *, heights: list[float], height: float) -> tuple[Figure, Any]:
+    """Panels against steps: a column per protocol, the last row for the evaluation loss."""
+    return plt.subplots(
+        rows, columns, sharex=True, sharey="row", squeeze=False, height_ratios=heights, figsize=(COLUMN * columns, height)
+    )  # fmt: skip
+
+
+def _finish_steps(figure: Figure, axes: Any, table: pd.DataFrame, *, legend: Axes | None = None) -> None:
+    """Draws the evaluation loss in the last row, and labels what all panels share."""
+    for axis in axes[-1]:
+        _lines(axis, table, "loss", ("loss",))
+        axis.set_xlabel(STEP_LABEL)
+    axes[-1, 0].set_ylabel("loss,\nnats/token")
+    _step_axis(axes[-1, 0], table.loc[table["step"] >= 0, "step"])
+    _legend(figure, legend or axes[0, 0], columns=3 if axes.shape[1] > 1 else 2)
+
+
+def _legend(figure: Figure, axis: Axes, *, columns: int = 3) -> None:
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+
+
+def _lines(axis: Axes, table: pd.DataFrame, panel: str, series: Iterable[str]) -> None:
+    """Draws series with their intervals; a marker per revision while they can be told apart."""
+    for name in series:
+        part = table[(table["panel"] == panel) & (table["series"] == name)].sort_values("step")
+        marker = "o" if len(part) <= MARKED else None
+        axis.plot(part["x"], part["value"], color=COLOURS[name], marker=marker, label=LABELS[name])
+        axis.fill_between(part["x"], part["low"], part["high"], color=COLOURS[name], alpha=0.18, linewidth=0)
+
+
+def _levels(axis: Axes, table: pd.DataFrame, panel: str, *, chance: float | None = 0.5) -> None:
+    """Draws the supervisor's level with its interval, the floors, and chance."""
+    part = table[(table["panel"] == panel) & table["x"].isna()]
+    records: list[Any] = list(part.itertuples())
+    for row in records:
+        if row.series == "weak":
+            axis.axhline(row.value, color=COLOURS["weak"], linewidth=1.4, label=LABELS["weak"])
+            axis.axhspan(row.low, row.high, color=COLOURS["weak"], alpha=0.12, linewidth=0)
+        else:
+            style = FLOOR_STYLES.get(row.series, "-")
+            label = LABELS.get(row.series, row.series.replace(":", ": "))
+            axis.axhline(row.value, color="#888888", linewidth=1.0, linestyle=style, label=label)
+    if chance is not None:
+        axis.axhline(chance, color="#bbbbbb", linewidth=0.8)
+
+
+def _step_axis(axis: Axes, steps: pd.Series) -> None:
+    """Logarithmic above step 1, with step 0 one unit to its left: the schedule is 0, 1, 2, 4, ..."""
+    axis.set_xscale("symlog", linthresh=1, linscale=0.5)
+    largest = max(int(steps.max()), 1)
+    base = 4 if largest < 10_000 else 10
+    ticks = [0] + [base**k for k in range(12) if base**k <= largest]
+    axis.xaxis.set_major_locator(FixedLocator(ticks))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter(_STEP)
+    axis.set_xlim(-0.3, largest * 1.25)
+
+
+PLOTS: dict[str, Callable[[pd.DataFrame, float], Figure]] = {
+    "trajectory": _trajectory,
+    "probe": _probe,
+    "recovery": _recovery,
+    "prediction": _prediction,
+    "layers": _layers,
+}
+"""How each figure is drawn."""

@@ -1,0 +1,138 @@
+"""From a model's entry and the name of a revision to a folder on disk, and off the disk again: one place for all sources."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from w2sg.revisions import offline
+from w2sg.revisions.folders import RevisionError, RevisionFolder, check_published, hash_weights
+from w2sg.revisions.scratch import Store
+from w2sg.runtime.files import atomic_path
+from w2sg.runtime.jobs import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ticket:
+    """What ``fetch_revision`` hands to the extraction (split mode)."""
+
+    path: str
+    """Folder of the revision."""
+    commit: str
+    """The Hub's commit hash."""
+    snapshot: bool
+    """Whether the folder is a snapshot, to be deleted; else it belongs to the user's Hub cache."""
+    sizes: Mapping[str, int]
+    """Bytes per file of the snapshot when its hashes were checked."""
+
+
+@contextlib.contextmanager
+def open_revision(
+    model: Mapping[str, Any],
+    revision: str,
+    *,
+    name: str,
+    root: Path,
+    store: Store,
+    fetched: RevisionFolder | None = None,
+) -> Iterator[RevisionFolder]:
+    """Yields the folder of one revision; a downloaded one is deleted when the block ends, however it ends.
+
+    Args:
+        model: The model's entry in ``models``.
+        revision: Name of the revision.
+        name: Name of the model, for messages.
+        root: Folder of the model's own revisions (``source: pretrain``).
+        store: Where downloads are kept meanwhile.
+        fetched: A Hub revision that is here already, see :func:`take_ticket`.
+
+    Yields:
+        The folder and its identity.
+
+    Raises:
+        RevisionError: If the folder is missing, its weights differ from what was published, or it cannot be fetched.
+    """
+    if model["source"] == "hub":
+        if fetched is not None:
+            yield fetched
+            return
+        with _fetched(model["repo"], revision, name, store, keep=False) as (folder, _):
+            yield folder
+        return
+    folder = (root if model["source"] == "pretrain" else Path(model["path"])) / revision
+    digest = hash_weights(folder)
+    if model["source"] == "pretrain":
+        check_published(root / "manifest.tsv", folder, revision, digest)
+    yield RevisionFolder(path=folder, commit=f"sha256:{digest}")
+
+
+@contextlib.contextmanager
+def take_ticket(path: Path | None, store: Store) -> Iterator[RevisionFolder | None]:
+    """Yields what a ticket leads to (split mode), and deletes that when the block ends; without a ticket yields None.
+
+    Enter this before anything that takes long or may fail: whatever ends the job then also frees the place on the disk.
+    The ticket itself stays after a failure: Snakemake ends a whole run when a job that is repeated lacks an input. The
+    end of the run and the next one's beginning take it away, so that the revision is fetched anew.
+
+    Raises:
+        SnapshotGone: If the ticket leads nowhere.
+        RevisionError: If files of the snapshot came, went or changed their size since they were fetched.
+    """
+    if path is None:
+        yield None
+        return
+    ticket = Ticket(**json.loads(path.read_text(encoding="utf-8")))
+    folder = RevisionFolder(path=Path(ticket.path), commit=ticket.commit)
+    with store.take(folder.path) if ticket.snapshot else contextlib.nullcontext():
+        found = _sizes(folder.path) if ticket.snapshot else ticket.sizes
+        wrong = sorted(name for name in {*found, *ticket.sizes} if found.get(name) != ticket.sizes.get(name))
+        if wrong:
+            facts = (
+                f"{name}: {ticket.sizes.get(name, 'no')} bytes then, {found.get(name, 'no')} now" for name in wrong
+            )
+            raise RevisionError(
+                f"{folder.path} has changed since it was fetched ({'; '.join(facts)}); run snakemake again"
+            )
+        yield folder
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Bytes per file; the store's own files, whose names begin with a dot, are not the revision's."""
+    return {p.name: p.stat().st_size for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")}
+
+
+def fetch_revision(repo: str, revision: str, *, name: str, store: Store, ticket: Path) -> None:
+    """Fetches a Hub revision and leaves it ready for its extraction; writes the ticket that leads there.
+
+    Raises:
+        RevisionError: If it cannot be fetched; nothing is left then.
+    """
+    with _fetched(repo, revision, name, store, keep=True) as (folder, snapshot), atomic_path(ticket) as temporary:
+        path = folder.path.resolve()
+        made = Ticket(path=str(path), commit=folder.commit, snapshot=snapshot, sizes=_sizes(path) if snapshot else {})
+        temporary.write_text(json.dumps(made.__dict__) + "\n", encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _fetched(repo: str, revision: str, name: str, store: Store, *, keep: bool) -> Iterator[tuple[RevisionFolder, bool]]:
+    from w2sg.revisions import download, hub
+
+    if offline.is_offline():
+        cached = hub.offline_revision(repo, revision)
+        yield RevisionFolder(path=cached, commit=cached.name), False
+        return
+    listing = hub.list_revision(repo, revision)
+    files = hub.choose_files(listing)
+    cached = hub.find_cached(repo, listing.commit, files)
+    if cached is not None:
+        yield RevisionFolder(path=cached, commit=listing.commit), False
+        return
+    size = sum(file.size for file in files)
+    with store.snapshot(name, revision, size=size, keep=keep) as folder:
+        progress = Progress(f"fetch {name} {revision}", max(size, 1), "bytes")
+        download.download(listing, files, folder, on_bytes=progress.update)
+        yield RevisionFolder(path=folder, commit=listing.commit), True

@@ -1,0 +1,131 @@
+"""Comparison of published weight hashes: which revisions of a model carry another revision's weights.
+
+Branches with wrong weights are a known fault of published sweeps, and one wrong shard among several is enough. So single
+files are compared, not only whole revisions, and those of both formats: one branch may hold in the old format alone what
+another holds in both. Who is right cannot be read from hashes alone; the rule for a file that would be used is:
+
+1. Equal to the final weights (the list's last revision, or ``main``): all but the last revision are wrong.
+2. Neighbours in the list: the state did not change yet (the warm-up's first steps); the first one stands for all.
+3. Anything else: nobody can tell which one is right, so all are flagged.
+
+A file that is not used, because its branch has the other format too, is compared as well. If it is another's, its own revision
+gets a note and no flag: branches begin as copies of ``main``, whose file in the old format may have stayed behind.
+
+A revision of which nothing is known (without a network: not in the cache) is compared with nothing and never flagged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from w2sg.revisions.offline import Published
+from w2sg.study.revision_lists import HUB_DEFAULT
+from w2sg.tables.schemas import AUDIT
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Finding:
+    revision: str
+    original: str
+    shared: int
+    spare: int
+    doubt: bool
+
+
+def audit_table(model: str, published: Sequence[Published]) -> pd.DataFrame:
+    """Returns the audit of one model, schema AUDIT.
+
+    Args:
+        model: Name of the model.
+        published: Its revisions in order of their steps; ``main`` may be among them and gets no row.
+    """
+    findings: dict[str, list[_Finding]] = {}
+    for finding in _findings(published):
+        findings.setdefault(finding.revision, []).append(finding)
+    rows = []
+    for item in published:
+        if item.revision == HUB_DEFAULT and len(published) > 1:
+            continue
+        found = findings.get(item.revision, [])
+        wrong = [finding for finding in found if finding.shared]
+        rows.append(
+            {
+                "model": model,
+                "revision": item.revision,
+                "commit": item.commit,
+                "weights_hash": item.weights_hash,
+                "files": len(item.hashes),
+                "bytes": item.size,
+                "flagged": bool(wrong) or bool(item.missing),
+                "duplicate_of": wrong[0].original if wrong else "",
+                "reason": item.missing or item.unknown or _reason(found, item),
+            }
+        )
+    return pd.DataFrame(rows, columns=AUDIT.fields.names)
+
+
+def audit_measured(losses: Sequence[pd.DataFrame], revisions: Mapping[str, Sequence[str]]) -> list[pd.DataFrame]:
+    """Returns the audits of models whose weights were hashed when they were opened.
+
+    Args:
+        losses: Tables of the evaluation loss, schema RESULTS, whose ``commit`` is ``sha256:`` and the weights' hash.
+        revisions: Per model its extracted revisions, by step.
+    """
+    commits = {(row["model"], row["revision"]): row["commit"] for table in losses for row in table.to_dict("records")}
+    frames = []
+    for model, names in revisions.items():
+        known = [(name, commits[model, name]) for name in names]
+        found = [
+            Published(revision=name, commit=commit, hashes={"weights": commit.removeprefix("sha256:")})
+            for name, commit in known
+        ]
+        frames.append(audit_table(model, found))
+    return frames
+
+
+def _findings(published: Sequence[Published]) -> Iterator[_Finding]:
+    listed = [item.revision for item in published if item.revision != HUB_DEFAULT]
+    items = {item.revision: item for item in published}
+    owners: dict[str, list[str]] = {}
+    for item in published:
+        # A hash that nobody knows is empty, and equal to nothing.
+        for digest in {*item.hashes.values(), *item.spare.values()} - {""}:
+            owners.setdefault(digest, []).append(item.revision)
+    groups: dict[tuple[str, ...], set[str]] = {}
+    for digest, names in owners.items():
+        if len(names) > 1:
+            groups.setdefault(tuple(names), set()).add(digest)
+    for names, digests in groups.items():
+        kept = _right_one(names, listed)
+        for name in names:
+            if name not in (kept, HUB_DEFAULT):
+                original = kept or next(other for other in names if other != name)
+                shared = sum(digest in digests for digest in items[name].hashes.values())
+                spare = sum(digest in digests for digest in items[name].spare.values())
+                yield _Finding(revision=name, original=original, shared=shared, spare=spare, doubt=kept is None)
+
+
+def _right_one(names: Sequence[str], listed: Sequence[str]) -> str | None:
+    """The revision of a group of equals that the weights belong to; None where nobody can tell."""
+    if listed and listed[-1] in names:
+        return listed[-1]
+    if HUB_DEFAULT in names:
+        return HUB_DEFAULT
+    positions = [listed.index(name) for name in names]
+    return names[0] if positions == list(range(positions[0], positions[0] + len(names))) else None
+
+
+def _reason(found: Sequence[_Finding], item: Published) -> str:
+    parts = []
+    for finding in sorted(found, key=lambda finding: not finding.shared):
+        share = (
+            "weights" if finding.shared == len(item.hashes) else f"{finding.shared} of {len(item.hashes)} weight files"
+        )
+        if not finding.shared:
+            share = f"{finding.spare} of {len(item.spare)} weight files that are not used"
+        doubt = "; which of them is right cannot be told" if finding.doubt else ""
+        parts.append(f"{share} equal to those of {finding.original}{doubt}")
+    return "; ".join(parts)

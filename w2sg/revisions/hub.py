@@ -1,0 +1,229 @@
+"""Revisions on the Hugging Face Hub: what a branch holds, which files are needed, and bringing them here whole.
+
+The client library resolves, authenticates and transfers (``HF_ENDPOINT``, ``HF_TOKEN``, proxies and ``HF_HUB_OFFLINE``
+are its own); this module chooses one weight format, resumes, tries again, and lets nothing pass whose hash is not the listed one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from huggingface_hub import HfApi, ModelInfo, constants, get_token, try_to_load_from_cache
+
+from w2sg.revisions.folders import RevisionError, choose_weights, file_sha256
+from w2sg.revisions.retries import DamagedFile, Patience, persist
+
+SIDE_FILES = re.compile(
+    r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
+    r"|merges\.txt|vocab\.txt|tokenizer\.model|chat_template\.jinja"
+)
+"""What a model needs besides its weights. No code and no pickles: ``*.py`` and other ``*.bin`` files are never fetched."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubFile:
+    """One file of a revision as the Hub lists it."""
+
+    name: str
+    """Name in the repository; only files at its top are of use here."""
+    size: int
+    """Bytes."""
+    sha256: str = ""
+    """SHA-256 of the content, for large files."""
+    blob: str = ""
+    """Git's SHA-1 of the content as a blob, for the files kept in Git itself."""
+
+    def check(self, path: Path) -> None:
+        """Raises :class:`w2sg.revisions.retries.DamagedFile` unless the file at ``path`` has the listed size and hash."""
+        size = path.stat().st_size
+        if size != self.size:
+            raise DamagedFile(f"{self.name} has {size:,} bytes, the Hub lists {self.size:,}")
+        if self.sha256:
+            kind, wanted, found = "SHA-256", self.sha256, file_sha256(path)
+        else:
+            content = b"blob %d\0" % size + path.read_bytes()
+            kind, wanted, found = "Git hash", self.blob, hashlib.sha1(content, usedforsecurity=False).hexdigest()
+        if found != wanted:
+            raise DamagedFile(f"{self.name} is not what the Hub lists: its {kind} is {found}, expected {wanted}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """What a branch holds."""
+
+    repo: str
+    """owner/name."""
+    revision: str
+    """Branch."""
+    commit: str
+    """Commit hash that the branch points to."""
+    files: tuple[HubFile, ...]
+    """Every file."""
+
+    def __str__(self) -> str:
+        return f"{self.repo} {self.revision} (commit {self.commit[:8]})"
+
+
+def list_revision(repo: str, revision: str, *, patience: Patience | None = None) -> Listing:
+    """Returns the commit and the files of a branch, in one request.
+
+    Raises:
+        RevisionError: If the repository or branch is not there, or the Hub cannot be reached.
+    """
+    address = endpoint()
+    _check_environment()
+
+    def ask() -> Listing:
+        try:
+            info = HfApi().model_info(
+                repo, revision=revision, files_metadata=True, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
+            )
+            return _listing(repo, revision, info)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            # Text that was cut or garbled on its way is no JSON any more, or lacks a field.
+            raise DamagedFile(f"the answer cannot be read ({type(error).__name__}: {error})") from None
+
+    return persist(ask, what=f"look up {repo} {revision} on {address}", patience=patience or Patience())
+
+
+def endpoint() -> str:
+    """Returns the Hub that is asked, without the user name and password that a mirror's address may hold.
+
+    Raises:
+        RevisionError: If ``HF_ENDPOINT`` is no address: no other attempt could end better.
+    """
+    try:
+        parts = urlsplit(constants.ENDPOINT)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        shown = constants.ENDPOINT.rpartition("@")[2]
+        raise RevisionError(
+            f"HF_ENDPOINT is {shown!r}, expected the address of a Hub: https://name or http://name:port"
+        )
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _check_environment() -> None:
+    """Raises :class:`RevisionError` if the client could ask nobody: what it says itself names no variable."""
+    certificates = os.environ.get("SSL_CERT_FILE")
+    if certificates and not Path(certificates).is_file():
+        raise RevisionError(f"SSL_CERT_FILE names {certificates}, which is no file: correct the variable or unset it")
+    if not re.fullmatch(r"[!-~]*", get_token() or ""):
+        raise RevisionError(
+            "the token for the Hub (HF_TOKEN, or what `hf auth login` kept) holds a character that no token has; "
+            "copy it again"
+        )
+
+
+def _listing(repo: str, revision: str, info: ModelInfo) -> Listing:
+    files = []
+    for item in info.siblings or []:
+        sha256, blob = item.lfs.sha256 if item.lfs else "", item.blob_id or ""
+        if item.size is None or not re.fullmatch(r"[0-9a-f]{40}", blob):
+            raise ValueError(f"size or hash of {item.rfilename} is missing")
+        files.append(HubFile(name=item.rfilename, size=item.size, sha256=sha256, blob=blob))
+    commit = info.sha or ""
+    if not re.fullmatch(r"[0-9a-f]{40}", commit):
+        raise ValueError(f"{commit!r} is no commit")
+    return Listing(repo=repo, revision=revision, commit=commit, files=tuple(files))
+
+
+def weights_of(listing: Listing) -> tuple[HubFile, ...]:
+    """Returns a revision's weight files in one format: one file, or every shard of a set.
+
+    Raises:
+        RevisionError: If there are none, or shards are missing; the message names them.
+    """
+    by_name = {file.name: file for file in listing.files}
+    try:
+        names = choose_weights(by_name)
+    except RevisionError as error:
+        raise RevisionError(f"{listing}: {error}") from None
+    if not names:
+        found = ", ".join(sorted(by_name)) or "nothing"
+        raise RevisionError(f"{listing}: no weights (model*.safetensors or pytorch_model*.bin); it holds {found}")
+    return tuple(by_name[name] for name in names)
+
+
+def choose_files(listing: Listing) -> tuple[HubFile, ...]:
+    """Returns the files to fetch: weights in one format with their index, configuration and tokenizer.
+
+    Raises:
+        RevisionError: If weights or configuration are missing.
+    """
+    weights = weights_of(listing)
+    index = {"model.safetensors.index.json", "pytorch_model.bin.index.json"}
+    kind = weights[0].name.rsplit(".", 1)[1]
+    sharded = "-of-" in weights[0].name
+    wanted = {name for name in index if sharded and kind in name.split(".")}
+    side = [file for file in listing.files if SIDE_FILES.fullmatch(file.name) or file.name in wanted]
+    missing = ({"config.json"} | wanted) - {file.name for file in side}
+    if missing:
+        raise RevisionError(f"{listing}: {', '.join(sorted(missing))} is missing")
+    return (*sorted(side, key=lambda file: file.name), *weights)
+
+
+def find_cached(repo: str, revision: str, files: Sequence[HubFile] | None = None) -> Path | None:
+    """Returns the folder of a revision in the local Hub cache; None if it is not there in full.
+
+    Args:
+        repo: owner/name.
+        revision: Branch, or commit hash.
+        files: What is needed, as listed. Without (offline) it is what the revision needs by its own names, and the names
+            of the cached blobs, which are their hashes, are the only witness.
+
+    Raises:
+        RevisionError: If a cached file is damaged; the cache is the user's, so nothing is deleted.
+    """
+    folder = cached_folder(repo, revision)
+    if folder is None:
+        return None
+    needed = choose_files(cached_listing(repo, revision, folder)) if files is None else files
+    if not all((folder / file.name).is_file() for file in needed):
+        return None
+    for file in needed:
+        try:
+            if file.sha256 or file.blob:
+                file.check(folder / file.name)
+        except DamagedFile as error:
+            raise RevisionError(f"{repo} {revision} in the cache {folder}: {error}; remove it there") from None
+    return folder
+
+
+def cached_folder(repo: str, revision: str) -> Path | None:
+    """Returns the folder that the local Hub cache has for a branch or commit, whole or not; None if there is none."""
+    found = try_to_load_from_cache(repo, "config.json", revision=revision)
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def cached_listing(repo: str, revision: str, folder: Path) -> Listing:
+    """Returns what a cached snapshot holds; hashes are read off the names of the blobs that its links point to."""
+    files = []
+    for path in sorted(item for item in folder.iterdir() if item.is_file()):
+        blob = path.resolve().name
+        hashed = {64: "sha256", 40: "blob"}.get(len(blob)) if re.fullmatch(r"[0-9a-f]+", blob) else None
+        files.append(HubFile(name=path.name, size=path.stat().st_size, **({hashed: blob} if hashed else {})))
+    return Listing(repo=repo, revision=revision, commit=folder.name, files=tuple(files))
+
+
+def offline_revision(repo: str, revision: str) -> Path:
+    """Returns the folder of a revision in the local cache, named by its commit; its files are checked, once.
+
+    Raises:
+        RevisionError: If it is not there, or damaged; the message says how to put it there.
+    """
+    folder = find_cached(repo, revision)
+    if folder is None:
+        raise RevisionError(
+            f"{repo} {revision} is not in the cache {constants.HF_HUB_CACHE} and HF_HUB_OFFLINE is set; "
+            f"where there is a network: hf download {repo} --revision {revision}"
+        )
+    return folder

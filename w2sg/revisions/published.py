@@ -1,0 +1,110 @@
+"""What the Hub says about a model's revisions, without downloading any weights; where it cannot be asked, what is known of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from w2sg.revisions import hub, offline
+from w2sg.revisions.folders import RevisionError, file_sha256, is_weights
+from w2sg.revisions.offline import Published
+from w2sg.revisions.retries import NoSuchRevision, Patience
+from w2sg.runtime.files import atomic_path
+from w2sg.runtime.jobs import Progress
+
+NO_EARLIER: Mapping[str, Published] = {}
+"""For an audit that knows of none before it."""
+
+
+def ask_hub(
+    repo: str,
+    revisions: Sequence[str],
+    *,
+    label: str,
+    earlier: Mapping[str, Published] = NO_EARLIER,
+    patience: Patience | None = None,
+) -> list[Published]:
+    """Returns the published hashes of every revision in the given order, and of ``main``: one request each.
+
+    A revision that is not there, or has no weights, is an answer and no error. Where the network is forbidden
+    (``HF_HUB_OFFLINE``) an answer is what the Hub once said, else what the local cache holds, else what it once held; a
+    revision without any of these is unknown.
+
+    Args:
+        repo: owner/name.
+        revisions: Names, by step.
+        label: Name of the work in progress reports.
+        earlier: What earlier audits learned, by revision; for use without a network.
+        patience: How often and how long to try again.
+
+    Raises:
+        RevisionError: If the repository is not there or the Hub cannot be reached.
+    """
+    names = offline.asked_names(revisions)
+    progress = Progress(label, len(names), "revisions")
+    found = []
+    for name in names:
+        found.append(_recall(repo, name, earlier.get(name)) if offline.is_offline() else _ask(repo, name, patience))
+        progress.update(1)
+    return found
+
+
+def keep_answers(path: Path, repo: str, answers: Sequence[Published], *, earlier: Mapping[str, Published]) -> None:
+    """Writes what an audit learned, for later ones without a network; what only an earlier one knew stays.
+
+    Args:
+        path: The file.
+        repo: owner/name.
+        answers: From :func:`ask_hub`.
+        earlier: What :func:`w2sg.revisions.offline.read_answers` found there before.
+    """
+    learned = {answer.revision: answer for answer in answers if not answer.unknown}
+    kept = {name: asdict(answer) for name, answer in sorted({**earlier, **learned}.items())}
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps({"repo": repo, "answers": kept}, indent=1) + "\n", encoding="utf-8")
+
+
+def _ask(repo: str, revision: str, patience: Patience | None) -> Published:
+    try:
+        listing = hub.list_revision(repo, revision, patience=patience)
+    except NoSuchRevision:
+        return Published(revision=revision, missing="the Hub has no such revision", origin=offline.HUB)
+    try:
+        return _describe(listing, origin=offline.HUB)
+    except RevisionError as error:
+        return Published(revision=revision, commit=listing.commit, missing=str(error), origin=offline.HUB)
+
+
+def _recall(repo: str, revision: str, earlier: Published | None) -> Published:
+    if earlier is not None and earlier.origin == offline.HUB:
+        return earlier
+    folder = hub.cached_folder(repo, revision)
+    reason = "it is not in the local cache"
+    if folder is not None:
+        try:
+            return _describe(hub.cached_listing(repo, revision, folder), origin=offline.CACHE, folder=folder)
+        except RevisionError as error:
+            # What a cache lacks says nothing about the branch.
+            reason = str(error)
+    return earlier or Published(revision=revision, unknown=f"unknown, as HF_HUB_OFFLINE is set: {reason}")
+
+
+def _describe(listing: hub.Listing, *, origin: str, folder: Path | None = None) -> Published:
+    used = hub.weights_of(listing)
+    spare = [file for file in listing.files if is_weights(file.name) and file not in used]
+
+    def hashes(files: Sequence[hub.HubFile]) -> dict[str, str]:
+        # A cache without links does not name its files by their hashes.
+        known = {file.name: file.sha256 or file.blob for file in files}
+        return {name: digest or (file_sha256(folder / name) if folder else "") for name, digest in known.items()}
+
+    return Published(
+        revision=listing.revision,
+        commit=listing.commit,
+        hashes=hashes(used),
+        spare=hashes(spare),
+        size=sum(file.size for file in used),
+        origin=origin,
+    )

@@ -1,0 +1,236 @@
+"""Patience with the Hub: which failures pass by themselves, how long to wait for them, and what they are called.
+
+The client gives up a file, and deletes what has come of it, at the first answer that is an error. So its requests are
+repeated below it, in the session that it asks for, and it never learns of what passes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import ssl
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from functools import cache, partial
+from typing import Any, TypeVar
+
+import httpx2
+from huggingface_hub import get_session, set_client_factory
+from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.utils import hf_raise_for_status, parse_ratelimit_headers
+from tenacity import RetryCallState, Retrying, retry_if_exception
+
+from w2sg.revisions.folders import RevisionError
+
+LOG = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+LINKED_SIZE = "X-Linked-Size"
+"""Header with the size of a file that the content network holds."""
+
+TRANSIENT_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 522, 524})
+"""HTTP statuses that a later request may not meet again."""
+
+
+class NoSuchRevision(RevisionError):
+    """A branch that the Hub does not have."""
+
+
+class PassingFailure(RevisionError):
+    """A failure that a further attempt may not meet."""
+
+
+class DamagedFile(PassingFailure):
+    """Content that is not what the Hub lists; a new download may be whole."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How often and how long a failed request is repeated."""
+
+    tries: int = 15
+    """Attempts in all; with the waits below up to ten minutes, as long as the Hub's short outages."""
+    damaged: int = 4
+    """Attempts that may end with a damaged file (each costs its whole transfer), or refused by the content network."""
+    first: float = 1.0
+    """Seconds before the second attempt; doubled after each, up to ``most``."""
+    most: float = 60.0
+    """Longest wait in seconds that is chosen here."""
+    obeyed: float = 900.0
+    """Longest wait in seconds that a server may ask for (``Retry-After``)."""
+
+    def wait(self, attempt: int, asked: float | None) -> float:
+        """Returns the seconds before the next attempt, jittered so that jobs that failed together do not return together."""
+        if asked is not None:
+            return min(asked, self.obeyed)
+        return min(self.first * 2**attempt, self.most) * random.SystemRandom().uniform(0.5, 1.0)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Returns whether a failure may pass by itself: time-outs, cut connections, overload, damaged files."""
+    if isinstance(error, HfHubHTTPError):
+        return error.response.status_code in TRANSIENT_STATUS or _has_expired(error)
+    if isinstance(_origin(error), ssl.SSLCertVerificationError):
+        return False
+    return isinstance(error, PassingFailure | httpx2.HTTPError | TimeoutError | ConnectionError)
+
+
+def _has_expired(error: BaseException) -> bool:
+    """Whether the content network, to which the Hub sent us, refuses: the address is signed, and valid for a while only."""
+    return isinstance(error, HfHubHTTPError) and error.response.status_code == 403 and bool(error.response.history)
+
+
+def _origin(error: BaseException) -> BaseException:
+    """Returns the failure below the layers of HTTP libraries, each of which raises one of its own."""
+    while below := error.__cause__ or error.__context__:
+        error = below
+    return error
+
+
+_WORDS = {
+    "ReadTimeout": "the connection stalled",
+    "ConnectTimeout": "no connection in time",
+    "RemoteProtocolError": "the connection was cut",
+}
+
+
+def describe(error: BaseException) -> str:
+    """Returns a failure in words, without URLs: those of a content network hold signatures."""
+    if isinstance(error, RevisionNotFoundError):
+        return "the Hub has no such revision"
+    if isinstance(error, RepositoryNotFoundError):
+        return "the Hub has no such repository, or does not open it to you (HF_TOKEN)"
+    if isinstance(error, HfHubHTTPError):
+        return f"HTTP {error.response.status_code} {error.response.reason_phrase}".strip()
+    if isinstance(error, RevisionError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    name, origin = type(error).__name__, _origin(error)
+    if isinstance(origin, ssl.SSLCertVerificationError):
+        return (
+            f"the server's certificate is not trusted ({origin.verify_message}); if a proxy opens the connections, "
+            "let SSL_CERT_FILE name a file with its certificate"
+        )
+    if name == "ConnectError" and isinstance(origin, OSError) and origin.strerror:
+        return f"no connection ({origin.strerror})"
+    return _WORDS.get(name, name)
+
+
+def asked_wait(error: BaseException | None) -> float | None:
+    """Returns the seconds that a server asks to wait; None if it says nothing.
+
+    Every answer of the Hub carries ``RateLimit``, those of an overloaded server too. It counts only with status 429 or where
+    no request is left in the window; ``Retry-After`` always does.
+    """
+    if not isinstance(error, HfHubHTTPError):
+        return None
+    value = error.response.headers.get("Retry-After", "").strip()
+    if value.isdigit():
+        return float(value)
+    with contextlib.suppress(ValueError):  # the header's other form is a date
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    quota = parse_ratelimit_headers(error.response.headers)
+    if quota is not None and (quota.remaining == 0 or error.response.status_code == 429):
+        return float(quota.reset_in_seconds)
+    return None
+
+
+def persist(
+    action: Callable[[], Result], *, what: str, patience: Patience, sleep: Callable[[float], None] = time.sleep
+) -> Result:
+    """Returns what ``action()`` returns, trying again while its failures, or those of its requests, are transient.
+
+    Args:
+        action: Asks the Hub through its client.
+        what: What is attempted, for messages: ``fetch EleutherAI/pythia-70m step1 config.json``.
+        patience: How often and how long.
+        sleep: How to wait; tests record instead.
+
+    Raises:
+        RevisionError: If a failure is permanent or the attempts are used up; the message holds ``what`` and why.
+    """
+    _use_patient_sessions()
+    repeat = partial(_repeat, what=what, patience=patience, sleep=sleep)
+    token = _PRESENT.set(repeat)
+    try:
+        return repeat(action)
+    finally:
+        _PRESENT.reset(token)
+
+
+def _repeat(action: Callable[[], Result], *, what: str, patience: Patience, sleep: Callable[[float], None]) -> Result:
+    doubtful = 0
+
+    def failure(state: RetryCallState) -> BaseException:
+        error = state.outcome.exception() if state.outcome else None
+        assert error is not None, "only failures are judged"
+        return error
+
+    def is_over(state: RetryCallState) -> bool:
+        nonlocal doubtful
+        doubtful += isinstance(failure(state), DamagedFile) or _has_expired(failure(state))
+        return state.attempt_number == patience.tries or doubtful == patience.damaged
+
+    retrying = Retrying(
+        retry=retry_if_exception(is_transient),
+        stop=is_over,
+        wait=lambda state: patience.wait(state.attempt_number - 1, asked_wait(failure(state))),
+        sleep=sleep,
+        before_sleep=lambda state: LOG.warning(
+            "%s: %s; trying again in %.1f s", what, describe(failure(state)), state.upcoming_sleep
+        ),
+        reraise=True,
+    )
+    try:
+        return retrying(action)
+    except (httpx2.HTTPError, OSError, PassingFailure) as error:
+        kind = NoSuchRevision if isinstance(error, RevisionNotFoundError) else RevisionError
+        tried = f"; gave up after {retrying.statistics['attempt_number']} attempts" if is_transient(error) else ""
+        raise kind(f"{what}: {describe(error)}{tried}") from None
+
+
+_PRESENT: ContextVar[Callable[[Callable[[], Any]], Any] | None] = ContextVar("present", default=None)
+"""How requests are repeated inside :func:`persist`."""
+
+
+@cache
+def _use_patient_sessions() -> None:
+    hooks = get_session().event_hooks
+    set_client_factory(lambda: PatientSession(event_hooks=hooks, follow_redirects=True, timeout=None))
+
+
+class PatientSession(httpx2.Client):
+    """The client's session, in which each request is repeated by itself inside :func:`persist`."""
+
+    def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        """Returns the answer to a request; inside :func:`persist` it is none that is an error or too short."""
+        repeat = _PRESENT.get()
+        # Where Xet gives no access to its servers plain HTTP is the way, and there is nothing to wait for.
+        if repeat is None or "/xet-read-token/" in request.url.path:
+            return super().send(request, **options)
+        response: httpx2.Response = repeat(lambda: self._send_once(request, **options))
+        if request.method == "HEAD" and LINKED_SIZE in response.headers:
+            # So that the Hub is asked again for each part of a file: what it refers to is valid for a while only.
+            response.headers.pop("Location", None)
+        return response
+
+    def _send_once(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        response = super().send(request, **options)
+        try:
+            hf_raise_for_status(response)
+            size = next(
+                (answer.headers[LINKED_SIZE] for answer in response.history if LINKED_SIZE in answer.headers), 0
+            )
+            start = request.headers.get("Range", "").removeprefix("bytes=").removesuffix("-") or 0
+            sent = response.headers.get("Content-Length", size)
+            if int(sent) < int(size) - int(start):
+                raise DamagedFile(f"the answer has {int(sent):,} bytes of {int(size) - int(start):,}")
+        except BaseException:
+            response.close()
+            raise
+        return response

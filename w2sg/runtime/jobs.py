@@ -1,0 +1,115 @@
+"""The log of a job, its progress, and what SIGTERM does to it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from w2sg.runtime import driver
+
+_TERMINAL: list[TextIO] = []
+"""The stream that was standard error before :func:`log_to` took it; progress is shown there too."""
+
+
+class JobTerminated(SystemExit):
+    """Raised inside a job on SIGTERM, so that ``finally`` blocks run before the process ends."""
+
+
+def _terminate(signum: int, frame: Any) -> None:
+    raise JobTerminated(128 + signum)
+
+
+@contextlib.contextmanager
+def log_to(path: str | os.PathLike[str], *, working: bool = True) -> Iterator[TextIO]:
+    """Yields the open log of a job; stdout, stderr, warnings and the traceback go there.
+
+    The last line of an error is repeated on the terminal, so that a user sees the reason without opening the log.
+    SIGTERM (a scheduler's notice) becomes an exception: clean-up code runs and the exit status is 143.
+
+    Args:
+        path: Log file; its folder is created. An existing log is replaced.
+        working: Whether the job counts as work in progress, see :func:`w2sg.runtime.driver.working`; one that waits does not.
+
+    Yields:
+        The log stream, line buffered, UTF-8.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shown = driver.working() if working else contextlib.nullcontext()
+    with shown, target.open("w", encoding="utf-8", buffering=1) as log:
+        terminal = sys.stderr
+        _TERMINAL.append(terminal)
+        previous = _install_sigterm()
+        try:
+            with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+                warnings.simplefilter("default")
+                try:
+                    yield log
+                except BaseException as error:
+                    traceback.print_exc(file=log)
+                    facts = "".join(f"  {note}\n" for note in getattr(error, "__notes__", ()))
+                    terminal.write(f"{type(error).__name__}: {error}\n{facts}  full traceback: {target}\n")
+                    # The traceback is already where the user is sent; a second copy would bury the reason.
+                    raise SystemExit(error.code if isinstance(error, SystemExit) else 1) from None
+        finally:
+            _TERMINAL.pop()
+            if previous is not None:
+                signal.signal(signal.SIGTERM, previous)
+
+
+def _install_sigterm() -> Any:
+    try:
+        return signal.signal(signal.SIGTERM, _terminate)
+    except ValueError:  # not the main thread: tests may call a script's main from a worker
+        return None
+
+
+class Progress:
+    """Counter of a long job that reports rate and remaining time to the log and to the terminal.
+
+    Args:
+        label: What is being done, such as ``pretrain nano-strong``.
+        total: Number of units the job has.
+        unit: Name of a unit, such as ``tokens``.
+        done: Units finished by an earlier, interrupted run; they do not count in the rate.
+        every: Seconds between reports.
+    """
+
+    def __init__(self, label: str, total: int, unit: str, *, done: int = 0, every: float = 10.0) -> None:
+        """Starts the clock; see the class for the arguments."""
+        if total <= 0:
+            raise ValueError(f"total must be positive, got {total}")
+        self.label, self.total, self.unit, self.every = label, total, unit, every
+        self.done, self._before = done, done
+        self._start = self._last = time.monotonic()
+
+    def update(self, n: int, **facts: float) -> None:
+        """Adds ``n`` units, takes them back if negative; ``facts`` (``loss=5.1``) are shown when a report is due."""
+        unfinished = self.done < self.total
+        self.done += n
+        now = time.monotonic()
+        if now - self._last >= self.every or (unfinished and self.done >= self.total):
+            self._last = now
+            self._report(now, facts)
+
+    def _report(self, now: float, facts: dict[str, float]) -> None:
+        elapsed = max(now - self._start, 1e-9)
+        rate = (self.done - self._before) / elapsed
+        left = max(self.total - self.done, 0) / rate if rate > 0 else float("inf")
+        share = min(100 * self.done / self.total, 100.0)
+        shown = "".join(f" · {name} {value:.4g}" for name, value in facts.items())
+        line = (
+            f"{self.label}: {self.done:,}/{self.total:,} {self.unit} "
+            f"({share:.0f} %) · {rate:,.0f} {self.unit}/s{shown} · {left:.0f} s left"
+        )
+        for stream in {id(s): s for s in (sys.stderr, *_TERMINAL[-1:])}.values():
+            stream.write(line + "\n")
+            stream.flush()

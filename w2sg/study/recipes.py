@@ -1,0 +1,27 @@
+"""Integers that invalidate results: bump one when the numbers a stage writes would change.
+
+Rules pass them as ``params: recipe=...``, so Snakemake's ``params`` trigger reruns exactly the stages below
+the bumped one. Editing code alone reruns nothing; ``snakemake --list-changes code`` shows what was left alone.
+"""
+
+from __future__ import annotations
+
+CORPUS = 1
+PAIRS = 1
+TOKENIZER = 1
+PRETRAINING = 1
+FETCH = 1
+ACTIVATIONS = 2
+SUPERVISOR = 4
+HEADS = 5
+FLOORS = 1
+AUDIT = 2
+COLLECT = 1
+TRANSITIONS = 2
+CORRELATIONS = 2
+COMPLETENESS = 1
+SUMMARY = 4
+FIGURES = 2
+REPORT = 3
+THEORY = 2
+PLAN = 2

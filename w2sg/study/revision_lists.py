@@ -1,0 +1,182 @@
+"""Models, families, revision lists and their selection: what the DAG is built from.
+
+Read whenever the Snakefile is parsed, also in every cluster job, so only the standard library is imported.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from w2sg.study.config import ConfigError
+from w2sg.study.schedule import pythia_schedule
+
+HUB_DEFAULT = "main"
+"""The branch of a Hub repository that holds the final weights; no revision list names it, and audits compare with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revision:
+    """One published state of a model's pre-training."""
+
+    name: str
+    """Branch or folder name, as published."""
+    step: int
+    """Optimiser steps taken."""
+    tokens: float
+    """Training tokens seen, in billions; NaN where they are not known, which only a supervisor may have."""
+
+
+def select(
+    revisions: Sequence[Revision],
+    *,
+    first: int | None = None,
+    stride: int | None = None,
+    count: int | None = None,
+    last: int | None = None,
+    thin: int = 1,
+    add: Sequence[str] = (),
+) -> tuple[Revision, ...]:
+    """Returns the selected part of a revision list, sorted by step.
+
+    Positions are 1-based. With ``first: 100, stride: 5`` the revisions 1 to 100, 105, 110, ... are taken; with
+    ``first: 100, count: 317`` the 217 others are spaced evenly up to the end, the last one included.
+
+    Args:
+        revisions: The published list, in any order.
+        first: How many of the earliest are all taken; default all (none when ``stride`` or ``count`` is given).
+        stride: Distance, in positions, between the revisions taken after the first block.
+        count: How many are taken in total; excludes ``stride``.
+        last: Position at which the list is cut; default its end.
+        thin: Keep every ``thin``-th of the selected ones and the last. Multiples are nested: what ``thin: 16`` took is part of
+            what ``thin: 4`` takes, so a sweep can be refined without repeating anything.
+        add: Names taken in any case.
+
+    Raises:
+        ValueError: If a number is out of range, ``stride`` and ``count`` are both given, or a name is unknown.
+    """
+    ordered = sorted(revisions, key=lambda revision: (revision.step, revision.name))
+    _check_selection(len(ordered), first=first, stride=stride, count=count, last=last, thin=thin)
+    kept = ordered[:last]
+    block = first if first is not None else (0 if stride or count else len(kept))
+    positions = list(range(block))
+    if stride:
+        positions += range(max(block - 1 + stride, 0), len(kept), stride)
+    elif count:
+        positions += _evenly(block, len(kept), count - block)
+    thinned = positions[::thin]
+    if positions and positions[-1] not in thinned:
+        thinned.append(positions[-1])
+    names = {kept[position].name for position in thinned}
+    known = {revision.name for revision in ordered}
+    for name in add:
+        if name not in known:
+            raise ValueError(f"add: no revision {name!r}; the nearest are {_nearest(name, ordered)}")
+    return tuple(revision for revision in ordered if revision.name in names | set(add))
+
+
+def _evenly(block: int, total: int, wanted: int) -> list[int]:
+    """Positions (0-based) of ``wanted`` revisions after the first ``block``, evenly spaced, ending at the last."""
+    rest = total - block
+    if wanted > rest:
+        raise ValueError(f"count: {block + wanted} revisions wanted, the list has {total}")
+    # Integer arithmetic, rounding half up: no float decides which revision is downloaded.
+    return [block - 1 + (2 * (k + 1) * rest + wanted) // (2 * wanted) for k in range(wanted)]
+
+
+def _check_selection(total: int, **numbers: int | None) -> None:
+    if numbers["stride"] and numbers["count"]:
+        raise ValueError("stride and count exclude each other")
+    for name, value in numbers.items():
+        if value is not None and value < 1:
+            raise ValueError(f"{name}: must be at least 1, got {value}")
+    last, first, count = numbers["last"], numbers["first"], numbers["count"]
+    if last is not None and last > total:
+        raise ValueError(f"last: position {last} is past the end of a list of {total}")
+    if first is not None and first > (last or total):
+        raise ValueError(f"first: {first} revisions wanted, the list has {last or total}")
+    if count is not None and first is not None and count < first:
+        raise ValueError(f"count: {count} is less than first: {first}")
+
+
+def _nearest(name: str, revisions: Sequence[Revision]) -> list[str]:
+    digits = re.search(r"\d+", name)
+    step = int(digits.group()) if digits else 0
+    return [revision.name for revision in sorted(revisions, key=lambda r: abs(r.step - step))[:3]]
+
+
+def read_revisions(path: Path) -> tuple[Revision, ...]:
+    """Returns the rows of a revision list: tab-separated, with columns revision, step, tokens_billion.
+
+    Raises:
+        ConfigError: If the file is missing, a column is missing, a value is not a number, a step is negative or has been
+            reached without tokens, or a name occurs twice.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read this revision list ({error.strerror})") from None
+    found, seen = [], set()
+    for number, row in enumerate(rows, start=2):
+        try:
+            name, step, tokens = row["revision"], int(row["step"]), float(row["tokens_billion"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(
+                f"{path}, line {number}: expected tab-separated columns revision, step (integer) and "
+                f"tokens_billion (number), found {dict(row)} ({error})"
+            ) from None
+        if not name or name in seen or not re.fullmatch(r"[A-Za-z0-9._-]+", name):
+            raise ConfigError(
+                f"{path}, line {number}: revision name {name!r} is empty, repeated, or has odd characters"
+            )
+        if step < 0 or not math.isfinite(tokens) or tokens < 0 or (step > 0 and tokens == 0):
+            raise ConfigError(
+                f"{path}, line {number}: step {step} and tokens_billion {row['tokens_billion']}, allowed: step >= 0 and, "
+                "after step 0, a finite number of tokens > 0"
+            )
+        seen.add(name)
+        found.append(Revision(name=name, step=step, tokens=tokens))
+    if not found:
+        raise ConfigError(f"{path}: this revision list has no rows")
+    return tuple(found)
+
+
+def revisions_of(name: str, model: Mapping[str, Any], root: Path) -> tuple[Revision, ...]:
+    """Returns every published revision of a model, sorted by step; of a Hub model without a list, ``main`` alone.
+
+    Args:
+        name: The model's name, for messages.
+        model: Its entry in ``models``.
+        root: The project's folder, against which list paths are resolved.
+
+    Raises:
+        ConfigError: If the list cannot be read or a local folder holds no ``step<N>`` folders.
+    """
+    if model["source"] == "pretrain":
+        settings = model["pretraining"]
+        per_step = settings["batch_size"] * settings["sequence_length"] / 1e9
+        steps = pythia_schedule(settings["steps"], settings["save_every"])
+        return tuple(Revision(name=f"step{step}", step=step, tokens=step * per_step) for step in steps)
+    if model["source"] == "hub" and "revisions" not in model:
+        return (Revision(name=HUB_DEFAULT, step=0, tokens=math.nan),)
+    if "revisions" in model:
+        path = Path(model["revisions"])
+        return read_revisions(path if path.is_absolute() else root / path)
+    folder, per_step = Path(model["path"]), model.get("tokens_per_step", math.nan)
+    matches = [(child, re.fullmatch(r"step(\d+)", child.name)) for child in folder.glob("step*")]
+    found = [
+        Revision(name=child.name, step=int(match[1]), tokens=int(match[1]) * per_step / 1e9)
+        for child, match in matches
+        if match and child.is_dir()
+    ]
+    if not found:
+        raise ConfigError(
+            f"models.{name}.path: {folder} holds no step<N> folders; give models.{name}.revisions, a revision list"
+        )
+    return tuple(sorted(found, key=lambda revision: revision.step))

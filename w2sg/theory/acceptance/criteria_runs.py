@@ -1,0 +1,249 @@
+"""Acceptance criteria of the fine-tuning grids, sections 8.1 to 8.6."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from w2sg.theory.acceptance.ledger import (
+    Ledger,
+    RunMean,
+    crossing,
+    extreme,
+    jackknife,
+    mean,
+    mean_difference,
+    steepest_rise,
+    worst,
+)
+from w2sg.theory.experiments.catalogue import EXPERIMENTS
+from w2sg.theory.experiments.predictions import WEAK_DISTANCE, limit_trajectory
+from w2sg.theory.experiments.runs import curves, finals, split
+
+"""D_w at the default c_w = 0.6."""
+
+
+REFERENCE = 0.05
+"""Tolerance on reference means, which are themselves estimates of unknown error; ours come on top (SLACK)."""
+
+SLACK = 4.0
+"""Standard errors allowed where the stated tolerance is no larger than a few of them."""
+
+
+def judge_kappa_threshold(runs: pd.DataFrame) -> Ledger:
+    """Returns the rows of 8.1: the threshold in kappa, in distance and in risk."""
+    ledger = Ledger(section="8.1", experiment="kappa_threshold")
+    last = finals(runs)
+    kappa, d = curves(last, "kappa", "distance")
+    _, ratio = curves(last, "kappa", "risk_ratio")
+    low, high = kappa < 0.67, kappa > 0.85
+    ledger.below("D strictly decreasing in kappa: largest step", steepest_rise(d), 0.0)
+    ledger.above("D at kappa <= .667", _least(d[:, low]), WEAK_DISTANCE + 0.05)
+    ledger.below("D at kappa >= .856", _most(d[:, high]), WEAK_DISTANCE - 0.1)
+    ledger.within("kappa where D crosses D_w", jackknife(d, lambda y: crossing(kappa, y, WEAK_DISTANCE)), 0.70, 0.78)
+    ledger.above("L/L(theta_w) at kappa <= .667", _least(ratio[:, low]), 1.25)
+    ledger.below("L/L(theta_w) at kappa >= .856", _most(ratio[:, high]), 0.75)
+    ledger.within("kappa where L crosses L(theta_w)", jackknife(ratio, lambda y: crossing(kappa, y, 1.0)), 0.72, 0.80)
+    for k, (x, reference) in enumerate(zip(kappa[5:], (1.111, 0.993, 0.866, 0.728, 0.573), strict=True), start=5):
+        ledger.near(f"reference D at kappa {x:.3f}", mean(d[:, k]), reference, REFERENCE, slack=SLACK)
+    for k, (x, reference) in enumerate(zip(kappa[5:], (1.70, 1.42, 1.00, 0.61, 0.36), strict=True), start=5):
+        ledger.near(f"reference L/L(theta_w) at kappa {x:.3f}", mean(ratio[:, k]), reference, REFERENCE, slack=SLACK)
+    return ledger
+
+
+def judge_trajectories(runs: pd.DataFrame) -> Ledger:
+    """Returns the rows of 8.2 (batch and online), and the engine comparisons of 8.9 on the same runs."""
+    ledger = Ledger(section="8.2", experiment="trajectories")
+    for variant in ("batch", "online"):
+        _judge_variant(ledger, variant, runs.loc[runs["variant"] == variant])
+    _judge_references(ledger, runs.loc[runs["variant"] == "batch"])
+    groups: Any = runs.groupby(["variant", "m0"])
+    quarters = {
+        (str(variant), float(m0)): _quarters(curves(part, "step", "distance")[1]) for (variant, m0), part in groups
+    }
+    for m0 in (0.1, 0.4, 0.55, 0.7):
+        gap = _largest_gap(quarters["online", m0], quarters["batch", m0])
+        ledger.near(f"online - batch, mean D at quarters, m0 {m0:g}", gap, 0.0, 0.03, slack=SLACK)
+    ledger.section = "8.9"
+    for m0 in (0.4, 0.55, 0.7):
+        gap = _largest_gap(quarters["population", m0], quarters["batch", m0])
+        ledger.near(f"population - batch, mean D at quarters, m0 {m0:g}", gap, 0.0, 0.06, slack=SLACK)
+    grid = next(grid for grid in EXPERIMENTS["trajectories"].grids if grid.mode == "online")
+    for m0, tolerance in ((0.1, 0.08), (0.4, 0.04), (0.55, 0.04), (0.7, 0.04)):
+        limit = _quarters(limit_trajectory(grid, m0)[None, :])[0]
+        gaps = [mean(values - x) for values, x in zip(quarters["online", m0].T, limit, strict=True)]
+        gap = max(gaps, key=lambda found: abs(found.value))
+        ledger.near(f"online - limit equation, mean D at quarters, m0 {m0:g}", gap, 0.0, tolerance, slack=SLACK)
+    return ledger
+
+
+def _judge_variant(ledger: Ledger, variant: str, runs: pd.DataFrame) -> None:
+    d = {m0: curves(part, "step", "distance")[1] for m0, part in split(runs, "m0").items()}
+    final_loss = finals(runs).set_index("m0")["weak_loss"]
+    ledger.above(f"{variant}, m0 .1: min D in every seed", extreme(d[0.1].min(axis=1), np.min), WEAK_DISTANCE)
+    ledger.above(f"{variant}, m0 .1: mean D_T", mean(d[0.1][:, -1]), 1.1)
+    for m0 in (0.4, 0.55):
+        start, least, last = d[m0][:, 0], d[m0].min(axis=1), d[m0][:, -1]
+        ledger.above(f"{variant}, m0 {m0:g}: D_0 in every seed", extreme(start, np.min), WEAK_DISTANCE)
+        ledger.below(f"{variant}, m0 {m0:g}: min D in every seed", extreme(least, np.max), WEAK_DISTANCE - 0.01)
+        ledger.near(f"{variant}, m0 {m0:g}: mean D_T", mean(last), WEAK_DISTANCE, 0.03)
+    time = d[0.55].argmin(axis=1) / (d[0.55].shape[1] - 1)
+    rise = d[0.55][:, -1] - d[0.55].min(axis=1)
+    ledger.within(f"{variant}, m0 .55: mean min D", mean(d[0.55].min(axis=1)), 0.80, 0.85)
+    ledger.within(f"{variant}, m0 .55: argmin / T", mean(time), 0.3, 0.65)
+    ledger.above(f"{variant}, m0 .55: mean D_T - min", mean(rise), 0.03)
+    ledger.above(f"{variant}, m0 .7: mean D_T - min", mean(d[0.7][:, -1] - d[0.7].min(axis=1)), 0.1)
+    ledger.near(f"{variant}, m0 .7: mean D_T", mean(d[0.7][:, -1]), WEAK_DISTANCE, 0.01)
+    for m0 in (0.4, 0.55, 0.7):
+        ledger.below(f"{variant}, m0 {m0:g}: L_w(theta_T)", mean(final_loss.loc[m0]), 0.01)
+
+
+def _judge_references(ledger: Ledger, runs: pd.DataFrame) -> None:
+    """The stated least distance, its time and the final distance of the batch runs."""
+    table = {0.1: (1.238, 1.0, 1.239), 0.4: (0.865, 0.74, 0.887), 0.55: (0.828, 0.46, 0.892), 0.7: (0.755, 0.26, 0.893)}
+    for m0, (least, time, last) in table.items():
+        d = curves(runs.loc[runs["m0"] == m0], "step", "distance")[1]
+        when = d.argmin(axis=1) / (d.shape[1] - 1)
+        for name, values, value in (
+            ("min D", d.min(axis=1), least),
+            ("argmin / T", when, time),
+            ("D_T", d[:, -1], last),
+        ):
+            ledger.near(f"reference {name}, m0 {m0:g}", mean(values), value, REFERENCE, slack=SLACK)
+
+
+def _quarters(distances: np.ndarray) -> np.ndarray:
+    """Values at T/4, T/2, 3T/4 and T, shape (seeds, 4), of evenly recorded paths (seeds, points)."""
+    last = distances.shape[1] - 1
+    return distances[:, [last * k // 4 for k in (1, 2, 3, 4)]]
+
+
+def _largest_gap(first: np.ndarray, second: np.ndarray) -> RunMean:
+    gaps = [mean_difference(one, two) for one, two in zip(first.T, second.T, strict=True)]
+    return max(gaps, key=lambda gap: abs(gap.value))
+
+
+def judge_spike_strength(runs: pd.DataFrame) -> Ledger:
+    """Returns the rows of 8.3: condition 1, the sweep in lam."""
+    ledger = Ledger(section="8.3", experiment="spike_strength")
+    last = finals(runs)
+    d = {kappa: curves(part, "lam", "distance") for kappa, part in split(last, "kappa").items()}
+    lam = d[0.95][0]
+    at = {float(x): k for k, x in enumerate(lam)}
+    below = np.hstack([y[:, lam <= 0.3] for _, y in d.values()])
+    ledger.above("D at lam <= .3, every kappa", _least(below), 1.3)
+    ledger.above(
+        "kappa .95: drop of D from lam .3 to 1",
+        mean_difference(d[0.95][1][:, at[0.3]], d[0.95][1][:, at[1.0]]),
+        0.4,
+    )
+    ledger.below("kappa .95: D at lam >= 1", _most(d[0.95][1][:, lam >= 1]), WEAK_DISTANCE)
+    ledger.below("kappa .8: D at lam >= 2", _most(d[0.8][1][:, lam >= 2]), WEAK_DISTANCE - 0.02)
+    ledger.above("kappa .5: D at every lam", _least(d[0.5][1]), WEAK_DISTANCE)
+    ledger.above("kappa .2: D at every lam", _least(d[0.2][1]), 1.3)
+    reference = {
+        0.95: (1.34, 0.783, 0.597, 0.483),
+        0.8: (1.35, 0.938, 0.844, 0.831),
+        0.5: (1.38, 1.20, 1.22, 1.27),
+        0.2: (1.40, 1.36, 1.38, 1.42),
+    }
+    for kappa, row in reference.items():
+        for x, value in zip((0.3, 1.0, 2.0, 5.0), row, strict=True):
+            ledger.near(
+                f"reference D at kappa {kappa:g}, lam {x:g}",
+                mean(d[kappa][1][:, at[x]]),
+                value,
+                REFERENCE,
+                slack=SLACK,
+            )
+    return ledger
+
+
+def judge_alignment(runs: pd.DataFrame) -> Ledger:
+    """Returns the rows of 8.4: condition 2, the sweep in kappa."""
+    ledger = Ledger(section="8.4", experiment="alignment")
+    last = finals(runs)
+    d = {lam: curves(part, "kappa", "distance") for lam, part in split(last, "lam").items()}
+    kappa, weak_spike = d[0.1]
+    ledger.above("lam .1: D at every kappa", _least(weak_spike), 1.33)
+    ledger.below("lam .1: max - min of D", jackknife(weak_spike, np.ptp), 0.06)
+    for lam, final, window in (
+        (1.0, 0.85, (0.80, 0.88)),
+        (2.0, 0.65, (0.73, 0.80)),
+        (4.0, 0.55, (0.73, 0.80)),
+    ):
+        y = d[lam][1]
+        ledger.below(f"lam {lam:g}: largest step of D from kappa .19 on", steepest_rise(y[:, 1:]), 0.02)
+        ledger.above(f"lam {lam:g}: D at kappa .1", mean(y[:, 0]), 1.35)
+        ledger.below(f"lam {lam:g}: D at kappa .95", mean(y[:, -1]), final)
+        cross = jackknife(y, lambda curve: crossing(kappa, curve, WEAK_DISTANCE))
+        ledger.within(f"lam {lam:g}: kappa where D crosses D_w", cross, *window)
+    return ledger
+
+
+def judge_weak_quality(runs: pd.DataFrame) -> Ledger:
+    """Returns the rows of 8.5: condition 3, the sweep in the weak correlation."""
+    ledger = Ledger(section="8.5", experiment="weak_quality")
+    last, first = finals(runs), runs.loc[runs["step"] == 0]
+    d = {kappa: curves(part, "c_w", "distance") for kappa, part in split(last, "kappa").items()}
+    c_w = d[0.95][0]
+    over = {kappa: y - np.sqrt(2 - 2 * c_w) for kappa, (_, y) in d.items()}
+    for kappa, (_, y) in d.items():
+        ledger.below(f"kappa {kappa:g}: largest step of D in c_w", steepest_rise(y), 0.015, slack=SLACK)
+    ledger.below("kappa .95: D - D_w at every c_w", _most(over[0.95]), 0.0)
+    ledger.above("kappa .95: total fall of D", mean_difference(d[0.95][1][:, 0], d[0.95][1][:, -1]), 0.3)
+    start = first.loc[(first["kappa"] == 0.95) & (first["c_w"] == 0.9), "distance"]
+    ledger.above("kappa .95, c_w .9: D_0 - D_w", mean(start - math.sqrt(0.2)), 0.0)
+    ledger.below("kappa .8: D - D_w at c_w <= .4", _most(over[0.8][:, c_w < 0.45]), 0.0)
+    ledger.above("kappa .8: D - D_w at c_w >= .7", _least(over[0.8][:, c_w > 0.65]), 0.0)
+    ledger.above("kappa .2: D - D_w at every c_w", _least(over[0.2]), 0.0)
+    ledger.below("kappa .2: total fall of D", mean_difference(d[0.2][1][:, 0], d[0.2][1][:, -1]), 0.08)
+    reference = {
+        0.2: (1.41, 1.41, 1.38),
+        0.5: (1.33, 1.29, 0.94),
+        0.8: (1.04, 0.98, 0.56),
+        0.95: (0.81, 0.77, 0.42),
+    }
+    for kappa, row in reference.items():
+        for k, value in zip((0, 4, 8), row, strict=True):
+            ledger.near(
+                f"reference D at kappa {kappa:g}, c_w {c_w[k]:g}",
+                mean(d[kappa][1][:, k]),
+                value,
+                REFERENCE,
+                slack=SLACK,
+            )
+    return ledger
+
+
+def judge_learning_rate(runs: pd.DataFrame) -> Ledger:
+    """Returns the rows of 8.6: condition 4, the sweep in the learning rate."""
+    ledger = Ledger(section="8.6", experiment="learning_rate")
+    d = {m0: curves(part, "eta", "distance") for m0, part in split(finals(runs), "m0").items()}
+    eta = d[0.9][0]
+    still = [mean(np.abs(y[:, 0] - math.sqrt(2 - 2 * m0))) for m0, (_, y) in d.items()]
+    ledger.below("eta 1e-4: |D - D_0|", worst(still, max), 0.01)
+    middle = np.flatnonzero((eta > 4e-3) & (eta < 8e-3))
+    best = worst((_most(np.column_stack([y[:, k] for _, y in d.values()])) for k in middle), min)
+    ledger.below("some eta in [4e-3, 8e-3]: D of all four starts", best, WEAK_DISTANCE - 0.03, slack=SLACK)
+    settled = (eta > 1.7e-2) & (eta < 6e-2)
+    off = [mean(y[:, k] - WEAK_DISTANCE) for _, y in d.values() for k in np.flatnonzero(settled)]
+    ledger.within("eta in [1.7e-2, 6e-2]: D - D_w", max(off, key=lambda e: abs(e.value)), -0.01, 0.01)
+    lost = [mean(y[:, k] - math.sqrt(2)) for _, y in d.values() for k in np.flatnonzero(eta > 0.3)]
+    ledger.within("eta >= .3: D - sqrt 2", max(lost, key=lambda e: abs(e.value)), -0.1, 0.1)
+    ledger.above("m0 .9: least D over eta", _least(d[0.9][1]), 0.43)
+    for m0, reference in zip((0.5, 0.6, 0.7, 0.9), (0.841, 0.803, 0.807, 0.826), strict=True):
+        k = int(np.argmin(np.abs(np.log(eta / 10**-2.25))))
+        ledger.near(f"reference D at eta 10^-2.25, m0 {m0:g}", mean(d[m0][1][:, k]), reference, REFERENCE, slack=SLACK)
+    return ledger
+
+
+def _least(values: np.ndarray) -> RunMean:
+    return worst((mean(column) for column in values.T), min)
+
+
+def _most(values: np.ndarray) -> RunMean:
+    return worst((mean(column) for column in values.T), max)

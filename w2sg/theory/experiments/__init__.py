@@ -1,0 +1,4 @@
+"""One experiment is one module, with its settings in the catalogue.
+
+Imports model and engines. Never judges or draws.
+"""

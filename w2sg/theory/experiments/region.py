@@ -1,0 +1,253 @@
+"""Numerical checks of the effective region: its inequalities, its empirical size, the supervisors it admits (8.8)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from w2sg.theory.engines.streams import stream
+from w2sg.theory.experiments import recursion
+from w2sg.theory.experiments.catalogue import Experiment
+from w2sg.theory.experiments.settings import RegionSettings
+from w2sg.theory.model import closed_forms, constants, population
+from w2sg.theory.model.activations import Activation, activation_of, he3, projected_tanh, softplus, target_variance
+from w2sg.theory.model.checks import require_spike
+from w2sg.theory.model.law import SpikedModel, geometry
+
+Vector = NDArray[np.float64]
+
+LIMITS = {"convexity": 1.0, "perturbed": 0.0, "recursion": 0.0, "hessian": 1.0, "radial": 1.0, "moment": 1.0}
+"""What the checks of the region must respect: the first three are lower limits, the others upper ones."""
+
+COORDINATES = 5
+"""theta*, towards v, towards theta_w, the student's rest, and one direction that no vector has."""
+
+
+def axes(lam: float, kappa: float) -> tuple[Vector, Vector]:
+    """Returns theta* and v in the coordinates of this module, shape (5,) each."""
+    require_spike(lam, kappa)
+    target, spike = np.zeros(COORDINATES), np.zeros(COORDINATES)
+    target[0], spike[0], spike[1] = 1.0, kappa, math.sqrt(1 - kappa**2)
+    return target, spike
+
+
+def supervisor(degrees: float) -> Vector:
+    """Returns a theta_w at an angle to theta*, orthogonal to v's own part (the limit of large d), shape (5,)."""
+    weak = np.zeros(COORDINATES)
+    weak[0], weak[2] = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return weak
+
+
+def draw_student(radius: float, rng: np.random.Generator) -> Vector:
+    """Returns a random unit student within a Euclidean distance of theta*, shape (5,), its last coordinate 0."""
+    away = np.append(0.0, rng.standard_normal(3))
+    angle = 2 * math.asin(radius * rng.uniform(0.05, 1.0) / 2)
+    student = math.sin(angle) * away / np.linalg.norm(away)
+    student[0] = math.cos(angle)
+    return np.append(student, 0.0)
+
+
+def bias(sigma: Activation, weak: Vector, radius: float, *, lam: float, kappa: float) -> float:
+    """Returns eps, the largest |grad L_w - grad L| over the cap: its centre and directions on its edge.
+
+    The cap is so small that the bias is nearly linear on it; the maximum over 26 edge directions and the centre
+    is exact to a fraction radius^2.
+    """
+    target, spike = axes(lam, kappa)
+    angle, students = 2 * math.asin(radius / 2), [target]
+    for signs in np.ndindex(3, 3, 3):
+        away = np.array([0.0, *signs, 1.0]) - np.array([0.0, 1.0, 1.0, 1.0, 1.0])
+        if np.linalg.norm(away) > 0:
+            students.append(math.cos(angle) * target + math.sin(angle) * away / np.linalg.norm(away))
+    gaps = (
+        population.gradient(sigma, theta, weak, spike=spike, lam=lam)
+        - population.gradient(sigma, theta, target, spike=spike, lam=lam)
+        for theta in students
+    )
+    return float(max(np.linalg.norm(gap) for gap in gaps))
+
+
+def inequality_checks(sigma: Activation, settings: RegionSettings, rng: np.random.Generator) -> dict[str, float]:
+    """Returns the least margin or largest ratio of each inequality over random students of the region.
+
+    Equation: (2), (9), (18), (22), (45), (53).
+    """
+    lam, kappa = settings.lam, settings.kappa
+    region, bounds = constants.region_of(sigma, lam, kappa), sigma.required_bounds()
+    target, spike = axes(lam, kappa)
+    weak = supervisor(settings.supervisor_degrees)
+    eps = bias(sigma, weak, region.radius, lam=lam, kappa=kappa)
+    centre = population.target_hessian(sigma, target, spike=spike, lam=lam)
+    found: dict[str, list[float]] = {name: [] for name in LIMITS}
+    eta = region.mu / constants.gradient_constant(bounds, lam) * (1 - region.gamma)
+    for _ in range(settings.points):
+        theta = draw_student(region.radius, rng)
+        delta = theta - target
+        size = float(np.linalg.norm(delta))
+        true = population.gradient(sigma, theta, target, spike=spike, lam=lam)
+        biased = population.gradient(sigma, theta, weak, spike=spike, lam=lam)
+        bend = population.hessian(sigma, theta, target, spike=spike, lam=lam) - centre
+        moment = population.gradient_second_moment(sigma, theta, weak, spike=spike, lam=lam, dimension=50)
+        found["convexity"].append(float(true @ delta) / (region.mu * size**2))
+        found["perturbed"].append(float(biased @ delta) / size - region.mu * size + eps)
+        found["hessian"].append(float(np.linalg.norm(bend, 2)) / (region.l1 * size + region.l2 * size**2))
+        found["radial"].append(abs(float(true @ theta)) / (bounds.c1**2 * (1 + lam) * size))
+        found["moment"].append(moment / constants.gradient_moment(bounds, lam, 50))
+        setting = {"spike": spike, "lam": lam, "eta": eta, "eps": eps, "dimension": 50}
+        found["recursion"].append(recursion.recursion_margin(sigma, theta, target, weak, **setting))
+    least = {name: min(found[name]) for name in ("convexity", "perturbed", "recursion")}
+    return least | {name: max(found[name]) for name in ("hessian", "radial", "moment")}
+
+
+def student_at(degrees: float, psi: float) -> Vector:
+    """Returns the unit vector at an angle to theta* in direction cos(psi) (v's own part) + sin(psi) (the rest)."""
+    phi = math.radians(degrees)
+    return np.array([math.cos(phi), math.sin(phi) * math.cos(psi), 0.0, math.sin(phi) * math.sin(psi), 0.0])
+
+
+def worst_curvature(
+    sigma: Activation, degrees: float, *, lam: float, kappa: float, bend: bool = True, directions: int = 13
+) -> tuple[float, float]:
+    """Returns the least one-point convexity and the least Hessian eigenvalue at an angle, over all directions.
+
+    By symmetry only the direction's component along v's own part matters.
+
+    Args:
+        sigma: Activation.
+        degrees: Angle to theta*, positive.
+        lam: Spike strength.
+        kappa: Alignment.
+        bend: Whether to compute the eigenvalue (nan otherwise).
+        directions: Number of psi in [0, pi].
+    """
+    target, spike = axes(lam, kappa)
+    points, eigenvalues = [], []
+    for psi in np.linspace(0, math.pi, directions):
+        theta = student_at(degrees, float(psi))
+        delta = theta - target
+        slope = population.gradient(sigma, theta, target, spike=spike, lam=lam)
+        points.append(float(slope @ delta / (delta @ delta)))
+        if bend:
+            matrix = population.hessian(sigma, theta, target, spike=spike, lam=lam)
+            eigenvalues.append(float(np.linalg.eigvalsh(matrix)[0]))
+    return min(points), min(eigenvalues) if bend else math.nan
+
+
+def empirical_degrees(sigma: Activation, *, lam: float, kappa: float, grid: Vector) -> tuple[float, float]:
+    """Returns the angles up to which one-point convexity and the least Hessian eigenvalue exceed c_sig/2.
+
+    Args:
+        sigma: Activation.
+        lam: Spike strength.
+        kappa: Alignment.
+        grid: Increasing angles in degrees; the answers are the last ones before the first violation.
+    """
+    level = constants.nondegeneracy(sigma, target_variance(lam, kappa)) / 2
+    reach, alive = [0.0, 0.0], [True, True]
+    for degrees in grid:
+        least = worst_curvature(sigma, float(degrees), lam=lam, kappa=kappa, bend=alive[1])
+        for k in range(2):
+            alive[k] = alive[k] and least[k] >= level
+            reach[k] = float(degrees) if alive[k] else reach[k]
+        if not any(alive):
+            break
+    return reach[0], reach[1]
+
+
+def admitted_degrees(sigma: Activation, *, lam: float, kappa: float) -> tuple[float, float]:
+    """Returns the largest supervisor angle the bias condition admits, and 2 eps^2/mu^2 over D_w^2 there.
+
+    A ratio above 1 means that bound (3) cannot certify a student better than its supervisor.
+    """
+    from scipy.optimize import brentq  # figures import this module without needing it
+
+    region = constants.region_of(sigma, lam, kappa)
+
+    def excess(degrees: float) -> float:
+        eps = bias(sigma, supervisor(degrees), region.radius, lam=lam, kappa=kappa)
+        return eps - constants.largest_bias(region)
+
+    angle = brentq(excess, 1e-4, math.degrees(2 * region.radius), xtol=1e-6)
+    weak_distance = 2 * math.sin(math.radians(angle) / 2)
+    return float(angle), 2 * (constants.largest_bias(region) / region.mu) ** 2 / weak_distance**2
+
+
+def check_region(experiment: Experiment, *, seed: int) -> pd.DataFrame:
+    """Returns all checks in the columns of ``schemas.REGION``; ``bound`` is what the value must respect."""
+    settings, rows = RegionSettings(), []
+    lam, kappa = settings.lam, settings.kappa
+    for number, sigma in enumerate((softplus(1.0), projected_tanh(target_variance(lam, kappa)))):
+        # The supervisor must be admissible for each activation's own region.
+        admitted, ratio = admitted_degrees(sigma, lam=lam, kappa=kappa)
+        chosen = replace(settings, supervisor_degrees=min(settings.supervisor_degrees, admitted))
+        checks = inequality_checks(sigma, chosen, stream(seed, experiment.number, number))
+        rows += [(name, sigma.name, value, LIMITS[name]) for name, value in checks.items()]
+        rng = stream(seed, experiment.number, number, 1)
+        rows += [
+            (
+                "remainder_exponent",
+                sigma.name,
+                recursion.remainder_exponent(sigma, lam=lam, kappa=kappa, rng=rng),
+                -1.5,
+            ),
+            ("admitted_degrees", sigma.name, admitted, math.nan),
+            ("floor_ratio", sigma.name, ratio, 1.0),
+        ]
+    hermite = activation_of(lam, settings.empirical_kappa)
+    wide = {"he3": (hermite, settings.empirical_kappa, np.arange(0.5, 60.1, 0.5))}
+    wide["softplus"] = (softplus(1.0), kappa, np.arange(5.0, 90.1, 5.0))
+    for name, (sigma, alignment, grid) in wide.items():
+        point, bend = empirical_degrees(sigma, lam=lam, kappa=alignment, grid=grid)
+        rows += [("one_point_degrees", name, point, math.nan), ("hessian_degrees", name, bend, math.nan)]
+    return pd.DataFrame(rows, columns=["check", "case", "value", "bound"])
+
+
+Array = NDArray[np.float64]
+
+
+def one_point_map(lam: float, kappa: float, *, size: int = 97) -> tuple[Array, Array]:
+    """Returns points (n, 2) and the he3 one-point convexity over c_sig/2 there (n,).
+
+    A point is angle times direction: its radius is the angle to theta* in degrees (up to 96), its first
+    coordinate the direction towards v's own part, its second, not negative, the remaining direction.
+
+    Args:
+        lam: Spike strength.
+        kappa: Alignment.
+        size: Points along the horizontal axis.
+    """
+    x, y = (a.ravel() for a in np.meshgrid(np.linspace(-96, 96, size), np.linspace(0, 96, size // 2 + 1)))
+    radius = np.hypot(x, y)
+    inside = (radius > 0) & (radius <= 96)
+    x, y, radius = x[inside], y[inside], radius[inside]
+    phi = np.radians(radius)
+    states = np.stack([np.cos(phi), np.sin(phi) * x / radius, np.zeros_like(phi), np.sin(phi) * y / radius], axis=-1)
+    model = SpikedModel(lam=lam, kappa=kappa)
+    where, sigma = geometry(model), he3(model.variance)
+    slope = closed_forms.gradient(sigma, states, where.target, where)
+    delta = states - np.array([1.0, 0.0, 0.0, 0.0])
+    convexity = np.sum(slope * delta, axis=1) / np.sum(delta**2, axis=1)
+    return np.stack([x, y], axis=-1), convexity / (closed_forms.nondegeneracy(sigma) / 2)
+
+
+def empirical_profile(lam: float, kappa: float) -> dict[str, Array]:
+    """Returns (angle, value) rows per series: worst-direction curvature over c_sig/2, and softplus's radius.
+
+    Args:
+        lam: Spike strength.
+        kappa: Alignment.
+    """
+    degrees = np.concatenate([[0.5], np.arange(3.0, 90.1, 3.0)])
+    profiles: dict[str, Array] = {}
+    for sigma in (activation_of(lam, kappa), softplus(1.0)):
+        level = constants.nondegeneracy(sigma, target_variance(lam, kappa)) / 2
+        least = [worst_curvature(sigma, float(a), lam=lam, kappa=kappa, directions=9) for a in degrees]
+        for k, name in enumerate(("one-point", "Hessian")):
+            profiles[f"{sigma.name}, {name}"] = np.array([degrees, np.array(least)[:, k] / level]).T
+    radius = constants.region_of(softplus(1.0), lam, kappa).degrees
+    profiles["softplus, analytic radius"] = np.array([[radius, math.nan]])
+    return profiles

@@ -1,0 +1,269 @@
+"""What each figure shows, as a table: means and standard errors of experiments, and predictions beside them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pandas as pd
+
+from w2sg.theory.experiments.catalogue import EXPERIMENTS
+from w2sg.theory.experiments.phase import predict_cell
+from w2sg.theory.experiments.predictions import WEAK_DISTANCE, limit_trajectory, prediction
+from w2sg.theory.experiments.region import empirical_profile, one_point_map
+from w2sg.theory.experiments.runs import finals
+from w2sg.theory.experiments.settings import PhaseSettings, RegionSettings, SignSettings
+from w2sg.theory.model import closed_forms, spectral
+from w2sg.theory.model.activations import activation_of
+from w2sg.theory.model.closed_forms import limit_margin
+from w2sg.theory.model.law import SpikedModel, geometry
+
+COLUMNS = ["panel", "series", "x", "y", "value", "low", "high"]
+
+
+def lines(frame: pd.DataFrame, *, panel: str, series: str, x: str, value: str) -> pd.DataFrame:
+    """Returns mean and one standard error of a column over runs, per setting ``x``."""
+    found = frame.groupby(x)[value].agg(["mean", "sem"]).reset_index()
+    low, high = found["mean"] - found["sem"], found["mean"] + found["sem"]
+    return _rows(panel, series, found[x], found["mean"], low=low, high=high)
+
+
+def table_fig1a(runs: pd.DataFrame) -> pd.DataFrame:
+    """Returns distance (with start and prediction) and risk ratio against kappa."""
+    grid = EXPERIMENTS["kappa_threshold"].grids[0]
+    last, first = finals(runs), runs.loc[runs["step"] == 0]
+    kappas = np.linspace(grid.kappas[0], grid.kappas[-1], 35)
+    curve = [prediction(grid, lam=2.0, kappa=float(k), c_w=0.6, eta=grid.etas[0]) for k in kappas]
+    return pd.concat(
+        [
+            lines(last, panel="distance", series="student", x="kappa", value="distance"),
+            lines(first, panel="distance", series="start", x="kappa", value="distance"),
+            _rows("distance", "limit", kappas, curve),
+            _rows("distance", "supervisor", kappas[[0, -1]], [WEAK_DISTANCE] * 2),
+            lines(last, panel="risk", series="student", x="kappa", value="risk_ratio"),
+            _rows("risk", "supervisor", kappas[[0, -1]], [1.0, 1.0]),
+        ]
+    )
+
+
+def table_fig1b(runs: pd.DataFrame) -> pd.DataFrame:
+    """Returns the distance against t/T for every start, per engine."""
+    parts = []
+    for (variant, m0), part in runs.groupby(["variant", "m0"]):
+        time = part.assign(time=part["step"] / part["step"].max())
+        parts.append(lines(time, panel=str(variant), series=f"m0 = {m0:g}", x="time", value="distance"))
+    for grid in EXPERIMENTS["trajectories"].grids:
+        if grid.mode == "population":
+            continue
+        for m0 in (m0 for m0 in grid.starts if m0 is not None):
+            curve = limit_trajectory(grid, m0, points=100)
+            parts.append(_rows(f"limit, {grid.variant}", f"m0 = {m0:g}", np.linspace(0, 1, len(curve)), curve))
+    for variant in sorted(set(runs["variant"])):
+        parts.append(_rows(str(variant), "supervisor", [0.0, 1.0], [WEAK_DISTANCE] * 2))
+    return pd.concat(parts)
+
+
+def table_fig3(_: pd.DataFrame) -> pd.DataFrame:
+    """Returns the one-point map of he3 with spectral starts on it, and the worst-direction profiles."""
+    settings = RegionSettings()
+    lam, kappa = settings.lam, settings.kappa
+    grid, values = one_point_map(lam, kappa)
+    parts = [_rows("map", "one-point convexity", grid[:, 0], values, y=grid[:, 1])]
+    ratios = np.array([1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0])
+    starts = np.array([_polar_start(spectral.limit_overlap(lam, 1 / ratio), kappa) for ratio in ratios])
+    parts.append(_rows("map", "spectral start", starts[:, 0], ratios, y=starts[:, 1]))
+    for name, profile in empirical_profile(lam, kappa).items():
+        parts.append(_rows("profile", name, profile[:, 0], profile[:, 1]))
+    return pd.concat(parts)
+
+
+def _polar_start(overlap: float, kappa: float) -> tuple[float, float]:
+    m, along, rest = kappa * overlap, math.sqrt(1 - kappa**2) * overlap, math.sqrt(1 - overlap**2)
+    angle, size = math.degrees(math.acos(m)), math.hypot(along, rest)
+    return angle * along / size, angle * rest / size
+
+
+def table_fig4(runs: pd.DataFrame) -> pd.DataFrame:
+    """Returns the tangential weak-gradient field on a half disc, and mean batch runs on it."""
+    grid = EXPERIMENTS["trajectories"].grids[0]
+    c_w = grid.c_ws[0]
+    where, sigma = geometry(SpikedModel(lam=1.0, kappa=0.5, c_w=c_w)), activation_of(1.0, 0.5)
+    y, m = (a.ravel() for a in np.meshgrid(np.linspace(-1, 1, 81), np.linspace(0, 1, 41)))
+    # Grid points off the disc take the value at its edge, which keeps the drawn borders smooth.
+    shrink = np.minimum(1.0, 1.0 / np.maximum(np.hypot(y, m), 1e-12))
+    y_in, m_in = shrink * y, shrink * m
+    rest = np.sqrt(np.maximum(1 - m_in**2 - y_in**2, 0.0))
+    students = np.stack([m_in, np.zeros_like(m), y_in, rest], axis=-1)
+    slope = closed_forms.gradient(sigma, students, where.weak, where)
+    field = np.sum(slope * students, axis=1, keepdims=True) * students - slope
+    parts = [_rows("field", name, y, field[:, k], y=m) for name, k in (("up", 0), ("right", 2))]
+    for m0, part in runs.loc[runs["variant"] == "batch"].groupby("m0"):
+        mean = part.groupby("step")[["m", "w"]].mean()
+        across = (mean["w"] - c_w * mean["m"]) / math.sqrt(1 - c_w**2)
+        parts.append(_rows("runs", f"m0 = {m0:g}", across, np.arange(len(mean)), y=mean["m"]))
+    return pd.concat(parts)
+
+
+def table_sweep(runs: pd.DataFrame, *, axis: str, series: str, points: int) -> pd.DataFrame:
+    """Returns final distances along one setting, one series per value of another, with the limit equation.
+
+    Args:
+        runs: Runs of a sweep from a spectral start.
+        axis: Setting on the horizontal axis.
+        series: Setting that tells the curves apart.
+        points: Points of the predicted curves.
+    """
+    experiment = str(runs["experiment"].iloc[0])
+    grid, last, parts = EXPERIMENTS[experiment].grids[0], finals(runs), []
+    ends = (float(last[axis].min()), float(last[axis].max()))
+    across = np.geomspace(*ends, points) if axis == "lam" else np.linspace(*ends, points)
+    for value, part in last.groupby(series):
+        name = f"{series} = {value:g}"
+        parts.append(lines(part, panel="distance", series=name, x=axis, value="distance"))
+        fixed = {key: float(part[key].iloc[0]) for key in ("lam", "kappa", "c_w", "eta")}
+        curve = [prediction(grid, **(fixed | {axis: float(x)})) for x in across]
+        parts.append(_rows("limit", name, across, curve))
+    weak = last.groupby(axis)["weak_distance"].first()
+    parts.append(_rows("distance", "supervisor", weak.index, weak))
+    return pd.concat(parts)
+
+
+def table_fig8(runs: pd.DataFrame) -> pd.DataFrame:
+    """Returns final distances against the step, one series per start."""
+    last = finals(runs)
+    parts = [
+        lines(part, panel="distance", series=f"m0 = {m0:g}", x="eta", value="distance")
+        for m0, part in last.groupby("m0")
+    ]
+    ends = [float(last["eta"].min()), float(last["eta"].max())]
+    parts.append(_rows("distance", "supervisor", ends, [WEAK_DISTANCE] * 2))
+    parts.append(_rows("distance", "orthogonal", ends, [math.sqrt(2)] * 2))
+    return pd.concat(parts)
+
+
+def table_fig9(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns the landscape metrics against the power-iteration step, per case."""
+    return pd.concat(
+        lines(part, panel=str(case), series=metric, x="step", value=metric)
+        for case, part in table.groupby("case")
+        for metric in ("mu", "eps", "pull", "angle")
+    )
+
+
+def table_bound(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns bound, levels and the mean of the measured squared distances against alpha eta mu."""
+    return pd.concat(
+        lines(part, panel="squared distance", series=str(curve), x="time", value="squared_distance")
+        for curve, part in table.groupby("curve")
+    )
+
+
+def table_lemma(runs: pd.DataFrame) -> pd.DataFrame:
+    """Returns sqrt(d) |m| (mean and largest) from random starts, and m from the warm start, against t/T."""
+    parts = []
+    for (variant, d), part in runs.groupby(["variant", "dimension"]):
+        size = np.sqrt(part["dimension"]) * part["m"].abs()
+        time = part.assign(time=part["step"] / part["step"].max(), size=size)
+        if variant == "warm":
+            parts.append(lines(time, panel="warm", series="m0 = 0.4", x="time", value="m"))
+            continue
+        parts.append(lines(time, panel="random", series=f"d = {d}", x="time", value="size"))
+        largest = time.groupby("time")["size"].max()
+        parts.append(_rows("largest", f"d = {d}", largest.index, largest))
+    return pd.concat(parts)
+
+
+def table_sign_rule(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns wrong fractions on the grid, and both theoretical margins on a finer one."""
+    settings = SignSettings()
+    wrong = table.groupby(["lam", "kappa"])["wrong"].mean().reset_index()
+    parts = [_rows("wrong", "fraction", wrong["lam"], wrong["wrong"], y=wrong["kappa"])]
+    lams = np.geomspace(settings.lams[0], settings.lams[-1], 60)
+    for kappa in np.linspace(settings.kappas[0], settings.kappas[-1], 45):
+        for name in ("limit overlap", "overlap 1"):
+            overlaps = [
+                spectral.limit_overlap(float(x), 1 / settings.ratio) if name != "overlap 1" else 1.0 for x in lams
+            ]
+            margin = [
+                limit_margin(float(x), float(kappa), settings.c_w, o) for x, o in zip(lams, overlaps, strict=True)
+            ]
+            parts.append(_rows("margin", name, lams, margin, y=np.full_like(lams, kappa)))
+    return pd.concat(parts)
+
+
+def table_phase(table: pd.DataFrame, *, x: str, y: str, points: int = 49) -> pd.DataFrame:
+    """Returns success and wrong-sign fractions per cell of the plane (x, y), and the predictions on a finer grid.
+
+    Args:
+        table: Table of a phase diagram.
+        x: Setting on the horizontal axis.
+        y: Setting on the vertical axis.
+        points: Points per axis of the predictions.
+    """
+    settings, first = PhaseSettings(), table.iloc[0]
+    fixed = {name: float(first[name]) for name in ("lam", "kappa", "c_w")}
+    spaced = {name: np.geomspace if name == "lam" else np.linspace for name in (x, y)}
+    across, up = (spaced[name](table[name].min(), table[name].max(), points) for name in (x, y))
+    places = [(float(a), float(b)) for b in up for a in across]
+    found = []
+    for a, b in places:
+        cell = fixed | {x: a, y: b}
+        predicted = predict_cell((cell["lam"], cell["kappa"], cell["c_w"]), settings)
+        found.append(
+            (
+                predicted["limit_distance"]
+                - SpikedModel(lam=cell["lam"], kappa=cell["kappa"], c_w=cell["c_w"]).weak_distance,
+                predicted["limit_margin"],
+            )
+        )
+    parts = [_rows("runs", name, table[x], table[name], y=table[y]) for name in ("success", "wrong_sign")]
+    for k, name in enumerate(("distance - D_w", "margin")):
+        values = [row[k] for row in found]
+        parts.append(_rows("prediction", name, [a for a, _ in places], values, y=[b for _, b in places]))
+    return pd.concat(parts)
+
+
+def _rows(
+    panel: str,
+    series: str,
+    x: Iterable[float],
+    value: Iterable[float],
+    *,
+    y: Iterable[float] | float = math.nan,
+    low: Iterable[float] | float = math.nan,
+    high: Iterable[float] | float = math.nan,
+) -> pd.DataFrame:
+    columns = {"x": x, "y": y, "value": value, "low": low, "high": high}
+    arrays = {name: np.asarray(v, dtype=np.float64) for name, v in columns.items()}
+    return pd.DataFrame({"panel": panel, "series": series, **arrays}, columns=COLUMNS)
+
+
+TABLES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "fig1a": table_fig1a,
+    "fig1b": table_fig1b,
+    "fig3": table_fig3,
+    "fig4": table_fig4,
+    "fig5": lambda runs: table_sweep(runs, axis="lam", series="kappa", points=25),
+    "fig6": lambda runs: table_sweep(runs, axis="kappa", series="lam", points=18),
+    "fig7": lambda runs: table_sweep(runs, axis="c_w", series="kappa", points=18),
+    "fig8": table_fig8,
+    "fig9": table_fig9,
+    "bound": table_bound,
+    "lemma": table_lemma,
+    "sign_rule": table_sign_rule,
+    "phase_lam_kappa": lambda table: table_phase(table, x="lam", y="kappa"),
+    "phase_kappa_cw": lambda table: table_phase(table, x="kappa", y="c_w"),
+}
+"""Table of each figure, from its experiment's table."""
+
+
+def theory_figure_table(name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Returns what a figure shows, in the columns of ``schemas.FIGURE``.
+
+    Raises:
+        ValueError: On an unknown figure.
+    """
+    if name not in TABLES:
+        raise ValueError(f"figure must be one of {sorted(TABLES)}, got {name!r}")
+    return TABLES[name](table).reset_index(drop=True)

@@ -1,0 +1,71 @@
+"""Acceptance bands of the embedded study: what three trial seeds of the design showed, with room for another seed."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from w2sg.trajectories.onset import least_late
+from w2sg.trajectories.summary import trajectory
+
+DATASET = "newsgroups_tech"
+"""Dataset on which the bands were measured."""
+
+COLUMNS = ("family", "protocol", "criterion", "expected", "measured", "holds")
+"""Columns of the acceptance table."""
+
+EARLY_STEP = 128
+"""Up to this step W2SG must be absent."""
+
+
+def check_nano(metrics: pd.DataFrame, *, family: str, dataset: str) -> pd.DataFrame:
+    """Returns the embedded study's acceptance table for one family.
+
+    Args:
+        metrics: The long table, schema METRICS.
+        family: A family of the nano suite.
+        dataset: ``newsgroups_tech``; the bands were measured on it.
+
+    Returns:
+        Columns family, protocol, criterion, expected, measured, holds.
+    """
+    rows: list[dict[str, object]] = []
+    for protocol in ("converged", "paper"):
+        table = trajectory(metrics, family=family, dataset=dataset, protocol=protocol).table
+        early, late = table[table["step"] <= EARLY_STEP], table.tail(least_late(len(table)))
+        last = f"of the last {len(late)}"
+        correlation = {name: table[name].corr(table["w2s"]) ** 2 for name in ("probe", "loss")}
+        weak, ceiling = table["weak"].iloc[0], table["ceiling"].iloc[-1]
+        distance = (early["weak"] - early["w2s"]).min()
+        lead = correlation["probe"] - correlation["loss"]
+        checks = [
+            (
+                f"largest W2SG accuracy up to step {EARLY_STEP}",
+                "< 0.62",
+                early["w2s"].max(),
+                early["w2s"].max() < 0.62,
+            ),
+            (
+                f"smallest distance below the supervisor up to step {EARLY_STEP}",
+                ">= 0.10",
+                distance,
+                distance >= 0.10,
+            ),
+            (f"smallest gain {last}", "> 0", late["gain"].min(), late["gain"].min() > 0),
+            (f"mean gain {last}", ">= 0.015", late["gain"].mean(), late["gain"].mean() >= 0.015),
+            ("supervisor accuracy", "0.70 to 0.79", weak, 0.70 <= weak <= 0.79),
+            ("ceiling at the end", "0.79 to 0.84", ceiling, 0.79 <= ceiling <= 0.84),
+            ("R² of probe accuracy", ">= 0.93", correlation["probe"], correlation["probe"] >= 0.93),
+            ("R² of probe accuracy less that of loss", ">= 0.15", lead, lead >= 0.15),
+        ]
+        rows += [
+            {
+                "family": family,
+                "protocol": protocol,
+                "criterion": name,
+                "expected": expected,
+                "measured": float(measured),
+                "holds": bool(holds),
+            }
+            for name, expected, measured, holds in checks
+        ]
+    return pd.DataFrame(rows)

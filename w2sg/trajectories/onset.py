@@ -1,0 +1,125 @@
+"""The first revision whose student exceeds its supervisor, and in a word why there is none or where it may lie."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from w2sg.measures.estimates import Estimate, undefined
+
+LATE = 4
+"""Late revisions there are at least, where there are twelve or more."""
+
+LEAST = 3
+"""Revisions from which an onset can be denied: fewer have no early, middle and late one."""
+
+NEVER = "no gain above zero beyond sampling error"
+"""How the note begins where no revision is above its supervisor."""
+
+FEW = "too few revisions"
+"""How the note begins where that may be for want of revisions."""
+
+FLEETING = "the gain does not last"
+"""How the note begins where some revision is above, but none that counts as an onset."""
+
+FIRST = "already above at the first revision"
+"""How the note begins where an onset may lie before the list."""
+
+OPEN = "no revision is below its supervisor beyond sampling error"
+"""How the note begins where a later revision is the first one above, and none is below."""
+
+Status = Literal["bounded", "first", "open", "fleeting", "few", "never"]
+
+
+def least_late(n: int) -> int:
+    """Returns how many of n revisions, from the end, are late at least: four, but no more than a third, and one at least.
+
+    Of a short list four would reach back to its beginning, where the student is still below its supervisor.
+    """
+    return min(LATE, max(1, n // 3))
+
+
+def onset_status(value: float, low: float, note: str) -> Status:
+    """Returns what an onset of TRANSITIONS says: its interval is bounded, or in which way it is not.
+
+    ``bounded``: below before, above after. ``first``: above at the first revision. ``open``: above later, below never.
+    No onset: ``fleeting`` (above somewhere), ``few`` (too few revisions), ``never``.
+
+    Args:
+        value: The onset; NaN for none.
+        low: Lower end of its interval; NaN for none.
+        note: Its note.
+    """
+    if np.isfinite(value):
+        return "bounded" if np.isfinite(low) else "first" if note.startswith(FIRST) else "open"
+    return "fleeting" if note.startswith(FLEETING) else "few" if note.startswith(FEW) else "never"
+
+
+def find_onset(gain: np.ndarray, error: np.ndarray, *, late: int, confidence: float) -> Estimate:
+    """Returns the first revision whose student exceeds its supervisor, as its place from 0.
+
+    Every revision is tested for a gain above zero and for one below, each family of n tests by Holm's method at half the
+    error probability; it holds whatever the dependence of the tests, which share their test pairs. With the
+    chosen confidence, then, all revisions found above are above and all found below are below. The last one below
+    bounds the onset from below, the first one above after it bounds it from above. Between them the estimate is the
+    most likely place of a single crossing: the k with the least Σ_{i<k} max(z_i, 0)² + Σ_{i≥k} min(z_i, 0)².
+
+    Args:
+        gain: Accuracy minus the supervisor's, (n,).
+        error: Standard errors, (n,).
+        late: Number of last revisions whose mean gain must be positive: else the onset does not last.
+        confidence: Joint coverage.
+    """
+    n = len(gain)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.nan_to_num(np.clip(gain / error, -1e3, 1e3), nan=0.0)  # 0 / 0: neither above nor below
+    tail = (1.0 - confidence) / 2
+    above, below = (holm(stats.norm.sf(side * z), tail) for side in (1.0, -1.0))
+    first = int(np.flatnonzero(below)[-1]) + 1 if below.any() else 0
+    sure = np.flatnonzero(above[first:]) + first
+    if not len(sure):
+        return undefined(_why_none(bool(above.any()), n), n)
+    if gain[-late:].mean() <= 0:
+        places = "at the last revision" if late == 1 else f"over the last {late} revisions"
+        return undefined(f"{FLEETING}: its mean {places} is not positive", n)
+    last = int(sure[0])
+    before = np.concatenate([[0.0], np.cumsum(np.maximum(z, 0.0) ** 2)])  # (n + 1,)
+    after = np.concatenate([np.cumsum((np.minimum(z, 0.0) ** 2)[::-1])[::-1], [0.0]])
+    cost = (before + after)[first : last + 1]
+    value = last - int(np.argmin(cost[::-1]))  # of equals the last one: a gain of exactly zero is none
+    if first == 0:
+        note = f"{FIRST if above[0] else OPEN}: the onset may lie before the first one"
+        return Estimate(value=value, high=last, n=n, note=note)
+    return Estimate(value=value, low=first, high=last, n=n)
+
+
+def _why_none(above: bool, n: int) -> str:
+    """Returns the note of a trajectory without a revision above its supervisor after the last one below.
+
+    Args:
+        above: Whether an earlier revision is above.
+        n: Revisions.
+    """
+    if above:
+        return (
+            f"{FLEETING}: no revision after the last one below is above beyond sampling error (Holm over {n} revisions)"
+        )
+    if n < LEAST:
+        return f"{FEW}: {n}, none of them above beyond sampling error; {LEAST} are needed"
+    return f"{NEVER} (Holm over {n} revisions)"
+
+
+def holm(p: np.ndarray, level: float) -> np.ndarray:
+    """Returns which of n hypotheses are rejected, bool, (n,), with an error probability of ``level`` for all together.
+
+    The smallest p-value is held against level / n, the next against level / (n - 1), until one is larger (Holm 1979).
+    That of statsmodels agrees, but collects garbage at every call, which takes a hundred times as long as the test.
+    """
+    n = len(p)
+    order = np.argsort(p, kind="stable")
+    passed = np.logical_and.accumulate(p[order] <= level / (n - np.arange(n)))
+    rejected = np.zeros(n, dtype=bool)
+    rejected[order] = passed
+    return rejected

@@ -1,0 +1,157 @@
+"""Headline trajectories of each layer as arrays: what correlations and transitions are computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from scipy import stats
+
+from w2sg.tables.schemas import METRICS
+from w2sg.trajectories.selection import headline_rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResamplingSettings:
+    """Section ``statistics`` of the configuration."""
+
+    resamples: int
+    """Bootstrap resamples of revisions."""
+    confidence: float
+    """Coverage of the intervals."""
+    block: int
+    """Revisions per block, cut to a quarter of them all; 0 chooses by the autocorrelation."""
+    first: int
+    """Revisions of the span that the paper's tables use."""
+    late: float
+    """Share of the revisions, from the end, that count as late."""
+    seed: int
+    """Seed of the resamples."""
+
+    @property
+    def first_name(self) -> str:
+        """Returns the name of the span of the first revisions."""
+        return f"first_{self.first}"
+
+
+MEAN_SEED = -1
+"""Stands for the mean over head seeds where a seed is named."""
+
+_NAMES = ["family", "dataset", "protocol", "layer"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """W2SG of one head seed, or of the mean over seeds, over n revisions."""
+
+    seed: int
+    """Head seed; ``MEAN_SEED`` for the mean."""
+    accuracy: np.ndarray
+    """Accuracy, (n,)."""
+    accuracy_error: np.ndarray
+    """Its standard error, (n,)."""
+    gain: np.ndarray
+    """Accuracy minus the supervisor's, (n,)."""
+    gain_error: np.ndarray
+    """Its standard error, (n,)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One layer's headline trajectories under one head protocol, over n revisions by step."""
+
+    family: str
+    """Name of the family."""
+    dataset: str
+    """Name of the dataset."""
+    protocol: str
+    """``paper`` or ``converged``."""
+    layer: int
+    """Hidden state that heads and probe read."""
+    steps: np.ndarray
+    """Optimiser steps, (n,)."""
+    tokens: np.ndarray
+    """Training tokens in billions, (n,)."""
+    probe: np.ndarray
+    """Linear-probe accuracy, (n,); NaN where it was not measured."""
+    loss: np.ndarray
+    """Evaluation loss in nats per token, (n,); NaN where it was not measured."""
+    curves: tuple[Curve, ...]
+    """W2SG: the mean over head seeds first, then each seed."""
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """Returns the columns that name the series in a table."""
+        return {name: getattr(self, name) for name in _NAMES}
+
+    @property
+    def doublings(self) -> np.ndarray:
+        """Returns log2 of the tokens, (n,); minus infinity before any training."""
+        with np.errstate(divide="ignore"):
+            return np.log2(self.tokens)
+
+
+def collect_series(metrics: pd.DataFrame, *, confidence: float) -> Iterator[Series]:
+    """Yields the series of every family, dataset, protocol and layer that has W2SG heads.
+
+    Args:
+        metrics: Schema METRICS.
+        confidence: Coverage of the table's intervals; standard errors are taken from their width.
+    """
+    halves = 2.0 * float(stats.norm.ppf(0.5 + confidence / 2))
+    rows = (
+        pa.Table.from_pandas(metrics, schema=METRICS.fields, preserve_index=False).filter(headline_rows()).to_pandas()
+    )
+    rows = rows.assign(error=(rows["high"] - rows["low"]) / halves)
+    students = rows[rows["head"] == "w2s"].pivot_table(
+        index=[*_NAMES, "step", "tokens"], columns=["metric", "seed"], values=["value", "error"]
+    )
+    places = ["family", "dataset", "layer", "step"]
+    probes = rows[rows["head"] == "probe"].groupby(places)["value"].mean()
+    losses = rows[rows["head"] == "model"].groupby(["family", "step"])["value"].mean()
+    for key, table in students.dropna().groupby(level=_NAMES, sort=True):
+        named: dict[str, Any] = dict(zip(_NAMES, key, strict=True))
+        steps = table.index.get_level_values("step")
+        probe_index = pd.MultiIndex.from_product([[named["family"]], [named["dataset"]], [named["layer"]], steps])
+        loss_index = pd.MultiIndex.from_product([[named["family"]], steps])
+        yield Series(
+            **named,
+            steps=steps.to_numpy(),
+            tokens=table.index.get_level_values("tokens").to_numpy(np.float64),
+            probe=probes.reindex(probe_index).to_numpy(np.float64),
+            loss=losses.reindex(loss_index).to_numpy(np.float64),
+            curves=tuple(_curves(table)),
+        )
+
+
+def _curves(table: pd.DataFrame) -> Iterator[Curve]:
+    """Yields the mean over seeds and each seed.
+
+    Test pairs are shared by all seeds, so their sampling error does not shrink in the mean; what the seeds differ
+    by does, and is added.
+    """
+    parts = {
+        (metric, kind): table[(kind, metric)].to_numpy(np.float64)  # (n, S)
+        for metric in ("accuracy", "gain")
+        for kind in ("value", "error")
+    }
+    seeds = table[("value", "accuracy")].columns
+    mean = {}
+    for metric in ("accuracy", "gain"):
+        value, error = parts[metric, "value"], parts[metric, "error"]
+        between = value.var(axis=1, ddof=1) / len(seeds) if len(seeds) > 1 else 0.0
+        mean[metric] = value.mean(1)
+        mean[f"{metric}_error"] = np.sqrt(error.mean(1) ** 2 + between)
+    yield Curve(seed=MEAN_SEED, **mean)
+    for column, seed in enumerate(seeds):
+        yield Curve(
+            seed=int(seed),
+            accuracy=parts["accuracy", "value"][:, column],
+            accuracy_error=parts["accuracy", "error"][:, column],
+            gain=parts["gain", "value"][:, column],
+            gain_error=parts["gain", "error"][:, column],
+        )

@@ -1,0 +1,256 @@
+"""A sigmoid in log tokens fitted to a trajectory, with profile intervals of everything that its position decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy import stats
+from scipy.optimize import least_squares
+from scipy.special import expit
+
+from w2sg.measures.bootstrap import FEWEST, is_constant, lag_one, variance_factor
+from w2sg.measures.estimates import Estimate
+
+PARAMETERS = 4
+"""Floor, rise, midpoint, scale."""
+
+RISE_10_90 = 2.0 * float(np.log(9.0))
+"""Scales from 10 to 90 % of the rise."""
+
+TO_SATURATION = float(np.log(19.0))
+"""Scales from the midpoint to 95 % of the rise."""
+
+_COARSE, _FINE = (97, 24), (41, 25)  # midpoints by scales
+_NARROWEST = 1.0 / 400.0  # smallest scale as a share of the observed range of doublings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sigmoid:
+    """The curve floor + rise / (1 + exp(-(x - midpoint) / scale)) over x = log2 tokens."""
+
+    midpoint: float
+    """x at half the rise."""
+    scale: float
+    """Doublings of tokens over which the log odds change by one."""
+    floor: Estimate
+    """Level before the rise."""
+    rise: Estimate
+    """Height of the rise."""
+    midpoint_range: tuple[float, float]
+    """Interval of the midpoint; an end that the data leave open is NaN."""
+    scale_range: tuple[float, float]
+    """Interval of the scale; likewise."""
+    saturation_range: tuple[float, float]
+    """Interval of the x at 95 % of the rise; likewise."""
+    autocorrelation: float
+    """Lag-one autocorrelation of the residuals."""
+
+    @property
+    def saturation(self) -> float:
+        """Returns the x at 95 % of the rise."""
+        return self.midpoint + TO_SATURATION * self.scale
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Grid:
+    """Unit curves of many midpoints and scales over the same revisions."""
+
+    midpoint: np.ndarray
+    """(G,)."""
+    scale: np.ndarray
+    """(G,)."""
+    centred: np.ndarray
+    """Unit curves less their mean, (n, G)."""
+    power: np.ndarray
+    """Sum of squares of each, (G,)."""
+
+    def residual_squares(self, y: np.ndarray) -> np.ndarray:
+        """Returns the least sum of squares of each curve with a floor and a rise that is not negative, (G,)."""
+        centred = y - y.mean()
+        along = np.maximum(centred @ self.centred, 0.0)
+        return centred @ centred - along**2 / self.power
+
+
+def fit_sigmoid(doublings: np.ndarray, accuracy: np.ndarray, *, confidence: float) -> Sigmoid | str:
+    """Returns the least-squares sigmoid, or why there is none.
+
+    Revisions without tokens (x = -∞) enter with the sigmoid's limit there, its floor. For a given midpoint and scale the
+    curve is linear in floor and rise, so only two parameters are searched. The interval of a function of midpoint and
+    scale is its range over all pairs whose sum of squares S fulfils
+    S ≤ S_min (1 + f F / (n - 4)), where f = (1 + r) / (1 - r) makes up for residuals with autocorrelation r, and F is
+    the quantile of Fisher's distribution for 1 and n / f - 4 degrees of freedom.
+
+    Args:
+        doublings: log2 of the tokens, ascending, (n,).
+        accuracy: W2SG accuracy, (n,).
+        confidence: Coverage of the intervals.
+    """
+    n = len(accuracy)
+    finite = doublings[np.isfinite(doublings)]
+    if n < FEWEST:
+        return f"{n} revisions; a sigmoid needs {FEWEST}"
+    if len(finite) < 2:
+        return f"{len(finite)} revisions after training began; a sigmoid needs 2"
+    if is_constant(accuracy):
+        return "the accuracy is constant"
+    span = (float(finite[0]), float(finite[-1]))
+    scales = (_NARROWEST * (span[1] - span[0]), 0.5 * (span[1] - span[0]))
+    coarse = _coarse_grid(tuple(doublings), span, scales)
+    midpoint, scale = _refine(doublings, accuracy, coarse, span, scales)
+    shape = expit((doublings - midpoint) / scale)
+    design = np.stack([np.ones(n), shape], axis=1)
+    (floor, rise), *_ = np.linalg.lstsq(design, accuracy, rcond=None)
+    residuals = accuracy - design @ np.array([floor, rise])
+    least, constant = float(residuals @ residuals), float(((accuracy - accuracy.mean()) ** 2).sum())
+    correlation = lag_one(residuals, fitted=PARAMETERS)
+    factor = variance_factor(correlation)
+    if rise <= 0 or not exceeds_noise(constant, least, n, PARAMETERS, factor, confidence):
+        return "no rise of the accuracy that differs from noise"
+    degrees = max(2.0, n / factor - PARAMETERS)
+    allowed = least * (1.0 + factor * float(stats.f.ppf(confidence, 1, degrees)) / (n - PARAMETERS))
+    ranges = _profile(doublings, accuracy, coarse, allowed, (midpoint, scale), span, scales)
+    error = np.sqrt(factor * least / (n - PARAMETERS) * np.diag(_covariance(doublings, midpoint, scale, rise)))
+    half = float(stats.t.ppf(0.5 + confidence / 2, degrees)) * error
+    return Sigmoid(
+        midpoint=midpoint,
+        scale=scale,
+        floor=Estimate(value=float(floor), low=floor - half[0], high=floor + half[0], n=n),
+        rise=Estimate(value=float(rise), low=rise - half[1], high=rise + half[1], n=n),
+        midpoint_range=ranges[0],
+        scale_range=ranges[1],
+        saturation_range=ranges[2],
+        autocorrelation=correlation,
+    )
+
+
+def exceeds_noise(constant: float, least: float, n: int, parameters: int, factor: float, confidence: float) -> bool:
+    """Returns whether a fitted change explains more than the best of n changes would explain of mere noise.
+
+    A change can be put at n places, and the best is chosen, so that a test of the chosen one would reject far too
+    often. Here each place has 1/n of the error probability (Bonferroni), which is cautious.
+
+    Args:
+        constant: Sum of squares about the mean.
+        least: Sum of squares about the fitted curve.
+        n: Revisions.
+        parameters: Parameters of the curve.
+        factor: Inflation of variances by autocorrelation.
+        confidence: One less the error probability.
+    """
+    if least <= 1e-24 * constant:
+        return constant > 0
+    ratio = (constant - least) / (least / (n - parameters)) / factor
+    return bool(ratio > stats.f.isf((1.0 - confidence) / n, 1, n - parameters))
+
+
+def _make_grid(doublings: np.ndarray, midpoints: np.ndarray, scales: np.ndarray) -> _Grid:
+    midpoint, scale = (x.ravel() for x in np.meshgrid(midpoints, scales, indexing="ij"))
+    shape = expit((doublings[:, None] - midpoint) / scale)  # (n, G)
+    centred = shape - shape.mean(0)
+    return _Grid(midpoint=midpoint, scale=scale, centred=centred, power=np.maximum((centred**2).sum(0), 1e-300))
+
+
+@lru_cache(maxsize=8)
+def _coarse_grid(doublings: tuple[float, ...], span: tuple[float, float], scales: tuple[float, float]) -> _Grid:
+    return _make_grid(np.array(doublings), np.linspace(*span, _COARSE[0]), np.geomspace(*scales, _COARSE[1]))
+
+
+def _refine(
+    doublings: np.ndarray,
+    y: np.ndarray,
+    grid: _Grid,
+    span: tuple[float, float],
+    scales: tuple[float, float],
+) -> tuple[float, float]:
+    """Returns midpoint and scale of the least sum of squares, from the best place of the grid."""
+    best = int(np.argmin(grid.residual_squares(y)))
+    centred = y - y.mean()
+
+    def residuals(at: np.ndarray) -> np.ndarray:
+        shape = expit((doublings - at[0]) / np.exp(at[1]))
+        shape = shape - shape.mean()
+        return centred - shape * max(0.0, shape @ centred) / max(shape @ shape, 1e-300)
+
+    low, high = np.array([span[0], np.log(scales[0])]), np.array([span[1], np.log(scales[1])])
+    inner = 1e-9 * (high - low)
+    start = np.clip([grid.midpoint[best], np.log(grid.scale[best])], low + inner, high - inner)
+    found = least_squares(residuals, start, bounds=(low, high), xtol=1e-10, ftol=1e-12).x
+    return float(found[0]), float(np.exp(found[1]))
+
+
+def _profile(
+    doublings: np.ndarray,
+    y: np.ndarray,
+    coarse: _Grid,
+    allowed: float,
+    best: tuple[float, float],
+    span: tuple[float, float],
+    scales: tuple[float, float],
+) -> list[tuple[float, float]]:
+    """Returns the ranges of midpoint, scale and 95 % point over all pairs with an allowed sum of squares.
+
+    Pairs are looked up on a grid over the box that holds the allowed ones of the grid before, wider by one step; the ends
+    lie between the last allowed value and the next, so half a step is added.
+    """
+    edges = (span, (float(np.log(scales[0])), float(np.log(scales[1]))))
+    steps = [coarse.midpoint[_COARSE[1]] - coarse.midpoint[0], np.log(coarse.scale[1] / coarse.scale[0])]
+    grid = coarse
+    for _ in range(3):
+        box = [
+            np.clip([values.min() - step, values.max() + step], *edge)
+            for values, step, edge in zip(_allowed(grid, y, allowed, best), steps, edges, strict=True)
+        ]
+        axes = [np.linspace(ends[0], ends[1], size) for ends, size in zip(box, _FINE, strict=True)]
+        grid = _make_grid(doublings, axes[0], np.exp(axes[1]))
+        steps = [np.ptp(ends) / (size - 1) for ends, size in zip(box, _FINE, strict=True)]
+        midpoint, scale = _allowed(grid, y, allowed, best)
+        if min(np.ptp(midpoint) / steps[0], np.ptp(scale) / steps[1]) > _FINE[1] / 2:
+            break
+    half = [step / 2 for step in steps]
+    scale_ends = _range(scale, half[1], edges[1])
+    position = midpoint + TO_SATURATION * np.exp(scale)
+    return [
+        _range(midpoint, half[0], edges[0]),
+        (float(np.exp(scale_ends[0])), float(np.exp(scale_ends[1]))),
+        _range(position, half[0], (-np.inf, span[1])),
+    ]
+
+
+def _allowed(grid: _Grid, y: np.ndarray, allowed: float, best: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns midpoints and logarithms of scales whose sum of squares is allowed, the best pair among them."""
+    inside = grid.residual_squares(y) <= allowed
+    return np.append(grid.midpoint[inside], best[0]), np.log(np.append(grid.scale[inside], best[1]))
+
+
+def _range(values: np.ndarray, half: float, edge: tuple[float, float]) -> tuple[float, float]:
+    """Returns the ends of the values; NaN for one that reaches the edge of what the revisions can show."""
+    low, high = float(values.min()) - half, float(values.max()) + half
+    return (low if low > edge[0] else float("nan"), high if high < edge[1] else float("nan"))
+
+
+def _covariance(doublings: np.ndarray, midpoint: float, scale: float, rise: float) -> np.ndarray:
+    """Returns the inverse of JᵀJ for floor, rise, midpoint and scale, (4, 4)."""
+    u = np.where(np.isfinite(doublings), (doublings - midpoint) / scale, 0.0)
+    shape = expit((doublings - midpoint) / scale)
+    slope = rise * shape * (1.0 - shape) / scale
+    jacobian = np.stack([np.ones_like(u), shape, -slope, -slope * u], axis=1)
+    return np.linalg.pinv(jacobian.T @ jacobian)
+
+
+def in_tokens(value: float, ends: tuple[float, float], n: int) -> Estimate:
+    """Returns a position in log2 tokens as billions of tokens; ends that are open say so."""
+    return _open(value, ends, n, np.exp2)
+
+
+def in_doublings(value: float, ends: tuple[float, float], n: int) -> Estimate:
+    """Returns a scale as the doublings of tokens from 10 to 90 % of the rise."""
+    return _open(value, ends, n, lambda x: RISE_10_90 * x)
+
+
+def _open(value: float, ends: tuple[float, float], n: int, unit: Callable[[float], float]) -> Estimate:
+    sides = [side for side, end in zip(("below", "above"), ends, strict=True) if np.isnan(end)]
+    note = f"the revisions do not bound it {' or '.join(sides)}" if sides else ""
+    return Estimate(value=float(unit(value)), low=float(unit(ends[0])), high=float(unit(ends[1])), n=n, note=note)

@@ -1,0 +1,187 @@
+"""When W2SG sets in over pre-training, how fast it rises, where it saturates and how much it fluctuates then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from ruptures.costs import CostL2
+from scipy import stats
+
+from w2sg.measures.bootstrap import FEWEST, is_constant, lag_one, variance_factor
+from w2sg.measures.estimates import Estimate, difference, undefined
+from w2sg.trajectories import sigmoid
+from w2sg.trajectories.onset import find_onset, least_late
+from w2sg.trajectories.series import MEAN_SEED, Curve, ResamplingSettings, Series
+
+COMPARED = ("converged", "paper")
+"""Protocols whose estimates are compared: first minus second."""
+
+POSITIONS = ("onset_tokens", "sigmoid_midpoint", "saturation_tokens", "change_point")
+"""Estimates in tokens; they are compared in doublings."""
+
+
+def late_revisions(n: int, share: float) -> int:
+    """Returns how many of n revisions, from the end, count as late: a share of them, no fewer than `least_late` says."""
+    return min(n, max(least_late(n), round(share * n)))
+
+
+def estimate_transition(series: Iterable[Series], settings: ResamplingSettings) -> Iterator[dict[str, Any]]:
+    """Yields the rows of TRANSITIONS: every series by seed, then the comparison of the head protocols.
+
+    Args:
+        series: Trajectories.
+        settings: Section ``statistics``.
+    """
+    means: dict[tuple[Any, ...], dict[str, dict[str, Estimate]]] = {}
+    for one in series:
+        for curve in one.curves:
+            found = estimate_curve(one, curve, settings)
+            if curve.seed == MEAN_SEED:
+                means.setdefault((one.family, one.dataset, one.layer), {})[one.protocol] = found
+            yield from _rows(one.keys | {"seed": curve.seed}, found)
+    for (family, dataset, layer), by_protocol in means.items():
+        if all(name in by_protocol for name in COMPARED):
+            keys = {"family": family, "dataset": dataset, "protocol": "_minus_".join(COMPARED), "layer": layer}
+            found = compare(*[by_protocol[name] for name in COMPARED])
+            yield from _rows(keys | {"seed": MEAN_SEED}, found)
+
+
+def _rows(keys: dict[str, Any], found: dict[str, Estimate]) -> Iterator[dict[str, Any]]:
+    for name, estimate in found.items():
+        numbers = {key: getattr(estimate, key) for key in ("value", "low", "high", "n", "note")}
+        yield keys | {"estimate": name} | numbers
+
+
+def estimate_curve(series: Series, curve: Curve, settings: ResamplingSettings) -> dict[str, Estimate]:
+    """Returns every estimate of one curve by name; units as TRANSITIONS says."""
+    confidence = settings.confidence
+    late = late_revisions(len(series.steps), settings.late)
+    onset = find_onset(curve.gain, curve.gain_error, late=late, confidence=confidence)
+    found = {
+        "onset_step": _at(onset, series.steps.astype(np.float64)),
+        "onset_tokens": _at(onset, series.tokens),
+    }
+    fitted = sigmoid.fit_sigmoid(series.doublings, curve.accuracy, confidence=confidence)
+    found |= _describe_sigmoid(fitted, series)
+    found["change_point"] = _at(find_change(curve.accuracy, confidence=confidence), series.tokens)
+    correlation = lag_one(curve.accuracy) if isinstance(fitted, str) else fitted.autocorrelation
+    found |= describe_late(curve, late=late, autocorrelation=correlation, confidence=confidence)
+    return found
+
+
+def _at(index: Estimate, axis: np.ndarray) -> Estimate:
+    """Returns an estimate that counts revisions on the axis of steps or tokens."""
+    places = {
+        name: float("nan") if np.isnan(getattr(index, name)) else float(axis[int(getattr(index, name))])
+        for name in ("value", "low", "high")
+    }
+    return replace(index, **places)
+
+
+def _describe_sigmoid(fitted: sigmoid.Sigmoid | str, series: Series) -> dict[str, Estimate]:
+    n = len(series.steps)
+    if isinstance(fitted, str):
+        names = ("midpoint", "width", "floor", "rise")
+        missing = undefined(fitted, n)
+        return {f"sigmoid_{name}": missing for name in names} | {"saturation_tokens": missing}
+    saturation = sigmoid.in_tokens(fitted.saturation, fitted.saturation_range, n)
+    if fitted.saturation > series.doublings[-1]:
+        saturation = undefined("not saturated by the last revision", n)
+    return {
+        "sigmoid_midpoint": sigmoid.in_tokens(fitted.midpoint, fitted.midpoint_range, n),
+        "sigmoid_width": sigmoid.in_doublings(fitted.scale, fitted.scale_range, n),
+        "sigmoid_floor": fitted.floor,
+        "sigmoid_rise": fitted.rise,
+        "saturation_tokens": saturation,
+    }
+
+
+def find_change(values: np.ndarray, *, confidence: float) -> Estimate:
+    """Returns the first revision of the second of two levels that fit best, as its place from 0.
+
+    The interval holds every place k whose sum of squares S fulfils n (S_k - S_min) / S_min ≤ f c with
+    c = -2 ln(1 - √confidence), the quantile of the likelihood ratio at the true place (Hansen 2000), and
+    f = (1 + r) / (1 - r) for residuals with autocorrelation r.
+
+    Args:
+        values: W2SG accuracies in order, (n,).
+        confidence: Coverage.
+    """
+    n = len(values)
+    if n < FEWEST:
+        return undefined(f"{n} revisions; a change point needs {FEWEST}", n)
+    if is_constant(values):
+        return undefined("the accuracy is constant", n)
+    cost = CostL2().fit(values)
+    places = np.arange(2, n - 1)
+    squares = np.array([cost.error(0, int(k)) + cost.error(int(k), n) for k in places])
+    best = int(np.argmin(squares))
+    split, least = int(places[best]), float(squares[best])
+    residuals = np.concatenate([values[:split] - values[:split].mean(), values[split:] - values[split:].mean()])
+    factor = variance_factor(lag_one(residuals, fitted=2))
+    if not sigmoid.exceeds_noise(float(cost.error(0, n)), least, n, 2, factor, confidence):
+        return undefined("no change of the level that differs from noise", n)
+    critical = -2.0 * np.log(1.0 - np.sqrt(confidence))
+    inside = places[squares <= least * (1.0 + factor * critical / n) + 1e-15]
+    return Estimate(value=split, low=int(inside[0]), high=int(inside[-1]), n=n)
+
+
+def describe_late(curve: Curve, *, late: int, autocorrelation: float, confidence: float) -> dict[str, Estimate]:
+    """Returns level, gain and fluctuation of the late revisions.
+
+    The level's error has two parts: test pairs, which all revisions share, so that it does not shrink with their number,
+    and fluctuation, which shrinks with their effective number m = n (1 - r) / (1 + r). Half widths add as
+    variances do. The fluctuation is the standard deviation; its interval is that of a normal sample of size m.
+
+    Args:
+        curve: W2SG over all revisions.
+        late: Number of late revisions.
+        autocorrelation: Lag-one autocorrelation r between revisions.
+        confidence: Coverage.
+    """
+    values, gains = curve.accuracy[-late:], curve.gain[-late:]
+    degrees = max(1.0, late / variance_factor(autocorrelation) - 1.0)
+    level = _level(values, curve.accuracy_error[-late:], degrees, confidence)
+    found = {"saturation": level, "saturation_gain": _level(gains, curve.gain_error[-late:], degrees, confidence)}
+    if late < 2:
+        return found | {"fluctuation": undefined("one revision does not fluctuate", late)}
+    spread = float(values.std(ddof=1))
+    tails = stats.chi2.ppf([0.5 + confidence / 2, 0.5 - confidence / 2], degrees)
+    low, high = spread * np.sqrt(degrees / tails)
+    return found | {"fluctuation": Estimate(value=spread, low=float(low), high=float(high), n=late)}
+
+
+def _level(values: np.ndarray, errors: np.ndarray, degrees: float, confidence: float) -> Estimate:
+    n = len(values)
+    if n < 2:
+        return Estimate(value=float(values.mean()), n=n, note="no interval: one revision")
+    pairs = stats.norm.ppf(0.5 + confidence / 2) * errors.mean()
+    moving = stats.t.ppf(0.5 + confidence / 2, degrees) * values.std(ddof=1) / np.sqrt(degrees + 1.0)
+    half = float(np.hypot(pairs, moving))
+    value = float(values.mean())
+    return Estimate(value=value, low=value - half, high=value + half, n=n)
+
+
+def compare(first: dict[str, Estimate], second: dict[str, Estimate]) -> dict[str, Estimate]:
+    """Returns first minus second of every estimate but steps; positions in doublings of tokens.
+
+    Both protocols are measured on the same test pairs and revisions, so their errors are positively correlated; taking
+    none is cautious.
+    """
+    found = {}
+    for name, one in first.items():
+        if name != "onset_step":
+            pair = [_in_doublings(x) for x in (one, second[name])] if name in POSITIONS else [one, second[name]]
+            found[name] = difference(pair[0], pair[1], n=min(one.n, second[name].n))
+    return found
+
+
+def _in_doublings(position: Estimate) -> Estimate:
+    ends = [getattr(position, name) for name in ("value", "low", "high")]
+    if 0.0 in ends:
+        return undefined("a position before any training has no logarithm", position.n)
+    value, low, high = np.log2(ends)
+    return replace(position, value=float(value), low=float(low), high=float(high))

@@ -1,0 +1,55 @@
+"""What the study will cost: `snakemake --cores 1 plan --configfile config/paper.yaml`. Seconds, no network."""
+
+
+localrules:
+    plan,
+    plan_study,
+
+
+def planned_study():
+    """Returns what the study's costs depend on."""
+    return {
+        "families": {
+            name: {"strong": family.strong, "weak": family.weak, "revisions": len(family.revisions)}
+            for name, family in FAMILIES.items()
+        },
+        "used": {name: len(names) for name, names in USED.items()},
+        "repos": {name: config["models"][name]["repo"] for name in HUB_MODELS},
+        "dtypes": {name: config["models"][name]["dtype"] for name in HUB_MODELS},
+        # Files of the user's own need not say how many pairs they hold.
+        "pairs": {name: config["datasets"][name].get("pairs") for name in DATASETS},
+        "layers": config["activations"]["layers"],
+        **config["fetch"],
+    }
+
+
+rule plan:
+    """Shows revisions, jobs, download, disk and GPU hours of the study; runs nothing else."""
+    input:
+        "<study>/plan.txt",
+    log:
+        "logs/plan.log",
+    conda:
+        "../../envs/analysis.yaml"
+    shell:
+        "cat {input}"
+
+
+rule plan_study:
+    """Computes the study's costs from its configuration, audits that are there already, and committed rates."""
+    input:
+        costs=local(ROOT / "resources" / "costs" / "models.tsv"),
+        rates=local(ROOT / "resources" / "costs" / "rates.tsv"),
+    output:
+        table="<study>/plan.tsv",
+        text="<study>/plan.txt",
+    log:
+        "logs/plan_study.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        study=planned_study(),
+        audits=[path for path in audit_tables() if Path(path).exists()],
+        recipe=recipes.PLAN,
+    script:
+        "../scripts/plan_study.py"
