@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatch
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -13,27 +12,8 @@ from w2sg.tables import column_meanings
 from w2sg.tables.reference import MODULES, columns_table, declared_tables
 
 FOLDER = "docs/reference"
-API = {
-    "api_data": ("pair*", "corp*", "preferences", "decontaminate", "presentation"),
-    "api_pretraining": ("pretraining*", "training*", "neox*", "tokenizer", "schedule"),
-    "api_revisions": (
-        "hub",
-        "transfer",
-        "fetching",
-        "snapshots",
-        "revisions",
-        "published",
-        "listings",
-        "retries",
-        "audit",
-    ),
-    "api_activations": ("activations", "attention", "packing", "extraction", "features", "loading", "olmo_format"),
-    "api_heads": ("heads", "converged", "crossval", "logistic", "probes", "protocol", "scoring", "metrics", "floors"),
-    "api_analysis": ("collect", "summary", "correlation*", "transition*", "bands", "plot*", "figure*", "report*"),
-    "api_theory": ("theory", "theory.*"),
-    "api_workflow": ("*",),
-}
-"""Modules by page, as patterns; the first that fits decides, so a new module is on some page."""
+ROOMS = sorted(path.parent.name for path in Path(w2sg.__file__).parent.glob("*/__init__.py"))
+"""Rooms of the package; each has a page ``api_<room>``."""
 
 
 def table_sections() -> str:
@@ -50,14 +30,9 @@ def table_sections() -> str:
 def modules_by_page() -> dict[str, list[str]]:
     """Returns the names of all modules of the package, in alphabetical order, by page of the reference."""
     root = Path(w2sg.__file__).parent
-    pages: dict[str, list[str]] = {page: [] for page in API}
-    for path in sorted(root.rglob("*.py")):
-        name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
-        if name == "__init__":
-            continue
-        page = next(page for page, patterns in API.items() if any(fnmatch(name, p) for p in patterns))
-        pages[page].append(f"w2sg.{name}")
-    return pages
+    names = [path.relative_to(root).with_suffix("").parts for path in sorted(root.glob("*/**/*.py"))]
+    modules = [".".join(["w2sg", *parts]).removesuffix(".__init__") for parts in names]
+    return {f"api_{room}": [name for name in modules if name.split(".")[1] == room] for room in ROOMS}
 
 
 def module_sections(page: str) -> str:
@@ -75,7 +50,7 @@ def _append(app: Sphinx, docname: str, source: list[str]) -> None:
         source[0] += "\n" + table_sections()
         for module in (*MODULES, column_meanings):
             app.env.note_dependency(str(Path(module.__file__ or "")))
-    elif page in API:
+    elif page.startswith("api_"):
         source[0] += "\n" + module_sections(page)
 
 

@@ -13,7 +13,20 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
-LIGHT = ["config", "sweep", "schedule", "pair_specs", "recipes"]
+LIGHT = [
+    "study.config",
+    "study.definitions",
+    "study.families",
+    "revisions.offline",
+    "revisions.scratch",
+    "runtime.driver",
+    "runtime.files",
+    "runtime.slurm",
+    "report.catalogue",
+    "theory.experiments.catalogue",
+    "theory.figures.catalogue",
+]
+"""Modules that every reading of the Snakefile loads, in each job of a cluster again."""
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
@@ -41,6 +54,21 @@ def test_modules_read_while_the_dag_is_built_do_not_import_the_heavy_ones():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
     assert not {"torch", "numpy", "pandas", "pyarrow", "scipy", "transformers"} & set(loaded)
+
+
+def test_nothing_of_snakemake_is_replaced_and_nothing_is_ancient():
+    forbidden = (
+        r"_needrun|update_needrun|_input_changed|register_resource|ancient\(|import snakemake\.(dag|persistence|jobs)"
+        r"|from snakemake\.(dag|persistence|jobs|workflow) import|setattr\(|def (ensure|temp|touch|protected)\("
+    )
+    files = [ROOT / "Snakefile", *(ROOT / "workflow").rglob("*.smk"), *SCRIPTS, *(ROOT / "w2sg").rglob("*.py")]
+    found = [
+        f"{path.name}: {line}"
+        for path in files
+        for line in path.read_text("utf-8").splitlines()
+        if re.search(forbidden, line)
+    ]
+    assert found == []
 
 
 def test_every_rule_has_log_conda_docstring_and_recipe():

@@ -17,8 +17,8 @@ def test_the_columns_are_those_that_are_declared():
 def test_every_output_of_every_rule_has_a_row():
     rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "workflow" / "rules").glob("*.smk"))
     outputs = re.findall(r"output:\n((?: {8,}.*\n)+)", rules)
-    paths = {path for block in outputs for path in re.findall(r'"results/([^"]+)"', block)}
-    files = {re.sub(r"\{+\w+\}+", "x", path) for path in paths if "." in path.rpartition("/")[2]}
+    paths = {path for block in outputs for path in re.findall(r'"(?:results/|(?=<study>/))([^"]+)"', block)}
+    files = {re.sub(r"\{+\w+\}+|<study>", "x", path) for path in paths if "." in path.rpartition("/")[2]}
     assert len(files) > 25
     assert {path for path in files if schema_of(path) is None} == {
         "snapshots/x/x.json"

@@ -32,7 +32,7 @@ def cited(docstring: str) -> tuple[set[str], set[str]]:
 
 def docstrings() -> dict[str, str]:
     found = {}
-    for path in sorted((ROOT / "w2sg" / "theory").glob("*.py")):
+    for path in sorted((ROOT / "w2sg" / "theory").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
                 found[f"{path.stem}.{node.name}"] = ast.get_docstring(node) or ""
@@ -57,7 +57,9 @@ def test_every_equation_is_mapped_to_functions_that_exist_and_cite_it():
         reached = set()
         for name in names:
             module, attribute = name.split(".")
-            assert hasattr(importlib.import_module(f"w2sg.theory.{module}"), attribute), name
+            (path,) = (ROOT / "w2sg" / "theory").rglob(f"{module}.py")
+            imported = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+            assert hasattr(imported, attribute), name
             reached |= cited(texts[name])[1]
             # A class is cited by its members.
             if name == "constants.EffectiveRegion":

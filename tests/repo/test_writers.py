@@ -83,7 +83,9 @@ KILLED = """
 import os, sys
 from pathlib import Path
 import numpy as np, pandas as pd, pyarrow as pa
-from w2sg import features, pretraining_data, tables, training_state
+from w2sg.activations import features
+from w2sg.pretraining import state as training_state, tokens as pretraining_data
+from w2sg.tables import files as tables
 moment, writer, path, value = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
 schema = tables.TableSchema(name="t", fields=pa.schema([pa.field("a", pa.int64(), nullable=False)]), keys=("a",))
 states = np.full((1, 2, 3), value, dtype=np.float32)

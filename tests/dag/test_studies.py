@@ -1,0 +1,106 @@
+"""Several studies in one folder: they share what costs forward passes, keep the rest apart, and never mean different things by one name."""
+
+from __future__ import annotations
+
+import copy
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.dag.conftest import ROOT, Workflow
+from tests.dag.test_smoke import planned
+from tests.dag.test_stale import costly
+
+
+@pytest.fixture
+def first(finished, tmp_path) -> Workflow:
+    """A copy of the finished study, time stamps kept."""
+    shutil.copytree(finished.folder, tmp_path / "run", symlinks=True)
+    return Workflow(folder=tmp_path / "run", config=copy.deepcopy(finished.config))
+
+
+@pytest.fixture
+def second(first) -> Workflow:
+    """Another study in the same folder: one of the families, other heads."""
+    config = copy.deepcopy(first.config)
+    config |= {"study": "other", "sweep": {"families": ["olmo"], "datasets": ["mine"]}}
+    config["heads"]["seeds"] = [5]
+    return Workflow(folder=first.folder, config=config)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_a_second_study_extracts_nothing_and_changes_no_byte_of_the_first(first, second):
+    before = contents(first.folder / "results")
+    assert costly(planned(second)) == {"train_supervisor": 1, "train_heads": 2}
+    second.run()
+    after = contents(first.folder / "results")
+    assert {name: text for name, text in after.items() if not name.startswith("other/")} == before
+    assert {name.split("/")[1] for name in after if name.startswith("other/")} >= {
+        "metrics",
+        "tables",
+        "figures",
+        "report.html",
+    }
+    assert planned(first) == {}
+    # "Time" counts the study's own jobs: two of its heads, not the sixteen of the first study.
+    report = (first.folder / "results" / "other" / "report.html").read_text()
+    cost = report.partition("<!-- cost -->")[2].partition("<!-- /cost -->")[0]
+    assert re.search(r"train heads</td>\s*<td[^>]*>2<", cost.replace("_", " ")), cost
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("models/olmo/dtype", "bfloat16", "models.olmo: dtype is 'bfloat16' here and 'float32' in study smoke"),
+        ("datasets/mine/pairs", 20, "datasets.mine: pairs is 20 here and 24 in study smoke"),
+        ("activations/max_tokens", 16, "features.olmo/step0: activations.max_tokens is 16 here and 32 in study smoke"),
+        ("evaluation/documents", 2, "features.olmo/step0: evaluation.documents is 2 here and 3 in study smoke"),
+        ("study", "activations", "study: 'activations' is a folder that all studies share"),
+    ],
+)
+def test_a_study_that_means_something_else_by_a_name_is_refused(second, path, value, said):
+    *sections, key = path.split("/")
+    section = second.config
+    for name in sections:
+        section = section[name]
+    section[key] = value
+    text = second.run("-n", check=False)
+    assert said in " ".join(text.split())
+
+
+def test_the_same_study_may_change_its_mind(first):
+    first.config["activations"]["max_tokens"] = 16
+    assert planned(first)["extract_activations"] == 10
+
+
+@pytest.mark.parametrize(
+    ("recipe", "reached"),
+    [
+        (
+            "TOKENIZER",
+            {"train_tokenizer": 1, "pretrain_family": 2, "extract_activations": 5, "train_heads": 8, "write_report": 1},
+        ),
+        ("PRETRAINING", {"pretrain_family": 2, "extract_activations": 5, "train_heads": 8, "write_report": 1}),
+        ("HEADS", {"train_heads": 16, "write_report": 1}),
+    ],
+)
+def test_a_raised_recipe_number_reaches_everything_that_is_made_of_it(first, tmp_path, recipe, reached):
+    project = tmp_path / "project"
+    for name in ("Snakefile", "w2sg", "workflow", "config", "profiles", "resources", "envs"):
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(
+            ROOT / name, (project.mkdir(exist_ok=True), project / name)[1]
+        )
+    recipes = project / "w2sg" / "study" / "recipes.py"
+    raised = re.sub(
+        rf"^{recipe} = (\d+)$", lambda found: f"{recipe} = {int(found[1]) + 1}", recipes.read_text(), flags=re.M
+    )
+    assert raised != recipes.read_text()
+    recipes.write_text(raised)
+    jobs = planned(first, "--snakefile", str(project / "Snakefile"))
+    assert {name: count for name, count in jobs.items() if name in reached} == reached
+    assert "fetch_pairs" not in jobs
