@@ -6,7 +6,6 @@ Read while the DAG is built, so the standard library only; the client's variable
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from w2sg.revisions.folders import combine_digests
+from w2sg.runtime.files import sha256
 from w2sg.study.revision_lists import HUB_DEFAULT
 
 HUB = "hub"
@@ -88,7 +88,7 @@ def source_of(repo: str, revisions: Sequence[str], kept: Path) -> str:
     if all(name in answers and answers[name].origin == HUB for name in names):
         return HUB
     found = "\n".join(f"{name} {' '.join(_cached_files(repo, name))}" for name in names)
-    return f"{CACHE} {hashlib.sha256(found.encode()).hexdigest()[:16]}"
+    return f"{CACHE} {sha256(found.encode())[:16]}"
 
 
 def cache_root(environment: Mapping[str, str] | None = None) -> Path:

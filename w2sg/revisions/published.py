@@ -8,10 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from w2sg.revisions import hub, offline
-from w2sg.revisions.folders import RevisionError, file_sha256, is_weights
+from w2sg.revisions.folders import RevisionError, is_weights
 from w2sg.revisions.offline import Published
 from w2sg.revisions.retries import NoSuchRevision, Patience
-from w2sg.runtime.files import atomic_path
+from w2sg.runtime.files import atomic_path, file_sha256
 from w2sg.runtime.jobs import Progress
 
 NO_EARLIER: Mapping[str, Published] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -52,13 +53,17 @@ with jobs.log_to(sys.argv[1] + ".log"):
 """
 
 
-def ask(root: Path, **environment: str) -> subprocess.CompletedProcess:
+def start(root: Path, **environment: str) -> subprocess.Popen:
     """Opens the revision as a job does: the client reads its variables when it is imported."""
     kept = {k: v for k, v in os.environ.items() if not k.upper().endswith("_PROXY") and not k.startswith("HF_")}
-    command = [sys.executable, "-c", ASK, str(root / "scratch")]
-    return subprocess.run(
-        command, cwd=ROOT, env=kept | environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    command, pipe = [sys.executable, "-c", ASK, str(root / "scratch")], subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, env=kept | environment, stdout=pipe, stderr=pipe, text=True)
+
+
+def ask(root: Path, **environment: str) -> subprocess.CompletedProcess:
+    with start(root, **environment) as process:
+        output = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(process.args, process.returncode, *output)
 
 
 def test_endpoint_token_proxy_and_cache_come_from_the_environment(server, tmp_path):
@@ -105,6 +110,21 @@ def test_an_encrypted_hub_behind_a_proxy(tmp_path):
         assert "the server's certificate is not trusted (self-signed certificate)" in unknown.stderr
         assert "SSL_CERT_FILE" in unknown.stderr
         assert len(made.requests) == served
+
+
+def test_a_hub_that_nobody_reaches_is_named_on_the_terminal_and_waited_for(tmp_path):
+    """Nothing listens there; the user need not open the log to learn why the job takes its time."""
+    environment = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "hf")}
+    with start(tmp_path, **environment) as process:
+        assert process.stderr is not None
+        lines = [process.stderr.readline() for _ in range(2)]
+        process.terminate()
+        rest = process.stderr.read()
+    assert process.returncode == 143, rest  # in the middle of a wait
+    expected = r"look up owner/model step1 on http://127.0.0.1:9: no connection \(Connection refused\); trying again in \d.\d s"
+    for line in lines:
+        assert re.fullmatch(expected, line.strip()), line
+    assert lines[0] in (tmp_path / "scratch.log").read_text()
 
 
 def test_a_mirrors_password_is_not_shown(monkeypatch):
