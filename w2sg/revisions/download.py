@@ -99,5 +99,5 @@ def _judged(error: Exception) -> Exception:
     if not constants.HF_HUB_DISABLE_XET:
         # Xet's failures have types of their own. Where its servers are out of reach (proxies, mirrors) HTTP often is not.
         constants.HF_HUB_DISABLE_XET = True
-        return PassingFailure(f"{describe(error)}; the next attempts go without Xet")
+        return PassingFailure(f"{describe(error)}; the next attempts go without Xet, over plain HTTP")
     return error

@@ -78,7 +78,6 @@ def list_revision(repo: str, revision: str, *, patience: Patience | None = None)
         RevisionError: If the repository or branch is not there, or the Hub cannot be reached.
     """
     address = endpoint()
-    _check_environment()
 
     def ask() -> Listing:
         try:
@@ -97,7 +96,7 @@ def endpoint() -> str:
     """Returns the Hub that is asked, without the user name and password that a mirror's address may hold.
 
     Raises:
-        RevisionError: If ``HF_ENDPOINT`` is no address: no other attempt could end better.
+        RevisionError: If a variable of the environment rules out every answer; what the client says then names none.
     """
     try:
         parts = urlsplit(constants.ENDPOINT)
@@ -109,19 +108,14 @@ def endpoint() -> str:
         raise RevisionError(
             f"HF_ENDPOINT is {shown!r}, expected the address of a Hub: https://name or http://name:port"
         )
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-def _check_environment() -> None:
-    """Raises :class:`RevisionError` if the client could ask nobody: what it says itself names no variable."""
     certificates = os.environ.get("SSL_CERT_FILE")
     if certificates and not Path(certificates).is_file():
         raise RevisionError(f"SSL_CERT_FILE names {certificates}, which is no file: correct the variable or unset it")
     if not re.fullmatch(r"[!-~]*", get_token() or ""):
         raise RevisionError(
-            "the token for the Hub (HF_TOKEN, or what `hf auth login` kept) holds a character that no token has; "
-            "copy it again"
+            "the Hub's token (HF_TOKEN, or what `hf auth login` kept) holds a character that no token has: copy it again"
         )
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _listing(repo: str, revision: str, info: ModelInfo) -> Listing:

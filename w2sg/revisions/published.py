@@ -14,16 +14,13 @@ from w2sg.revisions.retries import NoSuchRevision, Patience
 from w2sg.runtime.files import atomic_path, file_sha256
 from w2sg.runtime.jobs import Progress
 
-NO_EARLIER: Mapping[str, Published] = {}
-"""For an audit that knows of none before it."""
-
 
 def ask_hub(
     repo: str,
     revisions: Sequence[str],
     *,
     label: str,
-    earlier: Mapping[str, Published] = NO_EARLIER,
+    earlier: Mapping[str, Published] | None = None,
     patience: Patience | None = None,
 ) -> list[Published]:
     """Returns the published hashes of every revision in the given order, and of ``main``: one request each.
@@ -44,9 +41,10 @@ def ask_hub(
     """
     names = offline.asked_names(revisions)
     progress = Progress(label, len(names), "revisions")
+    known = earlier or {}
     found = []
     for name in names:
-        found.append(_recall(repo, name, earlier.get(name)) if offline.is_offline() else _ask(repo, name, patience))
+        found.append(_recall(repo, name, known.get(name)) if offline.is_offline() else _ask(repo, name, patience))
         progress.update(1)
     return found
 

@@ -66,14 +66,16 @@ def test_a_cut_download_goes_on_where_it_stopped(server, tmp_path, at):
 
 
 def test_a_part_survives_errors_that_the_client_itself_gives_up_on(server, tmp_path):
-    """After a cut the server fails for a while: the client deletes what it has, this project keeps it."""
+    """After a cut the server fails, and a signature runs out: the client would delete what it has, this project keeps it."""
     state = {"failures": 0}
 
     def fault(request: Request) -> Fault | None:
         if request.path != BIG_PATH or request.method != "GET":
             return None
         state["failures"] += 1
-        return {1: Fault(kind="cut"), 2: Fault(kind="status"), 3: Fault(kind="status")}.get(state["failures"])
+        return {1: Fault(kind="cut"), 2: Fault(kind="status"), 3: Fault(kind="status", status=403)}.get(
+            state["failures"]
+        )
 
     server.fault = fault
     fetch(tmp_path / "to")
