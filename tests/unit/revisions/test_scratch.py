@@ -29,9 +29,9 @@ ROOT = Path(__file__).resolve().parents[3]
 HOLD = """
 import sys, time
 from pathlib import Path
-from w2sg import runtime
+from w2sg.runtime import jobs
 from w2sg.revisions.scratch import Store
-with runtime.log_to(sys.argv[2]):
+with jobs.log_to(sys.argv[2]):
     with Store(root=Path(sys.argv[1]), limit=2, poll=0.02).snapshot("m", "step1", size=10) as folder:
         (folder / "weights").write_bytes(b"x" * 10)
         print("held", flush=True, file=sys.__stdout__)
