@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import fcntl
-import hashlib
 import io
+import itertools
 import json
 import logging
 import shutil
@@ -19,7 +18,8 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from w2sg.runtime.files import atomic_path
+from w2sg.runtime.files import atomic_path, file_sha256, sha256
+from w2sg.runtime.locks import first_free, is_locked
 from w2sg.study.pretraining import revision_name
 
 _log = logging.getLogger(__name__)
@@ -92,11 +92,8 @@ def load_state(folder: Path) -> TrainingState | None:
 
 
 def _hash_content(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256(digest_of(facts).encode())
-    for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(memoryview(tensors[name].numpy()))  # pyright: ignore[reportArgumentType] (it has a buffer)
-    return digest.hexdigest()
+    named = ((name.encode(), tensors[name].numpy().data) for name in sorted(tensors))
+    return sha256(digest_of(facts).encode(), *itertools.chain.from_iterable(named))
 
 
 def write_revision(
@@ -121,7 +118,7 @@ def write_revision(
         save(temporary)
         for name, content in files.items():
             (temporary / name).write_bytes(content)
-        hashes = {path.name: hash_file(path) for path in sorted(temporary.iterdir())}
+        hashes = {path.name: file_sha256(path) for path in sorted(temporary.iterdir())}
     return RevisionRecord(step=step, training_loss=training_loss, files=hashes)
 
 
@@ -129,15 +126,9 @@ def is_whole(root: Path, record: RevisionRecord) -> bool:
     """Returns whether every file of a revision is there with the bytes that were published."""
     folder = root / revision_name(record.step)
     try:
-        return all(hash_file(folder / name) == published for name, published in record.files.items())
+        return all(file_sha256(folder / name) == published for name, published in record.files.items())
     except OSError:
         return False
-
-
-def hash_file(path: Path) -> str:
-    """Returns the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def forget(root: Path, records: Sequence[RevisionRecord]) -> None:
@@ -181,12 +172,9 @@ def sole_trainer(root: Path, folder: Path) -> Iterator[None]:
     """
     for path in (root, folder):
         path.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _log.warning("another process trains in %s; waiting until it ends", root)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    if is_locked(folder / "lock"):
+        _log.warning("another process trains in %s; waiting until it ends", root)
+    with first_free([folder / "lock"]):
         for path in (*root.glob(".*.tmp"), *folder.glob(".*.tmp")):
             if path.is_dir():
                 shutil.rmtree(path)
@@ -197,4 +185,4 @@ def sole_trainer(root: Path, folder: Path) -> Iterator[None]:
 
 def digest_of(facts: Mapping[str, Any]) -> str:
     """Returns the hash of JSON-serialisable facts, whatever the order of their keys."""
-    return hashlib.sha256(json.dumps(facts, sort_keys=True, allow_nan=False).encode()).hexdigest()
+    return sha256(json.dumps(facts, sort_keys=True, allow_nan=False).encode())

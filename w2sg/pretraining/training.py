@@ -15,8 +15,9 @@ import transformers
 
 from w2sg.pretraining.optimiser import Crew, TrainingStep
 from w2sg.pretraining.parameters import bind_parameters
-from w2sg.pretraining.state import WEIGHTS, RevisionRecord, TrainingState, digest_of, hash_file, write_revision
+from w2sg.pretraining.state import WEIGHTS, RevisionRecord, TrainingState, digest_of, write_revision
 from w2sg.pretraining.tokens import Batches
+from w2sg.runtime.files import file_sha256
 from w2sg.runtime.jobs import Progress
 from w2sg.study.pretraining import Architecture, PretrainingSettings, learning_rate
 
@@ -179,4 +180,4 @@ class Training:
         """Returns the SHA-256 that the weight file of the present weights has."""
         with tempfile.TemporaryDirectory() as folder:
             self._model.save_pretrained(folder)
-            return hash_file(Path(folder) / WEIGHTS)
+            return file_sha256(Path(folder) / WEIGHTS)
