@@ -32,7 +32,6 @@ import numpy as np
 import pandas as pd
 import scipy.fft
 import torch
-import yaml
 from safetensors.torch import save_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
@@ -46,6 +45,7 @@ import train_heads  # noqa: E402 (the path is set above)
 from w2sg.activations.features import ID_BYTES, Features, open_features, split_features  # noqa: E402
 from w2sg.heads import evaluate  # noqa: E402
 from w2sg.study.protocols import FIELDS, SPLITS  # noqa: E402
+from w2sg.study.sections import Heads, Intervals, Probe  # noqa: E402
 from w2sg.tables import schemas  # noqa: E402
 from w2sg.tables.files import read_table, write_table  # noqa: E402
 from w2sg.tables.schemas import PAIRS  # noqa: E402
@@ -235,7 +235,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=LAYERS)
     parser.add_argument("--folder", type=Path, help="where inputs are kept for another run")
     options = parser.parse_args()
-    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
+    config = {"heads": Heads().model_dump(), "probe": Probe().model_dump(), "intervals": Intervals().model_dump()}
     with tempfile.TemporaryDirectory() as name:
         folder = options.folder or Path(name)
         if not (folder / "features.safetensors").exists():
