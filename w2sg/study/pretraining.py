@@ -96,8 +96,6 @@ class PretrainingSettings:
     """Largest Euclidean norm of the mean gradient."""
     dtype: str = "auto"
     """Type of the matrix products: float32, bfloat16, or auto: bfloat16 where the processor is fast at it."""
-    shards: int = 2
-    """Parts into which each batch is cut, and most threads that can be used. Fixes the order of all sums."""
     state_every: int = 256
     """Steps between saved states, hence the most that a killed run repeats. Does not change any revision."""
 
@@ -111,7 +109,7 @@ class PretrainingSettings:
             "sequence_length": 2,
             "warmup_steps": 0,
         }
-        for name, bound in {**least, "vocabulary_size": 257, "shards": 1, "state_every": 1}.items():
+        for name, bound in {**least, "vocabulary_size": 257, "state_every": 1}.items():
             value = getattr(self, name)
             _check(name, value, f"an integer of at least {bound}", _is_count(value, bound))
         for name in ("learning_rate", "clip_norm"):
@@ -123,8 +121,6 @@ class PretrainingSettings:
         _check("final_rate", self.final_rate, "0 to 1", _is_number(self.final_rate) and 0 <= self.final_rate <= 1)
         _check("dtype", self.dtype, ", ".join(DTYPES), self.dtype in DTYPES)
         _check("warmup_steps", self.warmup_steps, f"less than steps={self.steps}", self.warmup_steps < self.steps)
-        divides = self.batch_size % self.shards == 0
-        _check("shards", self.shards, f"a divisor of batch_size={self.batch_size}", divides)
         pythia_schedule(self.steps, self.save_every)
 
     @property

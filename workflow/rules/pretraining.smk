@@ -50,7 +50,7 @@ rule pretrain_family:
     priority: 50
     conda:
         "../../envs/torch.yaml"
-    threads: 2
+    threads: 1  # of a second one models this small gain little: two trainings side by side do
     params:
         model=lookup(dpath="models/{model}", within=config),
         recipe=recipes.PRETRAINING,
