@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import email.errors
-import hashlib
 import io
 import re
 import tarfile
@@ -21,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from w2sg.runtime.files import sha256
 
 _HEADER_LINES = 3
 
@@ -189,7 +190,7 @@ def strip_markup(page: str) -> str:
 
 def check_sha256(content: bytes, expected: str, place: str) -> None:
     """Raises ValueError naming ``place`` and both checksums if the content has another one than expected."""
-    found = hashlib.sha256(content).hexdigest()
+    found = sha256(content)
     if found != expected:
         raise ValueError(
             f"{place}: sha256 is {found}, expected {expected}; the file is damaged or another version: "

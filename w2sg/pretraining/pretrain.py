@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import math
@@ -21,6 +20,7 @@ from w2sg.pretraining.state import RevisionRecord, TrainingState, is_whole, load
 from w2sg.pretraining.tokenizer import END_OF_TEXT, FILES, save_tokenizer
 from w2sg.pretraining.tokens import Batches
 from w2sg.pretraining.training import Training, one_thread
+from w2sg.runtime.files import sha256
 from w2sg.runtime.jobs import Progress
 from w2sg.runtime.locks import first_free, is_locked
 from w2sg.runtime.machine import compute_type
@@ -134,7 +134,7 @@ def _digest(job: _Job, recipe: int) -> str:
         "transformers": transformers.__version__,
         "processor": torch.backends.cpu.get_cpu_capability(),
     }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return sha256(json.dumps(facts, sort_keys=True).encode())
 
 
 def _train(job: _Job, digest: str) -> dict[int, RevisionRecord]:

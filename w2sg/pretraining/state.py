@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 
 import torch
 
-from w2sg.runtime.files import atomic_path
+from w2sg.runtime.files import atomic_path, file_sha256
 from w2sg.study.schedule import revision_name
 
 WEIGHTS = "model.safetensors"
@@ -84,7 +83,7 @@ def write_revision(
         save(temporary)
         for name, content in files.items():
             (temporary / name).write_bytes(content)
-        hashes = {path.name: _hash_file(path) for path in sorted(temporary.iterdir())}
+        hashes = {path.name: file_sha256(path) for path in sorted(temporary.iterdir())}
     return RevisionRecord(step=step, training_loss=training_loss, files=hashes)
 
 
@@ -92,14 +91,9 @@ def is_whole(root: Path, record: RevisionRecord) -> bool:
     """Returns whether every file of a revision is there with the bytes that were published."""
     folder = root / revision_name(record.step)
     try:
-        return all(_hash_file(folder / name) == published for name, published in record.files.items())
+        return all(file_sha256(folder / name) == published for name, published in record.files.items())
     except OSError:
         return False
-
-
-def _hash_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_manifest(path: Path, records: Sequence[RevisionRecord], *, tokens_per_step: int, dtype: str) -> None:

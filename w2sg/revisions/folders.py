@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from w2sg.runtime.files import file_sha256, sha256
 
 WEIGHTS = (
     re.compile(r"model(?:-(\d{5})-of-(\d{5}))?\.safetensors"),
@@ -80,12 +81,6 @@ def weight_files(folder: Path) -> list[Path]:
     )
 
 
-def file_sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def hash_weights(folder: Path) -> str:
     """Returns the SHA-256 of a folder's weight files: of the file if there is one, else of their hashes in name order."""
     return combine_digests([file_sha256(path) for path in weight_files(folder)])
@@ -93,7 +88,7 @@ def hash_weights(folder: Path) -> str:
 
 def combine_digests(digests: Sequence[str]) -> str:
     """Returns one digest for several files: that of the only file, or the SHA-256 of all digests in the given order."""
-    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    return digests[0] if len(digests) == 1 else sha256("".join(digests).encode())
 
 
 def check_published(manifest: Path, folder: Path, revision: str, digest: str) -> None:

@@ -36,7 +36,7 @@ def main(
             delayed(draw)(
                 name,
                 source=sources[item],
-                criteria_verdict=criteria_verdict(judged, item),
+                verdict=criteria_verdict(judged, item),
                 folder=folder,
                 recipe=recipe,
             )
