@@ -125,8 +125,9 @@ class Training:
         self._optimiser.zero_grad()
         loss.backward()
         clip_grad_norm_(self.model.parameters(), self._settings.clip_norm)
+        rate = learning_rate(self._settings, self.step)
         for group in self._optimiser.param_groups:
-            group["lr"] = learning_rate(self._settings, self.step)
+            group["lr"] = rate
         self._optimiser.step()
         self._losses.append(loss.item())
         return self._losses[-1]
