@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,7 @@ from tests.unit.pretraining.test_tokenizer import corpus
 from w2sg.pretraining.pretrain import pretrain
 from w2sg.pretraining.state import write_manifest
 from w2sg.pretraining.tokenizer import encode_documents, train_tokenizer
-from w2sg.study.pretraining import Architecture, PretrainingSettings
-from w2sg.study.schedule import revision_name
+from w2sg.study.pretraining import Architecture, PretrainingSettings, revision_name
 
 TINY = Architecture(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
 SETTINGS = PretrainingSettings(
@@ -40,7 +38,7 @@ class Killed(BaseException):
 
 
 def run(folder: Path, *, ids=IDS, tokenizer=TOKENIZER, architecture=TINY, recipe=1, **changes):
-    settings = replace(SETTINGS, **changes)
+    settings = SETTINGS.model_copy(update=changes)
     made = pretrain(
         ids=ids,
         tokenizer=tokenizer,

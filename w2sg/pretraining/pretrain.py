@@ -8,7 +8,7 @@ import math
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -122,10 +122,10 @@ def _tokenizer_files(tokenizer: Any, *, context: int) -> dict[str, bytes]:
 
 def _digest(job: _Job, recipe: int) -> str:
     """Returns the hash of all that decides the weights; when something is saved is not part of it."""
-    run = {k: v for k, v in asdict(job.settings).items() if k not in ("save_every", "state_every", "dtype")}
+    run = {k: v for k, v in job.settings.model_dump().items() if k not in ("save_every", "state_every", "dtype")}
     facts = {
         "recipe": recipe,
-        "architecture": asdict(job.architecture),
+        "architecture": job.architecture.model_dump(),
         "settings": run,
         "dtype": job.dtype,
         "data": job.batches.fingerprint(),

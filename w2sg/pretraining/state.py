@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from w2sg.runtime.files import atomic_path, file_sha256
-from w2sg.study.schedule import revision_name
+from w2sg.study.pretraining import revision_name
 
 WEIGHTS = "model.safetensors"
 """Weight file of a revision, as Hugging Face names it."""

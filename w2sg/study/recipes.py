@@ -6,7 +6,7 @@ the bumped one. Editing code alone reruns nothing; ``snakemake --list-changes co
 
 from __future__ import annotations
 
-CORPUS = 1
+CORPUS = 2
 PAIRS = 1
 TOKENIZER = 1
 PRETRAINING = 2

@@ -21,8 +21,7 @@ from tests.unit.pretraining.test_tokenizer import corpus
 from w2sg.pretraining import training
 from w2sg.pretraining.tokenizer import train_tokenizer
 from w2sg.pretraining.training import build_model
-from w2sg.study.pretraining import Architecture
-from w2sg.study.schedule import revision_name
+from w2sg.study.pretraining import Architecture, revision_name
 
 ROOT = Path(__file__).parents[3]
 
@@ -150,7 +149,7 @@ def test_nothing_of_a_longer_training_remains(tmp_path, reference):
 
 
 def test_publishing_more_or_less_often_changes_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr("w2sg.study.schedule.LAST_POWER", 4)
+    monkeypatch.setattr("w2sg.study.pretraining.LAST_POWER", 4)
     run(tmp_path / "coarse", save_every=16)
     run(tmp_path / "fine", save_every=8)
     run(tmp_path / "coarse", save_every=8)
