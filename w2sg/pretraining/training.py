@@ -68,8 +68,8 @@ def build_optimiser(model: Any, settings: PretrainingSettings) -> torch.optim.Ad
 def one_thread() -> Iterator[None]:
     """Lets each torch operation run on one thread meanwhile: sums then have one order, whatever the machine offers.
 
-    Models this small gain little from a second thread, and lose much where another process wants its core; two
-    trainings side by side use two cores better.
+    A second thread makes steps of the embedded models 1.5 times faster where its core is idle, and several times
+    slower where another process wants it. Two trainings side by side use two cores better.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -50,7 +50,7 @@ rule pretrain_family:
     priority: 50
     conda:
         "../../envs/torch.yaml"
-    threads: 1  # of a second one models this small gain little: two trainings side by side do
+    threads: 1  # fixed: sums have one order, and two trainings run side by side
     params:
         model=lookup(dpath="models/{model}", within=config),
         recipe=recipes.PRETRAINING,
