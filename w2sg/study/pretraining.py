@@ -77,8 +77,6 @@ class PretrainingSettings(Section):
     """Largest Euclidean norm of the mean gradient."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Type of the matrix products; auto: bfloat16 where the processor is fast at it, which changes the weights."""
-    shards: Count = 2
-    """Parts into which each batch is cut, and most threads that can be used. Fixes the order of all sums."""
     state_every: Count = 256
     """Steps between saved states, hence the most that a killed run repeats. Does not change any revision."""
 
@@ -86,8 +84,6 @@ class PretrainingSettings(Section):
     def _values_fit(self) -> Self:
         if self.warmup_steps >= self.steps:
             raise KeyMistake("warmup_steps", f"got {self.warmup_steps}, allowed: less than steps={self.steps}")
-        if self.batch_size % self.shards:
-            raise KeyMistake("shards", f"got {self.shards}, allowed: a divisor of batch_size={self.batch_size}")
         try:
             pythia_schedule(self.steps, self.save_every)
         except ValueError as error:

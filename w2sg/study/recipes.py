@@ -9,7 +9,7 @@ from __future__ import annotations
 CORPUS = 2
 PAIRS = 1
 TOKENIZER = 1
-PRETRAINING = 1
+PRETRAINING = 2
 FETCH = 1
 ACTIVATIONS = 2
 SUPERVISOR = 4

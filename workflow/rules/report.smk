@@ -96,7 +96,8 @@ rule write_report:
     params:
         study=study_settings(),
         # Shown as they are at this moment: they neither start a job nor make the report stale.
-        places={"benchmarks": measured_jobs(), "theory": f"{STUDY}/theory/acceptance.parquet"},
+        benchmarks=measured_jobs(),
+        criteria=f"{STUDY}/theory/acceptance.parquet",
         recipe=recipes.REPORT,
     script:
         "../scripts/write_report.py"

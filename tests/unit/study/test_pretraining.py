@@ -34,7 +34,6 @@ from w2sg.study.pretraining import (
         ({"beta2": 1.0}, "beta2: got 1.0"),
         ({"final_rate": 1.5}, "final_rate: got 1.5"),
         ({"dtype": "float16"}, "dtype: got 'float16', allowed: auto, float32, bfloat16"),
-        ({"shards": 3}, "shards: got 3, allowed: a divisor of batch_size=4"),
         ({"state_every": 0}, "state_every: got 0"),
         ({"vocabulary_size": 256}, "vocabulary_size: got 256"),
     ],
