@@ -10,7 +10,7 @@ import pandas as pd
 
 from w2sg.measures.bootstrap import TOO_SHORT
 from w2sg.report.onsets import ONSETS, summary_status
-from w2sg.trajectories.selection import CASE, headline_statistics, select
+from w2sg.trajectories.selection import CASE, headline_statistics, rows_with
 
 SPANS = {"all": "all revisions", "before_saturation": "before saturation"}
 """Spans in words; ``first_<n>`` is read as it stands."""
@@ -59,7 +59,7 @@ def format_correlations(table: pd.DataFrame) -> pd.DataFrame:
     cells = rows.assign(cell=[with_interval(row, ".3f") for row in records]).pivot(
         index=keys, columns="predictor", values="cell"
     )
-    probe = select(rows, predictor="probe").join(cells, on=keys)
+    probe = rows_with(rows, predictor="probe").join(cells, on=keys)
     probe = probe.sort_values(keys, key=lambda one: one.map(order.index) if one.name == "statistic" else one)
     return pd.DataFrame(
         {

@@ -12,7 +12,7 @@ import pandas as pd
 
 from w2sg.plotting.style import COLOURS, LABELS, MARKED, STEP_COLOURS, spread
 from w2sg.study.protocols import HEADLINE_SETTINGS
-from w2sg.trajectories.selection import INTERVAL_COLUMNS, case_rows, headline_cells, select, trained_layers
+from w2sg.trajectories.selection import INTERVAL_COLUMNS, case_rows, headline_cells, rows_with, trained_layers
 
 MAX_LAYERS = 9
 """Layers that a chart carries at most; what is left out is said beside it."""
@@ -73,11 +73,11 @@ def chart_rows(metrics: pd.DataFrame, floors: pd.DataFrame, *, family: str, data
     trained = trained_layers(rows)
     layers = choose_layers(trained)
     heads = pd.concat([_accuracies(rows, head) for head in ("w2s", "ceiling")]).sort_index()  # as in the table
-    drawn = pd.concat([heads, select(rows, **headline_cells("probe", "accuracy")).assign(protocol=_ANY)])
+    drawn = pd.concat([heads, rows_with(rows, **headline_cells("probe", "accuracy")).assign(protocol=_ANY)])
     drawn = drawn[drawn["layer"].isin(layers)]
-    single = drawn if len(layers) == len(trained) else select(drawn, layer=layers[-1])
-    loss = select(rows, **headline_cells("model", "nats_per_token"))
-    levels = select(floors, dataset=dataset, metric="accuracy")
+    single = drawn if len(layers) == len(trained) else rows_with(drawn, layer=layers[-1])
+    loss = rows_with(rows, **headline_cells("model", "nats_per_token"))
+    levels = rows_with(floors, dataset=dataset, metric="accuracy")
     parts = [
         _means(drawn),
         single,
@@ -90,7 +90,7 @@ def chart_rows(metrics: pd.DataFrame, floors: pd.DataFrame, *, family: str, data
 
 
 def _accuracies(rows: pd.DataFrame, head: str) -> pd.DataFrame:
-    return pd.concat([select(rows, **headline_cells(head, "accuracy", protocol)) for protocol in HEADLINE_SETTINGS])
+    return pd.concat([rows_with(rows, **headline_cells(head, "accuracy", protocol)) for protocol in HEADLINE_SETTINGS])
 
 
 def _means(rows: pd.DataFrame) -> pd.DataFrame:

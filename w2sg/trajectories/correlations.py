@@ -22,7 +22,7 @@ from w2sg.measures.bootstrap import (
 )
 from w2sg.measures.estimates import Estimate, difference, undefined
 from w2sg.measures.ranks import weight_below
-from w2sg.trajectories.selection import MEAN_SEED, select
+from w2sg.trajectories.selection import MEAN_SEED, rows_with
 from w2sg.trajectories.series import ResamplingSettings, Series
 
 STATISTICS = ("r2", "spearman", "r2_given_log_tokens")
@@ -51,9 +51,9 @@ def correlate_all(
     series: Iterable[Series], transitions: pd.DataFrame, settings: ResamplingSettings
 ) -> Iterator[dict[str, Any]]:
     """Yields the rows of CORRELATIONS of all series; their saturation is taken from TRANSITIONS."""
-    points = select(transitions, estimate="saturation_tokens", seed=MEAN_SEED)
+    points = rows_with(transitions, estimate="saturation_tokens", seed=MEAN_SEED)
     for one in series:
-        point = select(points, **one.keys).iloc[0]
+        point = rows_with(points, **one.keys).iloc[0]
         yield from correlate(one, settings, saturation=float(point["value"]), reason=point["note"])
 
 

@@ -19,7 +19,7 @@ MEAN_SEED = -1
 """Stands for the mean over head seeds where a seed is named."""
 
 
-def select(table: pd.DataFrame, **cells: Any) -> pd.DataFrame:
+def rows_with(table: pd.DataFrame, **cells: Any) -> pd.DataFrame:
     """Returns the rows that hold the given value in each of the named columns."""
     for name, value in cells.items():
         table = table[table[name] == value]
@@ -60,9 +60,9 @@ def case_rows(metrics: pd.DataFrame, *, family: str, dataset: str) -> pd.DataFra
     Raises:
         ValueError: If there are no W2SG accuracies among them.
     """
-    rows = select(metrics, family=family)
+    rows = rows_with(metrics, family=family)
     rows = rows[(rows["dataset"] == dataset) | (rows["head"] == "model")]
-    if select(rows, head="w2s", metric="accuracy").empty:
+    if rows_with(rows, head="w2s", metric="accuracy").empty:
         raise ValueError(f"no W2SG accuracies of family {family} on dataset {dataset}")
     return rows
 
@@ -84,7 +84,7 @@ def seed_means(rows: pd.DataFrame, head: str, metric: str, protocol: str = "", *
         protocol: Head protocol.
         split: Way to split the probe's texts.
     """
-    chosen = select(rows, **headline_cells(head, metric, protocol, split=split))
+    chosen = rows_with(rows, **headline_cells(head, metric, protocol, split=split))
     means = {name: (name, "mean") for name in INTERVAL_COLUMNS}
     return chosen.groupby(["layer", "step"], as_index=False).agg(tokens=("tokens", "first"), **means)
 
@@ -92,7 +92,7 @@ def seed_means(rows: pd.DataFrame, head: str, metric: str, protocol: str = "", *
 def final_means(rows: pd.DataFrame, head: str, metric: str, protocol: str = "", *, split: str = "pair") -> pd.DataFrame:
     """Returns :func:`seed_means` at the last layer; the model's own metrics have none."""
     found = seed_means(rows, head, metric, protocol, split=split)
-    return found if head == "model" else select(found, layer=trained_layers(rows)[-1])
+    return found if head == "model" else rows_with(found, layer=trained_layers(rows)[-1])
 
 
 def headline_statistics(table: pd.DataFrame, **cells: Any) -> pd.DataFrame:
@@ -104,7 +104,7 @@ def headline_statistics(table: pd.DataFrame, **cells: Any) -> pd.DataFrame:
         table: One of both tables; comparisons of the protocols stay out.
         cells: What else the rows hold, such as ``statistic="r2"``.
     """
-    table = select(table[table["protocol"].isin(list(HEADLINE_SETTINGS))], **cells)
+    table = rows_with(table[table["protocol"].isin(list(HEADLINE_SETTINGS))], **cells)
     if "seed" in table:
-        table = select(table, seed=MEAN_SEED)
+        table = rows_with(table, seed=MEAN_SEED)
     return table[table["layer"] == table.groupby(CASE)["layer"].transform("max")]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from w2sg.trajectories.selection import CASE, MEAN_SEED, SERIES, select
+from w2sg.trajectories.selection import CASE, MEAN_SEED, SERIES, rows_with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,14 +98,14 @@ def collect_series(metrics: pd.DataFrame, *, confidence: float) -> Iterator[Seri
         confidence: Coverage of the table's intervals; standard errors are taken from their width.
     """
     halves = 2.0 * float(stats.norm.ppf(0.5 + confidence / 2))
-    rows = pd.concat([select(metrics, **cells) for cells in SERIES])
+    rows = pd.concat([rows_with(metrics, **cells) for cells in SERIES])
     rows = rows.assign(error=(rows["high"] - rows["low"]) / halves)
-    students = select(rows, head="w2s").pivot_table(
+    students = rows_with(rows, head="w2s").pivot_table(
         index=[*_NAMES, "step", "tokens"], columns=["metric", "seed"], values=["value", "error"]
     )
     places = ["family", "dataset", "layer", "step"]
-    probes = select(rows, head="probe").groupby(places)["value"].mean()
-    losses = select(rows, head="model").groupby(["family", "step"])["value"].mean()
+    probes = rows_with(rows, head="probe").groupby(places)["value"].mean()
+    losses = rows_with(rows, head="model").groupby(["family", "step"])["value"].mean()
     for key, table in students.dropna().groupby(level=_NAMES, sort=True):
         named: dict[str, Any] = dict(zip(_NAMES, key, strict=True))
         steps = table.index.get_level_values("step")

@@ -14,8 +14,8 @@ from w2sg.trajectories.selection import (
     case_rows,
     final_means,
     headline_statistics,
+    rows_with,
     seed_means,
-    select,
 )
 
 DIGITS = 6
@@ -85,9 +85,9 @@ def summarize(metrics: pd.DataFrame, *, correlations: pd.DataFrame, transitions:
         ``pgr_last``, and the columns of ``CONDENSED`` with their intervals as ``<column>_low|_high`` (NaN: undefined);
         ``onset`` in steps, and ``onset_note`` with the reason where it or an end of its interval is undefined.
     """
-    tables = {"correlations": select(correlations, span="all"), "transitions": transitions}
+    tables = {"correlations": rows_with(correlations, span="all"), "transitions": transitions}
     found = {column: headline_statistics(tables[name], **cells) for column, (name, cells) in CONDENSED.items()}
-    cases = select(metrics, head="w2s")[CASE[:2]].drop_duplicates().sort_values(CASE[:2])
+    cases = rows_with(metrics, head="w2s")[CASE[:2]].drop_duplicates().sort_values(CASE[:2])
     rows = []
     for family, dataset in cases.itertuples(index=False, name=None):
         for protocol in HEADLINE_SETTINGS:
@@ -115,7 +115,7 @@ def summarize(metrics: pd.DataFrame, *, correlations: pd.DataFrame, transitions:
 
 def _only(table: pd.DataFrame, case: dict[str, Any], column: str) -> Any:
     """Returns the one row of a case; ValueError where there is another number of them."""
-    chosen = select(table, **case)
+    chosen = rows_with(table, **case)
     if len(chosen) != 1:
         raise ValueError(f"statistics hold {len(chosen)} rows of {case | CONDENSED[column][1]}; one is expected")
     return chosen.iloc[0]
