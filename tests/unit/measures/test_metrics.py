@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from w2sg.measures import ranks
 from w2sg.measures.bootstrap import draw_counts
 from w2sg.measures.metrics import bootstrap_mean, evaluate_margins, evaluate_texts
 from w2sg.measures.ranks import rank_sums
@@ -211,12 +210,6 @@ def test_counts():
     assert (counts == draw_counts(50, resamples=400, seed=3)).all()
     assert (counts[:100] == draw_counts(50, resamples=100, seed=3)).all()
     assert counts.var() == pytest.approx(1 - 1 / 50, rel=0.05)
-
-
-@pytest.mark.parametrize("n", [1, 2, 3, 10, 101])
-def test_running_sum(n):
-    rows = np.random.default_rng(0).integers(0, 5, (n, 7)).astype(np.float32)
-    np.testing.assert_array_equal(ranks._running_sum(rows), np.cumsum(rows, axis=0))
 
 
 @pytest.mark.parametrize("values", [3, 1000])  # with and without ties
