@@ -13,8 +13,6 @@ from w2sg.study.datasets import required_inputs
 from w2sg.theory.experiments.catalogue import DEAR, EXPERIMENTS, describe_experiment
 from w2sg.theory.figures.catalogue import FIGURES as THEORY_FIGURES, caption_of
 
-ROOT = Path(workflow.basedir)
-
 try:
     schema = study.load_schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
     study.read_switches(config, schema)
