@@ -19,7 +19,6 @@ from w2sg import __version__
 
 ADDED = {
     "accelerate": "transformers loads weights onto a device with it",
-    "pydantic": "checks the configuration",
     "seaborn": "draws distributions",
     "snakemake-logger-plugin-rich": "make sweep shows its panel",
 }
