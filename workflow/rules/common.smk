@@ -13,8 +13,6 @@ from w2sg.study.datasets import required_inputs
 from w2sg.theory.experiments.catalogue import DEAR, EXPERIMENTS, describe_experiment
 from w2sg.theory.figures.catalogue import FIGURES as THEORY_FIGURES, caption_of
 
-ROOT = Path(workflow.basedir)
-
 given = len(workflow.overwrite_configfiles)
 ORIGINS = study.Origins(
     files=[*map(Path, workflow.configfiles[given:]), *workflow.overwrite_configfiles],
