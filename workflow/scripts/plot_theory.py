@@ -1,8 +1,6 @@
 """Reads all experiments, derives what each figure shows, writes the figures and those tables into one folder."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -27,13 +25,17 @@ def main(
     figures: Sequence[str] = tuple(FIGURES),
 ) -> None:
     with jobs.log_to(log):
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
         from w2sg.theory.acceptance.judge import criteria_verdict
         from w2sg.theory.figures.drawing import draw
 
         judged: pd.DataFrame = read_table(acceptance, ACCEPTANCE)
         of = {name: FIGURES[name].experiment for name in figures}
+        # Processes, since matplotlib is not safe in threads; new ones, since a fork copies locks that other threads hold.
         with ProcessPoolExecutor(min(threads, len(of)), mp_context=get_context("spawn")) as pool:
-            drawn = [
+            waiting = [
                 pool.submit(
                     draw,
                     name,
@@ -44,8 +46,8 @@ def main(
                 )
                 for name, item in of.items()
             ]
-            for figure in drawn:
-                figure.result()
+            for drawn in waiting:
+                drawn.result()
 
 
 if __name__ == "__main__":
