@@ -205,7 +205,7 @@ def main() -> None:
     rows = [row for design in DESIGNS for _ in range(studies) for row in run_study(design, rng)]
     rows += [row for _ in range(studies) for row in run_stationary(rng)]
     table = condense(pd.DataFrame(rows))
-    where = machine.describe(["numpy", "scipy", "ruptures"])
+    where = machine.describe(["numpy", "scipy"])
     print(machine.save(table, "coverage", machine=where, command=f"python benchmarks/coverage.py --studies {studies}"))
 
 

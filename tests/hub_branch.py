@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from huggingface_hub import constants, file_download
 
 from tests.hub_server import Fault, Hub, Request, serving
-from w2sg.revisions import hub
-from w2sg.revisions.download import HubTransfer
+from w2sg.revisions import download, hub
 from w2sg.revisions.retries import Patience
 
 REPO = "owner/model"
@@ -46,14 +46,16 @@ def server(monkeypatch) -> Hub:
         )
         monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.4)
         monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", CHUNK)
-        monkeypatch.setattr(file_download.time, "sleep", lambda seconds: None)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+        # The client's own waits; the server's stalls go on.
+        monkeypatch.setattr(file_download, "time", SimpleNamespace(sleep=lambda seconds: None))
         yield made
 
 
 def fetch(target: Path, revision: str = "step1", patience: Patience = QUICK) -> hub.Listing:
     listing = hub.list_revision(REPO, revision, patience=patience)
     target.mkdir(exist_ok=True)
-    hub.download(listing, hub.choose_files(listing), target, transfer=HubTransfer(), patience=patience)
+    download.download(listing, hub.choose_files(listing), target, patience=patience)
     return listing
 
 

@@ -67,6 +67,10 @@ class Hub:
         self.requests: list[Request] = []
         self.fault: Callable[[Request], Fault | None] = lambda request: None
         self.sent = 0
+        self.xet = False
+        """Whether large files are offered over Xet too."""
+        self.xet_place: str | None = None
+        """The server that Xet is sent to; without one nobody gets access to any."""
         self._guard = threading.Lock()
 
     def publish(self, repo: str, revision: str, folder: Path) -> None:
@@ -140,7 +144,9 @@ class Handler(BaseHTTPRequestHandler):
         api = parts.pop(0) if parts[0] == "api" else ""
         kind = parts.pop(0) + "/" if parts[0] == "datasets" or api else ""
         repo, rest = kind.removeprefix("models/") + "/".join(parts[:2]), parts[2:] or ["revision", "main"]
-        if api:
+        if api and rest[0] == "xet-read-token":
+            self.xet_token()
+        elif api:
             self.listing(repo, rest[0], rest[1], "/".join(rest[2:]), fault)
         elif rest[0] == "resolve":
             self.resolve(repo, rest[1], "/".join(rest[2:]), start, fault)
@@ -185,7 +191,16 @@ class Handler(BaseHTTPRequestHandler):
             "X-Linked-ETag": f'"{digest}"',
             "X-Linked-Size": str(len(content)),
         }
+        if self.hub.xet:
+            route = f"http://{self.headers['Host']}/api/models/{repo}/xet-read-token/{commit}"
+            place |= {"X-Xet-Hash": digest, "X-Xet-Refresh-Route": route}
         self.reply(302, b"", common | place)
+
+    def xet_token(self) -> None:
+        if self.hub.xet_place is None:
+            return self.missing("EntryNotFound")
+        place = {"X-Xet-Cas-Url": self.hub.xet_place, "X-Xet-Access-Token": "t", "X-Xet-Token-Expiration": "9" * 10}
+        self.reply(200, b"{}", place)
 
     def missing(self, code: str) -> None:
         self.reply(404, b"{}", {"X-Error-Code": code})

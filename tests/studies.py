@@ -125,6 +125,10 @@ def made_evidence(
         "completeness": coverage.completeness(metrics, {}, []),
         "stages": pd.DataFrame(columns=list(page.COLUMNS)),
         "theory": None,
-        "study": {"study": "nano", "metrics": {"confidence": 0.95}, "statistics": {"confidence": SETTINGS.confidence}},
+        "study": {
+            "study": "nano",
+            "intervals": {"confidence": 0.95},
+            "statistics": {"confidence": SETTINGS.confidence},
+        },
     }
     return page.Evidence(**(parts | changes))

@@ -50,6 +50,13 @@ def test_the_dry_run_counts_every_job_in_seconds(paper, mode, fetches):
     assert [path.name for path in paper.folder.iterdir() if path.name not in (".snakemake", "study.yaml")] == []
 
 
+def test_another_workflow_plans_the_same_jobs_with_this_one_as_a_module(paper):
+    other = paper.folder / "Snakefile"
+    other.write_text(f'module w2sg:\n    snakefile: "{ROOT / "Snakefile"}"\n\n\nuse rule * from w2sg\n')
+    planned = counts(paper.run("-n", "-q", "rules", "--snakefile", str(other)))
+    assert planned["total"] == 1442
+
+
 def test_the_plan_says_what_it_costs_and_what_that_rests_on(paper):
     paper.config["fetch"] = {"mode": "split"}
     text = paper.run("-q", "all", "--", "plan")

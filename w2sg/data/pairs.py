@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from w2sg.study.datasets import FIELDS, SPLITS
+from w2sg.runtime.files import sha256
+from w2sg.study.protocols import FIELDS, SPLITS
 from w2sg.tables.schemas import PAIRS
 
 _SHOWN = 10
@@ -49,7 +49,7 @@ def row_id(prompt: str, chosen: str, rejected: str) -> str:
     characters.
     """
     content = json.dumps([prompt, chosen, rejected]).encode("ascii")
-    return hashlib.sha256(content).hexdigest()[:16]
+    return sha256(content)[:16]
 
 
 def check_pairs(

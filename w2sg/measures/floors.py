@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from w2sg.measures.bootstrap import draw_counts
 from w2sg.measures.metrics import HeadEstimates, bootstrap_mean, evaluate_margins
-from w2sg.study.datasets import SPLITS
+from w2sg.study.protocols import SPLITS
 
 STRENGTHS = (0.1, 1.0, 10.0, 100.0)
 """Candidates for scikit-learn's inverse penalty C of the TF-IDF head."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from w2sg.runtime.files import atomic_path
+from w2sg.runtime.files import atomic_path, sha256
 
 
 def write_tokens(ids: np.ndarray, path: str | os.PathLike[str]) -> None:
@@ -65,6 +64,4 @@ class Batches:
 
     def fingerprint(self) -> str:
         """Returns a hash of tokens and order: another text, seed or generator gives another one."""
-        digest = hashlib.sha256(self._chunks.astype("<u2").tobytes())
-        digest.update(self._order.astype("<i8").tobytes())
-        return digest.hexdigest()
+        return sha256(self._chunks.astype("<u2").tobytes(), self._order.astype("<i8").tobytes())

@@ -149,7 +149,7 @@ def _origin(evidence: Evidence) -> dict[str, Any]:
     return {
         "study": evidence.study,
         "settings": yaml.safe_dump(dict(evidence.study), sort_keys=False),
-        "coverage": {name: as_percent(evidence.study[name]["confidence"]) for name in ("metrics", "statistics")},
+        "coverage": {name: as_percent(evidence.study[name]["confidence"]) for name in ("intervals", "statistics")},
         "files": list(FILES.items()),
         "version": __version__,
         "code": provenance.code_commit(),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from w2sg.revisions import offline
 from w2sg.revisions.folders import RevisionError, RevisionFolder, check_published, hash_weights
 from w2sg.revisions.scratch import Store
 from w2sg.runtime.files import atomic_path
@@ -87,18 +88,16 @@ def take_ticket(path: Path | None, store: Store) -> Iterator[RevisionFolder | No
     ticket = Ticket(**json.loads(path.read_text(encoding="utf-8")))
     folder = RevisionFolder(path=Path(ticket.path), commit=ticket.commit)
     with store.take(folder.path) if ticket.snapshot else contextlib.nullcontext():
-        _check_unchanged(ticket)
+        found = _sizes(folder.path) if ticket.snapshot else ticket.sizes
+        wrong = sorted(name for name in {*found, *ticket.sizes} if found.get(name) != ticket.sizes.get(name))
+        if wrong:
+            facts = (
+                f"{name}: {ticket.sizes.get(name, 'no')} bytes then, {found.get(name, 'no')} now" for name in wrong
+            )
+            raise RevisionError(
+                f"{folder.path} has changed since it was fetched ({'; '.join(facts)}); run snakemake again"
+            )
         yield folder
-
-
-def _check_unchanged(ticket: Ticket) -> None:
-    if not ticket.snapshot:
-        return
-    found, wanted = _sizes(Path(ticket.path)), ticket.sizes
-    wrong = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
-    if wrong:
-        facts = "; ".join(f"{name}: {wanted.get(name, 'no')} bytes then, {found.get(name, 'no')} now" for name in wrong)
-        raise RevisionError(f"{ticket.path} has changed since it was fetched ({facts}); run snakemake again")
 
 
 def _sizes(folder: Path) -> dict[str, int]:
@@ -120,9 +119,9 @@ def fetch_revision(repo: str, revision: str, *, name: str, store: Store, ticket:
 
 @contextlib.contextmanager
 def _fetched(repo: str, revision: str, name: str, store: Store, *, keep: bool) -> Iterator[tuple[RevisionFolder, bool]]:
-    from w2sg.revisions import hub
+    from w2sg.revisions import download, hub
 
-    if hub.is_offline():
+    if offline.is_offline():
         cached = hub.offline_revision(repo, revision)
         yield RevisionFolder(path=cached, commit=cached.name), False
         return
@@ -134,13 +133,6 @@ def _fetched(repo: str, revision: str, name: str, store: Store, *, keep: bool) -
         return
     size = sum(file.size for file in files)
     with store.snapshot(name, revision, size=size, keep=keep) as folder:
-        _download(listing, files, folder, label=f"fetch {name} {revision}", size=size)
+        progress = Progress(f"fetch {name} {revision}", max(size, 1), "bytes")
+        download.download(listing, files, folder, on_bytes=progress.update)
         yield RevisionFolder(path=folder, commit=listing.commit), True
-
-
-def _download(listing: Any, files: Sequence[Any], folder: Path, *, label: str, size: int) -> None:
-    from w2sg.revisions import hub
-    from w2sg.revisions.download import HubTransfer
-
-    progress = Progress(label, max(size, 1), "bytes")
-    hub.download(listing, files, folder, transfer=HubTransfer(progress.update))

@@ -17,40 +17,13 @@ A revision of which nothing is known (without a network: not in the cache) is co
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pandas as pd
 
-from w2sg.revisions.folders import combine_digests
+from w2sg.revisions.offline import Published
 from w2sg.study.revision_lists import HUB_DEFAULT
 from w2sg.tables.schemas import AUDIT
-
-
-@dataclass(frozen=True, kw_only=True)
-class Published:
-    """What is known of a revision's weights without reading them."""
-
-    revision: str
-    """Name of the revision."""
-    commit: str = ""
-    """What identifies the content; empty where there is none."""
-    hashes: Mapping[str, str] = field(default_factory=dict)
-    """SHA-256 per weight file, in the one format that is used."""
-    spare: Mapping[str, str] = field(default_factory=dict)
-    """The same of the weight files that are not used: those in the other format."""
-    size: int = 0
-    """Bytes of the weight files that are used."""
-    missing: str = ""
-    """Why there are no weights, in words; empty where there are."""
-    unknown: str = ""
-    """Why nothing is known of the weights, in words; empty where something is."""
-    origin: str = ""
-    """Who says so, see :mod:`w2sg.revisions.offline`; empty where weights were hashed here."""
-
-    @property
-    def weights_hash(self) -> str:
-        """The SHA-256 of the only weight file, or of the hashes of several, in name order; empty without weights."""
-        return combine_digests([self.hashes[name] for name in sorted(self.hashes)]) if self.hashes else ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from w2sg.runtime.files import file_sha256, sha256
 
 WEIGHTS = (
     re.compile(r"model(?:-(\d{5})-of-(\d{5}))?\.safetensors"),
@@ -76,14 +77,8 @@ def weight_files(folder: Path) -> list[Path]:
     kind = "holds no weight files" if folder.is_dir() else "does not exist"
     raise RevisionError(
         f"revision folder {folder} {kind} (model*.safetensors or pytorch_model*.bin). If the workflow trained this model, "
-        "delete manifest.tsv beside the folder and run snakemake again: only what is missing is made anew."
+        "delete manifest.tsv beside the folder and run snakemake again: the training is repeated, with the same result."
     )
-
-
-def file_sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hash_weights(folder: Path) -> str:
@@ -93,7 +88,7 @@ def hash_weights(folder: Path) -> str:
 
 def combine_digests(digests: Sequence[str]) -> str:
     """Returns one digest for several files: that of the only file, or the SHA-256 of all digests in the given order."""
-    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    return digests[0] if len(digests) == 1 else sha256("".join(digests).encode())
 
 
 def check_published(manifest: Path, folder: Path, revision: str, digest: str) -> None:

@@ -7,16 +7,18 @@ are its own); this module chooses one weight format, resumes, tries again, and l
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from huggingface_hub import HfApi, ModelInfo, constants, try_to_load_from_cache
+from huggingface_hub import HfApi, ModelInfo, constants, get_token, try_to_load_from_cache
 
-from w2sg.revisions.folders import RevisionError, choose_weights, file_sha256
+from w2sg.revisions.folders import RevisionError, choose_weights
 from w2sg.revisions.retries import DamagedFile, Patience, persist
+from w2sg.runtime.files import file_sha256
 
 SIDE_FILES = re.compile(
     r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
@@ -46,9 +48,8 @@ class HubFile:
         if self.sha256:
             kind, wanted, found = "SHA-256", self.sha256, file_sha256(path)
         else:
-            content = path.read_bytes()
-            digest = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
-            kind, wanted, found = "Git hash", self.blob, digest.hexdigest()
+            content = b"blob %d\0" % size + path.read_bytes()
+            kind, wanted, found = "Git hash", self.blob, hashlib.sha1(content, usedforsecurity=False).hexdigest()
         if found != wanted:
             raise DamagedFile(f"{self.name} is not what the Hub lists: its {kind} is {found}, expected {wanted}")
 
@@ -78,7 +79,7 @@ def list_revision(repo: str, revision: str, *, patience: Patience | None = None)
     """
     address = endpoint()
 
-    def ask(attempt: int) -> Listing:
+    def ask() -> Listing:
         try:
             info = HfApi().model_info(
                 repo, revision=revision, files_metadata=True, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
@@ -95,7 +96,7 @@ def endpoint() -> str:
     """Returns the Hub that is asked, without the user name and password that a mirror's address may hold.
 
     Raises:
-        RevisionError: If ``HF_ENDPOINT`` is no address: no other attempt could end better.
+        RevisionError: If a variable of the environment rules out every answer; what the client says then names none.
     """
     try:
         parts = urlsplit(constants.ENDPOINT)
@@ -107,19 +108,27 @@ def endpoint() -> str:
         raise RevisionError(
             f"HF_ENDPOINT is {shown!r}, expected the address of a Hub: https://name or http://name:port"
         )
+    certificates = os.environ.get("SSL_CERT_FILE")
+    if certificates and not Path(certificates).is_file():
+        raise RevisionError(f"SSL_CERT_FILE names {certificates}, which is no file: correct the variable or unset it")
+    if not re.fullmatch(r"[!-~]*", get_token() or ""):
+        raise RevisionError(
+            "the Hub's token (HF_TOKEN, or what `hf auth login` kept) holds a character that no token has: copy it again"
+        )
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _listing(repo: str, revision: str, info: ModelInfo) -> Listing:
     files = []
-    for sibling in info.siblings or []:
-        sha256 = sibling.lfs.sha256 if sibling.lfs else ""
-        if sibling.size is None or not re.fullmatch(r"[0-9a-f]{40}", sibling.blob_id or ""):
-            raise ValueError(f"size or hash of {sibling.rfilename} is missing")
-        files.append(HubFile(name=sibling.rfilename, size=sibling.size, sha256=sha256, blob=sibling.blob_id or ""))
-    if not re.fullmatch(r"[0-9a-f]{40}", info.sha or ""):
-        raise ValueError(f"{info.sha!r} is no commit")
-    return Listing(repo=repo, revision=revision, commit=str(info.sha), files=tuple(files))
+    for item in info.siblings or []:
+        sha256, blob = item.lfs.sha256 if item.lfs else "", item.blob_id or ""
+        if item.size is None or not re.fullmatch(r"[0-9a-f]{40}", blob):
+            raise ValueError(f"size or hash of {item.rfilename} is missing")
+        files.append(HubFile(name=item.rfilename, size=item.size, sha256=sha256, blob=blob))
+    commit = info.sha or ""
+    if not re.fullmatch(r"[0-9a-f]{40}", commit):
+        raise ValueError(f"{commit!r} is no commit")
+    return Listing(repo=repo, revision=revision, commit=commit, files=tuple(files))
 
 
 def weights_of(listing: Listing) -> tuple[HubFile, ...]:
@@ -160,13 +169,11 @@ def choose_files(listing: Listing) -> tuple[HubFile, ...]:
 def find_cached(repo: str, revision: str, files: Sequence[HubFile] | None = None) -> Path | None:
     """Returns the folder of a revision in the local Hub cache; None if it is not there in full.
 
-    With ``files`` each is checked against its listed hash. Without (offline) the names of the cached blobs, which are
-    their hashes, are the only witness.
-
     Args:
         repo: owner/name.
         revision: Branch, or commit hash.
-        files: What is needed; default whatever the revision needs by its own names.
+        files: What is needed, as listed. Without (offline) it is what the revision needs by its own names, and the names
+            of the cached blobs, which are their hashes, are the only witness.
 
     Raises:
         RevisionError: If a cached file is damaged; the cache is the user's, so nothing is deleted.
@@ -174,17 +181,15 @@ def find_cached(repo: str, revision: str, files: Sequence[HubFile] | None = None
     folder = cached_folder(repo, revision)
     if folder is None:
         return None
-    if files is None:
-        files = choose_files(cached_listing(repo, revision, folder))
-    paths = [folder / file.name for file in files]
-    if not all(path.is_file() for path in paths):
+    needed = choose_files(cached_listing(repo, revision, folder)) if files is None else files
+    if not all((folder / file.name).is_file() for file in needed):
         return None
-    for file, path in zip(files, paths, strict=True):
-        if file.sha256 or file.blob:
-            try:
-                file.check(path)
-            except DamagedFile as error:
-                raise RevisionError(f"{repo} {revision} in the cache {folder}: {error}; remove it there") from None
+    for file in needed:
+        try:
+            if file.sha256 or file.blob:
+                file.check(folder / file.name)
+        except DamagedFile as error:
+            raise RevisionError(f"{repo} {revision} in the cache {folder}: {error}; remove it there") from None
     return folder
 
 
@@ -199,16 +204,9 @@ def cached_listing(repo: str, revision: str, folder: Path) -> Listing:
     files = []
     for path in sorted(item for item in folder.iterdir() if item.is_file()):
         blob = path.resolve().name
-        kind = (
-            "sha256" if re.fullmatch(r"[0-9a-f]{64}", blob) else "blob" if re.fullmatch(r"[0-9a-f]{40}", blob) else ""
-        )
-        files.append(HubFile(name=path.name, size=path.stat().st_size, **({kind: blob} if kind else {})))
+        hashed = {64: "sha256", 40: "blob"}.get(len(blob)) if re.fullmatch(r"[0-9a-f]+", blob) else None
+        files.append(HubFile(name=path.name, size=path.stat().st_size, **({hashed: blob} if hashed else {})))
     return Listing(repo=repo, revision=revision, commit=folder.name, files=tuple(files))
-
-
-def is_offline() -> bool:
-    """Returns whether the user forbids the network (``HF_HUB_OFFLINE``)."""
-    return bool(constants.is_offline_mode())
 
 
 def offline_revision(repo: str, revision: str) -> Path:
@@ -224,42 +222,3 @@ def offline_revision(repo: str, revision: str) -> Path:
             f"where there is a network: hf download {repo} --revision {revision}"
         )
     return folder
-
-
-Transfer = Callable[[Listing, HubFile, Path, int], None]
-"""Brings one file to a path, continuing what is there already: listing, file, path, number of the attempt."""
-
-
-def download(
-    listing: Listing,
-    files: Sequence[HubFile],
-    target: Path,
-    *,
-    transfer: Transfer,
-    patience: Patience | None = None,
-) -> None:
-    """Brings files of a revision into a folder; each is checked before it gets its name.
-
-    Args:
-        listing: The revision.
-        files: Which of its files.
-        target: The folder; it exists.
-        transfer: What moves the bytes of one file.
-        patience: How often and how long to try again.
-
-    Raises:
-        RevisionError: If a file cannot be fetched, or is again and again not what the Hub lists.
-    """
-    for file in files:
-        part = target / f".{file.name}.part"
-
-        def attempt(number: int, file: HubFile = file, part: Path = part) -> None:
-            transfer(listing, file, part, number)
-            try:
-                file.check(part)
-            except DamagedFile:
-                part.unlink(missing_ok=True)
-                raise
-
-        persist(attempt, what=f"fetch {listing} {file.name}", patience=patience or Patience())
-        part.replace(target / file.name)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import socket
+import threading
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 LEASE, LOCK = ".lease.json", ".lock"
+BEAT = 30.0
+"""Seconds between two touches of a lease."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +54,23 @@ def write_lease(folder: Path, lease: Lease) -> None:
     temporary = folder / f"{LEASE}.tmp"
     temporary.write_text(json.dumps(asdict(lease)), encoding="utf-8")
     temporary.replace(folder / LEASE)
+
+
+@contextlib.contextmanager
+def signs_of_life(folder: Path) -> Iterator[None]:
+    """Touches the lease now and then during the block, for other machines to see."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT):
+            with contextlib.suppress(OSError):
+                os.utime(folder / LEASE)
+
+    threading.Thread(target=beat, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 def _parse(folder: Path) -> Lease | None:

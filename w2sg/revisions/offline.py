@@ -6,13 +6,14 @@ Read while the DAG is built, so the standard library only; the client's variable
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from w2sg.revisions.folders import combine_digests
+from w2sg.runtime.files import sha256
 from w2sg.study.revision_lists import HUB_DEFAULT
 
 HUB = "hub"
@@ -20,6 +21,33 @@ HUB = "hub"
 
 CACHE = "cache"
 """Origin of an answer that was read off the local cache."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What is known of a revision's weights without reading them."""
+
+    revision: str
+    """Name of the revision."""
+    commit: str = ""
+    """What identifies the content; empty where there is none."""
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 per weight file, in the one format that is used."""
+    spare: Mapping[str, str] = field(default_factory=dict)
+    """The same of the weight files that are not used: those in the other format."""
+    size: int = 0
+    """Bytes of the weight files that are used."""
+    missing: str = ""
+    """Why there are no weights, in words; empty where there are."""
+    unknown: str = ""
+    """Why nothing is known of the weights, in words; empty where something is."""
+    origin: str = ""
+    """Who says so: :data:`HUB`, :data:`CACHE`, or empty where weights were hashed here."""
+
+    @property
+    def weights_hash(self) -> str:
+        """The SHA-256 of the only weight file, or of the hashes of several, in name order; empty without weights."""
+        return combine_digests([self.hashes[name] for name in sorted(self.hashes)]) if self.hashes else ""
 
 
 def is_offline(environment: Mapping[str, str] | None = None) -> bool:
@@ -34,12 +62,12 @@ def asked_names(revisions: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*revisions, HUB_DEFAULT]))
 
 
-def read_answers(path: Path, repo: str) -> dict[str, dict[str, Any]]:
+def read_answers(path: Path, repo: str) -> dict[str, Published]:
     """Returns the answers that earlier audits of a repository kept, by revision; none if the file cannot be used."""
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # there is none, or it is another version's
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["repo"] == repo:
-            return dict(kept["answers"])
+            return {name: Published(**answer) for name, answer in kept["answers"].items()}
     return {}
 
 
@@ -57,10 +85,10 @@ def source_of(repo: str, revisions: Sequence[str], kept: Path) -> str:
     if not is_offline():
         return HUB
     names, answers = asked_names(revisions), read_answers(kept, repo)
-    if all(answers.get(name, {}).get("origin") == HUB for name in names):
+    if all(name in answers and answers[name].origin == HUB for name in names):
         return HUB
     found = "\n".join(f"{name} {' '.join(_cached_files(repo, name))}" for name in names)
-    return f"{CACHE} {hashlib.sha256(found.encode()).hexdigest()[:16]}"
+    return f"{CACHE} {sha256(found.encode())[:16]}"
 
 
 def cache_root(environment: Mapping[str, str] | None = None) -> Path:

@@ -8,14 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from w2sg.revisions import hub, offline
-from w2sg.revisions.audit import Published
-from w2sg.revisions.folders import RevisionError, file_sha256, is_weights
+from w2sg.revisions.folders import RevisionError, is_weights
+from w2sg.revisions.offline import Published
 from w2sg.revisions.retries import NoSuchRevision, Patience
-from w2sg.runtime.files import atomic_path
+from w2sg.runtime.files import atomic_path, file_sha256
 from w2sg.runtime.jobs import Progress
-
-NO_EARLIER: Mapping[str, Published] = {}
-"""For an audit that knows of none before it."""
 
 
 def ask_hub(
@@ -23,7 +20,7 @@ def ask_hub(
     revisions: Sequence[str],
     *,
     label: str,
-    earlier: Mapping[str, Published] = NO_EARLIER,
+    earlier: Mapping[str, Published] | None = None,
     patience: Patience | None = None,
 ) -> list[Published]:
     """Returns the published hashes of every revision in the given order, and of ``main``: one request each.
@@ -44,19 +41,12 @@ def ask_hub(
     """
     names = offline.asked_names(revisions)
     progress = Progress(label, len(names), "revisions")
+    known = earlier or {}
     found = []
     for name in names:
-        found.append(_recall(repo, name, earlier.get(name)) if hub.is_offline() else _ask(repo, name, patience))
+        found.append(_recall(repo, name, known.get(name)) if offline.is_offline() else _ask(repo, name, patience))
         progress.update(1)
     return found
-
-
-def read_answers(path: Path, repo: str) -> dict[str, Published]:
-    """Returns what :func:`keep_answers` kept of a repository, by revision; nothing if there is no such file."""
-    try:
-        return {name: Published(**answer) for name, answer in offline.read_answers(path, repo).items()}
-    except TypeError:  # written by another version
-        return {}
 
 
 def keep_answers(path: Path, repo: str, answers: Sequence[Published], *, earlier: Mapping[str, Published]) -> None:
@@ -66,7 +56,7 @@ def keep_answers(path: Path, repo: str, answers: Sequence[Published], *, earlier
         path: The file.
         repo: owner/name.
         answers: From :func:`ask_hub`.
-        earlier: What :func:`read_answers` found there before.
+        earlier: What :func:`w2sg.revisions.offline.read_answers` found there before.
     """
     learned = {answer.revision: answer for answer in answers if not answer.unknown}
     kept = {name: asdict(answer) for name, answer in sorted({**earlier, **learned}.items())}

@@ -1,4 +1,8 @@
-"""Trying again: which failures of the network pass by themselves, and how long to wait for them."""
+"""Patience with the Hub: which failures pass by themselves, how long to wait for them, and what they are called.
+
+The client gives up a file, and deletes what has come of it, at the first answer that is an error. So its requests are
+repeated below it, in the session that it asks for, and it never learns of what passes.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +12,25 @@ import random
 import ssl
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from functools import cache, partial
+from typing import Any, TypeVar
 
+import httpx2
+from huggingface_hub import get_session, set_client_factory
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.utils import hf_raise_for_status, parse_ratelimit_headers
+from tenacity import RetryCallState, Retrying, retry_if_exception
 
 from w2sg.revisions.folders import RevisionError
 
 LOG = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
-
-# The client's errors derive from those of the HTTP library below it, whichever that is in the installed version.
-HTTP_ERROR: type[Exception] = next(c for c in HfHubHTTPError.__mro__ if c.__name__ == "HTTPError")
+LINKED_SIZE = "X-Linked-Size"
+"""Header with the size of a file that the content network holds."""
 
 TRANSIENT_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 522, 524})
 """HTTP statuses that a later request may not meet again."""
@@ -31,8 +40,12 @@ class NoSuchRevision(RevisionError):
     """A branch that the Hub does not have."""
 
 
-class DamagedFile(RevisionError):
-    """A file whose content is not what the Hub lists; a new download may be whole."""
+class PassingFailure(RevisionError):
+    """A failure that a further attempt may not meet."""
+
+
+class DamagedFile(PassingFailure):
+    """Content that is not what the Hub lists; a new download may be whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +55,7 @@ class Patience:
     tries: int = 15
     """Attempts in all; with the waits below up to ten minutes, as long as the Hub's short outages."""
     damaged: int = 4
-    """Attempts that may end with a damaged file: each costs its whole transfer."""
+    """Attempts that may end with a damaged file (each costs its whole transfer), or refused by the content network."""
     first: float = 1.0
     """Seconds before the second attempt; doubled after each, up to ``most``."""
     most: float = 60.0
@@ -60,13 +73,15 @@ class Patience:
 def is_transient(error: BaseException) -> bool:
     """Returns whether a failure may pass by itself: time-outs, cut connections, overload, damaged files."""
     if isinstance(error, HfHubHTTPError):
-        return error.response is not None and error.response.status_code in TRANSIENT_STATUS
+        return error.response.status_code in TRANSIENT_STATUS or _has_expired(error)
     if isinstance(_origin(error), ssl.SSLCertVerificationError):
         return False
-    if isinstance(error, DamagedFile | HTTP_ERROR | TimeoutError | ConnectionError):
-        return True
-    # The client reports a body of the wrong length as an OSError without a number; a full disk has one.
-    return isinstance(error, OSError) and error.errno is None
+    return isinstance(error, PassingFailure | httpx2.HTTPError | TimeoutError | ConnectionError)
+
+
+def _has_expired(error: BaseException) -> bool:
+    """Whether the content network, to which the Hub sent us, refuses: the address is signed, and valid for a while only."""
+    return isinstance(error, HfHubHTTPError) and error.response.status_code == 403 and bool(error.response.history)
 
 
 def _origin(error: BaseException) -> BaseException:
@@ -76,13 +91,20 @@ def _origin(error: BaseException) -> BaseException:
     return error
 
 
-def describe_error(error: BaseException) -> str:
+_WORDS = {
+    "ReadTimeout": "the connection stalled",
+    "ConnectTimeout": "no connection in time",
+    "RemoteProtocolError": "the connection was cut",
+}
+
+
+def describe(error: BaseException) -> str:
     """Returns a failure in words, without URLs: those of a content network hold signatures."""
     if isinstance(error, RevisionNotFoundError):
         return "the Hub has no such revision"
     if isinstance(error, RepositoryNotFoundError):
         return "the Hub has no such repository, or does not open it to you (HF_TOKEN)"
-    if isinstance(error, HfHubHTTPError) and error.response is not None:
+    if isinstance(error, HfHubHTTPError):
         return f"HTTP {error.response.status_code} {error.response.reason_phrase}".strip()
     if isinstance(error, RevisionError):
         return str(error)
@@ -96,46 +118,35 @@ def describe_error(error: BaseException) -> str:
         )
     if name == "ConnectError" and isinstance(origin, OSError) and origin.strerror:
         return f"no connection ({origin.strerror})"
-    return {"ReadTimeout": "the connection stalled", "ConnectTimeout": "no connection in time"}.get(name, name)
+    return _WORDS.get(name, name)
 
 
-def asked_wait(error: BaseException) -> float | None:
+def asked_wait(error: BaseException | None) -> float | None:
     """Returns the seconds that a server asks to wait; None if it says nothing.
 
     Every answer of the Hub carries ``RateLimit``, those of an overloaded server too. It counts only with status 429 or where
     no request is left in the window; ``Retry-After`` always does.
     """
-    response = error.response if isinstance(error, HfHubHTTPError) else None
-    if response is None:
+    if not isinstance(error, HfHubHTTPError):
         return None
-    value = response.headers.get("Retry-After", "").strip()
+    value = error.response.headers.get("Retry-After", "").strip()
     if value.isdigit():
         return float(value)
-    if value:
-        with contextlib.suppress(ValueError):  # the header's other form is a date
-            return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    return _quota_wait(response.headers.get("RateLimit", ""), refused=response.status_code == 429)
-
-
-def _quota_wait(header: str, *, refused: bool) -> float | None:
-    """Returns the seconds until a used-up quota is renewed; None where enough is left for what failed to have other reasons."""
-    fields = {name.strip(): number for name, _, number in (part.partition("=") for part in header.split(";"))}
-    left, reset = fields.get("r", ""), fields.get("t", "")
-    used_up = refused or (left.isdigit() and int(left) == 0)
-    return float(reset) if used_up and reset.isdigit() else None
+    with contextlib.suppress(ValueError):  # the header's other form is a date
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    quota = parse_ratelimit_headers(error.response.headers)
+    if quota is not None and (quota.remaining == 0 or error.response.status_code == 429):
+        return float(quota.reset_in_seconds)
+    return None
 
 
 def persist(
-    action: Callable[[int], Result],
-    *,
-    what: str,
-    patience: Patience,
-    sleep: Callable[[float], None] = time.sleep,
+    action: Callable[[], Result], *, what: str, patience: Patience, sleep: Callable[[float], None] = time.sleep
 ) -> Result:
-    """Returns what ``action(attempt)`` returns, trying again while its failures are transient.
+    """Returns what ``action()`` returns, trying again while its failures, or those of its requests, are transient.
 
     Args:
-        action: Called with the number of the attempt, from 0.
+        action: Asks the Hub through its client.
         what: What is attempted, for messages: ``fetch EleutherAI/pythia-70m step1 config.json``.
         patience: How often and how long.
         sleep: How to wait; tests record instead.
@@ -143,21 +154,83 @@ def persist(
     Raises:
         RevisionError: If a failure is permanent or the attempts are used up; the message holds ``what`` and why.
     """
-    damaged = 0
-    for attempt in range(patience.tries):
+    _use_patient_sessions()
+    repeat = partial(_repeat, what=what, patience=patience, sleep=sleep)
+    token = _PRESENT.set(repeat)
+    try:
+        return repeat(action)
+    finally:
+        _PRESENT.reset(token)
+
+
+def _repeat(action: Callable[[], Result], *, what: str, patience: Patience, sleep: Callable[[float], None]) -> Result:
+    doubtful = 0
+
+    def failure(state: RetryCallState) -> BaseException:
+        error = state.outcome.exception() if state.outcome else None
+        assert error is not None, "only failures are judged"
+        return error
+
+    def is_over(state: RetryCallState) -> bool:
+        nonlocal doubtful
+        doubtful += isinstance(failure(state), DamagedFile) or _has_expired(failure(state))
+        return state.attempt_number == patience.tries or doubtful == patience.damaged
+
+    retrying = Retrying(
+        retry=retry_if_exception(is_transient),
+        stop=is_over,
+        wait=lambda state: patience.wait(state.attempt_number - 1, asked_wait(failure(state))),
+        sleep=sleep,
+        before_sleep=lambda state: LOG.warning(
+            "%s: %s; trying again in %.1f s", what, describe(failure(state)), state.upcoming_sleep
+        ),
+        reraise=True,
+    )
+    try:
+        return retrying(action)
+    except (httpx2.HTTPError, OSError, PassingFailure) as error:
+        kind = NoSuchRevision if isinstance(error, RevisionNotFoundError) else RevisionError
+        tried = f"; gave up after {retrying.statistics['attempt_number']} attempts" if is_transient(error) else ""
+        raise kind(f"{what}: {describe(error)}{tried}") from None
+
+
+_PRESENT: ContextVar[Callable[[Callable[[], Any]], Any] | None] = ContextVar("present", default=None)
+"""How requests are repeated inside :func:`persist`."""
+
+
+@cache
+def _use_patient_sessions() -> None:
+    hooks = get_session().event_hooks
+    set_client_factory(lambda: PatientSession(event_hooks=hooks, follow_redirects=True, timeout=None))
+
+
+class PatientSession(httpx2.Client):
+    """The client's session, in which each request is repeated by itself inside :func:`persist`."""
+
+    def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        """Returns the answer to a request; inside :func:`persist` it is none that is an error or too short."""
+        repeat = _PRESENT.get()
+        # Where Xet gives no access to its servers plain HTTP is the way, and there is nothing to wait for.
+        if repeat is None or "/xet-read-token/" in request.url.path:
+            return super().send(request, **options)
+        response: httpx2.Response = repeat(lambda: self._send_once(request, **options))
+        if request.method == "HEAD" and LINKED_SIZE in response.headers:
+            # So that the Hub is asked again for each part of a file: what it refers to is valid for a while only.
+            response.headers.pop("Location", None)
+        return response
+
+    def _send_once(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        response = super().send(request, **options)
         try:
-            return action(attempt)
-        except Exception as error:
-            damaged += isinstance(error, DamagedFile)
-            if not is_transient(error):
-                if isinstance(error, RevisionNotFoundError):
-                    raise NoSuchRevision(f"{what}: {describe_error(error)}") from None
-                if isinstance(error, HTTP_ERROR | OSError):
-                    raise RevisionError(f"{what}: {describe_error(error)}") from None
-                raise
-            if attempt + 1 == patience.tries or damaged == patience.damaged:
-                raise RevisionError(f"{what}: {describe_error(error)}; gave up after {attempt + 1} attempts") from None
-            seconds = patience.wait(attempt, asked_wait(error))
-            LOG.warning("%s: %s; trying again in %.1f s", what, describe_error(error), seconds)
-        sleep(seconds)
-    raise AssertionError("tries must be at least 1")
+            hf_raise_for_status(response)
+            size = next(
+                (answer.headers[LINKED_SIZE] for answer in response.history if LINKED_SIZE in answer.headers), 0
+            )
+            start = request.headers.get("Range", "").removeprefix("bytes=").removesuffix("-") or 0
+            sent = response.headers.get("Content-Length", size)
+            if int(sent) < int(size) - int(start):
+                raise DamagedFile(f"the answer has {int(sent):,} bytes of {int(size) - int(start):,}")
+        except BaseException:
+            response.close()
+            raise
+        return response

@@ -24,14 +24,13 @@ import logging
 import os
 import shutil
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from w2sg.revisions.folders import RevisionError
-from w2sg.revisions.leases import LEASE, LOCK, Lease, is_snapshot, read_lease, write_lease
+from w2sg.revisions.leases import LEASE, LOCK, Lease, is_snapshot, read_lease, signs_of_life, write_lease
 from w2sg.runtime.driver import is_queued, present_run, run_is_alive, somebody_works
 from w2sg.runtime.jobs import JobTerminated
 from w2sg.runtime.locks import first_free, is_locked, try_lock
@@ -42,9 +41,9 @@ ADMISSION = ".admission.lock"
 SPARE = 1 << 30
 """Bytes that stay free on the scratch disk."""
 
-BEAT, SILENCE, FORGOTTEN = 30.0, 600.0, 86400.0
-"""Seconds between two touches of a lease; without a touch from which another machine's snapshot in use is abandoned; and
-from which another machine's ready one is, or a cluster's queue is not believed in any more."""
+SILENCE, FORGOTTEN = 600.0, 86400.0
+"""Seconds without a touch of its lease from which another machine's snapshot in use is abandoned; and from which another
+machine's ready one is, or a cluster's queue is not believed in any more."""
 
 
 class SnapshotGone(RevisionError):
@@ -81,7 +80,7 @@ class Store:
         lock = self._admit(folder, size)
         kept = False
         try:
-            with _beating(folder):
+            with signs_of_life(folder):
                 yield folder
             if keep:
                 write_lease(folder, replace(read_lease(folder), state="ready"))
@@ -112,7 +111,7 @@ class Store:
             write_lease(folder, replace(before, state="used", host=socket.gethostname()))
         kept = False
         try:
-            with _beating(folder):
+            with signs_of_life(folder):
                 yield folder
         except JobTerminated:
             if is_queued():
@@ -237,23 +236,6 @@ def _changed(path: Path) -> float:
         return path.stat().st_mtime
     except FileNotFoundError:
         return 0.0
-
-
-@contextlib.contextmanager
-def _beating(folder: Path) -> Iterator[None]:
-    """Touches the lease now and then, as a sign of life for other machines."""
-    over = threading.Event()
-
-    def beat() -> None:
-        while not over.wait(BEAT):
-            with contextlib.suppress(OSError):
-                os.utime(folder / LEASE)
-
-    threading.Thread(target=beat, daemon=True).start()
-    try:
-        yield
-    finally:
-        over.set()
 
 
 def tidy(root: Path, tickets: Path) -> None:

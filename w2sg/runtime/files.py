@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import socket
@@ -11,6 +12,20 @@ from pathlib import Path
 
 _UMASK = os.umask(0)
 os.umask(_UMASK)  # there is no way to read it but to set it
+
+
+def sha256(*parts: bytes | memoryview) -> str:
+    """Returns the SHA-256 of bytes, given in any number of parts, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def temporary_beside(path: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -31,7 +32,8 @@ def _terminate(signum: int, frame: Any) -> None:
 def log_to(path: str | os.PathLike[str], *, working: bool = True) -> Iterator[TextIO]:
     """Yields the open log of a job; stdout, stderr, warnings and the traceback go there.
 
-    The last line of an error is repeated on the terminal, so that a user sees the reason without opening the log.
+    The last line of an error is repeated on the terminal, so that a user sees the reason without opening the log; what
+    this package warns of, such as a wait, is shown there too.
     SIGTERM (a scheduler's notice) becomes an exception: clean-up code runs and the exit status is 143.
 
     Args:
@@ -49,7 +51,7 @@ def log_to(path: str | os.PathLike[str], *, working: bool = True) -> Iterator[Te
         _TERMINAL.append(terminal)
         previous = _install_sigterm()
         try:
-            with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+            with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log), _warnings_to(log, terminal):
                 warnings.simplefilter("default")
                 try:
                     yield log
@@ -63,6 +65,20 @@ def log_to(path: str | os.PathLike[str], *, working: bool = True) -> Iterator[Te
             _TERMINAL.pop()
             if previous is not None:
                 signal.signal(signal.SIGTERM, previous)
+
+
+@contextlib.contextmanager
+def _warnings_to(*streams: TextIO) -> Iterator[None]:
+    package = logging.getLogger("w2sg")
+    handlers = [logging.StreamHandler(stream) for stream in streams]
+    for handler in handlers:
+        handler.setLevel(logging.WARNING)
+        package.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            package.removeHandler(handler)
 
 
 def _install_sigterm() -> Any:

@@ -48,9 +48,9 @@ _MODEL_BRANCH = {
     "chosen": "preferred response",
     "rejected": "other response",
     "doc_id": "id of the document in its corpus",
-    "part": "`train`, `heldout` (evaluation loss) or `evaluation` (pairs)",
+    "part": "`train`, `heldout` (evaluation loss) or `pair_texts` (pairs)",
     "label": "class that the corpus gives the document",
-    "cluster": "smallest doc_id among the evaluation documents that nearly repeat one another",
+    "cluster": "smallest doc_id among the pair texts that nearly repeat one another",
     "text": "the document",
 }
 _FIGURES = {

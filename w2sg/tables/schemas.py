@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from w2sg.study.datasets import FIELDS
+from w2sg.study.protocols import FIELDS
 from w2sg.tables.files import TableSchema
 
 DOCUMENTS = TableSchema(
@@ -14,9 +14,9 @@ DOCUMENTS = TableSchema(
     ),
     keys=("doc_id",),
 )
-"""Documents of a corpus. ``part``: train, heldout (evaluation loss) or evaluation (pairs).
+"""Documents of a corpus. ``part``: train, heldout (evaluation loss) or pair_texts (pairs).
 
-``cluster`` is the same for evaluation documents that near-duplicate each other, such as two replies that
+``cluster`` is the same for pair texts that near-duplicate each other, such as two replies that
 quote the same post: the smallest doc_id among them.
 """
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from ruptures.costs import CostL2
 from scipy import stats
 
 from w2sg.measures.bootstrap import FEWEST, is_constant, lag_one, variance_factor
@@ -116,14 +115,13 @@ def find_change(values: np.ndarray, *, confidence: float) -> Estimate:
         return undefined(f"{n} revisions; a change point needs {FEWEST}", n)
     if is_constant(values):
         return undefined("the accuracy is constant", n)
-    cost = CostL2().fit(values)
     places = np.arange(2, n - 1)
-    squares = np.array([cost.error(0, int(k)) + cost.error(int(k), n) for k in places])
+    squares = np.array([values[:k].var() * k + values[k:].var() * (n - k) for k in places])
     best = int(np.argmin(squares))
     split, least = int(places[best]), float(squares[best])
     residuals = np.concatenate([values[:split] - values[:split].mean(), values[split:] - values[split:].mean()])
     factor = variance_factor(lag_one(residuals, fitted=2))
-    if not sigmoid.exceeds_noise(float(cost.error(0, n)), least, n, 2, factor, confidence):
+    if not sigmoid.exceeds_noise(float(values.var() * n), least, n, 2, factor, confidence):
         return undefined("no change of the level that differs from noise", n)
     critical = -2.0 * np.log(1.0 - np.sqrt(confidence))
     inside = places[squares <= least * (1.0 + factor * critical / n) + 1e-15]

@@ -77,7 +77,7 @@ rule estimate_transition:
         "../../envs/analysis.yaml"
     params:
         exclude=lookup(dpath="audit/exclude", within=config),
-        confidence=lookup(dpath="metrics/confidence", within=config),
+        confidence=lookup(dpath="intervals/confidence", within=config),
         statistics=lookup(dpath="statistics", within=config),
         recipe=recipes.TRANSITIONS,
     script:
@@ -98,7 +98,7 @@ rule correlate:
         "../../envs/analysis.yaml"
     params:
         exclude=lookup(dpath="audit/exclude", within=config),
-        confidence=lookup(dpath="metrics/confidence", within=config),
+        confidence=lookup(dpath="intervals/confidence", within=config),
         statistics=lookup(dpath="statistics", within=config),
         recipe=recipes.CORRELATIONS,
     script:

@@ -24,9 +24,9 @@ def main(
     log: str,
 ) -> None:
     with jobs.log_to(log):
-        from w2sg.revisions import audit, published
+        from w2sg.revisions import audit, offline, published
 
-        earlier = published.read_answers(Path(kept), model["repo"])
+        earlier = offline.read_answers(Path(kept), model["repo"])
         known = published.ask_hub(model["repo"], revisions, label=f"audit {name}", earlier=earlier)
         published.keep_answers(Path(kept), model["repo"], known, earlier=earlier)
         write_table(

@@ -45,7 +45,7 @@ def test_states_of_one_dataset_are_in_memory_at_a_time(monkeypatch, tmp_path):
     def states(model: object, ids: list, *, layers: tuple[int, ...], **options: object) -> np.ndarray:
         return np.ones((len(layers), len(ids), WIDTH), dtype=np.float32)
 
-    monkeypatch.setattr(extraction, "encode", lambda tokenizer, texts, max_tokens: [[1, 2]] * len(texts))
+    monkeypatch.setattr(extraction, "encode_texts", lambda tokenizer, texts, max_tokens: [[1, 2]] * len(texts))
     monkeypatch.setattr(extraction, "extract_states", states)
     monkeypatch.setattr(extraction, "write_features", lambda *arguments, **options: None)
     model = SimpleNamespace(blocks=(None,) * 4, context=2048, device=torch.device("cpu"), tokenizer=None)

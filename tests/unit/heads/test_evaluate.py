@@ -8,7 +8,7 @@ import pytest
 
 from w2sg.activations.features import Features, open_features, split_features, split_layers, write_features
 from w2sg.heads import evaluate
-from w2sg.study.datasets import SPLITS
+from w2sg.study.protocols import SPLITS
 
 N, D, LAYERS = 120, 6, (0, 2)
 HEADS = {
@@ -103,7 +103,7 @@ def test_the_order_of_rows_changes_nothing(study):
 def test_layers_read_one_by_one_give_the_same_rows(study, tmp_path, monkeypatch):
     features, pairs = dataset(signal=3.0, seed=2)
     write_features(tmp_path / "states.safetensors", features, dtype="float32")
-    monkeypatch.setattr(features, "PART", 1)
+    monkeypatch.setattr("w2sg.activations.features.PART", 1)
     parts = split_layers(open_features(tmp_path / "states.safetensors"), pairs)
     assert [part().layers for part in parts] == [(0,), (2,)]
     rows = evaluate.evaluate_revision(

@@ -192,7 +192,7 @@ def test_all_text_is_escaped_and_data_cannot_end_their_script():
 
 
 def test_the_page_names_the_coverages_that_were_asked_for_exactly():
-    study = {"study": "nano", "metrics": {"confidence": 0.995}, "statistics": {"confidence": 0.9}}
+    study = {"study": "nano", "intervals": {"confidence": 0.995}, "statistics": {"confidence": 0.9}}
     html = page.render(made_evidence(effect=True, study=study))
     assert "Intervals are 99.5 % pair-bootstrap intervals" in html
     assert "90 % intervals resample blocks" in html and "last layer, with 90 % intervals" in html

@@ -9,7 +9,8 @@ import pytest
 
 from w2sg.report import sentences
 from w2sg.revisions import audit
-from w2sg.revisions.audit import Published, audit_table
+from w2sg.revisions.audit import audit_table
+from w2sg.revisions.offline import Published
 from w2sg.tables import schemas
 from w2sg.tables.files import read_table, write_table
 from w2sg.trajectories import coverage

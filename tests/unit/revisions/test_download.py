@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,8 +19,7 @@ from tests import faults
 from tests.hub_branch import BIG, BIG_PATH, CHUNK, CUTS, QUICK, REPO, always, fetch, once, whole
 from tests.hub_branch import server as server
 from tests.hub_server import Fault, Request
-from w2sg.revisions import access, hub, retries, scratch
-from w2sg.revisions.download import HubTransfer
+from w2sg.revisions import access, download, hub, retries, scratch
 from w2sg.revisions.folders import RevisionError
 from w2sg.revisions.retries import Patience
 
@@ -41,6 +41,7 @@ FAULTS = {
     "cut listing": once("cut", "/api/", at=0.3),
     "stalled": once("stall", at=0.7, seconds=0.8),
     "stalled at the first byte": once("stall", at=0.0, seconds=0.8),
+    "refused by the content network": once("status", status=403),
     "bit flipped": once("flip", at=0.4),
     "bit flipped in a small file": once("flip", "config.json"),
     "truncated": once("short", at=0.6),
@@ -65,14 +66,16 @@ def test_a_cut_download_goes_on_where_it_stopped(server, tmp_path, at):
 
 
 def test_a_part_survives_errors_that_the_client_itself_gives_up_on(server, tmp_path):
-    """After a cut the server fails for a while: the client deletes what it has, this project keeps it."""
+    """After a cut the server fails, and a signature runs out: the client would delete what it has, this project keeps it."""
     state = {"failures": 0}
 
     def fault(request: Request) -> Fault | None:
         if request.path != BIG_PATH or request.method != "GET":
             return None
         state["failures"] += 1
-        return {1: Fault(kind="cut"), 2: Fault(kind="status"), 3: Fault(kind="status")}.get(state["failures"])
+        return {1: Fault(kind="cut"), 2: Fault(kind="status"), 3: Fault(kind="status", status=403)}.get(
+            state["failures"]
+        )
 
     server.fault = fault
     fetch(tmp_path / "to")
@@ -87,7 +90,7 @@ def test_bytes_that_were_thrown_away_are_taken_back(server, tmp_path, kind, part
     server.fault = once(kind, part, at=at)
     listing = hub.list_revision(REPO, "step1", patience=QUICK)
     files, counts = hub.choose_files(listing), []
-    hub.download(listing, files, tmp_path, transfer=HubTransfer(counts.append), patience=QUICK)
+    download.download(listing, files, tmp_path, on_bytes=counts.append, patience=QUICK)
     assert sum(counts) == sum(file.size for file in files)
     assert (min(counts) < 0) == (kind == "flip")  # what a short answer brought is kept and continued
 
@@ -96,6 +99,7 @@ PERMANENT = {
     "always damaged": (always("flip", BIG_PATH), ["model.safetensors", "SHA-256", "expected", "after 3 attempts"]),
     "small file always damaged": (always("flip", "config.json"), ["config.json", "Git hash"]),
     "down": (always("status", "/api/", status=503), ["look up owner/model step1", "503", "after 3 attempts"]),
+    "always refused by the content network": (always("status", "/cdn/", status=403), ["HTTP 403", "after 3 attempts"]),
     "forbidden": (always("status", "/resolve/", status=403), ["config.json", "HTTP 403"]),
 }
 
@@ -116,7 +120,7 @@ def test_a_revision_that_disappears(server, tmp_path):
     listing = hub.list_revision(REPO, "step1", patience=QUICK)
     del server.branches[REPO]["step1"]
     with pytest.raises(RevisionError, match="fetch owner/model step1 .*config.json: HTTP 404"):
-        hub.download(listing, hub.choose_files(listing), tmp_path, transfer=HubTransfer(), patience=QUICK)
+        download.download(listing, hub.choose_files(listing), tmp_path, patience=QUICK)
     with pytest.raises(retries.NoSuchRevision, match="step1 .*no such revision"):
         hub.list_revision(REPO, "step1", patience=QUICK)
     assert len([r for r in server.requests if "/api/" in r.path]) == 2  # asked once, not until patience ends
@@ -124,25 +128,26 @@ def test_a_revision_that_disappears(server, tmp_path):
         hub.list_revision("owner/nothing", "step1", patience=QUICK)
 
 
-def test_a_full_disk_is_no_reason_to_try_again(server, tmp_path):
+def test_a_full_disk_is_no_reason_to_try_again(server, tmp_path, monkeypatch):
     listing = hub.list_revision(REPO, "step1", patience=QUICK)
     calls = []
 
-    def transfer(*arguments) -> None:
+    def full(*arguments, **options) -> None:
         calls.append(arguments)
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    monkeypatch.setattr(download, "hf_hub_download", full)
     with pytest.raises(RevisionError, match="fetch owner/model step1 .*: No space left on device"):
-        hub.download(listing, hub.choose_files(listing), tmp_path, transfer=transfer, patience=QUICK)
+        download.download(listing, hub.choose_files(listing), tmp_path, patience=QUICK)
     assert len(calls) == 1
 
 
 @pytest.fixture
 def small_disk(tmp_path) -> Iterator[Path]:
-    """A file system of its own with 64 KiB; only root can make one."""
+    """A file system of its own with 128 KiB; only root can make one."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("no file system can be mounted here")
     yield folder
@@ -158,11 +163,14 @@ def test_a_disk_that_fills_up_fails_that_revision_and_is_left_empty(server, tmp_
 
     def fill(request: Request) -> None:
         if when == "meanwhile" and request.path == BIG_PATH:
-            stranger.write_bytes(bytes(40_960))
+            take_the_rest()
+
+    def take_the_rest() -> None:
+        stranger.write_bytes(bytes(shutil.disk_usage(small_disk).free))
 
     server.fault = fill
     if when == "before":
-        stranger.write_bytes(bytes(40_960))
+        take_the_rest()
     expected = {"before": "GB free, this revision needs", "meanwhile": "model.safetensors: No space left on device"}
     ticket = tmp_path / "ticket.json"
     with pytest.raises(RevisionError, match=expected[when]):
@@ -221,9 +229,7 @@ def test_the_wait_that_a_server_asks_for_is_the_wait_that_follows(server, monkey
     }[form]
     server.fault = once("status", "/api/", status=429, headers=headers)
     waits = []
-    retries.persist(
-        lambda attempt: HfApi().model_info(REPO, revision="step1"), what="ask", patience=QUICK, sleep=waits.append
-    )
+    retries.persist(lambda: HfApi().model_info(REPO, revision="step1"), what="ask", patience=QUICK, sleep=waits.append)
     assert waits == [pytest.approx(7, abs=1.5)]
 
 
@@ -244,15 +250,12 @@ def test_damage_is_given_up_sooner_than_the_network(server, tmp_path):
     assert len([r for r in server.requests if r.path == BIG_PATH]) == 2
 
 
-def test_xet_is_tried_once_and_http_follows(server, tmp_path, monkeypatch):
-    from w2sg.revisions import download
-
-    used = []
-    monkeypatch.setattr(download, "is_xet_available", lambda: True)
-    monkeypatch.setattr(download, "get_hf_file_metadata", lambda url: type("M", (), {"xet_file_data": object()}))
-    monkeypatch.setattr(
-        download, "hf_hub_download", lambda *a, **k: used.append(a) or (_ for _ in ()).throw(RuntimeError("cas"))
-    )
+@pytest.mark.parametrize("place", [None, "http://127.0.0.1:9"], ids=["no token", "no server"])
+def test_xet_is_tried_once_and_http_follows(server, tmp_path, monkeypatch, caplog, place):
+    """As behind a proxy or a mirror that knows nothing of Xet: no later file tries it again."""
+    monkeypatch.setenv("HF_XET_CLIENT_RETRY_MAX_ATTEMPTS", "1")
+    server.xet, server.xet_place = True, place
     fetch(tmp_path / "to")
     assert whole(tmp_path / "to")
-    assert [name for _, name in used] == ["tokenizer.json", "model.safetensors"]
+    assert len([request for request in server.requests if "xet-read-token" in request.path]) == 1
+    assert "tokenizer.json: " in caplog.text and "the next attempts go without Xet" in caplog.text

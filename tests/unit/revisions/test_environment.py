@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -40,24 +41,29 @@ def test_the_token_is_sent_to_the_hub_and_never_shown(server, tmp_path, monkeypa
 ASK = """
 import sys
 from pathlib import Path
-from w2sg import fetching, runtime
+from w2sg.revisions import access
 from w2sg.revisions.scratch import Store
+from w2sg.runtime import jobs
 model = {"source": "hub", "repo": "owner/model"}
-with runtime.log_to(sys.argv[1] + ".log"):
+with jobs.log_to(sys.argv[1] + ".log"):
     store = Store(root=Path(sys.argv[1]), limit=1)
-    with fetching.open_revision(model, "step1", name="m", root=Path(), store=store) as folder:
+    with access.open_revision(model, "step1", name="m", root=Path(), store=store) as folder:
         found = sorted(p.name for p in folder.path.iterdir() if not p.name.startswith("."))
         print(folder.commit, *found, file=sys.__stdout__)
 """
 
 
-def ask(root: Path, **environment: str) -> subprocess.CompletedProcess:
+def start(root: Path, **environment: str) -> subprocess.Popen:
     """Opens the revision as a job does: the client reads its variables when it is imported."""
     kept = {k: v for k, v in os.environ.items() if not k.upper().endswith("_PROXY") and not k.startswith("HF_")}
-    command = [sys.executable, "-c", ASK, str(root / "scratch")]
-    return subprocess.run(
-        command, cwd=ROOT, env=kept | environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    command, pipe = [sys.executable, "-c", ASK, str(root / "scratch")], subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, env=kept | environment, stdout=pipe, stderr=pipe, text=True)
+
+
+def ask(root: Path, **environment: str) -> subprocess.CompletedProcess:
+    with start(root, **environment) as process:
+        output = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(process.args, process.returncode, *output)
 
 
 def test_endpoint_token_proxy_and_cache_come_from_the_environment(server, tmp_path):
@@ -106,6 +112,21 @@ def test_an_encrypted_hub_behind_a_proxy(tmp_path):
         assert len(made.requests) == served
 
 
+def test_a_hub_that_nobody_reaches_is_named_on_the_terminal_and_waited_for(tmp_path):
+    """Nothing listens there; the user need not open the log to learn why the job takes its time."""
+    environment = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "hf")}
+    with start(tmp_path, **environment) as process:
+        assert process.stderr is not None
+        lines = [process.stderr.readline() for _ in range(2)]
+        process.terminate()
+        rest = process.stderr.read()
+    assert process.returncode == 143, rest  # in the middle of a wait
+    expected = r"look up owner/model step1 on http://127.0.0.1:9: no connection \(Connection refused\); trying again in \d.\d s"
+    for line in lines:
+        assert re.fullmatch(expected, line.strip()), line
+    assert lines[0] in (tmp_path / "scratch.log").read_text()
+
+
 def test_a_mirrors_password_is_not_shown(monkeypatch):
     monkeypatch.setattr(constants, "ENDPOINT", "https://me:secret@mirror:8443/hub")
     assert hub.endpoint() == "https://mirror:8443/hub"
@@ -120,6 +141,21 @@ def test_an_endpoint_that_is_no_address_is_named_at_once(monkeypatch, value):
     with pytest.raises(RevisionError, match="HF_ENDPOINT is .*expected the address of a Hub: https://name") as caught:
         hub.list_revision(REPO, "step1", patience=Patience(tries=1))
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("HF_TOKEN", "hf_pasted\u028bxyz", "HF_TOKEN.* holds a character that no token has"),
+        ("SSL_CERT_FILE", "/gone/ca.pem", "SSL_CERT_FILE names /gone/ca.pem, which is no file"),
+    ],
+)
+def test_a_variable_with_which_nobody_can_be_asked_is_named_at_once(server, monkeypatch, name, value, said):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(RevisionError, match=said) as caught:
+        hub.list_revision(REPO, "step1", patience=QUICK)
+    assert "pasted" not in str(caught.value)
+    assert not server.requests
 
 
 def test_a_revision_in_the_local_cache_is_used_where_it_lies(server, tmp_path, monkeypatch):

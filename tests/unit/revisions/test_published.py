@@ -15,8 +15,8 @@ from huggingface_hub import constants, hf_hub_download
 from tests.hub_branch import BIG, FILES, QUICK, REPO
 from tests.hub_branch import server as server
 from w2sg.revisions import access, hub, offline, published
-from w2sg.revisions.audit import Published, audit_table
-from w2sg.revisions.folders import file_sha256
+from w2sg.revisions.audit import audit_table
+from w2sg.revisions.offline import Published
 from w2sg.revisions.scratch import Store
 
 OTHER = BIG[::-1]
@@ -51,7 +51,7 @@ def go_offline(monkeypatch) -> None:
 
 def audited(kept: Path):
     """What the rule does, as a table by revision."""
-    earlier = published.read_answers(kept, REPO)
+    earlier = offline.read_answers(kept, REPO)
     known = published.ask_hub(REPO, STEPS, label="audit", earlier=earlier, patience=QUICK)
     published.keep_answers(kept, REPO, known, earlier=earlier)
     return audit_table("m", known).set_index("revision")
@@ -104,9 +104,9 @@ def test_what_the_hub_said_outlives_the_network(branches, tmp_path, monkeypatch)
     fill(branches, "step1")
     go_offline(monkeypatch)
     assert audited(tmp_path / "m.json").equals(online)
-    assert published.read_answers(tmp_path / "m.json", "owner/other") == {}
+    assert offline.read_answers(tmp_path / "m.json", "owner/other") == {}
     (tmp_path / "m.json").write_text('{"repo": "owner/model", "answers": {"step1": {"strange": 1}}}')
-    assert published.read_answers(tmp_path / "m.json", REPO) == {}
+    assert offline.read_answers(tmp_path / "m.json", REPO) == {}
 
 
 def test_an_audit_is_made_again_when_it_can_say_more(branches, tmp_path, monkeypatch):
@@ -125,9 +125,11 @@ def test_an_audit_is_made_again_when_it_can_say_more(branches, tmp_path, monkeyp
     assert source() == one
     fill(branches, "step2")
     assert source() not in (empty, one)
+    monkeypatch.delenv("HF_HUB_OFFLINE")
     audited(kept)  # by now the Hub answered
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert source() == offline.HUB
-    answers = published.read_answers(kept, REPO)
+    answers = offline.read_answers(kept, REPO)
     published.keep_answers(
         kept, REPO, [Published(revision="step2", hashes={"x": "y"}, origin="cache")], earlier=answers
     )
@@ -149,7 +151,7 @@ def test_an_audit_is_made_again_when_it_can_say_more(branches, tmp_path, monkeyp
 )
 def test_the_plan_reads_the_variables_as_the_client_does(variables):
     code = (
-        "from w2sg import listings; print(listings.is_offline(), listings.cache_root());"
+        "from w2sg.revisions import offline; print(offline.is_offline(), offline.cache_root());"
         "from huggingface_hub import constants as c; print(c.is_offline_mode(), c.HF_HUB_CACHE)"
     )
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGINGFACE_", "XDG_", "TRANSFORMERS_"))}
@@ -169,7 +171,7 @@ def test_a_cached_revision_is_hashed_once(branches, tmp_path, monkeypatch):
     fill(branches, "step1")
     go_offline(monkeypatch)
     read = []
-    plain = file_sha256
+    plain = hub.file_sha256
     monkeypatch.setattr(hub, "file_sha256", lambda path: read.append(path.name) or plain(path))
     model, store = {"source": "hub", "repo": REPO}, Store(root=tmp_path / "scratch", limit=1)
     with access.open_revision(model, "step1", name="m", root=tmp_path, store=store) as folder:

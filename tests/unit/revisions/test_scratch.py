@@ -29,9 +29,9 @@ ROOT = Path(__file__).resolve().parents[3]
 HOLD = """
 import sys, time
 from pathlib import Path
-from w2sg import runtime
+from w2sg.runtime import jobs
 from w2sg.revisions.scratch import Store
-with runtime.log_to(sys.argv[2]):
+with jobs.log_to(sys.argv[2]):
     with Store(root=Path(sys.argv[1]), limit=2, poll=0.02).snapshot("m", "step1", size=10) as folder:
         (folder / "weights").write_bytes(b"x" * 10)
         print("held", flush=True, file=sys.__stdout__)
@@ -212,7 +212,7 @@ def test_another_machines_snapshot_is_believed_by_its_signs_of_life(tmp_path):
 def test_a_run_announces_itself_until_it_ends(tmp_path, monkeypatch):
     monkeypatch.delenv(driver.RUN_VARIABLE, raising=False)
     code = (
-        "import os, sys; from pathlib import Path; from w2sg import runs as s; s.announce_run(Path(sys.argv[1]));"
+        "import os, sys; from pathlib import Path; from w2sg.runtime import driver as s; s.announce_run(Path(sys.argv[1]));"
         "print(os.environ[s.RUN_VARIABLE], flush=True); sys.stdin.read()"
     )
     process = subprocess.Popen(
