@@ -56,7 +56,6 @@ _KINDS = {
 _BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 _NAMES = {str: "text", bool: "true or false", int: "an integer", float: "a number", list: "a list", dict: "a mapping"}
 
-
 T = TypeVar("T")
 
 
@@ -201,10 +200,11 @@ def _mistake(detail: dict[str, Any], kind: Any, place: Key) -> Mistake:
     if name == "value_error":
         error = context["error"]
         return Mistake((*where, error.key), error.text) if isinstance(error, KeyMistake) else Mistake(where, str(error))
-    return Mistake(where, f"got {value!r}{_expected(name, value, context, kind)}. {meaning}".rstrip(". ") + ".")
+    return Mistake(where, f"got {value!r}{_expected(detail, kind)}. {meaning}".rstrip(". ") + ".")
 
 
-def _expected(name: str, value: Any, context: dict[str, Any], kind: Any) -> str:
+def _expected(detail: dict[str, Any], kind: Any) -> str:
+    name, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     if name == "literal_error":
         return f", allowed: {', '.join(map(str, get_args(kind)))}"
     if name in _KINDS:
@@ -213,8 +213,8 @@ def _expected(name: str, value: Any, context: dict[str, Any], kind: Any) -> str:
         return f", expected {WORDS[context['pattern']]}"
     if name == "too_short":
         return f", expected at least {context['min_length']} of them"
-    bound = next(iter(_BOUNDS.keys() & context.keys()))
-    return f", allowed: {_BOUNDS[bound]} {context[bound]:g}"
+    bounds = [f"{word} {context[bound]:g}" for bound, word in _BOUNDS.items() if bound in context]
+    return f", allowed: {bounds[0]}" if bounds else f" ({detail['msg']})"
 
 
 def _name(value: Any) -> str:
@@ -222,7 +222,9 @@ def _name(value: Any) -> str:
 
 
 def _hint(name: str, value: Any) -> str:
-    """Returns what to do about a number that YAML read as text, or that is of the wrong kind, else nothing."""
+    """Returns what to do about a number that YAML read as text or the other way round, or of the wrong kind; else nothing."""
+    if name == "string_type" and isinstance(value, int | float):
+        return " (put it in quotes)"
     if name == "int_type" and isinstance(value, float) and value.is_integer():
         return f" (write {value:.0f})"
     if name not in ("int_type", "float_type") or not isinstance(value, str):

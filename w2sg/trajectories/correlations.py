@@ -14,7 +14,7 @@ from w2sg.measures.bootstrap import (
     FEWEST,
     TOO_SHORT,
     best_block,
-    draw_blocks,
+    draw_counts,
     effective_number,
     is_constant,
     lag_one,
@@ -22,7 +22,8 @@ from w2sg.measures.bootstrap import (
 )
 from w2sg.measures.estimates import Estimate, difference, undefined
 from w2sg.measures.ranks import weight_below
-from w2sg.trajectories.series import MEAN_SEED, ResamplingSettings, Series
+from w2sg.trajectories.selection import MEAN_SEED, rows_with
+from w2sg.trajectories.series import ResamplingSettings, Series
 
 STATISTICS = ("r2", "spearman", "r2_given_log_tokens")
 """Names of the statistics."""
@@ -50,14 +51,10 @@ def correlate_all(
     series: Iterable[Series], transitions: pd.DataFrame, settings: ResamplingSettings
 ) -> Iterator[dict[str, Any]]:
     """Yields the rows of CORRELATIONS of all series; their saturation is taken from TRANSITIONS."""
-    points = transitions[(transitions["estimate"] == "saturation_tokens") & (transitions["seed"] == MEAN_SEED)]
-    places = {
-        (row["family"], row["dataset"], row["protocol"], row["layer"]): (row["value"], row["note"])
-        for row in points.to_dict("records")
-    }
+    points = rows_with(transitions, estimate="saturation_tokens", seed=MEAN_SEED)
     for one in series:
-        saturation, reason = places[one.family, one.dataset, one.protocol, one.layer]
-        yield from correlate(one, settings, saturation=float(saturation), reason=reason)
+        point = rows_with(points, **one.keys).iloc[0]
+        yield from correlate(one, settings, saturation=float(point["value"]), reason=point["note"])
 
 
 def correlate(
@@ -185,7 +182,10 @@ def associate(
     if n < FEWEST:
         return result
     kept = min(block, longest_block(n))
-    weight, degrees = draw_blocks(n, kept, settings.resamples, settings.seed), max(2.0, n / kept - 1.0)
+    weight, degrees = (
+        draw_counts(n, resamples=settings.resamples, seed=settings.seed, block=kept),
+        max(2.0, n / kept - 1.0),
+    )
     drawn = _correlation(columns, weight, ranked)
     result = _with_interval(result, r, drawn, settings.confidence, degrees=degrees, ranked=ranked)
     if kept == block or np.isnan(result.magnitude.low):

@@ -13,7 +13,8 @@ from w2sg.measures.bootstrap import FEWEST, is_constant, lag_one, variance_facto
 from w2sg.measures.estimates import Estimate, difference, undefined
 from w2sg.trajectories import sigmoid
 from w2sg.trajectories.onset import find_onset, least_late
-from w2sg.trajectories.series import MEAN_SEED, Curve, ResamplingSettings, Series
+from w2sg.trajectories.selection import MEAN_SEED
+from w2sg.trajectories.series import Curve, ResamplingSettings, Series
 
 COMPARED = ("converged", "paper")
 """Protocols whose estimates are compared: first minus second."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from w2sg.report.sentences import describe_missing
 from w2sg.runtime import jobs
 from w2sg.tables import schemas
 from w2sg.tables.files import read_parts, write_table
@@ -30,7 +31,7 @@ def main(
             part.select([*keys, "head"]).to_pandas().query("head == 'w2s'")[keys].drop_duplicates() for part in parts
         ]
         table = coverage.completeness(pd.concat(measured, ignore_index=True), wanted, datasets)
-        lines.writelines(f"{sentence}\n" for sentence in coverage.describe_missing(table))
+        lines.writelines(f"{sentence}\n" for sentence in describe_missing(table))
         write_table(table, output, schemas.COMPLETENESS, provenance={"recipe": recipe})
 
 

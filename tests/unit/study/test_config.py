@@ -70,6 +70,7 @@ def test_neither_order_nor_a_default_that_is_written_out_changes_what_jobs_see()
         ("heads/margin", None, ["heads.margin: got None, allowed: pair, single"]),
         ("heads/seeds", [1, 1], ["heads.seeds: [1, 1] repeats a value"]),
         ("partial", "yes", ["partial: got 'yes' (text), expected true or false. Join"]),
+        ("study", 2024, ["study: got 2024 (an integer), expected text (put it in quotes). Name of the study"]),
         ("study", "a b", ["study: got 'a b', expected letters, digits, dot, dash or underscore"]),
         ("activations/layers", "last", ["activations.layers: got 'last', allowed: all, final. Hidden states", "or a list of indices"]),
         ("activations/device", "gpu", ["activations.device", "auto, cpu, cuda"]),

@@ -120,7 +120,7 @@ CORPUS = {
         ({"sha256": "abc"}, "corpora.c.sha256: got 'abc', expected 64 hexadecimal digits"),
         ({"source": "pypi"}, "corpora.c: missing key 'package'"),
         ({"source": "pypi", "package": "--index=x"}, "corpora.c.package: got '--index=x', expected a package name"),
-        ({"source": "npm", "version": 1.0}, "corpora.c.version: got 1.0 (a number), expected text"),
+        ({"source": "npm", "version": 1.0}, "corpora.c.version: got 1.0 (a number), expected text (put it in quotes)"),
         ({"source": "npm", "version": "latest"}, "corpora.c.version: got 'latest', expected an exact version, as text"),
         ({"reader": "pdf"}, "corpora.c.reader: got 'pdf', allowed: newsgroups, spam_assassin"),
         ({"heldout": {"fraction": 2}}, "corpora.c.heldout.fraction: got 2, allowed: less than 1"),
