@@ -13,7 +13,8 @@ import pandas as pd
 
 from w2sg.heads.probes import ProbeResult
 from w2sg.measures.bootstrap import draw_counts
-from w2sg.measures.metrics import HeadEstimates, evaluate_margins, evaluate_texts
+from w2sg.measures.estimates import Estimate
+from w2sg.measures.metrics import evaluate_margins, evaluate_texts
 
 BLOCK = 256
 """Heads evaluated together; bounds memory, changes no result."""
@@ -67,7 +68,7 @@ def head_rows(
     Returns:
         Columns layer, head, protocol, setting, seed, metric, value, low, high, n.
     """
-    shape, n = margins.shape[:3], margins.shape[3]
+    n = margins.shape[3]
     flat = margins.reshape(-1, n)
     others = {}
     if weak is not None:
@@ -86,13 +87,11 @@ def head_rows(
         )
         frames += [_frame(name, estimate, labels[part]) for name, estimate in estimates.items()]
     for name, values in (extras or {}).items():
-        nothing = np.full(len(flat), np.nan)
-        estimate = HeadEstimates(value=values.reshape(np.prod(shape)), low=nothing, high=nothing, n=n)
-        frames.append(_frame(name, estimate, labels))
+        frames.append(_frame(name, Estimate(value=values.ravel(), n=n), labels))
     return pd.concat(frames, ignore_index=True).assign(**keys)
 
 
-def _frame(metric: str, estimate: HeadEstimates, labels: Sequence[tuple[int, int, str]]) -> pd.DataFrame:
+def _frame(metric: str, estimate: Estimate, labels: Sequence[tuple[int, int, str]]) -> pd.DataFrame:
     layer, seed, setting = zip(*labels, strict=True)
     return pd.DataFrame(
         {

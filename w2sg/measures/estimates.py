@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """An estimate with its interval."""
+    """An estimate with its interval, or those of H heads: its numbers are then arrays, (H,)."""
 
-    value: float
+    value: Any
     """Estimate; NaN where undefined."""
-    low: float = float("nan")
+    low: Any = float("nan")
     """Lower end; NaN where there is none."""
-    high: float = float("nan")
+    high: Any = float("nan")
     """Upper end; NaN where there is none."""
     n: int = 0
-    """Revisions that it rests on."""
+    """Revisions, or pairs, that it rests on."""
     note: str = ""
     """Why the value or an end is NaN; else empty."""
 
