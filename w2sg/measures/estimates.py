@@ -35,8 +35,8 @@ def difference(first: Estimate, second: Estimate, *, correlation: float = 0.0, n
     low = d - √(a² + b² - 2 r a b) with a = first.value - first.low, b = second.high - second.value.
 
     Args:
-        first: HeadEstimates with interval.
-        second: HeadEstimates with interval.
+        first: Estimate with interval.
+        second: Estimate with interval.
         correlation: That of their errors, r; 0 is cautious where they are positively correlated.
         n: Revisions behind the difference.
     """

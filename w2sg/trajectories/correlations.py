@@ -14,7 +14,7 @@ from w2sg.measures.bootstrap import (
     FEWEST,
     TOO_SHORT,
     best_block,
-    draw_blocks,
+    draw_counts,
     effective_number,
     is_constant,
     lag_one,
@@ -182,7 +182,10 @@ def associate(
     if n < FEWEST:
         return result
     kept = min(block, longest_block(n))
-    weight, degrees = draw_blocks(n, kept, settings.resamples, settings.seed), max(2.0, n / kept - 1.0)
+    weight, degrees = (
+        draw_counts(n, resamples=settings.resamples, seed=settings.seed, block=kept),
+        max(2.0, n / kept - 1.0),
+    )
     drawn = _correlation(columns, weight, ranked)
     result = _with_interval(result, r, drawn, settings.confidence, degrees=degrees, ranked=ranked)
     if kept == block or np.isnan(result.magnitude.low):

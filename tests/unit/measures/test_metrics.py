@@ -8,7 +8,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from w2sg.measures.bootstrap import draw_counts
 from w2sg.measures.metrics import bootstrap_mean, evaluate_margins, evaluate_texts
-from w2sg.measures.ranks import rank_sums
+from w2sg.measures.ranks import rank_sums, weight_below
 
 
 def margins(heads: int = 4, n: int = 60, *, ties: bool = True, seed: int = 0) -> np.ndarray:
@@ -210,6 +210,14 @@ def test_counts():
     assert (counts == draw_counts(50, resamples=400, seed=3)).all()
     assert (counts[:100] == draw_counts(50, resamples=100, seed=3)).all()
     assert counts.var() == pytest.approx(1 - 1 / 50, rel=0.05)
+
+
+@pytest.mark.parametrize("values", [3, 1000])  # with and without ties
+def test_weight_below(values):
+    rng = np.random.default_rng(0)
+    value, weight = np.sort(rng.integers(0, values, 30)), rng.integers(0, 5, (30, 7)).astype(np.float32)
+    order = (value[:, None] > value) + 0.5 * (value[:, None] == value)  # (i, j)
+    np.testing.assert_array_equal(weight_below(weight, value), 2 * order @ weight)
 
 
 @pytest.mark.parametrize("values", [3, 1000])  # with and without ties
