@@ -11,7 +11,8 @@ import pandas as pd
 
 from w2sg.heads.probes import ProbeResult
 from w2sg.measures.bootstrap import draw_counts
-from w2sg.measures.metrics import HeadEstimates, evaluate_margins, evaluate_texts
+from w2sg.measures.estimates import Estimate
+from w2sg.measures.metrics import evaluate_margins, evaluate_texts
 
 
 def head_rows(
@@ -48,14 +49,12 @@ def head_rows(
         ceiling=None if ceiling is None else ceiling.reshape(-1, n),
         confidence=intervals["confidence"],
     )
-    nothing = np.full(len(flat), np.nan)
-    for name, values in (extras or {}).items():
-        estimates[name] = HeadEstimates(value=values.ravel(), low=nothing, high=nothing, n=n)
+    estimates |= {name: Estimate(value=values.ravel(), n=n) for name, values in (extras or {}).items()}
     frames = [_frame(name, estimate, labels) for name, estimate in estimates.items()]
     return pd.concat(frames, ignore_index=True).assign(**keys)
 
 
-def _frame(metric: str, estimate: HeadEstimates, labels: Sequence[tuple[int, int, str]]) -> pd.DataFrame:
+def _frame(metric: str, estimate: Estimate, labels: Sequence[tuple[int, int, str]]) -> pd.DataFrame:
     layer, seed, setting = zip(*labels, strict=True)
     return pd.DataFrame(
         {

@@ -1,24 +1,26 @@
-"""One estimate with its interval, and the difference of two."""
+"""One estimate with its interval, the same in another unit, and the difference of two."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """An estimate with its interval."""
+    """An estimate with its interval, or those of H heads: its numbers are then arrays, (H,)."""
 
-    value: float
+    value: Any
     """Estimate; NaN where undefined."""
-    low: float = float("nan")
+    low: Any = float("nan")
     """Lower end; NaN where there is none."""
-    high: float = float("nan")
+    high: Any = float("nan")
     """Upper end; NaN where there is none."""
     n: int = 0
-    """Revisions that it rests on."""
+    """Revisions, or pairs, that it rests on."""
     note: str = ""
     """Why the value or an end is NaN; else empty."""
 
@@ -26,6 +28,13 @@ class Estimate:
 def undefined(note: str, n: int = 0) -> Estimate:
     """Returns an estimate without a value, for the reason given."""
     return Estimate(value=float("nan"), n=n, note=note)
+
+
+def transform(estimate: Estimate, unit: Callable[[float], float]) -> Estimate:
+    """Returns an estimate whose value and ends went through an increasing function; NaN must stay NaN."""
+    return replace(
+        estimate, value=float(unit(estimate.value)), low=float(unit(estimate.low)), high=float(unit(estimate.high))
+    )
 
 
 def difference(first: Estimate, second: Estimate, *, correlation: float = 0.0, n: int = 0) -> Estimate:
