@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
+class SweepFigure:
     """A figure by name; its caption is ``workflow/report/<name>.rst``."""
 
     name: str
@@ -20,11 +20,11 @@ class Figure:
 FIGURES = {
     figure.name: figure
     for figure in (
-        Figure(name="trajectory", title="W2SG against pre-training", category="Trajectories"),
-        Figure(name="probe", title="linear probe against pre-training", category="Trajectories"),
-        Figure(name="recovery", title="recovered gap and calibration", category="Trajectories"),
-        Figure(name="prediction", title="what foretells W2SG accuracy", category="Prediction"),
-        Figure(name="layers", title="every layer and revision", category="Layers"),
+        SweepFigure(name="trajectory", title="W2SG against pre-training", category="Trajectories"),
+        SweepFigure(name="probe", title="linear probe against pre-training", category="Trajectories"),
+        SweepFigure(name="recovery", title="recovered gap and calibration", category="Trajectories"),
+        SweepFigure(name="prediction", title="what foretells W2SG accuracy", category="Prediction"),
+        SweepFigure(name="layers", title="every layer and revision", category="Layers"),
     )
 }
 """Every figure by name; each is drawn per family and dataset."""

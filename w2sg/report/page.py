@@ -158,10 +158,6 @@ def _origin(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-COLUMNS = ("stage", "jobs", "hours", "cpu_hours", "peak_gb")
-"""Columns of the table of stages."""
-
-
 def stage_costs(files: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Returns one row per stage whose jobs were measured, the longest first.
 
@@ -169,8 +165,8 @@ def stage_costs(files: Mapping[str, Sequence[str]]) -> pd.DataFrame:
         files: Per stage the files that Snakemake's ``benchmark`` writes for its jobs; missing ones are left out.
 
     Returns:
-        ``COLUMNS``: wall-clock ``hours`` and ``cpu_hours`` summed over jobs, ``peak_gb`` of the largest one; what Snakemake
-        could not measure, because a job was too short, counts as 0.
+        Columns stage, jobs, wall-clock ``hours`` and ``cpu_hours`` summed over jobs, ``peak_gb`` of the largest one; what
+        Snakemake could not measure, because a job was too short, counts as 0.
 
     Raises:
         ValueError: If a file is not a benchmark file.
@@ -188,4 +184,4 @@ def stage_costs(files: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     grouped = jobs.groupby("stage", as_index=False).agg(
         jobs=("hours", "size"), hours=("hours", "sum"), cpu_hours=("cpu_hours", "sum"), peak_gb=("peak_gb", "max")
     )
-    return grouped.sort_values("hours", ascending=False, ignore_index=True)[list(COLUMNS)]
+    return grouped.sort_values("hours", ascending=False, ignore_index=True)
