@@ -11,7 +11,7 @@ import pyarrow as pa
 from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.tables.schemas import FIGURE
 from w2sg.trajectories.lines import fit_line
-from w2sg.trajectories.selection import INTERVAL_COLUMNS, case_rows, final_means, rows_with, seed_means
+from w2sg.trajectories.selection import INTERVAL, case_rows, final_means, rows_with, seed_means
 
 NO_REVISION = -1
 """Step of a row that belongs to no revision: a level or a point of a fitted line."""
@@ -86,7 +86,7 @@ def _prediction(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> 
         reached = final_means(rows, "w2s", "accuracy", protocol)
         for name, found in predictors.items():
             panel = f"{protocol}:{name}"
-            given = found[["step", *INTERVAL_COLUMNS]].rename(columns={"value": "x", "low": "x_low", "high": "x_high"})
+            given = found[["step", *INTERVAL]].rename(columns={"value": "x", "low": "x_low", "high": "x_high"})
             points = reached.merge(given, on="step", validate="1:1").assign(panel=panel, series="revision")
             yield points
             line = fit_line(points, confidence=confidence)
@@ -128,4 +128,4 @@ def _floors(levels: pd.DataFrame, panel: str) -> Iterable[pd.DataFrame]:
 def _level(found: pd.DataFrame, panel: str, series: str) -> pd.DataFrame:
     """Returns rows without a place on the axis: one value that holds for every revision."""
     layer = found.get("layer", NO_REVISION)
-    return found[INTERVAL_COLUMNS].assign(panel=panel, series=series, layer=layer, step=NO_REVISION)
+    return found[INTERVAL].assign(panel=panel, series=series, layer=layer, step=NO_REVISION)

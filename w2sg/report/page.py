@@ -16,16 +16,8 @@ import yaml
 from markupsafe import Markup
 
 from w2sg import __version__
-from w2sg.report import charts
+from w2sg.report import cells, charts
 from w2sg.report.catalogue import FIGURES, as_percent
-from w2sg.report.cells import (
-    format_bands,
-    format_correlations,
-    format_stages,
-    format_summary,
-    format_theory,
-    format_transitions,
-)
 from w2sg.report.sentences import describe_left_out, describe_missing, describe_summary, verdict
 from w2sg.runtime import provenance
 from w2sg.trajectories.onset import LATE
@@ -129,19 +121,19 @@ def _library() -> Markup:
 
 
 def _tables(evidence: Evidence) -> dict[str, Any]:
-    theory = evidence.theory
-    return {
-        "summary": format_summary(evidence.summary),
+    shown = {
+        "summary": cells.format_summary(evidence.summary),
         "summary_note": SUMMARY_NOTE,
-        "correlations": format_correlations(evidence.correlations),
-        "transitions": format_transitions(evidence.transitions),
-        "bands": format_bands(evidence.bands) if len(evidence.bands) else None,
-        "stages": format_stages(evidence.stages) if len(evidence.stages) else None,
-        "theory": None if theory is None else format_theory(theory),
-        "theory_verdict": ""
-        if theory is None
-        else f"{int(theory['holds'].sum())} of {len(theory)} acceptance criteria hold.",
+        "correlations": cells.format_correlations(evidence.correlations),
+        "transitions": cells.format_transitions(evidence.transitions),
+        "bands": cells.format_bands(evidence.bands) if len(evidence.bands) else None,
+        "stages": cells.format_stages(evidence.stages) if len(evidence.stages) else None,
     }
+    theory = evidence.theory
+    if theory is None:
+        return shown | {"theory": None}
+    held = f"{int(theory['holds'].sum())} of {len(theory)} acceptance criteria hold."
+    return shown | {"theory": cells.format_theory(theory), "theory_verdict": held}
 
 
 def _origin(evidence: Evidence) -> dict[str, Any]:
