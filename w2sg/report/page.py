@@ -38,15 +38,9 @@ SUMMARY_NOTE = (
 )
 """What the columns of the summary mean."""
 
-FILES = {
-    "metrics": "tables/metrics.parquet",
-    "floors": "tables/floors.parquet",
-    "audit": "tables/audit.parquet",
-    "correlations": "tables/correlations.parquet",
-    "transitions": "tables/transitions.parquet",
-    "completeness": "tables/completeness.parquet",
-    "summary": "tables/summary.csv",
-}
+_PARQUET = ("metrics", "floors", "audit", "correlations", "transitions", "completeness")
+
+FILES = {name: f"tables/{name}.parquet" for name in _PARQUET} | {"summary": "tables/summary.csv"}
 """Tables that the page links to, relative to it."""
 
 
