@@ -16,6 +16,9 @@ from w2sg.trajectories.selection import INTERVAL, case_rows, final_means, rows_w
 NO_REVISION = -1
 """Step of a row that belongs to no revision: a level or a point of a fitted line."""
 
+Parts = Iterator[pd.DataFrame]
+"""Rows of a figure, a panel or a series at a time."""
+
 _TYPES: dict[str, Any] = {
     f.name: "int64" if f.type == pa.int64() else "float64" for f in FIGURE.fields if f.type != pa.string()
 }
@@ -46,9 +49,6 @@ def figure_table(
     levels = rows_with(floors, dataset=dataset, metric="accuracy")
     parts = [part for part in _TABLES[name](rows, levels, confidence) if len(part)]
     return pd.concat(parts, ignore_index=True).reindex(columns=FIGURE.fields.names).astype(_TYPES)
-
-
-Parts = Iterator[pd.DataFrame]
 
 
 def _trajectory(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> Parts:
@@ -100,7 +100,7 @@ def _layers(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> Part
         yield _over_steps(seed_means(rows, "w2s", "accuracy", protocol), protocol, "w2s")
 
 
-_TABLES: dict[str, Callable[[pd.DataFrame, pd.DataFrame, float], Iterable[pd.DataFrame]]] = {
+_TABLES: dict[str, Callable[[pd.DataFrame, pd.DataFrame, float], Parts]] = {
     "trajectory": _trajectory,
     "probe": _probe,
     "recovery": _recovery,
