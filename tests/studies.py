@@ -120,10 +120,10 @@ def made_evidence(
         "summary": summary.summarize(metrics, correlations=correlations, transitions=transitions),
         "correlations": correlations,
         "transitions": transitions,
-        "bands": bands.judge_nano(metrics, family="nano", dataset=dataset),
+        "bands": bands.judge_nano(metrics, families=["nano"], dataset=dataset),
         "excluded": pd.DataFrame(columns=["model", "revision", "reason", "excluded"]),
         "completeness": coverage.completeness(metrics, {}, []),
-        "stages": pd.DataFrame(columns=list(page.COLUMNS)),
+        "stages": page.stage_costs({}),
         "theory": None,
         "study": {
             "study": "nano",

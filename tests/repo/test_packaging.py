@@ -19,7 +19,6 @@ from w2sg import __version__
 
 ADDED = {
     "accelerate": "transformers loads weights onto a device with it",
-    "seaborn": "draws distributions",
     "snakemake-logger-plugin-rich": "make sweep shows its panel",
 }
 """What the workflow asks for although none of its modules may import it by name, and why."""

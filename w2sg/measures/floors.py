@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,6 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from w2sg.measures.bootstrap import draw_counts
-from w2sg.measures.estimates import Estimate
 from w2sg.measures.metrics import bootstrap_mean, evaluate_margins
 from w2sg.study.protocols import SPLITS
 
@@ -40,7 +39,7 @@ class PairTexts:
             raise ValueError(f"chosen and rejected hold {sizes} texts; allowed: equally many, at least one")
 
 
-def measure_floors(pairs: pd.DataFrame, *, intervals: Mapping[str, Any]) -> pd.DataFrame:
+def measure_floors(pairs: pd.DataFrame, *, bootstrap: int, seed: int, confidence: float) -> pd.DataFrame:
     """Returns the floors of a dataset on its test split: columns floor, metric, value, low, high, n.
 
     - longer_response: the response of more characters is preferred; below one half, the shorter is the
@@ -55,28 +54,29 @@ def measure_floors(pairs: pd.DataFrame, *, intervals: Mapping[str, Any]) -> pd.D
 
     Args:
         pairs: Columns split, chosen, rejected.
-        intervals: Section ``metrics`` of the configuration: bootstrap, seed, confidence.
+        bootstrap: Resamples of test pairs.
+        seed: Seed of the resamples, and of the folds of the TF-IDF head.
+        confidence: Coverage of the intervals.
 
     Raises:
         ValueError: If the ground-truth or the test split has no pairs.
     """
     train, test = (_texts(pairs, split) for split in (SPLITS[0], SPLITS[-1]))
-    n, confidence = len(test.chosen), intervals["confidence"]
-    counts = draw_counts(n, resamples=intervals["bootstrap"], seed=intervals["seed"])
+    counts = draw_counts(len(test.chosen), resamples=bootstrap, seed=seed)
     margins = {
         "longer_response": measure_lengths(test),
-        "tfidf": score_words(train, test, seed=intervals["seed"]),
+        "tfidf": score_words(train, test, seed=seed),
     }
-    rows = []
+    found = {}
     for floor, margin in margins.items():
         metrics = evaluate_margins(margin[None], counts=counts, confidence=confidence)
-        rows += [_row(floor, name, metrics[name]) for name in ("accuracy", "auroc")]
-        ties = bootstrap_mean((margin == 0)[None], counts=counts, confidence=confidence)
-        rows.append(_row(floor, "tie_rate", ties))
+        found |= {(floor, name): metrics[name] for name in ("accuracy", "auroc")}
+        found[floor, "tie_rate"] = bootstrap_mean((margin == 0)[None], counts=counts, confidence=confidence)
     both = zip(test.chosen, test.rejected, strict=True)
     same = np.array([_ending(chosen) == _ending(rejected) for chosen, rejected in both])
-    rows.append(_row("same_ending", "tie_rate", bootstrap_mean(same[None], counts=counts, confidence=confidence)))
-    return pd.DataFrame(rows)
+    found["same_ending", "tie_rate"] = bootstrap_mean(same[None], counts=counts, confidence=confidence)
+    rows = [(*key, one.value[0], one.low[0], one.high[0], one.n) for key, one in found.items()]
+    return pd.DataFrame(rows, columns=["floor", "metric", "value", "low", "high", "n"])
 
 
 def measure_lengths(pairs: PairTexts) -> np.ndarray:
@@ -115,11 +115,6 @@ def _texts(pairs: pd.DataFrame, split: str) -> PairTexts:
     if rows.empty:
         raise ValueError(f"split {split} has no pairs; the floors need both {SPLITS[0]} and {SPLITS[-1]}")
     return PairTexts(chosen=rows["chosen"].tolist(), rejected=rows["rejected"].tolist())
-
-
-def _row(floor: str, metric: str, estimate: Estimate) -> dict[str, Any]:
-    ends = {"value": estimate.value[0], "low": estimate.low[0], "high": estimate.high[0]}
-    return {"floor": floor, "metric": metric, **ends, "n": estimate.n}
 
 
 def _subtract(vectorizer: TfidfVectorizer, pairs: PairTexts) -> csr_matrix:

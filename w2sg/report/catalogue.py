@@ -6,28 +6,23 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
-    """A figure by name; its caption is ``workflow/report/<name>.rst``."""
+class SweepFigure:
+    """A figure; its caption is ``workflow/report/<name>.rst``."""
 
-    name: str
-    """Name in rules and files."""
     title: str
     """What it shows, without the family and the dataset."""
-    category: str
+    category: str = "Trajectories"
     """Section of Snakemake's report."""
 
 
 FIGURES = {
-    figure.name: figure
-    for figure in (
-        Figure(name="trajectory", title="W2SG against pre-training", category="Trajectories"),
-        Figure(name="probe", title="linear probe against pre-training", category="Trajectories"),
-        Figure(name="recovery", title="recovered gap and calibration", category="Trajectories"),
-        Figure(name="prediction", title="what foretells W2SG accuracy", category="Prediction"),
-        Figure(name="layers", title="every layer and revision", category="Layers"),
-    )
+    "trajectory": SweepFigure(title="W2SG against pre-training"),
+    "probe": SweepFigure(title="linear probe against pre-training"),
+    "recovery": SweepFigure(title="recovered gap and calibration"),
+    "prediction": SweepFigure(title="what foretells W2SG accuracy", category="Prediction"),
+    "layers": SweepFigure(title="every layer and revision", category="Layers"),
 }
-"""Every figure by name; each is drawn per family and dataset."""
+"""Every figure by its name in rules and files; each is drawn per family and dataset."""
 
 
 def as_percent(share: float) -> str:

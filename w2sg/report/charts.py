@@ -12,7 +12,7 @@ import pandas as pd
 
 from w2sg.plotting.style import COLOURS, LABELS, MARKED, STEP_COLOURS, spread
 from w2sg.study.protocols import HEADLINE_SETTINGS
-from w2sg.trajectories.selection import INTERVAL_COLUMNS, case_rows, headline_cells, rows_with, trained_layers
+from w2sg.trajectories.selection import INTERVAL, case_rows, headline_cells, rows_with, trained_layers
 
 MAX_LAYERS = 9
 """Layers that a chart carries at most; what is left out is said beside it."""
@@ -95,7 +95,7 @@ def _accuracies(rows: pd.DataFrame, head: str) -> pd.DataFrame:
 
 def _means(rows: pd.DataFrame) -> pd.DataFrame:
     keys = ["head", "layer", "protocol", "revision", "step", "tokens"]
-    return rows.groupby(keys, as_index=False)[INTERVAL_COLUMNS].mean().assign(seed=MEAN)
+    return rows.groupby(keys, as_index=False)[INTERVAL].mean().assign(seed=MEAN)
 
 
 def chart(rows: pd.DataFrame) -> dict[str, Any]:

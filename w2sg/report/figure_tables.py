@@ -11,10 +11,13 @@ import pyarrow as pa
 from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.tables.schemas import FIGURE
 from w2sg.trajectories.lines import fit_line
-from w2sg.trajectories.selection import INTERVAL_COLUMNS, case_rows, final_means, rows_with, seed_means
+from w2sg.trajectories.selection import INTERVAL, case_rows, final_means, rows_with, seed_means
 
 NO_REVISION = -1
 """Step of a row that belongs to no revision: a level or a point of a fitted line."""
+
+Parts = Iterator[pd.DataFrame]
+"""Rows of a figure, a panel or a series at a time."""
 
 _TYPES: dict[str, Any] = {
     f.name: "int64" if f.type == pa.int64() else "float64" for f in FIGURE.fields if f.type != pa.string()
@@ -46,9 +49,6 @@ def figure_table(
     levels = rows_with(floors, dataset=dataset, metric="accuracy")
     parts = [part for part in _TABLES[name](rows, levels, confidence) if len(part)]
     return pd.concat(parts, ignore_index=True).reindex(columns=FIGURE.fields.names).astype(_TYPES)
-
-
-Parts = Iterator[pd.DataFrame]
 
 
 def _trajectory(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> Parts:
@@ -86,7 +86,7 @@ def _prediction(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> 
         reached = final_means(rows, "w2s", "accuracy", protocol)
         for name, found in predictors.items():
             panel = f"{protocol}:{name}"
-            given = found[["step", *INTERVAL_COLUMNS]].rename(columns={"value": "x", "low": "x_low", "high": "x_high"})
+            given = found[["step", *INTERVAL]].rename(columns={"value": "x", "low": "x_low", "high": "x_high"})
             points = reached.merge(given, on="step", validate="1:1").assign(panel=panel, series="revision")
             yield points
             line = fit_line(points, confidence=confidence)
@@ -100,7 +100,7 @@ def _layers(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> Part
         yield _over_steps(seed_means(rows, "w2s", "accuracy", protocol), protocol, "w2s")
 
 
-_TABLES: dict[str, Callable[[pd.DataFrame, pd.DataFrame, float], Iterable[pd.DataFrame]]] = {
+_TABLES: dict[str, Callable[[pd.DataFrame, pd.DataFrame, float], Parts]] = {
     "trajectory": _trajectory,
     "probe": _probe,
     "recovery": _recovery,
@@ -128,4 +128,4 @@ def _floors(levels: pd.DataFrame, panel: str) -> Iterable[pd.DataFrame]:
 def _level(found: pd.DataFrame, panel: str, series: str) -> pd.DataFrame:
     """Returns rows without a place on the axis: one value that holds for every revision."""
     layer = found.get("layer", NO_REVISION)
-    return found[INTERVAL_COLUMNS].assign(panel=panel, series=series, layer=layer, step=NO_REVISION)
+    return found[INTERVAL].assign(panel=panel, series=series, layer=layer, step=NO_REVISION)

@@ -16,16 +16,8 @@ import yaml
 from markupsafe import Markup
 
 from w2sg import __version__
-from w2sg.report import charts
+from w2sg.report import cells, charts
 from w2sg.report.catalogue import FIGURES, as_percent
-from w2sg.report.cells import (
-    format_bands,
-    format_correlations,
-    format_stages,
-    format_summary,
-    format_theory,
-    format_transitions,
-)
 from w2sg.report.sentences import describe_left_out, describe_missing, describe_summary, verdict
 from w2sg.runtime import provenance
 from w2sg.trajectories.onset import LATE
@@ -46,15 +38,9 @@ SUMMARY_NOTE = (
 )
 """What the columns of the summary mean."""
 
-FILES = {
-    "metrics": "tables/metrics.parquet",
-    "floors": "tables/floors.parquet",
-    "audit": "tables/audit.parquet",
-    "correlations": "tables/correlations.parquet",
-    "transitions": "tables/transitions.parquet",
-    "completeness": "tables/completeness.parquet",
-    "summary": "tables/summary.csv",
-}
+_PARQUET = ("metrics", "floors", "audit", "correlations", "transitions", "completeness")
+
+FILES = {name: f"tables/{name}.parquet" for name in _PARQUET} | {"summary": "tables/summary.csv"}
 """Tables that the page links to, relative to it."""
 
 
@@ -129,19 +115,19 @@ def _library() -> Markup:
 
 
 def _tables(evidence: Evidence) -> dict[str, Any]:
-    theory = evidence.theory
-    return {
-        "summary": format_summary(evidence.summary),
+    shown = {
+        "summary": cells.format_summary(evidence.summary),
         "summary_note": SUMMARY_NOTE,
-        "correlations": format_correlations(evidence.correlations),
-        "transitions": format_transitions(evidence.transitions),
-        "bands": format_bands(evidence.bands) if len(evidence.bands) else None,
-        "stages": format_stages(evidence.stages) if len(evidence.stages) else None,
-        "theory": None if theory is None else format_theory(theory),
-        "theory_verdict": ""
-        if theory is None
-        else f"{int(theory['holds'].sum())} of {len(theory)} acceptance criteria hold.",
+        "correlations": cells.format_correlations(evidence.correlations),
+        "transitions": cells.format_transitions(evidence.transitions),
+        "bands": cells.format_bands(evidence.bands) if len(evidence.bands) else None,
+        "stages": cells.format_stages(evidence.stages) if len(evidence.stages) else None,
     }
+    theory = evidence.theory
+    if theory is None:
+        return shown | {"theory": None}
+    held = f"{int(theory['holds'].sum())} of {len(theory)} acceptance criteria hold."
+    return shown | {"theory": cells.format_theory(theory), "theory_verdict": held}
 
 
 def _origin(evidence: Evidence) -> dict[str, Any]:
@@ -158,10 +144,6 @@ def _origin(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-COLUMNS = ("stage", "jobs", "hours", "cpu_hours", "peak_gb")
-"""Columns of the table of stages."""
-
-
 def stage_costs(files: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Returns one row per stage whose jobs were measured, the longest first.
 
@@ -169,8 +151,8 @@ def stage_costs(files: Mapping[str, Sequence[str]]) -> pd.DataFrame:
         files: Per stage the files that Snakemake's ``benchmark`` writes for its jobs; missing ones are left out.
 
     Returns:
-        ``COLUMNS``: wall-clock ``hours`` and ``cpu_hours`` summed over jobs, ``peak_gb`` of the largest one; what Snakemake
-        could not measure, because a job was too short, counts as 0.
+        Columns stage, jobs, wall-clock ``hours`` and ``cpu_hours`` summed over jobs, ``peak_gb`` of the largest one; what
+        Snakemake could not measure, because a job was too short, counts as 0.
 
     Raises:
         ValueError: If a file is not a benchmark file.
@@ -188,4 +170,4 @@ def stage_costs(files: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     grouped = jobs.groupby("stage", as_index=False).agg(
         jobs=("hours", "size"), hours=("hours", "sum"), cpu_hours=("cpu_hours", "sum"), peak_gb=("peak_gb", "max")
     )
-    return grouped.sort_values("hours", ascending=False, ignore_index=True)[list(COLUMNS)]
+    return grouped.sort_values("hours", ascending=False, ignore_index=True)

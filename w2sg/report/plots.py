@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from w2sg.plotting.lines import draw_series
 from w2sg.plotting.style import COLOURS, LABELS, MARKED, STEP_COLOURS, spread
@@ -28,9 +27,6 @@ FLOOR_STYLES = {"floor:longer_response": (0, (1, 2)), "floor:tfidf": (0, (4, 2))
 
 MOST_TICKS = 9
 """Steps that are written below columns, or beside colours, of revisions."""
-
-STEP_LABEL = "pre-training step (0 at the left edge)"
-_STEP = FuncFormatter(lambda value, _: f"{int(value):,}")
 
 
 def plot_figure(name: str, table: pd.DataFrame, *, title: str, confidence: float) -> Figure:
@@ -177,7 +173,7 @@ def _finish_steps(figure: Figure, axes: Any, table: pd.DataFrame, *, legend: Axe
     """Draws the evaluation loss in the last row, and labels what all panels share."""
     for axis in axes[-1]:
         _lines(axis, table, "loss", ("loss",))
-        axis.set_xlabel(STEP_LABEL)
+        axis.set_xlabel("pre-training step (0 at the left edge)")
     axes[-1, 0].set_ylabel("loss,\nnats/token")
     _step_axis(axes[-1, 0], table.loc[table["step"] >= 0, "step"])
     _legend(figure, legend or axes[0, 0], columns=3 if axes.shape[1] > 1 else 2)
@@ -218,9 +214,8 @@ def _step_axis(axis: Axes, steps: pd.Series) -> None:
     largest = max(int(steps.max()), 1)
     base = 4 if largest < 10_000 else 10
     ticks = [0] + [base**k for k in range(12) if base**k <= largest]
-    axis.xaxis.set_major_locator(FixedLocator(ticks))
-    axis.xaxis.set_minor_locator(NullLocator())
-    axis.xaxis.set_major_formatter(_STEP)
+    axis.set_xticks(ticks, labels=[f"{tick:,}" for tick in ticks])
+    axis.set_xticks([], minor=True)
     axis.set_xlim(-0.3, largest * 1.25)
 
 

@@ -26,10 +26,10 @@ def verdict(transitions: pd.DataFrame, correlations: pd.DataFrame) -> str:
         transitions: Schema TRANSITIONS; read is the onset at the last layer, means over seeds.
         correlations: Schema CORRELATIONS; read is the difference of R², probe minus loss, over all revisions of the last layer.
     """
-    return f"{_judge_onsets(transitions)} {_judge_predictors(correlations)}"
+    return f"{_onsets(transitions)} {_predictors(correlations)}"
 
 
-def _judge_onsets(transitions: pd.DataFrame) -> str:
+def _onsets(transitions: pd.DataFrame) -> str:
     onsets = headline_statistics(transitions, estimate="onset_step")
     found = [onset_status(*cells) for cells in zip(onsets["value"], onsets["low"], onsets["note"], strict=True)]
     total = len(found)
@@ -50,7 +50,7 @@ def _judge_onsets(transitions: pd.DataFrame) -> str:
     return f"In {first} of {total} cases ({_CASES}) {words}{others}."
 
 
-def _judge_predictors(correlations: pd.DataFrame) -> str:
+def _predictors(correlations: pd.DataFrame) -> str:
     rows = headline_statistics(correlations, span="all", statistic="r2", predictor="difference")
     if rows.empty:
         return "What foretells W2SG accuracy cannot be told: nothing was measured."

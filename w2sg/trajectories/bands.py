@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
+
 import pandas as pd
 
 from w2sg.trajectories.onset import least_late
@@ -10,26 +13,23 @@ from w2sg.trajectories.summary import trajectory
 DATASET = "newsgroups_tech"
 """Dataset on which the bands were measured."""
 
-COLUMNS = ("family", "protocol", "criterion", "expected", "measured", "holds")
-"""Columns of the acceptance table."""
-
 EARLY_STEP = 128
 """Up to this step W2SG must be absent."""
 
 
-def judge_nano(metrics: pd.DataFrame, *, family: str, dataset: str) -> pd.DataFrame:
-    """Returns the embedded study's acceptance table for one family.
+def judge_nano(metrics: pd.DataFrame, *, families: Sequence[str], dataset: str = DATASET) -> pd.DataFrame:
+    """Returns the acceptance table of the embedded study.
 
     Args:
         metrics: The long table, schema METRICS.
-        family: A family of the nano suite.
-        dataset: ``newsgroups_tech``; the bands were measured on it.
+        families: Families of the nano suite; none gives an empty table.
+        dataset: Dataset to judge.
 
     Returns:
-        ``COLUMNS``.
+        Columns family, protocol, criterion, expected, measured, holds.
     """
     rows = []
-    for protocol in ("converged", "paper"):
+    for family, protocol in product(families, ("converged", "paper")):
         table = trajectory(metrics, family=family, dataset=dataset, protocol=protocol)
         early, late = table[table["step"] <= EARLY_STEP], table.tail(least_late(len(table)))
         first, last = f"up to step {EARLY_STEP}", f"of the last {len(late)}"
@@ -47,4 +47,4 @@ def judge_nano(metrics: pd.DataFrame, *, family: str, dataset: str) -> pd.DataFr
             ("R² of probe accuracy less that of loss", ">= 0.15", probe - loss, probe - loss >= 0.15),
         ]
         rows += [(family, protocol, *check) for check in checks]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=["family", "protocol", "criterion", "expected", "measured", "holds"])

@@ -28,8 +28,6 @@ from w2sg.trajectories.series import ResamplingSettings, Series
 STATISTIC_NAMES = ("r2", "spearman", "r2_given_log_tokens")
 """Statistics of a predictor."""
 
-_SURE = 1.0 - 1e-12  # correlations are kept below it, so that their Fisher transform is finite
-
 
 @dataclass(frozen=True, kw_only=True)
 class Association:
@@ -164,50 +162,51 @@ def associate(
     if np.isnan(r):
         return _nothing("the predictor or W2SG accuracy is a linear function of log tokens", n)
     left = columns if control is None else [_residuals(values, control) for values in columns[:2]]
-    effective = effective_number(*[stats.rankdata(x) if ranked else x for x in left[:2]])
-    result = Association(
-        signed=Estimate(value=r if ranked else r * r, n=n, note=f"no interval: {n} revisions, {FEWEST} are needed"),
-        magnitude=Estimate(value=abs(r) if ranked else r * r, n=n),
-        draws=np.empty(0),
-        p_naive=_p_value(r, n - 2 - held),
-        n_effective=effective,
-    )
-    if n < FEWEST:
-        return result
-    kept = min(block, longest_block(n))
-    weight, degrees = (
-        draw_counts(n, resamples=settings.resamples, seed=settings.seed, block=kept),
-        max(2.0, n / kept - 1.0),
-    )
-    drawn = _correlation(columns, weight, ranked)
-    result = _with_interval(result, r, drawn, settings.confidence, degrees=degrees, ranked=ranked)
-    if kept == block or np.isnan(result.magnitude.low):
-        return result
-    note = f"{TOO_SHORT}: blocks of {block} revisions are asked for, of {n} at most {kept} are possible"
-    return replace(result, signed=replace(result.signed, note=note), magnitude=replace(result.magnitude, note=note))
-
-
-def _with_interval(
-    result: Association, r: float, drawn: np.ndarray, confidence: float, *, degrees: float, ranked: bool
-) -> Association:
-    """Adds intervals on Fisher's scale; resamples in which a series is constant do not count unless many."""
-    drawn = drawn.astype(np.float64)
-    known = np.isfinite(drawn)
-    if known.mean() < confidence:
-        note = "no interval: a series is constant in too many resamples"
-        return replace(result, signed=replace(result.signed, note=note))
-    n = result.signed.n
-    most = 1.0 - 6.0 / (n**3 - n) if ranked else _SURE  # ranks that agree might just not have
-    spread = float(np.arctanh(np.clip(drawn[known], -most, most)).std())
+    half, draws, note = _resample(columns, ranked, block, settings)
+    most = _largest(n, ranked)
     centre = float(np.arctanh(np.clip(r, -most, most)))
-    half = float(stats.t.ppf(0.5 + confidence / 2, degrees)) * spread
-    low, high = np.tanh(max(abs(centre) - half, 0.0)), np.tanh(abs(centre) + half)
-    power = 1 if ranked else 2
-    magnitude = replace(result.magnitude, low=float(low**power), high=float(high**power))
-    signed = replace(magnitude, value=result.signed.value)
+    low, high = np.tanh(np.maximum(abs(centre) - half, 0.0)), np.tanh(abs(centre) + half)
     if ranked:
-        signed = replace(signed, low=float(np.tanh(centre - half)), high=float(np.tanh(centre + half)))
-    return replace(result, signed=signed, magnitude=magnitude, draws=np.abs(drawn) ** power)
+        magnitude = Estimate(value=abs(r), low=float(low), high=float(high), n=n, note=note)
+        ends = {"low": float(np.tanh(centre - half)), "high": float(np.tanh(centre + half))}
+        signed = Estimate(value=r, **ends, n=n, note=note)
+    else:
+        magnitude = signed = Estimate(value=r * r, low=float(low**2), high=float(high**2), n=n, note=note)
+    return Association(
+        magnitude=magnitude,
+        signed=signed,
+        draws=np.abs(draws) if ranked else draws**2,
+        p_naive=_p_value(r, n - 2 - held),
+        n_effective=effective_number(*[stats.rankdata(x) if ranked else x for x in left[:2]]),
+    )
+
+
+def _resample(
+    columns: list[np.ndarray], ranked: bool, block: int, settings: ResamplingSettings
+) -> tuple[float, np.ndarray, str]:
+    """Returns half the width of the interval on Fisher's scale, the correlation in every resample, and a note.
+
+    Without an interval the width is NaN and there are no resamples. Resamples in which a series is constant do not count
+    unless they are many.
+    """
+    n, nothing = len(columns[0]), np.empty(0)
+    if n < FEWEST:
+        return float("nan"), nothing, f"no interval: {n} revisions, {FEWEST} are needed"
+    kept, most = min(block, longest_block(n)), _largest(n, ranked)
+    counts = draw_counts(n, resamples=settings.resamples, seed=settings.seed, block=kept)
+    drawn = _correlation(columns, counts, ranked).astype(np.float64)
+    known = np.isfinite(drawn)
+    if known.mean() < settings.confidence:
+        return float("nan"), nothing, "no interval: a series is constant in too many resamples"
+    spread = float(np.arctanh(np.clip(drawn[known], -most, most)).std())
+    half = float(stats.t.ppf(0.5 + settings.confidence / 2, max(2.0, n / kept - 1.0))) * spread
+    short = f"{TOO_SHORT}: blocks of {block} revisions are asked for, of {n} at most {kept} are possible"
+    return half, drawn, "" if kept == block else short
+
+
+def _largest(n: int, ranked: bool) -> float:
+    """Returns the largest correlation that Fisher's transform is given: ranks that agree might just not have."""
+    return 1.0 - 6.0 / (n**3 - n) if ranked else 1.0 - 1e-12
 
 
 def _compare(probe: Association, loss: Association) -> Association:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from w2sg.measures.bootstrap import block_length, draw_counts, lag_one
-from w2sg.trajectories.selection import INTERVAL_COLUMNS
+from w2sg.trajectories.selection import INTERVAL
 
 GRID = 60
 """Points of a line."""
@@ -27,7 +27,7 @@ def fit_line(points: pd.DataFrame, *, confidence: float, seed: int = 0) -> pd.Da
     """
     known = points.sort_values("step")[["x", "value"]].dropna().to_numpy(dtype=np.float64)
     if len(known) < 3 or np.ptp(known[:, 0]) == 0:
-        return pd.DataFrame(columns=["x", *INTERVAL_COLUMNS])
+        return pd.DataFrame(columns=["x", *INTERVAL])
     x, y = known.T
     n, once, grid = len(x), np.ones((1, len(x))), np.linspace(x.min(), x.max(), GRID)
     block = block_length(n, lag_one(y - _lines(x, y, once, x)[0], fitted=2))

@@ -12,7 +12,7 @@ from w2sg.study.protocols import HEADLINE_SETTINGS
 CASE = ["family", "dataset", "protocol"]
 """Columns that name what the answer is given for."""
 
-INTERVAL_COLUMNS = ["value", "low", "high"]
+INTERVAL = ["value", "low", "high"]
 """Columns of an estimate and its interval."""
 
 MEAN_SEED = -1
@@ -41,17 +41,20 @@ def headline_cells(head: str, metric: str, protocol: str = "", *, split: str = "
     return cells if head == "model" else cells | {"protocol": protocol, "setting": HEADLINE_SETTINGS[protocol]}
 
 
-SERIES = [
-    *(headline_cells("w2s", metric, protocol) for metric in ("accuracy", "gain") for protocol in HEADLINE_SETTINGS),
-    headline_cells("probe", "accuracy"),
-    headline_cells("model", "nats_per_token"),
-]
-"""Rows that correlations and transitions rest on."""
+def series_cells() -> list[dict[str, str]]:
+    """Returns :func:`headline_cells` of all that correlations and transitions rest on."""
+    return [
+        *(headline_cells("w2s", metric, protocol) for metric in ("accuracy", "gain") for protocol in HEADLINE_SETTINGS),
+        headline_cells("probe", "accuracy"),
+        headline_cells("model", "nats_per_token"),
+    ]
 
 
 def headline_rows() -> Any:
-    """Returns ``SERIES`` as an Arrow expression: reading a table with it spares the memory of all other rows."""
-    return parquet.filters_to_expression([[(name, "==", value) for name, value in cells.items()] for cells in SERIES])
+    """Returns :func:`series_cells` as an Arrow expression: reading a table with it spares the memory of all other rows."""
+    return parquet.filters_to_expression(
+        [[(name, "==", value) for name, value in cells.items()] for cells in series_cells()]
+    )
 
 
 def case_rows(metrics: pd.DataFrame, *, family: str, dataset: str) -> pd.DataFrame:
@@ -85,7 +88,7 @@ def seed_means(rows: pd.DataFrame, head: str, metric: str, protocol: str = "", *
         split: Way to split the probe's texts.
     """
     chosen = rows_with(rows, **headline_cells(head, metric, protocol, split=split))
-    means = {name: (name, "mean") for name in INTERVAL_COLUMNS}
+    means = {name: (name, "mean") for name in INTERVAL}
     return chosen.groupby(["layer", "step"], as_index=False).agg(tokens=("tokens", "first"), **means)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from w2sg.trajectories.selection import CASE, MEAN_SEED, SERIES, rows_with
+from w2sg.trajectories.selection import CASE, MEAN_SEED, rows_with, series_cells
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,7 @@ def collect_series(metrics: pd.DataFrame, *, confidence: float) -> Iterator[Seri
         confidence: Coverage of the table's intervals; standard errors are taken from their width.
     """
     halves = 2.0 * float(stats.norm.ppf(0.5 + confidence / 2))
-    rows = pd.concat([rows_with(metrics, **cells) for cells in SERIES])
+    rows = pd.concat([rows_with(metrics, **cells) for cells in series_cells()])
     rows = rows.assign(error=(rows["high"] - rows["low"]) / halves)
     students = rows_with(rows, head="w2s").pivot_table(
         index=[*_NAMES, "step", "tokens"], columns=["metric", "seed"], values=["value", "error"]
@@ -127,24 +127,18 @@ def _curves(table: pd.DataFrame) -> Iterator[Curve]:
     Test pairs are shared by all seeds, so their sampling error does not shrink in the mean; what the seeds differ
     by does, and is added.
     """
-    parts = {
-        (metric, kind): table[(kind, metric)].to_numpy(np.float64)  # (n, S)
+    kinds = {"": "value", "_error": "error"}
+    numbers = {
+        f"{metric}{suffix}": table[(kind, metric)].to_numpy(np.float64)  # (n, S)
         for metric in ("accuracy", "gain")
-        for kind in ("value", "error")
+        for suffix, kind in kinds.items()
     }
     seeds = table[("value", "accuracy")].columns
     mean = {}
     for metric in ("accuracy", "gain"):
-        value, error = parts[metric, "value"], parts[metric, "error"]
+        value, error = numbers[metric], numbers[f"{metric}_error"]
         between = value.var(axis=1, ddof=1) / len(seeds) if len(seeds) > 1 else 0.0
-        mean[metric] = value.mean(1)
-        mean[f"{metric}_error"] = np.sqrt(error.mean(1) ** 2 + between)
+        mean |= {metric: value.mean(1), f"{metric}_error": np.sqrt(error.mean(1) ** 2 + between)}
     yield Curve(seed=MEAN_SEED, **mean)
     for column, seed in enumerate(seeds):
-        yield Curve(
-            seed=int(seed),
-            accuracy=parts["accuracy", "value"][:, column],
-            accuracy_error=parts["accuracy", "error"][:, column],
-            gain=parts["gain", "value"][:, column],
-            gain_error=parts["gain", "error"][:, column],
-        )
+        yield Curve(seed=int(seed), **{name: values[:, column] for name, values in numbers.items()})

@@ -10,7 +10,7 @@ from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.trajectories.onset import least_late
 from w2sg.trajectories.selection import (
     CASE,
-    INTERVAL_COLUMNS,
+    INTERVAL,
     case_rows,
     final_means,
     headline_statistics,
@@ -62,8 +62,8 @@ def trajectory(metrics: pd.DataFrame, *, family: str, dataset: str, protocol: st
     found = {name: final_means(rows, *which, protocol) for name, which in QUANTITIES.items()}
     table = found["w2s"][["step", "tokens"]]
     for name, part in found.items():
-        table = table.join(part.set_index("step")[INTERVAL_COLUMNS].set_axis(_columns(name), axis=1), on="step")
-    weak = seed_means(rows, "weak", "accuracy", protocol)[INTERVAL_COLUMNS].mean()
+        table = table.join(part.set_index("step")[INTERVAL].set_axis(_columns(name), axis=1), on="step")
+    weak = seed_means(rows, "weak", "accuracy", protocol)[INTERVAL].mean()
     return table.assign(**dict(zip(_columns("weak"), weak, strict=True)))
 
 
@@ -106,7 +106,7 @@ def summarize(metrics: pd.DataFrame, *, correlations: pd.DataFrame, transitions:
             }
             for column, statistics in found.items():
                 one = _only(statistics, case, column)
-                row |= dict(zip(_columns(column), one[INTERVAL_COLUMNS], strict=True))
+                row |= dict(zip(_columns(column), one[INTERVAL], strict=True))
                 if column == "onset":
                     row["onset_note"] = one["note"]
             rows.append(row)

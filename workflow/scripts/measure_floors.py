@@ -16,7 +16,7 @@ def main(*, pairs: str, output: str, dataset: str, intervals: Mapping[str, Any],
         from w2sg.measures import floors
         from w2sg.tables.schemas import PAIRS
 
-        rows = floors.measure_floors(read_table(pairs, PAIRS), intervals=intervals).assign(dataset=dataset)
+        rows = floors.measure_floors(read_table(pairs, PAIRS), **intervals).assign(dataset=dataset)
         write_table(
             rows,
             output,

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 def main(
     *,
-    metrics: str,
-    floors: str,
-    audited: str,
+    inputs: Mapping[str, str],
     family: str,
     dataset: str,
     outputs: Mapping[str, Mapping[str, str]],
@@ -33,9 +31,9 @@ def main(
         from w2sg.trajectories import coverage
 
         plt.style.use(style.STYLE)
-        frame = read_table(metrics, schemas.METRICS)
-        frame = coverage.exclude_flagged(frame, read_table(audited, schemas.AUDIT)) if exclude else frame
-        levels = read_table(floors, schemas.FLOORS)
+        frame = read_table(inputs["metrics"], schemas.METRICS)
+        frame = coverage.exclude_flagged(frame, read_table(inputs["audit"], schemas.AUDIT)) if exclude else frame
+        levels = read_table(inputs["floors"], schemas.FLOORS)
         for name, paths in outputs.items():
             shown = figure_tables.figure_table(
                 name, frame, levels, family=family, dataset=dataset, confidence=confidence
@@ -47,9 +45,7 @@ def main(
 
 if __name__ == "__main__":
     main(
-        metrics=snakemake.input["metrics"],
-        floors=snakemake.input["floors"],
-        audited=snakemake.input["audit"],
+        inputs=dict(snakemake.input.items()),
         family=snakemake.wildcards["family"],
         dataset=snakemake.wildcards["dataset"],
         outputs={

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from w2sg.measures import floors
 from w2sg.measures.floors import PairTexts, measure_floors
 
-INTERVALS = {"bootstrap": 200, "seed": 0, "confidence": 0.95}
+INTERVALS: dict[str, Any] = {"bootstrap": 200, "seed": 0, "confidence": 0.95}
 WORDS = [f"word{i}" for i in range(60)]
 
 
@@ -35,7 +37,7 @@ def frame(train: PairTexts, test: PairTexts) -> pd.DataFrame:
 
 
 def measured(train: PairTexts, test: PairTexts) -> pd.DataFrame:
-    return measure_floors(frame(train, test), intervals=INTERVALS).set_index(["floor", "metric"])
+    return measure_floors(frame(train, test), **INTERVALS).set_index(["floor", "metric"])
 
 
 def test_words_that_tell_and_words_that_do_not():
@@ -108,4 +110,4 @@ def test_wrong_inputs_are_named():
         PairTexts(chosen=["a"], rejected=[])
     pairs = frame(texts(5, signal=0, seed=0), texts(5, signal=0, seed=1))
     with pytest.raises(ValueError, match="split test has no pairs"):
-        measure_floors(pairs[pairs["split"] != "test"], intervals=INTERVALS)
+        measure_floors(pairs[pairs["split"] != "test"], **INTERVALS)

@@ -199,7 +199,7 @@ def test_the_page_names_the_coverages_that_were_asked_for_exactly():
 
 
 def test_equal_evidence_gives_an_equal_page_and_costs_stand_apart(found):
-    costs = pd.DataFrame([("heads", 2, 1.5, 0.5, 2.0)], columns=list(page.COLUMNS))
+    costs = pd.DataFrame([{"stage": "heads", "jobs": 2, "hours": 1.5, "cpu_hours": 0.5, "peak_gb": 2.0}])
     with_costs = page.render(made_evidence(effect=True, stages=costs))
     assert "90.0" in with_costs
     assert without_costs(with_costs) == without_costs(page.render(found))

@@ -22,7 +22,7 @@ def metrics() -> pd.DataFrame:
 def test_a_file_is_read_down_to_the_rows_that_series_rest_on(metrics, tmp_path):
     write_table(metrics, tmp_path / "metrics.parquet", METRICS, provenance={})
     read = read_table(tmp_path / "metrics.parquet", METRICS, where=selection.headline_rows())
-    chosen = pd.concat([selection.rows_with(metrics, **cells) for cells in selection.SERIES])
+    chosen = pd.concat([selection.rows_with(metrics, **cells) for cells in selection.series_cells()])
     keys = list(METRICS.keys)
     pd.testing.assert_frame_equal(
         read.sort_values(keys, ignore_index=True), chosen.sort_values(keys, ignore_index=True), check_dtype=False

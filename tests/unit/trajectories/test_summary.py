@@ -36,7 +36,7 @@ def test_summary_and_bands_of_a_study_with_the_effect():
     assert (rows["onset"] <= rows["onset_high"]).all()
     assert (rows["r2_probe"] > 0.999).all()
     assert rows["weak"].tolist() == [WEAK, WEAK]
-    assert bands.judge_nano(metrics, family="nano", dataset=bands.DATASET)["holds"].all()
+    assert bands.judge_nano(metrics, families=["nano"])["holds"].all()
     assert "sets in at step" in describe_summary(rows)[0]
 
 
@@ -46,7 +46,7 @@ def test_without_the_effect_headline_and_bands_say_so():
     assert rows["onset"].isna().all()
     assert rows["r2_probe"].isna().all()
     assert all("no W2SG" in sentence for sentence in describe_summary(rows))
-    checks = bands.judge_nano(metrics, family="nano", dataset=bands.DATASET)
+    checks = bands.judge_nano(metrics, families=["nano"])
     assert not checks.set_index(["protocol", "criterion"])["holds"].loc[("paper", "mean gain of the last 4")]
     wanted = coverage.completeness(metrics, {"nano": {"step0": 0, "step1000": 1000}}, [bands.DATASET])
     flagged = pd.DataFrame([{"model": "m", "revision": "s0", "reason": "equal", "excluded": True}])
@@ -93,7 +93,7 @@ def test_the_late_revisions_are_counted(steps, words):
     last = metrics[(metrics["head"] == "w2s") & (metrics["protocol"] == "paper") & (metrics["metric"] == "gain")]
     last = last[last["step"].isin(steps[-onset.least_late(len(steps)) :])]
     assert rows["gain_late"].iloc[0] == pytest.approx(last["value"].mean(), abs=1e-6)
-    checks = bands.judge_nano(metrics, family="nano", dataset=bands.DATASET).set_index(["protocol", "criterion"])
+    checks = bands.judge_nano(metrics, families=["nano"]).set_index(["protocol", "criterion"])
     assert checks.loc[("paper", f"mean gain of the last {onset.least_late(len(steps))}"), "measured"] == pytest.approx(
         last["value"].mean()
     )

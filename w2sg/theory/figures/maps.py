@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Patch
 from matplotlib.patheffects import Normal, Stroke
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from w2sg.plotting.lines import draw_series, symbol
 
@@ -170,9 +169,8 @@ def _boundary(axis: Axes, series: pd.DataFrame, colour: str, *, style: Any, leas
 
 def _plain_ticks(axis: Axes, ticks: tuple[float, ...]) -> None:
     """Labels a short logarithmic axis with plain numbers."""
-    axis.xaxis.set_major_locator(FixedLocator(ticks))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.xaxis.set_minor_locator(NullLocator())
+    axis.set_xticks(ticks, labels=[f"{tick:g}" for tick in ticks])
+    axis.set_xticks([], minor=True)
 
 
 def _legend_inside(axis: Axes, lines: dict[str, tuple[str, Any]], place: Any, *, threshold: bool) -> None:
