@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 
 from w2sg.theory.acceptance.ledger import (
+    SLACK,
     Ledger,
     RunMean,
     crossing,
     extreme,
+    farthest,
     jackknife,
     mean,
     mean_difference,
@@ -23,19 +25,9 @@ from w2sg.theory.experiments.catalogue import EXPERIMENTS
 from w2sg.theory.experiments.predictions import WEAK_DISTANCE, limit_trajectory
 from w2sg.theory.experiments.runs import curves, finals, split
 
-"""D_w at the default c_w = 0.6."""
 
-
-REFERENCE = 0.05
-"""Tolerance on reference means, which are themselves estimates of unknown error; ours come on top (SLACK)."""
-
-SLACK = 4.0
-"""Standard errors allowed where the stated tolerance is no larger than a few of them."""
-
-
-def judge_kappa_threshold(runs: pd.DataFrame) -> Ledger:
-    """Returns the rows of 8.1: the threshold in kappa, in distance and in risk."""
-    ledger = Ledger(section="8.1", experiment="kappa_threshold")
+def judge_kappa_threshold(ledger: Ledger, runs: pd.DataFrame) -> None:
+    """Records the rows of 8.1: the threshold in kappa, in distance and in risk."""
     last = finals(runs)
     kappa, d = curves(last, "kappa", "distance")
     _, ratio = curves(last, "kappa", "risk_ratio")
@@ -48,15 +40,13 @@ def judge_kappa_threshold(runs: pd.DataFrame) -> Ledger:
     ledger.below("L/L(theta_w) at kappa >= .856", _most(ratio[:, high]), 0.75)
     ledger.within("kappa where L crosses L(theta_w)", jackknife(ratio, lambda y: crossing(kappa, y, 1.0)), 0.72, 0.80)
     for k, (x, reference) in enumerate(zip(kappa[5:], (1.111, 0.993, 0.866, 0.728, 0.573), strict=True), start=5):
-        ledger.near(f"reference D at kappa {x:.3f}", mean(d[:, k]), reference, REFERENCE, slack=SLACK)
+        ledger.reference(f"D at kappa {x:.3f}", d[:, k], reference)
     for k, (x, reference) in enumerate(zip(kappa[5:], (1.70, 1.42, 1.00, 0.61, 0.36), strict=True), start=5):
-        ledger.near(f"reference L/L(theta_w) at kappa {x:.3f}", mean(ratio[:, k]), reference, REFERENCE, slack=SLACK)
-    return ledger
+        ledger.reference(f"L/L(theta_w) at kappa {x:.3f}", ratio[:, k], reference)
 
 
-def judge_trajectories(runs: pd.DataFrame) -> Ledger:
-    """Returns the rows of 8.2 (batch and online), and the engine comparisons of 8.9 on the same runs."""
-    ledger = Ledger(section="8.2", experiment="trajectories")
+def judge_trajectories(ledger: Ledger, runs: pd.DataFrame) -> None:
+    """Records the rows of 8.2 (batch and online), and the engine comparisons of 8.9 on the same runs."""
     for variant in ("batch", "online"):
         _judge_variant(ledger, variant, runs.loc[runs["variant"] == variant])
     _judge_references(ledger, runs.loc[runs["variant"] == "batch"])
@@ -74,10 +64,8 @@ def judge_trajectories(runs: pd.DataFrame) -> Ledger:
     grid = next(grid for grid in EXPERIMENTS["trajectories"].grids if grid.mode == "online")
     for m0, tolerance in ((0.1, 0.08), (0.4, 0.04), (0.55, 0.04), (0.7, 0.04)):
         limit = _quarters(limit_trajectory(grid, m0)[None, :])[0]
-        gaps = [mean(values - x) for values, x in zip(quarters["online", m0].T, limit, strict=True)]
-        gap = max(gaps, key=lambda found: abs(found.value))
+        gap = farthest(mean(values - x) for values, x in zip(quarters["online", m0].T, limit, strict=True))
         ledger.near(f"online - limit equation, mean D at quarters, m0 {m0:g}", gap, 0.0, tolerance, slack=SLACK)
-    return ledger
 
 
 def _judge_variant(ledger: Ledger, variant: str, runs: pd.DataFrame) -> None:
@@ -106,13 +94,9 @@ def _judge_references(ledger: Ledger, runs: pd.DataFrame) -> None:
     table = {0.1: (1.238, 1.0, 1.239), 0.4: (0.865, 0.74, 0.887), 0.55: (0.828, 0.46, 0.892), 0.7: (0.755, 0.26, 0.893)}
     for m0, (least, time, last) in table.items():
         d = curves(runs.loc[runs["m0"] == m0], "step", "distance")[1]
-        when = d.argmin(axis=1) / (d.shape[1] - 1)
-        for name, values, value in (
-            ("min D", d.min(axis=1), least),
-            ("argmin / T", when, time),
-            ("D_T", d[:, -1], last),
-        ):
-            ledger.near(f"reference {name}, m0 {m0:g}", mean(values), value, REFERENCE, slack=SLACK)
+        ledger.reference(f"min D, m0 {m0:g}", d.min(axis=1), least)
+        ledger.reference(f"argmin / T, m0 {m0:g}", d.argmin(axis=1) / (d.shape[1] - 1), time)
+        ledger.reference(f"D_T, m0 {m0:g}", d[:, -1], last)
 
 
 def _quarters(distances: np.ndarray) -> np.ndarray:
@@ -122,13 +106,11 @@ def _quarters(distances: np.ndarray) -> np.ndarray:
 
 
 def _largest_gap(first: np.ndarray, second: np.ndarray) -> RunMean:
-    gaps = [mean_difference(one, two) for one, two in zip(first.T, second.T, strict=True)]
-    return max(gaps, key=lambda gap: abs(gap.value))
+    return farthest(mean_difference(one, two) for one, two in zip(first.T, second.T, strict=True))
 
 
-def judge_spike_strength(runs: pd.DataFrame) -> Ledger:
-    """Returns the rows of 8.3: condition 1, the sweep in lam."""
-    ledger = Ledger(section="8.3", experiment="spike_strength")
+def judge_spike_strength(ledger: Ledger, runs: pd.DataFrame) -> None:
+    """Records the rows of 8.3: condition 1, the sweep in lam."""
     last = finals(runs)
     d = {kappa: curves(part, "lam", "distance") for kappa, part in split(last, "kappa").items()}
     lam = d[0.95][0]
@@ -152,19 +134,11 @@ def judge_spike_strength(runs: pd.DataFrame) -> Ledger:
     }
     for kappa, row in reference.items():
         for x, value in zip((0.3, 1.0, 2.0, 5.0), row, strict=True):
-            ledger.near(
-                f"reference D at kappa {kappa:g}, lam {x:g}",
-                mean(d[kappa][1][:, at[x]]),
-                value,
-                REFERENCE,
-                slack=SLACK,
-            )
-    return ledger
+            ledger.reference(f"D at kappa {kappa:g}, lam {x:g}", d[kappa][1][:, at[x]], value)
 
 
-def judge_alignment(runs: pd.DataFrame) -> Ledger:
-    """Returns the rows of 8.4: condition 2, the sweep in kappa."""
-    ledger = Ledger(section="8.4", experiment="alignment")
+def judge_alignment(ledger: Ledger, runs: pd.DataFrame) -> None:
+    """Records the rows of 8.4: condition 2, the sweep in kappa."""
     last = finals(runs)
     d = {lam: curves(part, "kappa", "distance") for lam, part in split(last, "lam").items()}
     kappa, weak_spike = d[0.1]
@@ -181,12 +155,10 @@ def judge_alignment(runs: pd.DataFrame) -> Ledger:
         ledger.below(f"lam {lam:g}: D at kappa .95", mean(y[:, -1]), final)
         cross = jackknife(y, lambda curve: crossing(kappa, curve, WEAK_DISTANCE))
         ledger.within(f"lam {lam:g}: kappa where D crosses D_w", cross, *window)
-    return ledger
 
 
-def judge_weak_quality(runs: pd.DataFrame) -> Ledger:
-    """Returns the rows of 8.5: condition 3, the sweep in the weak correlation."""
-    ledger = Ledger(section="8.5", experiment="weak_quality")
+def judge_weak_quality(ledger: Ledger, runs: pd.DataFrame) -> None:
+    """Records the rows of 8.5: condition 3, the sweep in the weak correlation."""
     last, first = finals(runs), runs.loc[runs["step"] == 0]
     d = {kappa: curves(part, "c_w", "distance") for kappa, part in split(last, "kappa").items()}
     c_w = d[0.95][0]
@@ -209,19 +181,11 @@ def judge_weak_quality(runs: pd.DataFrame) -> Ledger:
     }
     for kappa, row in reference.items():
         for k, value in zip((0, 4, 8), row, strict=True):
-            ledger.near(
-                f"reference D at kappa {kappa:g}, c_w {c_w[k]:g}",
-                mean(d[kappa][1][:, k]),
-                value,
-                REFERENCE,
-                slack=SLACK,
-            )
-    return ledger
+            ledger.reference(f"D at kappa {kappa:g}, c_w {c_w[k]:g}", d[kappa][1][:, k], value)
 
 
-def judge_learning_rate(runs: pd.DataFrame) -> Ledger:
-    """Returns the rows of 8.6: condition 4, the sweep in the learning rate."""
-    ledger = Ledger(section="8.6", experiment="learning_rate")
+def judge_learning_rate(ledger: Ledger, runs: pd.DataFrame) -> None:
+    """Records the rows of 8.6: condition 4, the sweep in the learning rate."""
     d = {m0: curves(part, "eta", "distance") for m0, part in split(finals(runs), "m0").items()}
     eta = d[0.9][0]
     still = [mean(np.abs(y[:, 0] - math.sqrt(2 - 2 * m0))) for m0, (_, y) in d.items()]
@@ -231,14 +195,13 @@ def judge_learning_rate(runs: pd.DataFrame) -> Ledger:
     ledger.below("some eta in [4e-3, 8e-3]: D of all four starts", best, WEAK_DISTANCE - 0.03, slack=SLACK)
     settled = (eta > 1.7e-2) & (eta < 6e-2)
     off = [mean(y[:, k] - WEAK_DISTANCE) for _, y in d.values() for k in np.flatnonzero(settled)]
-    ledger.within("eta in [1.7e-2, 6e-2]: D - D_w", max(off, key=lambda e: abs(e.value)), -0.01, 0.01)
+    ledger.within("eta in [1.7e-2, 6e-2]: D - D_w", farthest(off), -0.01, 0.01)
     lost = [mean(y[:, k] - math.sqrt(2)) for _, y in d.values() for k in np.flatnonzero(eta > 0.3)]
-    ledger.within("eta >= .3: D - sqrt 2", max(lost, key=lambda e: abs(e.value)), -0.1, 0.1)
+    ledger.within("eta >= .3: D - sqrt 2", farthest(lost), -0.1, 0.1)
     ledger.above("m0 .9: least D over eta", _least(d[0.9][1]), 0.43)
     for m0, reference in zip((0.5, 0.6, 0.7, 0.9), (0.841, 0.803, 0.807, 0.826), strict=True):
         k = int(np.argmin(np.abs(np.log(eta / 10**-2.25))))
-        ledger.near(f"reference D at eta 10^-2.25, m0 {m0:g}", mean(d[m0][1][:, k]), reference, REFERENCE, slack=SLACK)
-    return ledger
+        ledger.reference(f"D at eta 10^-2.25, m0 {m0:g}", d[m0][1][:, k], reference)
 
 
 def _least(values: np.ndarray) -> RunMean:
