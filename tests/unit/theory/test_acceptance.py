@@ -52,7 +52,7 @@ def test_grids_have_the_stated_sizes():
     cells = cells_of(EXPERIMENTS["phase_kappa_cw"].settings, 3)
     assert len(cells) == 9
     np.testing.assert_allclose(cells[:4], [(2, 0.3, 0.05), (2, 0.3, 0.5), (2, 0.3, 0.95), (2, 0.64, 0.05)])
-    assert describe_experiment("landscape")["figure"] == "9"
+    assert describe_experiment("landscape")["settings"]["dimension"] == 500
 
 
 def test_all_that_an_entry_names_exists():

@@ -37,8 +37,6 @@ class Experiment:
     """Name in rules and files."""
     section: str
     """Section of ``docs/theory.md`` that states its acceptance criteria."""
-    figure: str
-    """Figure that shows it."""
     number: int
     """Key of its random streams; never reused."""
     least_seeds: int = 1
@@ -81,7 +79,6 @@ EXPERIMENTS = {
         Experiment(
             name="kappa_threshold",
             section="8.1",
-            figure="1a",
             number=1,
             seed_factor=4,
             criteria="criteria_runs:judge_kappa_threshold",
@@ -90,7 +87,6 @@ EXPERIMENTS = {
         Experiment(
             name="trajectories",
             section="8.2",
-            figure="1b",
             number=2,
             least_seeds=10,
             criteria="criteria_runs:judge_trajectories",
@@ -104,7 +100,6 @@ EXPERIMENTS = {
         Experiment(
             name="spike_strength",
             section="8.3",
-            figure="5",
             number=3,
             criteria="criteria_runs:judge_spike_strength",
             grids=(Grid(lams=(0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0), kappas=_KAPPAS, etas=(0.003,)),),
@@ -112,7 +107,6 @@ EXPERIMENTS = {
         Experiment(
             name="alignment",
             section="8.4",
-            figure="6",
             number=4,
             criteria="criteria_runs:judge_alignment",
             grids=(Grid(lams=(0.1, 0.7, 1.0, 2.0, 4.0), kappas=KAPPA_GRID, etas=(0.003,)),),
@@ -120,7 +114,6 @@ EXPERIMENTS = {
         Experiment(
             name="weak_quality",
             section="8.5",
-            figure="7",
             number=5,
             least_seeds=5,
             criteria="criteria_runs:judge_weak_quality",
@@ -129,7 +122,6 @@ EXPERIMENTS = {
         Experiment(
             name="learning_rate",
             section="8.6",
-            figure="8",
             number=6,
             least_seeds=5,
             criteria="criteria_runs:judge_learning_rate",
@@ -139,7 +131,6 @@ EXPERIMENTS = {
         Experiment(
             name="landscape",
             section="8.7",
-            figure="9",
             number=7,
             least_seeds=10,
             seed_factor=0,
@@ -152,7 +143,6 @@ EXPERIMENTS = {
         Experiment(
             name="random_start",
             section="8.8",
-            figure="lemma",
             number=8,
             least_seeds=12,
             criteria="criteria_checks:judge_random_start",
@@ -165,7 +155,6 @@ EXPERIMENTS = {
         Experiment(
             name="sign_rule",
             section="8.8",
-            figure="sign_rule",
             number=9,
             least_seeds=40,
             seed_factor=4,
@@ -177,7 +166,6 @@ EXPERIMENTS = {
         Experiment(
             name="region",
             section="8.8",
-            figure="3",
             number=10,
             settings=RegionSettings(),
             simulate="region:check_region",
@@ -187,7 +175,6 @@ EXPERIMENTS = {
         Experiment(
             name="agreement",
             section="8.9",
-            figure="agreement",
             number=11,
             least_seeds=160,
             seed_factor=0,
@@ -199,7 +186,6 @@ EXPERIMENTS = {
         Experiment(
             name="bound",
             section="5",
-            figure="bound",
             number=12,
             least_seeds=3,
             seed_factor=0,
@@ -208,20 +194,8 @@ EXPERIMENTS = {
             schema="BOUND",
             criteria="criteria_checks:judge_bound",
         ),
-        Experiment(
-            name="phase_lam_kappa",
-            figure="phase_lam_kappa",
-            number=13,
-            settings=PhaseSettings(axes=("lam", "kappa")),
-            **_PHASE,
-        ),
-        Experiment(
-            name="phase_kappa_cw",
-            figure="phase_kappa_cw",
-            number=14,
-            settings=PhaseSettings(axes=("kappa", "c_w")),
-            **_PHASE,
-        ),
+        Experiment(name="phase_lam_kappa", number=13, settings=PhaseSettings(axes=("lam", "kappa")), **_PHASE),
+        Experiment(name="phase_kappa_cw", number=14, settings=PhaseSettings(axes=("kappa", "c_w")), **_PHASE),
     )
 }
 """Every experiment by name."""
@@ -239,10 +213,10 @@ def experiment_of(name: str) -> Experiment:
 
 
 def describe_experiment(name: str) -> dict[str, Any]:
-    """Returns an experiment's settings as plain values, for rule parameters and provenance.
+    """Returns what decides the numbers of an experiment, as plain values, for rule parameters and provenance.
 
     Raises:
         ValueError: On an unknown name.
     """
     item = asdict(experiment_of(name))
-    return {key: item[key] for key in ("name", "section", "figure", "number", "least_seeds", "seed_factor", "grids")}
+    return {key: item[key] for key in ("number", "least_seeds", "seed_factor", "grids", "settings")}
