@@ -129,18 +129,3 @@ RADII = TableSchema(
     keys=("example", "lam"),
 )
 """Worked radii of the effective region; ``kappa`` is null where the radius does not depend on it."""
-
-SCHEMAS = {
-    "landscape": LANDSCAPE,
-    "sign_rule": SIGNS,
-    "region": REGION,
-    "agreement": AGREEMENT,
-    "bound": BOUND,
-    "phase_lam_kappa": PHASE,
-    "phase_kappa_cw": PHASE,
-}
-
-
-def schema_of(experiment: str) -> TableSchema:
-    """Returns the schema of an experiment's table."""
-    return SCHEMAS.get(experiment, RUNS)

@@ -61,8 +61,8 @@ def render_theory(
     """Returns the report's HTML.
 
     Args:
-        acceptance: Table of ``schemas.ACCEPTANCE``.
-        radii: Table of ``schemas.RADII``.
+        acceptance: Table of ``tables.theory.ACCEPTANCE``.
+        radii: Table of ``tables.theory.RADII``.
         figures: SVG text per figure name; embedded as images, so nothing inside them is executed.
         verdicts: Sentence on the criteria per figure name.
         settings: The part of the configuration that decides the numbers.

@@ -10,7 +10,7 @@ from w2sg.runtime import driver, slurm
 from w2sg.runtime.files import atomic_path
 from w2sg.study import config as study, definitions, families, recipes, revision_lists
 from w2sg.study.datasets import required_inputs
-from w2sg.theory.experiments.catalogue import DEAR, EXPERIMENTS, describe_experiment
+from w2sg.theory.experiments.catalogue import EXPERIMENTS, describe_experiment, experiment_of
 from w2sg.theory.figures.catalogue import FIGURES as THEORY_FIGURES, caption_of
 
 given = len(workflow.overwrite_configfiles)

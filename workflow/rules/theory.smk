@@ -14,7 +14,7 @@ rule theory:
 
 def cores_of(wildcards):
     """Returns the threads of an experiment: half the cores for the costly ones, so that two of them share a machine."""
-    return max(1, (workflow.cores or 1) // 2) if wildcards.experiment in DEAR else 1
+    return max(1, (workflow.cores or 1) // 2) if experiment_of(wildcards.experiment).costly else 1
 
 
 rule simulate_experiment:

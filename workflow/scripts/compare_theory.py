@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from w2sg.runtime import jobs
 from w2sg.runtime.files import atomic_path
 from w2sg.tables.files import read_table, write_table
-from w2sg.tables.theory import ACCEPTANCE, RADII, schema_of
+from w2sg.tables.theory import ACCEPTANCE, RADII
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def main(*, inputs: Mapping[str, str], acceptance: str, csv: str, radii: str, recipe: int, log: str) -> None:
     with jobs.log_to(log):
         from w2sg.theory.acceptance.judge import acceptance as judge
+        from w2sg.theory.experiments.run import schema_of
         from w2sg.theory.model.radii import worked_radii
 
         frames = {name: read_table(path, schema_of(name)) for name, path in inputs.items()}

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from w2sg.runtime import jobs
 from w2sg.tables.files import write_table
-from w2sg.tables.theory import schema_of
 from w2sg.theory.experiments import catalogue
 
 if TYPE_CHECKING:
@@ -25,13 +24,16 @@ def main(
 ) -> None:
     with jobs.log_to(log):
         from w2sg.theory.experiments import run
-        from w2sg.theory.experiments.phase import PhaseSize
+        from w2sg.theory.experiments.settings import PhaseSize, RunSettings
 
-        size = PhaseSize(**phase)
-        progress = jobs.Progress(f"simulate {experiment}", run.count_units(experiment, size), "units")
-        frame = run.simulate_experiment(
-            experiment, seeds=seeds, seed=seed, phase=size, threads=threads, advance=progress.update
+        asked = RunSettings(
+            seeds=seeds,
+            seed=seed,
+            phase=PhaseSize(**phase),
+            threads=threads,
+            watch=lambda total: jobs.Progress(f"simulate {experiment}", total, "units").update,
         )
+        frame = run.simulate_experiment(experiment, asked)
         used = {
             "seeds": seeds,
             "seed": seed,
@@ -39,7 +41,7 @@ def main(
             "settings": catalogue.describe_experiment(experiment),
         }
         provenance = {"recipe": recipe, "experiment": experiment, **used}
-        write_table(frame, output, schema_of(experiment), provenance=provenance)
+        write_table(frame, output, run.schema_of(experiment), provenance=provenance)
 
 
 if __name__ == "__main__":

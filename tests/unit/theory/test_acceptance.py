@@ -2,7 +2,9 @@
 
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 import pandas as pd
@@ -11,37 +13,26 @@ from matplotlib import pyplot as plt
 
 from w2sg.plotting.style import STYLE
 from w2sg.tables.files import read_provenance, read_table, write_table
-from w2sg.tables.theory import ACCEPTANCE, FIGURE, schema_of
-from w2sg.theory.acceptance import criteria_checks, criteria_runs, judge
+from w2sg.tables.theory import ACCEPTANCE, FIGURE
+from w2sg.theory.acceptance import criteria_checks, judge
 from w2sg.theory.acceptance.ledger import Ledger, RunMean, crossing, exact, jackknife, mean
 from w2sg.theory.engines.streams import parallel, stream
 from w2sg.theory.experiments import grids, run
-from w2sg.theory.experiments.catalogue import (
-    EXPERIMENTS,
-    KAPPAS,
-    QUARTER_DECADES,
-    Experiment,
-    Grid,
-    describe_experiment,
-)
-from w2sg.theory.experiments.phase import PhaseSize, cells_of
-from w2sg.theory.experiments.settings import PhaseSettings
-from w2sg.theory.figures import plots
-from w2sg.theory.figures.catalogue import FIGURES
-from w2sg.theory.figures.tables import TABLES, theory_figure_table
+from w2sg.theory.experiments.catalogue import EXPERIMENTS, KAPPA_GRID, RATE_GRID, describe_experiment
+from w2sg.theory.experiments.phase import cells_of
+from w2sg.theory.experiments.run import schema_of
+from w2sg.theory.experiments.settings import BoundSettings, Grid, PhaseSize, RunSettings
+from w2sg.theory.figures import drawing, tables
+from w2sg.theory.figures.catalogue import FIGURES, caption_of
 from w2sg.theory.model import radii
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "workflow" / "scripts"
-SMALL = PhaseSize(dimension=1000, grid=3, seeds=2)
-
-
-def skip(_):
-    """Progress nobody watches."""
+SMALL = RunSettings(seeds=2, seed=0, phase=PhaseSize(dimension=1000, grid=3, seeds=2))
 
 
 @pytest.fixture(scope="module")
 def threshold():
-    return run.simulate_experiment("kappa_threshold", seeds=2, seed=0, phase=SMALL)
+    return run.simulate_experiment("kappa_threshold", SMALL)
 
 
 def test_grids_have_the_stated_sizes():
@@ -55,17 +46,25 @@ def test_grids_have_the_stated_sizes():
         "learning_rate": [84],
         "random_start": [3, 1],
     }
-    assert KAPPAS[5:] == (0.5722, 0.6667, 0.7611, 0.8556, 0.95)
-    assert QUARTER_DECADES[0] == 1e-4 and QUARTER_DECADES[-1] == 10 and len(QUARTER_DECADES) == 21
+    assert KAPPA_GRID[5:] == (0.5722, 0.6667, 0.7611, 0.8556, 0.95)
+    assert RATE_GRID[0] == 1e-4 and RATE_GRID[-1] == 10 and len(RATE_GRID) == 21
     assert len({item.number for item in EXPERIMENTS.values()}) == len(EXPERIMENTS)
-    assert len(cells_of("phase_kappa_cw", SMALL, PhaseSettings())) == 9
-    assert describe_experiment("landscape")["figure"] == "9"
+    cells = cells_of(EXPERIMENTS["phase_kappa_cw"].settings, 3)
+    assert len(cells) == 9
+    np.testing.assert_allclose(cells[:4], [(2, 0.3, 0.05), (2, 0.3, 0.5), (2, 0.3, 0.95), (2, 0.64, 0.05)])
+    assert describe_experiment("landscape")["settings"]["dimension"] == 500
 
 
-def test_every_experiment_is_judged_and_every_figure_drawn_from_one():
-    assert {name for name in EXPERIMENTS if not name.startswith("phase_")} == set(judge.JUDGES)
-    assert set(TABLES) == set(plots.PLOTS) == set(FIGURES)
-    assert {figure.experiment for figure in FIGURES.values()} <= set(EXPERIMENTS)
+def test_all_that_an_entry_names_exists():
+    for name, item in EXPERIMENTS.items():
+        assert callable(resolve_name(f"w2sg.theory.experiments.{item.simulate}")), name
+        assert callable(resolve_name(f"w2sg.theory.acceptance.{item.criteria}")), name
+        assert (item.settings is None) == bool(item.grids) and schema_of(name).name.startswith("theory_")
+    for name, figure in FIGURES.items():
+        assert figure.experiment in EXPERIMENTS and callable(getattr(tables, f"table_{name}")), name
+        assert callable(resolve_name(f"w2sg.theory.figures.{figure.module}:{name}")), name
+    drawn = {figure.experiment for figure in FIGURES.values()}
+    assert set(EXPERIMENTS) - drawn == {"agreement"}
 
 
 def test_jackknife_of_a_mean_is_its_standard_error():
@@ -100,16 +99,16 @@ def test_ledger_decides_and_writes_what_it_decided(tmp_path):
 
 def test_threshold_is_judged_and_a_wrong_table_fails(threshold):
     assert len(threshold) == 10 * 8 * 2
-    rows = pd.DataFrame(criteria_runs.judge_kappa_threshold(threshold).rows)
+    rows = judge.acceptance({"kappa_threshold": threshold})
     assert rows["holds"].all(), rows[~rows["holds"]].to_string()
     worse = threshold.assign(distance=threshold["distance"] + 0.1)
-    assert not pd.DataFrame(criteria_runs.judge_kappa_threshold(worse).rows)["holds"].all()
+    assert not judge.acceptance({"kappa_threshold": worse})["holds"].all()
 
 
 def test_results_do_not_depend_on_threads(threshold):
-    again = run.simulate_experiment("kappa_threshold", seeds=2, seed=0, phase=SMALL, threads=3)
+    again = run.simulate_experiment("kappa_threshold", replace(SMALL, threads=3))
     pd.testing.assert_frame_equal(threshold, again)
-    other = run.simulate_experiment("kappa_threshold", seeds=2, seed=1, phase=SMALL)
+    other = run.simulate_experiment("kappa_threshold", replace(SMALL, seed=1))
     assert not np.allclose(threshold["m"], other["m"])
     drawn = [stream(0, 1, k).standard_normal() for k in range(3)]
     assert len(set(drawn)) == 3 and drawn == [stream(0, 1, k).standard_normal() for k in range(3)]
@@ -117,48 +116,45 @@ def test_results_do_not_depend_on_threads(threshold):
 
 
 def test_more_seeds_extend_the_same_runs():
-    item = Experiment(
-        name="kappa_threshold",
-        section="8.1",
-        figure="1a",
-        number=1,
-        grids=(Grid(variant="batch", lams=(2.0,), kappas=(0.5,), etas=(0.002,), steps=3, batch=5),),
-    )
-    few, many = (grids.simulate_grid(item, seeds=n, seed=0, threads=1, advance=skip) for n in (2, 4))
+    grid = Grid(lams=(2.0,), kappas=(0.5,), etas=(0.002,), steps=3, batch=5)
+    item = replace(EXPERIMENTS["kappa_threshold"], grids=(grid,), seed_factor=1)
+    few, many = (grids.simulate_grid(item, replace(SMALL, seeds=n)) for n in (2, 4))
     pd.testing.assert_frame_equal(few, many[many["seed"] < 2].reset_index(drop=True))
 
 
 @pytest.mark.parametrize("name", ["kappa_threshold", "region", "bound", "phase_lam_kappa", "phase_kappa_cw"])
 def test_tables_keep_their_schema_and_units_are_counted(name, tmp_path, threshold, monkeypatch):
-    from w2sg.theory.experiments import bounds
-    from w2sg.theory.experiments.settings import BoundSettings
+    quick = replace(EXPERIMENTS["bound"], settings=BoundSettings(fraction=0.9, measured=0.01, steps=50))
+    monkeypatch.setitem(EXPERIMENTS, "bound", quick)
+    totals, done = [], []
 
-    monkeypatch.setattr(bounds, "BoundSettings", lambda: BoundSettings(fraction=0.9, measured=0.01, steps=50))
-    done = []
+    def watch(total):
+        totals.append(total)
+        return done.append
+
     frame = threshold
     if name != "kappa_threshold":
-        frame = run.simulate_experiment(name, seeds=2, seed=0, phase=SMALL, advance=done.append)
-        assert sum(done) == run.count_units(name, SMALL)
+        frame = run.simulate_experiment(name, replace(SMALL, watch=watch))
+        assert [sum(done)] == totals == [{"region": 4, "bound": 3}.get(name, 9)]
     write_table(frame, tmp_path / "t.parquet", schema_of(name), provenance={})
     read = read_table(tmp_path / "t.parquet", schema_of(name))
-    judged = pd.DataFrame(judge.judge(name, read).rows)
-    write_table(judged, tmp_path / "a.parquet", ACCEPTANCE, provenance={})
+    write_table(judge.acceptance({name: read}), tmp_path / "a.parquet", ACCEPTANCE, provenance={})
     plt.style.use(STYLE)
     for figure in (f for f in FIGURES.values() if f.experiment == name):
-        shown = theory_figure_table(figure.name, read)
+        shown = drawing.theory_figure_table(figure.name, read)
         write_table(shown, tmp_path / "f.parquet", FIGURE, provenance={})
-        drawn = plots.plot_theory_figure(figure.name, shown, verdict="all 2 acceptance criteria hold")
+        drawn = drawing.plot_theory_figure(figure.name, shown, verdict="all 2 acceptance criteria hold")
         assert drawn.axes
         plt.close(drawn)
 
 
 def test_region_criteria_hold_and_see_a_wrong_radius(monkeypatch):
-    frame = run.simulate_experiment("region", seeds=2, seed=3, phase=SMALL)
-    rows = pd.DataFrame(criteria_checks.judge_region(frame).rows)
+    frame = run.simulate_experiment("region", replace(SMALL, seed=3))
+    rows = judge.acceptance({"region": frame})
     assert rows["holds"].all(), rows[~rows["holds"]].to_string()
     worked = radii.worked_radii()
     monkeypatch.setattr(criteria_checks, "worked_radii", lambda: worked.assign(r_conv=worked["r_conv"] * 1.02))
-    assert not pd.DataFrame(criteria_checks.judge_region(frame).rows)["holds"].all()
+    assert not judge.acceptance({"region": frame})["holds"].all()
 
 
 def test_check_script_lists_what_fails(tmp_path, monkeypatch, capsys):
@@ -211,12 +207,11 @@ def test_other_scripts_run_without_snakemake(tmp_path, monkeypatch):
 
 def test_report_shows_failures(threshold):
     from w2sg.theory import report
-    from w2sg.theory.model.radii import worked_radii
 
-    rows = pd.DataFrame(criteria_runs.judge_kappa_threshold(threshold.assign(distance=2.0)).rows)
+    rows = judge.acceptance({"kappa_threshold": threshold.assign(distance=2.0)})
     html = report.render_theory(
         acceptance=rows,
-        radii=worked_radii(),
+        radii=radii.worked_radii(),
         figures={name: "<svg/>" for name in FIGURES},
         verdicts={name: judge.criteria_verdict(rows, item.experiment) for name, item in FIGURES.items()},
         settings={"seeds": 2, "phase": {"dimension": 5000, "grid": 3, "seeds": 7}},
@@ -229,12 +224,14 @@ def test_report_shows_failures(threshold):
 @pytest.mark.parametrize(
     ("call", "named"),
     [
-        (lambda: run.simulate_experiment("nothing", seeds=2, seed=0, phase=SMALL), "experiment"),
-        (lambda: run.simulate_experiment("bound", seeds=1, seed=0, phase=SMALL), "seeds"),
+        (lambda: run.simulate_experiment("nothing", SMALL), "experiment"),
+        (lambda: schema_of("nothing"), "experiment"),
+        (lambda: judge.judge("nothing", pd.DataFrame()), "experiment"),
+        (lambda: RunSettings(seeds=1, seed=0), "seeds"),
         (lambda: PhaseSize(grid=1), "grid"),
-        (lambda: cells_of("phase", SMALL, PhaseSettings()), "diagram"),
-        (lambda: theory_figure_table("fig2", pd.DataFrame()), "figure"),
-        (lambda: plots.plot_theory_figure("fig2", pd.DataFrame(), verdict=""), "figure"),
+        (lambda: drawing.theory_figure_table("fig2", pd.DataFrame()), "figure"),
+        (lambda: drawing.plot_theory_figure("fig2", pd.DataFrame(), verdict=""), "figure"),
+        (lambda: caption_of("fig2", {}), "figure"),
         (lambda: describe_experiment("nothing"), "experiment"),
     ],
 )

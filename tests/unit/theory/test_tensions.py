@@ -1,14 +1,14 @@
 """Tensions and inconsistencies that docs/theory.md reports (section 12): each is shown here by a number."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from w2sg.theory.engines.streams import stream
 from w2sg.theory.experiments import landscape, region
 from w2sg.theory.experiments.catalogue import EXPERIMENTS
-from w2sg.theory.experiments.settings import LandscapeSettings
+from w2sg.theory.experiments.settings import RunSettings
 from w2sg.theory.model import population
 from w2sg.theory.model.activations import he3, projected_leaky, projected_tanh, softplus, tanh_cubed
 from w2sg.theory.model.law import SpikedModel, geometry
@@ -60,11 +60,11 @@ def test_least_hessian_eigenvalue_is_negative_where_one_point_convexity_is_posit
 
 
 def test_locked_by_step_four_holds_for_the_strongest_spike_only():
-    settings, number = LandscapeSettings(steps=30), EXPERIMENTS["landscape"].number
+    three = replace(EXPERIMENTS["landscape"], least_seeds=3)
+    table = landscape.simulate_landscape(three, RunSettings(seeds=2, seed=0))
     drift = {}
-    for k, (case, _) in enumerate(settings.cases):
-        frames = [landscape._one_path(settings, k, run, stream(0, number, run)) for run in range(3)]
-        mean = sum(frame[["mu", "eps", "pull", "angle"]].to_numpy() for frame in frames) / 3
+    for case, rows in table.groupby("case"):
+        mean = rows.groupby("step")[["mu", "eps", "pull", "angle"]].mean().to_numpy()
         drift[case] = np.abs(mean / mean[-1] - 1).max(axis=1)
     assert drift["C"][4] < 0.001
     assert drift["B"][4] > 0.04 and drift["B"][6] < 0.03

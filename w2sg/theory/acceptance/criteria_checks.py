@@ -7,12 +7,11 @@ import math
 import numpy as np
 import pandas as pd
 
-from w2sg.theory.acceptance.criteria_runs import SLACK
-from w2sg.theory.acceptance.ledger import Ledger, RunMean, exact, extreme, mean, mean_difference
+from w2sg.theory.acceptance.ledger import SLACK, Ledger, RunMean, exact, extreme, mean, mean_difference
 from w2sg.theory.experiments.runs import curves, finals, split
 from w2sg.theory.model.radii import worked_radii
 
-METRICS = ("mu", "eps", "pull", "angle")
+METRIC_NAMES = ("mu", "eps", "pull", "angle")
 
 RADII = {
     ("smoothed ReLU, c_sig of ReLU", 1.0): (0.0673, 0.0574, 3.29),
@@ -27,39 +26,32 @@ RADII = {
 """(R_conv, R_drift, half angle in degrees) of the worked examples."""
 
 
-def judge_landscape(table: pd.DataFrame) -> Ledger:
-    """Returns the rows of 8.7: the order of convexity, bias and pull along pre-training."""
-    ledger = Ledger(section="8.7", experiment="landscape")
+def judge_landscape(ledger: Ledger, table: pd.DataFrame) -> None:
+    """Records the rows of 8.7: the order of convexity, bias and pull along pre-training."""
     last = table.loc[table["step"] == table["step"].max()].set_index("case")
     a, b, c = (last.loc[case] for case in "ABC")
     ledger.above("A: eps / pull", mean(a["eps"] / a["pull"]), 1.1)
     ledger.above("A: eps / mu", mean(a["eps"] / a["mu"]), 0.97)
     ledger.above("B: mu / eps", mean(b["mu"] / b["eps"]), 1.03)
     ledger.above("C: mu / eps", mean(c["mu"] / c["eps"]), 1.05)
-    for metric in METRICS:
+    for metric in METRIC_NAMES:
         # The cases share their random numbers, run by run: differences are paired.
         for (first, one), (second, two) in ((("A", a), ("B", b)), (("B", b), ("C", c))):
             paired = one.set_index("seed")[metric] - two.set_index("seed")[metric]
             ledger.above(f"{metric}: {first} above {second}", mean(paired), 0.0)
-    for case, rows, angle in (("A", a, 63.3), ("B", b, 60.8), ("C", c, 60.2)):
-        ledger.near(f"{case}: angle (degrees)", mean(rows["angle"]), angle, 1.0, slack=SLACK)
-    for case, rows, row in (
-        ("A", a, (0.172, 0.174, 0.147)),
-        ("B", b, (0.154, 0.146, 0.120)),
-        ("C", c, (0.110, 0.100, 0.082)),
-    ):
-        for metric, value in zip(("mu", "eps", "pull"), row, strict=True):
-            ledger.near(f"{case}: reference {metric}", mean(rows[metric]), value, 0.001, slack=SLACK)
+    reference = {"A": (63.3, 0.172, 0.174, 0.147), "B": (60.8, 0.154, 0.146, 0.120), "C": (60.2, 0.110, 0.100, 0.082)}
+    for case, (angle, *values) in reference.items():
+        ledger.near(f"{case}: angle (degrees)", mean(last.loc[case, "angle"]), angle, 1.0, slack=SLACK)
+        for metric, value in zip(("mu", "eps", "pull"), values, strict=True):
+            ledger.near(f"{case}: reference {metric}", mean(last.loc[case, metric]), value, 0.001, slack=SLACK)
     for case, settled in (("A", 20), ("B", 6), ("C", 6)):
-        path = table.loc[table["case"] == case].groupby("step")[list(METRICS)].mean()
+        path = table.loc[table["case"] == case].groupby("step")[list(METRIC_NAMES)].mean()
         off = (path.loc[settled:] / path.iloc[-1] - 1).abs().to_numpy().max()
         ledger.below(f"{case}: relative change after step {settled}", exact(off), 0.03)
-    return ledger
 
 
-def judge_random_start(runs: pd.DataFrame) -> Ledger:
-    """Returns the rows of Lemma 3.2 (8.8): a random start stays random, a warm start reaches the target."""
-    ledger = Ledger(section="8.8", experiment="random_start")
+def judge_random_start(ledger: Ledger, runs: pd.DataFrame) -> None:
+    """Records the rows of Lemma 3.2 (8.8): a random start stays random, a warm start reaches the target."""
     last = finals(runs)
     for d, part in split(last.loc[last["variant"] == "random"], "dimension").items():
         size = part["m"].abs().to_numpy()
@@ -70,12 +62,10 @@ def judge_random_start(runs: pd.DataFrame) -> Ledger:
         ledger.below(f"d {d:g}: 90 % quantile of |m_T|", extreme(size, lambda v: np.quantile(v, 0.9)), 0.2)
     warm = last.loc[last["variant"] == "warm", "m"]
     ledger.above("m0 .4, true labels: min m_T", extreme(warm, np.min), 0.999)
-    return ledger
 
 
-def judge_sign_rule(table: pd.DataFrame) -> Ledger:
-    """Returns the rows of the sign rule (8.8): where it is right and where it fails."""
-    ledger = Ledger(section="8.8", experiment="sign_rule")
+def judge_sign_rule(ledger: Ledger, table: pd.DataFrame) -> None:
+    """Records the rows of the sign rule (8.8): where it is right and where it fails."""
     wrong = {
         (lam, kappa): mean(part["wrong"].astype(float))
         for lam, rows in split(table, "lam").items()
@@ -88,12 +78,11 @@ def judge_sign_rule(table: pd.DataFrame) -> Ledger:
     chosen = np.sign(table["margin"]) == np.where(table["wrong"], -1, 1)
     clear = table["margin"].abs() > 0.1
     ledger.above("choices that follow the population margin, |margin| > .1", mean(chosen.loc[clear]), 0.97)
-    return ledger
 
 
-def judge_region(table: pd.DataFrame) -> Ledger:
-    """Returns the rows of the effective region: worked radii (5), inequalities and empirical size (8.8)."""
-    ledger = Ledger(section="5", experiment="region")
+def judge_region(ledger: Ledger, table: pd.DataFrame) -> None:
+    """Records the rows of the effective region: worked radii (5), inequalities and empirical size (8.8)."""
+    ledger.section = "5"
     radii = worked_radii().set_index(["example", "lam"]).to_dict("index")
     for key, (conv, drift, degrees) in RADII.items():
         found = radii[key]
@@ -114,18 +103,16 @@ def judge_region(table: pd.DataFrame) -> Ledger:
         ledger.near(f"{case}: power of d in the projection's remainder (33)", exponent, -1.5, 0.2)
         ledger.above(f"{case}: 2 eps^2/mu^2 over D_w^2 at the admitted limit", exact(found["floor_ratio", case]), 1.0)
     ledger.near("softplus: admitted supervisor (degrees)", exact(found["admitted_degrees", "softplus"]), 0.75, 0.01)
-    ledger.near("he3: one-point convex up to (degrees)", exact(found["one_point_degrees", "he3"]), 47.5, 0.5)
-    ledger.near("he3: Hessian convex up to (degrees)", exact(found["hessian_degrees", "he3"]), 16.0, 0.5)
-    ledger.near("softplus: one-point convex up to (degrees)", exact(found["one_point_degrees", "softplus"]), 90.0, 0.0)
-    ledger.near("softplus: Hessian convex up to (degrees)", exact(found["hessian_degrees", "softplus"]), 90.0, 0.0)
-    return ledger
+    for case, point, bend, tolerance in (("he3", 47.5, 16.0, 0.5), ("softplus", 90.0, 90.0, 0.0)):
+        convex, positive = (exact(found[name, case]) for name in ("one_point_degrees", "hessian_degrees"))
+        ledger.near(f"{case}: one-point convex up to (degrees)", convex, point, tolerance)
+        ledger.near(f"{case}: Hessian convex up to (degrees)", positive, bend, tolerance)
 
 
-def judge_agreement(table: pd.DataFrame) -> Ledger:
-    """Returns the rows of engine agreement (8.9): means, laws, and the amplitude identity."""
+def judge_agreement(ledger: Ledger, table: pd.DataFrame) -> None:
+    """Records the rows of engine agreement (8.9): means, laws, and the amplitude identity."""
     from scipy.stats import ks_2samp  # half a second of imports that no other figure or table needs
 
-    ledger = Ledger(section="8.9", experiment="agreement")
     law = table.loc[table["check"] == "law"]
     for batch, part in law.groupby("batch"):
         engines = {name: rows for name, rows in part.groupby("engine")}
@@ -138,30 +125,22 @@ def judge_agreement(table: pd.DataFrame) -> Ledger:
             ledger.above(f"B {batch}, {column}: Kolmogorov-Smirnov p", RunMean(value=p, seeds=len(one)), 0.001)
     amplitude = table.loc[table["check"] == "amplitude"].set_index(["batch", "seed"]).sort_index()
     raw, unit = (amplitude.loc[amplitude["engine"] == name, ["m", "q", "w"]] for name in ("raw", "unit"))
-    ledger.below(
-        "raw - unit amplitude, largest overlap difference",
-        exact(float((raw - unit).abs().to_numpy().max())),
-        1e-9,
-    )
-    return ledger
+    largest = exact((raw - unit).abs().to_numpy().max())
+    ledger.below("raw - unit amplitude, largest overlap difference", largest, 1e-9)
 
 
-def judge_bound(table: pd.DataFrame) -> Ledger:
-    """Returns the rows of bound (3): it holds, and it does not certify W2SG."""
-    ledger = Ledger(section="5", experiment="bound")
+def judge_bound(ledger: Ledger, table: pd.DataFrame) -> None:
+    """Records the rows of bound (3): it holds, and it does not certify W2SG."""
     bound = table.loc[table["curve"] == "bound"].sort_values("time")
     time, measured = curves(table.loc[table["curve"] == "measured"], "time", "squared_distance")
     over = (measured.mean(axis=0) / np.interp(time, bound["time"], bound["squared_distance"]))[1:]  # equal at 0
     level = table.groupby("curve")["squared_distance"].first()
     ledger.below("mean D^2 over bound (3), largest", RunMean(value=float(over.max()), seeds=len(measured)), 1.0)
     ledger.above("bias floor over D_w^2", exact(level["bias floor"] / level["supervisor"]), 1.0)
-    return ledger
 
 
-def judge_phase(name: str, table: pd.DataFrame) -> Ledger:
-    """Returns the row of a phase diagram: cells where the majority of runs does what the boundaries predict."""
-    ledger = Ledger(section="phase", experiment=name)
+def judge_phase(ledger: Ledger, table: pd.DataFrame) -> None:
+    """Records the rows of a phase diagram: cells where the majority of runs does what the boundaries predict."""
     predicted = (table["limit_distance"] < table["weak_distance"]) & (table["limit_margin"] > 0)
     agree = predicted == (table["success"] > 0.5)
     ledger.above("cells on the predicted side of the boundaries", exact(float(agree.mean())), 0.9)
-    return ledger

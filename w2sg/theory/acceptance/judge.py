@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pkgutil import resolve_name
 
 import pandas as pd
 
-from w2sg.theory.acceptance import criteria_checks, criteria_runs
 from w2sg.theory.acceptance.ledger import Ledger
-
-JUDGES = {
-    "kappa_threshold": criteria_runs.judge_kappa_threshold,
-    "trajectories": criteria_runs.judge_trajectories,
-    "spike_strength": criteria_runs.judge_spike_strength,
-    "alignment": criteria_runs.judge_alignment,
-    "weak_quality": criteria_runs.judge_weak_quality,
-    "learning_rate": criteria_runs.judge_learning_rate,
-    "landscape": criteria_checks.judge_landscape,
-    "random_start": criteria_checks.judge_random_start,
-    "sign_rule": criteria_checks.judge_sign_rule,
-    "region": criteria_checks.judge_region,
-    "agreement": criteria_checks.judge_agreement,
-    "bound": criteria_checks.judge_bound,
-}
+from w2sg.theory.experiments.catalogue import experiment_of
 
 
 def judge(name: str, table: pd.DataFrame) -> Ledger:
@@ -30,15 +16,16 @@ def judge(name: str, table: pd.DataFrame) -> Ledger:
 
     Args:
         name: Experiment.
-        table: Its table, as ``schemas.schema_of`` declares.
+        table: Its table, as ``run.schema_of`` declares.
     """
-    if name.startswith("phase_"):
-        return criteria_checks.judge_phase(name, table)
-    return JUDGES[name](table)
+    item = experiment_of(name)
+    ledger = Ledger(section=item.section, experiment=name)
+    resolve_name(f"{__package__}.{item.criteria}")(ledger, table)
+    return ledger
 
 
 def acceptance(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Returns the acceptance table of several experiments, in the columns of ``schemas.ACCEPTANCE``."""
+    """Returns the acceptance table of several experiments, in the columns of ``tables.theory.ACCEPTANCE``."""
     return pd.DataFrame([row for name in sorted(tables) for row in judge(name, tables[name]).rows])
 
 

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+SLACK = 4.0
+"""Standard errors allowed where the stated tolerance is no larger than a few of them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunMean:
@@ -85,6 +88,21 @@ def worst(estimates: Iterable[RunMean], kind: Callable[[list[float]], float]) ->
     return next(e for e in found if e.value == target or math.isnan(target))
 
 
+def farthest(estimates: Iterable[RunMean]) -> RunMean:
+    """Returns the estimate that is farthest from zero."""
+    return max(estimates, key=lambda found: abs(found.value))
+
+
+def steepest_rise(values: NDArray[np.float64]) -> RunMean:
+    """Returns the largest step upwards between neighbouring points of the mean curve (negative if it only falls).
+
+    Args:
+        values: One curve per seed, shape (seeds, points).
+    """
+    points = values.shape[1]
+    return worst((mean_difference(values[:, k + 1], values[:, k]) for k in range(points - 1)), max)
+
+
 @dataclass(kw_only=True)
 class Ledger:
     """Collects acceptance rows of one experiment."""
@@ -94,7 +112,7 @@ class Ledger:
     experiment: str
     """Experiment judged."""
     rows: list[dict[str, Any]] = field(default_factory=list)
-    """Rows in the columns of ``schemas.ACCEPTANCE``."""
+    """Rows in the columns of ``tables.theory.ACCEPTANCE``."""
 
     def below(self, criterion: str, estimate: RunMean, limit: float, *, slack: float = 0.0) -> None:
         """Records a criterion that holds where the estimate is below the limit, plus ``slack`` standard errors."""
@@ -116,6 +134,10 @@ class Ledger:
         """Records a criterion that holds within a tolerance, plus ``slack`` standard errors, of a reference."""
         holds = abs(estimate.value - reference) <= tolerance + _allowance(estimate, slack)
         self._add(criterion, f"{reference:.6g} +- {tolerance:.3g}" + _note(slack), estimate, holds)
+
+    def reference(self, name: str, values: ArrayLike, stated: float) -> None:
+        """Records a criterion that holds where a mean over runs is near a stated one, itself an estimate of unknown error."""
+        self.near(f"reference {name}", mean(values), stated, 0.05, slack=SLACK)
 
     def _add(self, criterion: str, expected: str, estimate: RunMean, holds: bool) -> None:
         # An undefined measurement (no crossing) is recorded as infinite: the table admits no nan there.
@@ -140,13 +162,3 @@ def _allowance(estimate: RunMean, slack: float) -> float:
 
 def _note(slack: float) -> str:
     return f" (+ {slack:g} se)" if slack else ""
-
-
-def steepest_rise(values: NDArray[np.float64]) -> RunMean:
-    """Returns the largest step upwards between neighbouring points of the mean curve (negative if it only falls).
-
-    Args:
-        values: One curve per seed, shape (seeds, points).
-    """
-    points = values.shape[1]
-    return worst((mean_difference(values[:, k + 1], values[:, k]) for k in range(points - 1)), max)

@@ -17,9 +17,30 @@ def stream(seed: int, *key: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
-def parallel(function: Callable[[Task], Result], tasks: Iterable[Task], *, threads: int) -> list[Result]:
-    """Returns the results of independent tasks in task order, whatever the number of threads."""
+def parallel(
+    function: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    *,
+    threads: int,
+    watch: Callable[[int], Callable[[int], None]] = lambda total: lambda done: None,
+) -> list[Result]:
+    """Returns the results of independent tasks in task order, whatever the number of threads.
+
+    Args:
+        function: Work of a task.
+        tasks: What ``function`` takes, one by one.
+        threads: Threads.
+        watch: Called with the number of tasks; gives a function that is called with 1 when a task is done.
+    """
+    tasks = list(tasks)
+    advance = watch(len(tasks))
+
+    def one(task: Task) -> Result:
+        result = function(task)
+        advance(1)
+        return result
+
     if threads == 1:
-        return [function(task) for task in tasks]
+        return [one(task) for task in tasks]
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(function, tasks))
+        return list(pool.map(one, tasks))

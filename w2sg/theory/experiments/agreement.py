@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from w2sg.theory.engines import direct, reduced
-from w2sg.theory.engines.streams import stream
+from w2sg.theory.engines.streams import parallel, stream
 from w2sg.theory.experiments.catalogue import Experiment
-from w2sg.theory.experiments.settings import AgreementSettings
+from w2sg.theory.experiments.settings import AgreementSettings, RunSettings
 from w2sg.theory.model import spectral
 from w2sg.theory.model.activations import he3
 from w2sg.theory.model.law import FineTuning, SpikedModel, draw_geometry, spectral_start, warm_start
 
 
-def simulate_agreement(experiment: Experiment, *, seed: int, advance: Callable[[int], None]) -> pd.DataFrame:
-    """Returns final overlaps of every setting, engine and run, in the columns of ``schemas.AGREEMENT``."""
-    settings, runs = AgreementSettings(), experiment.runs(0)
+def simulate_agreement(experiment: Experiment, asked: RunSettings) -> pd.DataFrame:
+    """Returns final overlaps of every setting, engine and run, in the columns of ``tables.theory.AGREEMENT``."""
+    settings: AgreementSettings = experiment.settings
+    runs, number = experiment.runs(0), experiment.number
     model = SpikedModel(lam=settings.lam, kappa=settings.kappa, c_w=settings.c_w, dimension=settings.dimension)
-    frames = []
-    for number, (batch, eta, steps) in enumerate(settings.settings):
-        mode = "online" if batch == 1 else "batch"
-        schedule = FineTuning(eta=eta, steps=steps, batch=batch, mode=mode)
-        slow = _run_direct(model, schedule, settings.ratio, runs, stream(seed, experiment.number, number, 0))
-        streams = [stream(seed, experiment.number, number, 1, run) for run in range(runs)]
+
+    def one(task: tuple[int, tuple[int, float, int]]) -> list[pd.DataFrame]:
+        index, (batch, eta, steps) = task
+        schedule = FineTuning(eta=eta, steps=steps, batch=batch, mode="online" if batch == 1 else "batch")
+        slow = _run_direct(model, schedule, settings.ratio, runs, stream(asked.seed, number, index, 0))
+        streams = [stream(asked.seed, number, index, 1, run) for run in range(runs)]
         fast = [_run_reduced(model, schedule, settings.ratio, rng) for rng in streams]
-        frames += [_rows("law", "direct", batch, slow), _rows("law", "reduced", batch, np.array(fast))]
-        advance(1)
-    for batch, eta, steps in settings.settings:
-        keys = [(experiment.number, 9, batch, run) for run in range(settings.amplitude_seeds)]
+        frames = [_rows("law", "direct", batch, slow), _rows("law", "reduced", batch, np.array(fast))]
         for amplitude in ("unit", "raw"):
-            found = [_run_amplitude(model, (batch, eta, steps), amplitude, stream(seed, *key)) for key in keys]
+            streams = [stream(asked.seed, number, 9, batch, run) for run in range(settings.amplitude_seeds)]
+            found = [_run_amplitude(model, schedule, amplitude, rng) for rng in streams]
             frames.append(_rows("amplitude", amplitude, batch, np.array(found)))
-    return pd.concat(frames, ignore_index=True)
+        return frames
+
+    found = parallel(one, enumerate(settings.settings), threads=asked.threads, watch=asked.watch)
+    return pd.concat([frame for frames in found for frame in frames], ignore_index=True)
 
 
 def _run_direct(
@@ -58,17 +60,14 @@ def _run_reduced(
 
 
 def _run_amplitude(
-    model: SpikedModel, setting: tuple[int, float, int], amplitude: str, rng: np.random.Generator
+    model: SpikedModel, schedule: FineTuning, amplitude: str, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """A run with (a, eta) equals one with (1, a^2 eta) for equal random numbers: h scales by a^2."""
-    batch, eta, steps = setting
-    sigma = he3(model.variance, amplitude)
     if amplitude == "raw":
-        eta *= he3(model.variance, "unit").p0 ** 2
+        schedule = replace(schedule, eta=schedule.eta * he3(model.variance, "unit").p0 ** 2)
     where = draw_geometry(model, rng)
     start = warm_start(0.5, model.dimension, rng)
-    schedule = FineTuning(eta=eta, steps=steps, batch=batch, mode="online" if batch == 1 else "batch")
-    return where.overlaps(reduced.fine_tune(start, where, schedule, sigma, rng).states)[-1]
+    return where.overlaps(reduced.fine_tune(start, where, schedule, he3(model.variance, amplitude), rng).states)[-1]
 
 
 def _rows(check: str, engine: str, batch: int, overlaps: NDArray[np.float64]) -> pd.DataFrame:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from w2sg.theory.engines import flows, reduced
 from w2sg.theory.engines.streams import parallel, stream
-from w2sg.theory.experiments.catalogue import Cell, Experiment, Grid
+from w2sg.theory.experiments.catalogue import Experiment
+from w2sg.theory.experiments.settings import Cell, Grid, RunSettings
 from w2sg.theory.model import closed_forms, spectral
 from w2sg.theory.model.activations import Activation, activation_of
 from w2sg.theory.model.law import (
@@ -26,31 +25,20 @@ from w2sg.theory.model.law import (
 )
 
 
-def simulate_grid(
-    experiment: Experiment, *, seeds: int, seed: int, threads: int, advance: Callable[[int], None]
-) -> pd.DataFrame:
-    """Returns the runs of all grids of an experiment, in the columns of ``schemas.RUNS``.
+def simulate_grid(experiment: Experiment, asked: RunSettings) -> pd.DataFrame:
+    """Returns the runs of all grids of an experiment, in the columns of ``tables.theory.RUNS``."""
+    runs = range(experiment.runs(asked.seeds))
 
-    Args:
-        experiment: What to run.
-        seeds: Requested number of seeds.
-        seed: Study seed.
-        threads: Threads; results do not depend on it.
-        advance: Called with the number of finished cells, for progress.
-    """
-    frames = []
-    for index, grid in enumerate(experiment.grids):
-        cells = list(grid.cells())
+    def one_cell(task: tuple[int, Grid, int, Cell]) -> pd.DataFrame:
+        index, grid, number, cell = task
+        return run_cell(cell, grid, [stream(asked.seed, experiment.number, index, number, run) for run in runs])
 
-        def one_cell(task: tuple[int, Cell], grid: Grid = grid, index: int = index) -> pd.DataFrame:
-            number, cell = task
-            keys = [(experiment.number, index, number, run) for run in range(experiment.runs(seeds))]
-            rows = run_cell(cell, grid, [stream(seed, *key) for key in keys])
-            advance(1)
-            return rows
-
-        frames += parallel(one_cell, enumerate(cells), threads=threads)
-    table = pd.concat(frames, ignore_index=True)
+    tasks = [
+        (index, grid, number, cell)
+        for index, grid in enumerate(experiment.grids)
+        for number, cell in enumerate(grid.cells())
+    ]
+    table = pd.concat(parallel(one_cell, tasks, threads=asked.threads, watch=asked.watch), ignore_index=True)
     table.insert(0, "experiment", experiment.name)
     return table
 
@@ -58,7 +46,14 @@ def simulate_grid(
 def run_cell(cell: Cell, grid: Grid, streams: list[np.random.Generator]) -> pd.DataFrame:
     """Returns the recorded steps of one cell, one run per stream."""
     model = SpikedModel(lam=cell.lam, kappa=cell.kappa, c_w=cell.c_w, dimension=cell.dimension)
-    sigma, schedule = activation_of(cell.lam, cell.kappa), schedule_of(cell, grid)
+    sigma, online = activation_of(cell.lam, cell.kappa), grid.mode == "online"
+    schedule = FineTuning(
+        eta=cell.eta,
+        steps=grid.steps * (cell.dimension if online else 1),
+        batch=grid.batch,
+        mode="online" if online else "batch",
+        labels=grid.labels,
+    )
     frames = []
     for run, rng in enumerate(streams):
         where = draw_geometry(model, rng)
@@ -74,19 +69,7 @@ def run_cell(cell: Cell, grid: Grid, streams: list[np.random.Generator]) -> pd.D
     return table.assign(**fixed, weak_distance=model.weak_distance)
 
 
-def schedule_of(cell: Cell, grid: Grid) -> FineTuning:
-    """Returns the fine-tuning settings of a cell; online steps are counted in units of d."""
-    online = grid.mode == "online"
-    return FineTuning(
-        eta=cell.eta,
-        steps=grid.steps * (cell.dimension if online else 1),
-        batch=grid.batch,
-        mode="online" if online else "batch",
-        labels=grid.labels,
-    )
-
-
-def run_start(cell: Cell, where: Geometry, ratio: float, rng: np.random.Generator) -> Any:
+def run_start(cell: Cell, where: Geometry, ratio: float, rng: np.random.Generator) -> NDArray[np.float64]:
     """Returns theta_0 of a cell as a state (4,), oriented by the truth."""
     if cell.m0 is None:
         overlap, _ = spectral.sample_overlap(cell.lam, cell.dimension, round(ratio * cell.dimension), rng)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from w2sg.theory.engines import direct
 from w2sg.theory.engines.streams import parallel, stream
 from w2sg.theory.experiments.catalogue import Experiment
-from w2sg.theory.experiments.settings import LandscapeSettings
+from w2sg.theory.experiments.settings import LandscapeSettings, RunSettings
 from w2sg.theory.model import population, spectral
 from w2sg.theory.model.activations import Activation, tanh_cubed
 from w2sg.theory.model.law import SpikedModel
@@ -66,26 +65,23 @@ def empirical_covariance(spike: Vector, lam: float, samples: int, rng: np.random
     return factor @ factor.T / samples
 
 
-def simulate_landscape(
-    experiment: Experiment, *, seed: int, threads: int, advance: Callable[[int], None]
-) -> pd.DataFrame:
-    """Returns the metrics at every power-iteration step of every case and run, in ``schemas.LANDSCAPE``.
+def simulate_landscape(experiment: Experiment, asked: RunSettings) -> pd.DataFrame:
+    """Returns the metrics at every power-iteration step of every case and run, in ``tables.theory.LANDSCAPE``.
 
     The cases of a run share their random numbers, so that their differences are hardly noisy.
     """
-    settings = LandscapeSettings()
-    tasks = [(k, run) for run in range(experiment.runs(0)) for k in range(len(settings.cases))]
+    settings: LandscapeSettings = experiment.settings
 
-    def one(task: tuple[int, int]) -> pd.DataFrame:
-        frame = _one_path(settings, *task, stream(seed, experiment.number, task[1]))
-        advance(1)
-        return frame
+    def one(task: tuple[str, float, int]) -> pd.DataFrame:
+        case, lam, run = task
+        rows = _one_path(lam, settings, stream(asked.seed, experiment.number, run))
+        return pd.DataFrame(rows).assign(case=case, lam=lam, seed=run)
 
-    return pd.concat(parallel(one, tasks, threads=threads), ignore_index=True)
+    tasks = [(case, lam, run) for run in range(experiment.runs(0)) for case, lam in settings.cases]
+    return pd.concat(parallel(one, tasks, threads=asked.threads, watch=asked.watch), ignore_index=True)
 
 
-def _one_path(settings: LandscapeSettings, number: int, run: int, rng: np.random.Generator) -> pd.DataFrame:
-    case, lam = settings.cases[number]
+def _one_path(lam: float, settings: LandscapeSettings, rng: np.random.Generator) -> list[dict[str, float]]:
     model = SpikedModel(lam=lam, kappa=settings.kappa, c_w=settings.c_w, dimension=settings.dimension)
     where = direct.draw_directions(model, 1, rng)
     target, spike, weak = where.target[0], where.spike[0], where.weak[0]
@@ -98,5 +94,5 @@ def _one_path(settings: LandscapeSettings, number: int, run: int, rng: np.random
         if step == 0 or np.linalg.norm(theta - path[step - 1]) > 1e-10:
             oriented = theta if theta @ target > 0 else -theta
             metrics = probe(sigma, oriented, target, weak, spike=spike, lam=lam)
-        rows.append({"case": case, "lam": lam, "seed": run, "step": step, **metrics})
-    return pd.DataFrame(rows)
+        rows.append({"step": step, **metrics})
+    return rows

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import itertools
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import pandas as pd
 from w2sg.theory.engines import flows, reduced
 from w2sg.theory.engines.streams import parallel, stream
 from w2sg.theory.experiments.catalogue import Experiment
-from w2sg.theory.experiments.settings import PhaseSettings
+from w2sg.theory.experiments.settings import PhaseSettings, RunSettings
 from w2sg.theory.experiments.signs import draw_overlaps
 from w2sg.theory.model import closed_forms, spectral
 from w2sg.theory.model.activations import activation_of
@@ -27,71 +26,41 @@ from w2sg.theory.model.law import (
     spectral_start,
 )
 
-FLOW_POINTS = 30
-"""Least number of Runge-Kutta steps of a predicted path; doubling it changes D by less than 1e-3."""
+
+def cells_of(settings: PhaseSettings, grid: int) -> list[tuple[float, float, float]]:
+    """Returns the cells (lam, kappa, c_w) of a diagram with ``grid`` points per axis, its first axis slowest."""
+    ranges = {"lam": settings.lam_range, "kappa": settings.kappa_range, "c_w": settings.c_w_range}
+    values = {"lam": [settings.lam], "c_w": [settings.c_w]}
+    for name in settings.axes:
+        spaced = np.geomspace if name == "lam" else np.linspace
+        values[name] = spaced(*ranges[name], grid).tolist()
+    return list(itertools.product(values["lam"], values["kappa"], values["c_w"]))
 
 
-@dataclass(frozen=True, kw_only=True)
-class PhaseSize:
-    """Size of a phase diagram: the part of it that the configuration decides."""
-
-    dimension: int = 100_000
-    """d."""
-    grid: int = 12
-    """Points per axis."""
-    seeds: int = 4
-    """Runs per cell."""
-
-    def __post_init__(self) -> None:
-        if self.dimension < 1000 or self.grid < 3 or self.seeds < 1:
-            raise ValueError(
-                f"dimension must be at least 1000, grid at least 3 and seeds at least 1, "
-                f"got {self.dimension}, {self.grid} and {self.seeds}"
-            )
-
-
-def cells_of(name: str, size: PhaseSize, settings: PhaseSettings) -> list[tuple[float, float, float]]:
-    """Returns the cells (lam, kappa, c_w) of a diagram, spike strengths slowest.
-
-    Raises:
-        ValueError: On an unknown diagram.
-    """
-    kappas = np.linspace(*settings.kappa_range, size.grid)
-    if name == "phase_lam_kappa":
-        lams = np.geomspace(*settings.lam_range, size.grid)
-        return [(float(lam), float(kappa), settings.c_w) for lam in lams for kappa in kappas]
-    if name == "phase_kappa_cw":
-        weak = np.linspace(*settings.c_w_range, size.grid)
-        return [(settings.lam, float(kappa), float(c_w)) for kappa in kappas for c_w in weak]
-    raise ValueError(f"diagram must be phase_lam_kappa or phase_kappa_cw, got {name!r}")
-
-
-def simulate_phase(
-    experiment: Experiment, size: PhaseSize, *, seed: int, threads: int, advance: Callable[[int], None]
-) -> pd.DataFrame:
-    """Returns success fractions and predictions per cell, in the columns of ``schemas.PHASE``.
+def simulate_phase(experiment: Experiment, asked: RunSettings) -> pd.DataFrame:
+    """Returns success fractions and predictions per cell, in the columns of ``tables.theory.PHASE``.
 
     Cells of equal spike strength share their overlaps, see ``signs.draw_overlaps``.
     """
-    settings = PhaseSettings()
-    cells = cells_of(experiment.name, size, settings)
+    settings: PhaseSettings = experiment.settings
+    size = asked.phase
+    cells = cells_of(settings, size.grid)
     overlaps = draw_overlaps(
         sorted({lam for lam, _, _ in cells}),
         dimension=size.dimension,
         samples=round(settings.ratio * size.dimension),
         runs=size.seeds,
-        streams=lambda k, run: stream(seed, experiment.number, 0, k, run),
-        threads=threads,
+        streams=lambda k, run: stream(asked.seed, experiment.number, 0, k, run),
+        threads=asked.threads,
     )
 
     def one_cell(task: tuple[int, tuple[float, float, float]]) -> dict[str, Any]:
         number, cell = task
-        streams = [stream(seed, experiment.number, 1, number, run) for run in range(size.seeds)]
+        streams = [stream(asked.seed, experiment.number, 1, number, run) for run in range(size.seeds)]
         row = _simulate_cell(cell, overlaps[cell[0]], size.dimension, settings, streams)
-        advance(1)
         return row | predict_cell(cell, settings)
 
-    return pd.DataFrame(parallel(one_cell, enumerate(cells), threads=threads))
+    return pd.DataFrame(parallel(one_cell, enumerate(cells), threads=asked.threads, watch=asked.watch))
 
 
 def _simulate_cell(
@@ -141,7 +110,7 @@ def predict_cell(cell: tuple[float, float, float], settings: PhaseSettings) -> d
         activation_of(lam, kappa),
         horizon=settings.eta * settings.steps,
         noise=settings.noise,
-        points=FLOW_POINTS,
+        points=30,  # doubling it changes the distance by less than 1e-3
     )
     return {
         "limit_overlap": overlap,

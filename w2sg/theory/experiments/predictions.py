@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from w2sg.theory.engines import flows
-from w2sg.theory.experiments.catalogue import Grid
+from w2sg.theory.experiments.settings import Grid
 from w2sg.theory.model import spectral
 from w2sg.theory.model.activations import activation_of
 from w2sg.theory.model.law import FineTuning, SpikedModel, distance, geometry, limit_start
@@ -17,7 +17,7 @@ WEAK_DISTANCE = SpikedModel(lam=1.0, kappa=0.5, c_w=0.6).weak_distance
 """D_w at the supervisor of all experiments but the sweep of c_w."""
 
 
-def prediction(grid: Grid, *, lam: float, kappa: float, c_w: float, eta: float) -> float:
+def limit_distance(grid: Grid, *, lam: float, kappa: float, c_w: float, eta: float) -> float:
     """Returns the final distance of the limit equation from a spectral start, at the noise of a batch grid."""
     overlap = spectral.limit_overlap(lam, 1 / grid.ratio)
     where = geometry(SpikedModel(lam=lam, kappa=kappa, c_w=c_w))
@@ -36,7 +36,7 @@ def limit_trajectory(grid: Grid, m0: float, points: int = 400) -> np.ndarray:
 
 
 def limit_of(grid: Grid, eta: float) -> dict[str, Any]:
-    """Horizon and noise at which the limit equation stands for a grid's runs."""
+    """Returns horizon and noise at which the limit equation stands for a grid's runs, as arguments of ``limit_flow``."""
     schedule = FineTuning(eta=eta, steps=grid.steps, batch=grid.batch, mode=grid.mode)
     (dimension,) = grid.dimensions
     return {"horizon": eta * grid.steps, "noise": schedule.noise(dimension)}

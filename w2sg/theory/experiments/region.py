@@ -1,48 +1,52 @@
-"""Numerical checks of the effective region: its inequalities, its empirical size, the supervisors it admits (8.8)."""
+"""Numerical checks of the effective region: its inequalities, its empirical size, the supervisors it admits (8.8).
+
+Vectors have five coordinates: theta*, towards v, towards theta_w, the student's rest, and a direction that no vector has.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from w2sg.theory.engines.streams import stream
+from w2sg.theory.engines.streams import parallel, stream
 from w2sg.theory.experiments import recursion
 from w2sg.theory.experiments.catalogue import Experiment
-from w2sg.theory.experiments.settings import RegionSettings
+from w2sg.theory.experiments.settings import RegionSettings, RunSettings
 from w2sg.theory.model import closed_forms, constants, population
 from w2sg.theory.model.activations import Activation, activation_of, he3, projected_tanh, softplus, target_variance
 from w2sg.theory.model.checks import require_spike
 from w2sg.theory.model.law import SpikedModel, geometry
 
-Vector = NDArray[np.float64]
+Array = NDArray[np.float64]
 
 LIMITS = {"convexity": 1.0, "perturbed": 0.0, "recursion": 0.0, "hessian": 1.0, "radial": 1.0, "moment": 1.0}
 """What the checks of the region must respect: the first three are lower limits, the others upper ones."""
 
-COORDINATES = 5
-"""theta*, towards v, towards theta_w, the student's rest, and one direction that no vector has."""
 
-
-def axes(lam: float, kappa: float) -> tuple[Vector, Vector]:
-    """Returns theta* and v in the coordinates of this module, shape (5,) each."""
+def axes(lam: float, kappa: float) -> tuple[Array, Array]:
+    """Returns theta* and v, shape (5,) each."""
     require_spike(lam, kappa)
-    target, spike = np.zeros(COORDINATES), np.zeros(COORDINATES)
-    target[0], spike[0], spike[1] = 1.0, kappa, math.sqrt(1 - kappa**2)
-    return target, spike
+    return np.array([1.0, 0.0, 0.0, 0.0, 0.0]), np.array([kappa, math.sqrt(1 - kappa**2), 0.0, 0.0, 0.0])
 
 
-def supervisor(degrees: float) -> Vector:
+def supervisor(degrees: float) -> Array:
     """Returns a theta_w at an angle to theta*, orthogonal to v's own part (the limit of large d), shape (5,)."""
-    weak = np.zeros(COORDINATES)
-    weak[0], weak[2] = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    return weak
+    angle = math.radians(degrees)
+    return np.array([math.cos(angle), 0.0, math.sin(angle), 0.0, 0.0])
 
 
-def draw_student(radius: float, rng: np.random.Generator) -> Vector:
+def student_at(degrees: float, psi: float) -> Array:
+    """Returns the unit vector at an angle to theta* in direction cos(psi) (v's own part) + sin(psi) (the rest)."""
+    phi = math.radians(degrees)
+    return np.array([math.cos(phi), math.sin(phi) * math.cos(psi), 0.0, math.sin(phi) * math.sin(psi), 0.0])
+
+
+def draw_student(radius: float, rng: np.random.Generator) -> Array:
     """Returns a random unit student within a Euclidean distance of theta*, shape (5,), its last coordinate 0."""
     away = np.append(0.0, rng.standard_normal(3))
     angle = 2 * math.asin(radius * rng.uniform(0.05, 1.0) / 2)
@@ -51,7 +55,7 @@ def draw_student(radius: float, rng: np.random.Generator) -> Vector:
     return np.append(student, 0.0)
 
 
-def bias(sigma: Activation, weak: Vector, radius: float, *, lam: float, kappa: float) -> float:
+def bias(sigma: Activation, weak: Array, radius: float, *, lam: float, kappa: float) -> float:
     """Returns eps, the largest |grad L_w - grad L| over the cap: its centre and directions on its edge.
 
     The cap is so small that the bias is nearly linear on it; the maximum over 26 edge directions and the centre
@@ -103,12 +107,6 @@ def inequality_checks(sigma: Activation, settings: RegionSettings, rng: np.rando
     return least | {name: max(found[name]) for name in ("hessian", "radial", "moment")}
 
 
-def student_at(degrees: float, psi: float) -> Vector:
-    """Returns the unit vector at an angle to theta* in direction cos(psi) (v's own part) + sin(psi) (the rest)."""
-    phi = math.radians(degrees)
-    return np.array([math.cos(phi), math.sin(phi) * math.cos(psi), 0.0, math.sin(phi) * math.sin(psi), 0.0])
-
-
 def worst_curvature(
     sigma: Activation, degrees: float, *, lam: float, kappa: float, bend: bool = True, directions: int = 13
 ) -> tuple[float, float]:
@@ -137,7 +135,7 @@ def worst_curvature(
     return min(points), min(eigenvalues) if bend else math.nan
 
 
-def empirical_degrees(sigma: Activation, *, lam: float, kappa: float, grid: Vector) -> tuple[float, float]:
+def empirical_degrees(sigma: Activation, *, lam: float, kappa: float, grid: Array) -> tuple[float, float]:
     """Returns the angles up to which one-point convexity and the least Hessian eigenvalue exceed c_sig/2.
 
     Args:
@@ -176,37 +174,43 @@ def admitted_degrees(sigma: Activation, *, lam: float, kappa: float) -> tuple[fl
     return float(angle), 2 * (constants.largest_bias(region) / region.mu) ** 2 / weak_distance**2
 
 
-def check_region(experiment: Experiment, *, seed: int) -> pd.DataFrame:
-    """Returns all checks in the columns of ``schemas.REGION``; ``bound`` is what the value must respect."""
-    settings, rows = RegionSettings(), []
+def check_region(experiment: Experiment, asked: RunSettings) -> pd.DataFrame:
+    """Returns all checks in the columns of ``tables.theory.REGION``; ``bound`` is what the value must respect."""
+    settings: RegionSettings = experiment.settings
+    lam, kappa, wide = settings.lam, settings.kappa, settings.empirical_kappa
+    keys = [(asked.seed, experiment.number, k) for k in range(2)]
+    tasks = [
+        partial(_check_proof, sigma, settings, stream(*key), stream(*key, 1))
+        for sigma, key in zip((softplus(1.0), projected_tanh(target_variance(lam, kappa))), keys, strict=True)
+    ]
+    tasks += [
+        partial(_check_size, activation_of(lam, wide), lam, wide, np.arange(0.5, 60.1, 0.5)),
+        partial(_check_size, softplus(1.0), lam, kappa, np.arange(5.0, 90.1, 5.0)),
+    ]
+    found = parallel(lambda task: task(), tasks, threads=asked.threads, watch=asked.watch)
+    return pd.DataFrame([row for rows in found for row in rows], columns=["check", "case", "value", "bound"])
+
+
+def _check_proof(
+    sigma: Activation, settings: RegionSettings, rng: np.random.Generator, other: np.random.Generator
+) -> list[tuple[str, str, float, float]]:
     lam, kappa = settings.lam, settings.kappa
-    for number, sigma in enumerate((softplus(1.0), projected_tanh(target_variance(lam, kappa)))):
-        # The supervisor must be admissible for each activation's own region.
-        admitted, ratio = admitted_degrees(sigma, lam=lam, kappa=kappa)
-        chosen = replace(settings, supervisor_degrees=min(settings.supervisor_degrees, admitted))
-        checks = inequality_checks(sigma, chosen, stream(seed, experiment.number, number))
-        rows += [(name, sigma.name, value, LIMITS[name]) for name, value in checks.items()]
-        rng = stream(seed, experiment.number, number, 1)
-        rows += [
-            (
-                "remainder_exponent",
-                sigma.name,
-                recursion.remainder_exponent(sigma, lam=lam, kappa=kappa, rng=rng),
-                -1.5,
-            ),
-            ("admitted_degrees", sigma.name, admitted, math.nan),
-            ("floor_ratio", sigma.name, ratio, 1.0),
-        ]
-    hermite = activation_of(lam, settings.empirical_kappa)
-    wide = {"he3": (hermite, settings.empirical_kappa, np.arange(0.5, 60.1, 0.5))}
-    wide["softplus"] = (softplus(1.0), kappa, np.arange(5.0, 90.1, 5.0))
-    for name, (sigma, alignment, grid) in wide.items():
-        point, bend = empirical_degrees(sigma, lam=lam, kappa=alignment, grid=grid)
-        rows += [("one_point_degrees", name, point, math.nan), ("hessian_degrees", name, bend, math.nan)]
-    return pd.DataFrame(rows, columns=["check", "case", "value", "bound"])
+    # The supervisor must be admissible for each activation's own region.
+    admitted, ratio = admitted_degrees(sigma, lam=lam, kappa=kappa)
+    chosen = replace(settings, supervisor_degrees=min(settings.supervisor_degrees, admitted))
+    checks = inequality_checks(sigma, chosen, rng)
+    exponent = recursion.remainder_exponent(sigma, lam=lam, kappa=kappa, rng=other)
+    return [
+        *((name, sigma.name, value, LIMITS[name]) for name, value in checks.items()),
+        ("remainder_exponent", sigma.name, exponent, -1.5),
+        ("admitted_degrees", sigma.name, admitted, math.nan),
+        ("floor_ratio", sigma.name, ratio, 1.0),
+    ]
 
 
-Array = NDArray[np.float64]
+def _check_size(sigma: Activation, lam: float, kappa: float, grid: Array) -> list[tuple[str, str, float, float]]:
+    point, bend = empirical_degrees(sigma, lam=lam, kappa=kappa, grid=grid)
+    return [("one_point_degrees", sigma.name, point, math.nan), ("hessian_degrees", sigma.name, bend, math.nan)]
 
 
 def one_point_map(lam: float, kappa: float, *, size: int = 97) -> tuple[Array, Array]:

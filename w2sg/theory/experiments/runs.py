@@ -20,6 +20,12 @@ def curves(frame: pd.DataFrame, axis: str, value: str) -> tuple[NDArray[np.float
     return table.columns.to_numpy(dtype=np.float64), table.to_numpy(dtype=np.float64)
 
 
+def sweep(runs: pd.DataFrame, series: str, axis: str) -> tuple[NDArray[np.float64], dict[float, NDArray[np.float64]]]:
+    """Returns the values of one setting (points,), and per value of another the final distances (seeds, points)."""
+    found = {value: curves(part, axis, "distance") for value, part in split(finals(runs), series).items()}
+    return next(iter(found.values()))[0], {value: distances for value, (_, distances) in found.items()}
+
+
 def split(frame: pd.DataFrame, setting: str) -> dict[float, pd.DataFrame]:
     """Returns the rows per value of a numeric setting, in increasing order; rows without a value are left out."""
     values = sorted(set(frame[setting].dropna().astype(float)))

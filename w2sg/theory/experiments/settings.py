@@ -1,8 +1,106 @@
-"""Parameters of the experiments that are not grids of fine-tuning runs. Standard library only."""
+"""Parameters of a run, of a grid of fine-tuning runs, and of the experiments that measure something else. Standard library only."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseSize:
+    """Size of a phase diagram: the part of it that the configuration decides."""
+
+    dimension: int = 100_000
+    """d."""
+    grid: int = 12
+    """Points per axis."""
+    seeds: int = 4
+    """Runs per cell."""
+
+    def __post_init__(self) -> None:
+        if self.dimension < 1000 or self.grid < 3 or self.seeds < 1:
+            raise ValueError(
+                f"dimension must be at least 1000, grid at least 3 and seeds at least 1, "
+                f"got {self.dimension}, {self.grid} and {self.seeds}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """With what an experiment is run; its table depends on the first three only, not on threads or machine load."""
+
+    seeds: int
+    """Requested seeds; an experiment may run more (``Experiment.runs``)."""
+    seed: int
+    """Study seed."""
+    phase: PhaseSize = PhaseSize()
+    """Size of the phase diagrams."""
+    threads: int = 1
+    """Threads."""
+    watch: Callable[[int], Callable[[int], None]] = lambda total: lambda done: None
+    """Called with the number of units of work; gives a function that is called with the number of finished ones."""
+
+    def __post_init__(self) -> None:
+        if self.seeds < 2:
+            raise ValueError(f"seeds must be at least 2 (one has no standard error), got {self.seeds}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One setting of a grid; every seed runs all cells."""
+
+    lam: float
+    """Spike strength."""
+    kappa: float
+    """Alignment of spike and target."""
+    c_w: float
+    """Correlation of the weak supervisor."""
+    eta: float
+    """Learning rate."""
+    m0: float | None
+    """Alignment of a warm start; None for the spectral start; 0 for a uniformly random start."""
+    dimension: int
+    """d."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """A product of settings, all run in the same way."""
+
+    variant: str = "batch"
+    """Name within the experiment."""
+    lams: tuple[float, ...]
+    """Spike strengths."""
+    kappas: tuple[float, ...]
+    """Alignments."""
+    c_ws: tuple[float, ...] = (0.6,)
+    """Weak correlations."""
+    etas: tuple[float, ...]
+    """Learning rates."""
+    starts: tuple[float | None, ...] = (None,)
+    """Warm starts m0; None is the spectral start."""
+    dimensions: tuple[int, ...] = (1000,)
+    """Input dimensions d."""
+    ratio: float = 4.0
+    """N/d of the spectral start."""
+    steps: int = 50
+    """T in batch mode; T/d in online mode."""
+    batch: int = 2000
+    """B; 1 in online mode."""
+    mode: str = "batch"
+    """``batch``, ``online`` or ``population``."""
+    labels: str = "weak"
+    """``weak`` or ``true``."""
+    points: int = 1
+    """Records after the start."""
+
+    def cells(self) -> Iterator[Cell]:
+        """Yields the cells in a fixed order, d slowest and eta fastest."""
+        for d, lam, kappa, c_w, m0, eta in itertools.product(
+            self.dimensions, self.lams, self.kappas, self.c_ws, self.starts, self.etas
+        ):
+            yield Cell(lam=lam, kappa=kappa, c_w=c_w, eta=eta, m0=m0, dimension=d)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +203,8 @@ class BoundSettings:
 class PhaseSettings:
     """Success probability on a plane of two settings."""
 
+    axes: tuple[str, str]
+    """Settings on the horizontal and on the vertical axis."""
     lam: float = 2.0
     """Spike strength of the (kappa, c_w) diagram."""
     c_w: float = 0.6

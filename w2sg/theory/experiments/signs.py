@@ -10,7 +10,7 @@ import pandas as pd
 from w2sg.theory.engines import reduced
 from w2sg.theory.engines.streams import parallel, stream
 from w2sg.theory.experiments.catalogue import Experiment
-from w2sg.theory.experiments.settings import SignSettings
+from w2sg.theory.experiments.settings import RunSettings, SignSettings
 from w2sg.theory.model import closed_forms, spectral
 from w2sg.theory.model.activations import activation_of
 from w2sg.theory.model.law import SpikedModel, draw_geometry, spectral_start
@@ -47,30 +47,26 @@ def draw_overlaps(
     return {lam: drawn[k * runs : (k + 1) * runs] for k, lam in enumerate(lams)}
 
 
-def simulate_signs(
-    experiment: Experiment, *, seeds: int, seed: int, threads: int, advance: Callable[[int], None]
-) -> pd.DataFrame:
-    """Returns the rule's choices on the grid, in the columns of ``schemas.SIGNS``."""
-    settings = SignSettings()
-    runs = experiment.runs(seeds)
+def simulate_signs(experiment: Experiment, asked: RunSettings) -> pd.DataFrame:
+    """Returns the rule's choices on the grid, in the columns of ``tables.theory.SIGNS``."""
+    settings: SignSettings = experiment.settings
+    runs = experiment.runs(asked.seeds)
     overlaps = draw_overlaps(
         settings.lams,
         dimension=settings.dimension,
         samples=round(settings.ratio * settings.dimension),
         runs=runs,
-        streams=lambda k, run: stream(seed, experiment.number, 0, k, run),
-        threads=threads,
+        streams=lambda k, run: stream(asked.seed, experiment.number, 0, k, run),
+        threads=asked.threads,
     )
     cells = [(lam, kappa) for lam in settings.lams for kappa in settings.kappas]
 
     def one(task: tuple[int, tuple[float, float]]) -> list[dict[str, object]]:
         number, (lam, kappa) = task
-        streams = [stream(seed, experiment.number, 1, number, run) for run in range(runs)]
-        rows = _one_cell(lam, kappa, settings, overlaps[lam], streams)
-        advance(1)
-        return rows
+        streams = [stream(asked.seed, experiment.number, 1, number, run) for run in range(runs)]
+        return _one_cell(lam, kappa, settings, overlaps[lam], streams)
 
-    found = parallel(one, enumerate(cells), threads=threads)
+    found = parallel(one, enumerate(cells), threads=asked.threads, watch=asked.watch)
     return pd.DataFrame([row for rows in found for row in rows])
 
 

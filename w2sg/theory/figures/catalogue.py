@@ -1,4 +1,7 @@
-"""The figures of the theory branch: number, title, experiment and caption of each. Standard library only."""
+"""The figures of the theory branch: one entry each, with all that is known about it by name. Standard library only.
+
+Figure ``name`` shows what ``tables.table_<name>`` returns, as ``<module>.<name>`` draws it.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from w2sg.theory.experiments.catalogue import EXPERIMENTS, Grid
-from w2sg.theory.experiments.settings import (
-    BoundSettings,
-    LandscapeSettings,
-    PhaseSettings,
-    RegionSettings,
-    SignSettings,
-)
+from w2sg.theory.experiments.catalogue import EXPERIMENTS
+from w2sg.theory.experiments.settings import Grid, LandscapeSettings, PhaseSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +25,8 @@ class TheoryFigure:
     """Experiment whose table it draws and whose criteria it reports."""
     caption: str
     """What is plotted, with which parameters, and how to read it; ``{dimension}`` and ``{seeds}`` are those of the phase diagrams."""
-
-
-def _grid(name: str, index: int = 0) -> Grid:
-    return EXPERIMENTS[name].grids[index]
+    module: str = "plots"
+    """Module that draws it."""
 
 
 def _batch(grid: Grid) -> str:
@@ -42,8 +37,7 @@ def _batch(grid: Grid) -> str:
     )
 
 
-def _landscape_caption() -> str:
-    s = LandscapeSettings()
+def _landscape_caption(s: LandscapeSettings) -> str:
     cases = ", ".join(f"{case}: lam = {lam:g}" for case, lam in s.cases)
     return (
         f"Landscape at the iterates of power iteration on the empirical covariance: one-point convexity mu, bias eps, pull "
@@ -52,8 +46,7 @@ def _landscape_caption() -> str:
     )
 
 
-def _phase_caption(plane: str, fixed: str) -> str:
-    s = PhaseSettings()
+def _phase_caption(s: PhaseSettings, plane: str, fixed: str) -> str:
     return (
         f"Fraction of runs whose student ends closer to the target than its supervisor, over {plane}, from a spectral start "
         f"(N/d = {s.ratio:g}) whose sign the weak loss chose ({s.samples} samples); he3, {fixed}, step {s.eta:g}, T = {s.steps}, "
@@ -63,9 +56,11 @@ def _phase_caption(plane: str, fixed: str) -> str:
     )
 
 
-_KAPPA, _TRAJECTORY, _LAM = _grid("kappa_threshold"), _grid("trajectories"), _grid("spike_strength")
-_ALIGN, _WEAK, _RATE = _grid("alignment"), _grid("weak_quality"), _grid("learning_rate")
-_LEMMA, _SIGN, _BOUND, _REGION = _grid("random_start"), SignSettings(), BoundSettings(), RegionSettings()
+_OF: dict[str, Any] = {name: item.grids[0] if item.grids else item.settings for name, item in EXPERIMENTS.items()}
+_KAPPA, _TRAJECTORY, _LAM = _OF["kappa_threshold"], _OF["trajectories"], _OF["spike_strength"]
+_ALIGN, _WEAK, _RATE, _LEMMA = _OF["alignment"], _OF["weak_quality"], _OF["learning_rate"], _OF["random_start"]
+_SIGN, _REGION, _BOUND = _OF["sign_rule"], _OF["region"], _OF["bound"]
+_LAM_KAPPA, _KAPPA_CW = _OF["phase_lam_kappa"], _OF["phase_kappa_cw"]
 
 FIGURES = {
     figure.name: figure
@@ -94,6 +89,7 @@ FIGURES = {
             f"horizontal: towards v), lam = {_REGION.lam:g}, kappa = {_REGION.kappa:g}; inside the black line strong convexity holds. Dots: "
             "spectral starts with growing N/d. Right: the worst direction at each angle for two activations; the vertical line is "
             "softplus's analytic radius.",
+            module="maps",
         ),
         TheoryFigure(
             name="fig4",
@@ -103,6 +99,7 @@ FIGURES = {
             f"remaining direction, he3, lam = {_TRAJECTORY.lams[0]:g}, kappa = {_TRAJECTORY.kappas[0]:g}, "
             f"c_w = {_TRAJECTORY.c_ws[0]:g}. Where shaded, "
             "the distance to the target falls. Lines: mean batch runs of figure 1b; above the dashed line a student beats its supervisor.",
+            module="maps",
         ),
         TheoryFigure(
             name="fig5",
@@ -137,7 +134,7 @@ FIGURES = {
             name="fig9",
             title="Figure 9: convexity, bias and pull along pre-training",
             experiment="landscape",
-            caption=_landscape_caption(),
+            caption=_landscape_caption(_OF["landscape"]),
         ),
         TheoryFigure(
             name="bound",
@@ -164,32 +161,46 @@ FIGURES = {
             caption=f"Fraction of spectral starts that the weak-loss rule turns away from the target; he3, "
             f"c_w = {_SIGN.c_w:g}, d = {_SIGN.dimension}, N/d = {_SIGN.ratio:g}, {_SIGN.samples} samples. Solid: zero of "
             "the population margin at the limiting overlap; dashed: the same at overlap one.",
+            module="maps",
         ),
         TheoryFigure(
             name="phase_lam_kappa",
             title="Phase diagram in spike strength and alignment",
             experiment="phase_lam_kappa",
-            caption=_phase_caption("spike strength and alignment", f"c_w = {PhaseSettings().c_w:g}"),
+            caption=_phase_caption(_LAM_KAPPA, "spike strength and alignment", f"c_w = {_LAM_KAPPA.c_w:g}"),
+            module="maps",
         ),
         TheoryFigure(
             name="phase_kappa_cw",
             title="Phase diagram in alignment and weak correlation",
             experiment="phase_kappa_cw",
-            caption=_phase_caption("alignment and weak correlation", f"lam = {PhaseSettings().lam:g}"),
+            caption=_phase_caption(_KAPPA_CW, "alignment and weak correlation", f"lam = {_KAPPA_CW.lam:g}"),
+            module="maps",
         ),
     )
 }
 """Every figure by name."""
 
 
+def figure_of(name: str) -> TheoryFigure:
+    """Returns a figure's entry.
+
+    Raises:
+        ValueError: On an unknown name.
+    """
+    if name not in FIGURES:
+        raise ValueError(f"figure must be one of {sorted(FIGURES)}, got {name!r}")
+    return FIGURES[name]
+
+
 def caption_of(name: str, settings: Mapping[str, Any]) -> str:
     """Returns a figure's caption with the sizes that the configuration decides.
 
     Args:
-        name: TheoryFigure.
+        name: Figure.
         settings: Section ``theory`` of the configuration.
     """
-    figure = FIGURES[name]
+    figure = figure_of(name)
     text, experiment = figure.caption.format(**settings["phase"]), EXPERIMENTS[figure.experiment]
     runs = f" Means over {experiment.runs(settings['seeds'])} runs per setting." if experiment.grids else ""
     return text + runs

@@ -1,16 +1,21 @@
-"""Files of a figure: from an experiment's table to the plotted table, the vector and the pixel image."""
+"""From a figure's name to the plotted table, the vector and the pixel image."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from pkgutil import resolve_name
 
+import pandas as pd
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from w2sg.plotting.style import STYLE, save_figure
 from w2sg.tables.files import read_table, write_table
-from w2sg.tables.theory import FIGURE, schema_of
-from w2sg.theory.figures import plots, tables
-from w2sg.theory.figures.catalogue import FIGURES
+from w2sg.tables.theory import FIGURE
+from w2sg.theory.experiments.catalogue import experiment_of
+from w2sg.theory.experiments.run import schema_of
+from w2sg.theory.figures import tables
+from w2sg.theory.figures.catalogue import figure_of
 
 
 def draw(figure: str, *, source: str, verdict: str, folder: str, recipe: int) -> None:
@@ -27,7 +32,39 @@ def draw(figure: str, *, source: str, verdict: str, folder: str, recipe: int) ->
     """
     plt.style.use(STYLE)
     place = Path(folder) / figure
-    shown = tables.theory_figure_table(figure, read_table(source, schema_of(FIGURES[figure].experiment)))
+    shown = theory_figure_table(figure, read_table(source, schema_of(figure_of(figure).experiment)))
     write_table(shown, place.with_suffix(".parquet"), FIGURE, provenance={"recipe": recipe, "figure": figure})
-    drawn = plots.plot_theory_figure(figure, shown, verdict=verdict)
+    drawn = plot_theory_figure(figure, shown, verdict=verdict)
     save_figure(drawn, {kind: place.with_suffix(f".{kind}") for kind in ("svg", "png")})
+
+
+def theory_figure_table(name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Returns what a figure shows, in the columns of ``tables.theory.FIGURE``.
+
+    Args:
+        name: Figure.
+        table: Table of its experiment.
+
+    Raises:
+        ValueError: On an unknown figure.
+    """
+    experiment = experiment_of(figure_of(name).experiment)
+    return getattr(tables, f"table_{name}")(experiment, table).reset_index(drop=True)
+
+
+def plot_theory_figure(name: str, table: pd.DataFrame, *, verdict: str) -> Figure:
+    """Returns a figure of the theory branch, with its acceptance verdict below it.
+
+    Args:
+        name: Figure.
+        table: What it shows, in the columns of ``tables.theory.FIGURE``.
+        verdict: Sentence on the acceptance criteria.
+
+    Raises:
+        ValueError: On an unknown figure.
+    """
+    item = figure_of(name)
+    figure = resolve_name(f"{__package__}.{item.module}:{name}")(table)
+    figure.suptitle(item.title, fontsize=10)
+    figure.supxlabel(verdict, fontsize=7, color="#b00020" if "FAIL" in verdict else "#555555")
+    return figure

@@ -1,4 +1,4 @@
-"""Figures of the theory branch: a figure's table in, a matplotlib figure out."""
+"""Figures of the theory branch, each by its name: a figure's table in, a matplotlib figure out."""
 
 from __future__ import annotations
 
@@ -10,31 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from w2sg.plotting.lines import LEVEL, draw_lines, draw_series
-from w2sg.theory.figures import maps
-from w2sg.theory.figures.catalogue import FIGURES
 
 
-def plot_theory_figure(name: str, table: pd.DataFrame, *, verdict: str) -> Figure:
-    """Returns a figure of the theory branch, with its acceptance verdict below it.
-
-    Args:
-        name: Figure, a key of ``FIGURES``.
-        table: What it shows, in the columns of ``schemas.FIGURE``.
-        verdict: Sentence on the acceptance criteria.
-
-    Raises:
-        ValueError: On an unknown figure.
-    """
-    if name not in PLOTS:
-        raise ValueError(f"figure must be one of {sorted(PLOTS)}, got {name!r}")
-    figure = PLOTS[name](table)
-    figure.suptitle(FIGURES[name].title, fontsize=10)
-    colour = "#b00020" if "FAIL" in verdict else "#555555"
-    figure.supxlabel(verdict, fontsize=7, color=colour)
-    return figure
-
-
-def _fig1a(table: pd.DataFrame) -> Figure:
+def fig1a(table: pd.DataFrame) -> Figure:
+    """Returns distance and risk against the alignment."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.4))
     part = table[table["panel"] == "distance"]
     draw_series(left, part, "start", label="start", color="#777777", linestyle=":")
@@ -50,7 +29,8 @@ def _fig1a(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _fig1b(table: pd.DataFrame) -> Figure:
+def fig1b(table: pd.DataFrame) -> Figure:
+    """Returns the distance along fine-tuning, a panel per engine."""
     titles = {"batch": "batch gradient", "online": "one sample per step", "population": "exact gradient"}
     figure, axes = plt.subplots(1, 3, sharey=True, figsize=(9.2, 3.3))
     for axis, (panel, title) in zip(axes, titles.items(), strict=True):
@@ -82,7 +62,13 @@ def _sweep(xlabel: str, *, log: bool = False, threshold: float | None = None) ->
     return draw
 
 
-def _fig8(table: pd.DataFrame) -> Figure:
+fig5 = _sweep(r"spike strength $\lambda$", log=True, threshold=0.5)
+fig6 = _sweep(r"alignment $\kappa$")
+fig7 = _sweep(r"weak correlation $c_w$")
+
+
+def fig8(table: pd.DataFrame) -> Figure:
+    """Returns the distance against the step."""
     figure, axis = plt.subplots(figsize=(6.0, 3.9))
     draw_lines(axis, table[~table["series"].isin(["supervisor", "orthogonal"])], marker="o")
     draw_series(axis, table, "supervisor", label="supervisor $D_w$", **LEVEL)
@@ -92,7 +78,8 @@ def _fig8(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _fig9(table: pd.DataFrame) -> Figure:
+def fig9(table: pd.DataFrame) -> Figure:
+    """Returns the landscape metrics along power iteration, a column per case."""
     figure, axes = plt.subplots(2, 3, sharex=True, sharey="row", height_ratios=[2, 1], figsize=(9.2, 4.4))
     names = {"mu": r"one-point convexity $\mu$", "eps": r"bias $\varepsilon$", "pull": "pull to the target"}
     for column, case in enumerate("ABC"):
@@ -108,7 +95,8 @@ def _fig9(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _bound(table: pd.DataFrame) -> Figure:
+def bound(table: pd.DataFrame) -> Figure:
+    """Returns the bound, its levels and the measured squared distances."""
     figure, axis = plt.subplots(figsize=(6.0, 3.9))
     draw_series(axis, table, "bound", label="bound (3)", color="C1")
     draw_series(axis, table, "bias floor", label=r"bias floor $2\varepsilon^2/\mu^2$", color="C1", linestyle=":")
@@ -119,7 +107,8 @@ def _bound(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _lemma(table: pd.DataFrame) -> Figure:
+def lemma(table: pd.DataFrame) -> Figure:
+    """Returns the overlap along fine-tuning from a random and from a warm start."""
     figure, (left, right) = plt.subplots(1, 2, width_ratios=[3, 2], figsize=(7.4, 3.5))
     draw_lines(left, table[table["panel"] == "random"])
     draw_lines(left, table[table["panel"] == "largest"], linestyle=":", linewidth=1.0, labelled=False)
@@ -136,22 +125,3 @@ def _lemma(table: pd.DataFrame) -> Figure:
 def _legend_beside(figure: Figure, axis: Axes) -> None:
     handles, labels = axis.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center")
-
-
-PLOTS: dict[str, Callable[[pd.DataFrame], Figure]] = {
-    "fig1a": _fig1a,
-    "fig1b": _fig1b,
-    "fig3": maps.fig3,
-    "fig4": maps.fig4,
-    "fig5": _sweep(r"spike strength $\lambda$", log=True, threshold=0.5),
-    "fig6": _sweep(r"alignment $\kappa$"),
-    "fig7": _sweep(r"weak correlation $c_w$"),
-    "fig8": _fig8,
-    "fig9": _fig9,
-    "bound": _bound,
-    "lemma": _lemma,
-    "sign_rule": maps.sign_rule,
-    "phase_lam_kappa": maps.phase_lam_kappa,
-    "phase_kappa_cw": maps.phase_kappa_cw,
-}
-"""Drawing function of each figure."""

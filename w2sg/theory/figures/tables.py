@@ -1,25 +1,28 @@
-"""What each figure shows, as a table: means and standard errors of experiments, and predictions beside them."""
+"""What each figure shows, as a table: means and standard errors of experiments, and predictions beside them.
+
+``table_<figure>`` takes the experiment's entry and table, and returns the columns of ``tables.theory.FIGURE``.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from w2sg.theory.experiments.catalogue import EXPERIMENTS
-from w2sg.theory.experiments.phase import predict_cell
-from w2sg.theory.experiments.predictions import WEAK_DISTANCE, limit_trajectory, prediction
+from w2sg.tables.theory import FIGURE
+from w2sg.theory.experiments.catalogue import Experiment
+from w2sg.theory.experiments.phase import cells_of, predict_cell
+from w2sg.theory.experiments.predictions import WEAK_DISTANCE, limit_distance, limit_trajectory
 from w2sg.theory.experiments.region import empirical_profile, one_point_map
 from w2sg.theory.experiments.runs import finals
 from w2sg.theory.experiments.settings import PhaseSettings, RegionSettings, SignSettings
 from w2sg.theory.model import closed_forms, spectral
 from w2sg.theory.model.activations import activation_of
 from w2sg.theory.model.closed_forms import limit_margin
-from w2sg.theory.model.law import SpikedModel, geometry
-
-COLUMNS = ["panel", "series", "x", "y", "value", "low", "high"]
+from w2sg.theory.model.law import SpikedModel, distance, geometry
 
 
 def lines(frame: pd.DataFrame, *, panel: str, series: str, x: str, value: str) -> pd.DataFrame:
@@ -29,12 +32,12 @@ def lines(frame: pd.DataFrame, *, panel: str, series: str, x: str, value: str) -
     return _rows(panel, series, found[x], found["mean"], low=low, high=high)
 
 
-def table_fig1a(runs: pd.DataFrame) -> pd.DataFrame:
+def table_fig1a(experiment: Experiment, runs: pd.DataFrame) -> pd.DataFrame:
     """Returns distance (with start and prediction) and risk ratio against kappa."""
-    grid = EXPERIMENTS["kappa_threshold"].grids[0]
+    grid = experiment.grids[0]
     last, first = finals(runs), runs.loc[runs["step"] == 0]
     kappas = np.linspace(grid.kappas[0], grid.kappas[-1], 35)
-    curve = [prediction(grid, lam=2.0, kappa=float(k), c_w=0.6, eta=grid.etas[0]) for k in kappas]
+    curve = [limit_distance(grid, lam=2.0, kappa=float(k), c_w=0.6, eta=grid.etas[0]) for k in kappas]
     return pd.concat(
         [
             lines(last, panel="distance", series="student", x="kappa", value="distance"),
@@ -47,13 +50,13 @@ def table_fig1a(runs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def table_fig1b(runs: pd.DataFrame) -> pd.DataFrame:
+def table_fig1b(experiment: Experiment, runs: pd.DataFrame) -> pd.DataFrame:
     """Returns the distance against t/T for every start, per engine."""
     parts = []
     for (variant, m0), part in runs.groupby(["variant", "m0"]):
         time = part.assign(time=part["step"] / part["step"].max())
         parts.append(lines(time, panel=str(variant), series=f"m0 = {m0:g}", x="time", value="distance"))
-    for grid in EXPERIMENTS["trajectories"].grids:
+    for grid in experiment.grids:
         if grid.mode == "population":
             continue
         for m0 in (m0 for m0 in grid.starts if m0 is not None):
@@ -64,9 +67,9 @@ def table_fig1b(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-def table_fig3(_: pd.DataFrame) -> pd.DataFrame:
+def table_fig3(experiment: Experiment, _: pd.DataFrame) -> pd.DataFrame:
     """Returns the one-point map of he3 with spectral starts on it, and the worst-direction profiles."""
-    settings = RegionSettings()
+    settings: RegionSettings = experiment.settings
     lam, kappa = settings.lam, settings.kappa
     grid, values = one_point_map(lam, kappa)
     parts = [_rows("map", "one-point convexity", grid[:, 0], values, y=grid[:, 1])]
@@ -84,9 +87,9 @@ def _polar_start(overlap: float, kappa: float) -> tuple[float, float]:
     return angle * along / size, angle * rest / size
 
 
-def table_fig4(runs: pd.DataFrame) -> pd.DataFrame:
+def table_fig4(experiment: Experiment, runs: pd.DataFrame) -> pd.DataFrame:
     """Returns the tangential weak-gradient field on a half disc, and mean batch runs on it."""
-    grid = EXPERIMENTS["trajectories"].grids[0]
+    grid = experiment.grids[0]
     c_w = grid.c_ws[0]
     where, sigma = geometry(SpikedModel(lam=1.0, kappa=0.5, c_w=c_w)), activation_of(1.0, 0.5)
     y, m = (a.ravel() for a in np.meshgrid(np.linspace(-1, 1, 81), np.linspace(0, 1, 41)))
@@ -105,31 +108,36 @@ def table_fig4(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-def table_sweep(runs: pd.DataFrame, *, axis: str, series: str, points: int) -> pd.DataFrame:
+def table_sweep(experiment: Experiment, runs: pd.DataFrame, *, axis: str, series: str, points: int) -> pd.DataFrame:
     """Returns final distances along one setting, one series per value of another, with the limit equation.
 
     Args:
-        runs: Runs of a sweep from a spectral start.
+        experiment: A sweep from a spectral start.
+        runs: Its runs.
         axis: Setting on the horizontal axis.
         series: Setting that tells the curves apart.
         points: Points of the predicted curves.
     """
-    experiment = str(runs["experiment"].iloc[0])
-    grid, last, parts = EXPERIMENTS[experiment].grids[0], finals(runs), []
+    grid, last, parts = experiment.grids[0], finals(runs), []
     ends = (float(last[axis].min()), float(last[axis].max()))
     across = np.geomspace(*ends, points) if axis == "lam" else np.linspace(*ends, points)
     for value, part in last.groupby(series):
         name = f"{series} = {value:g}"
         parts.append(lines(part, panel="distance", series=name, x=axis, value="distance"))
         fixed = {key: float(part[key].iloc[0]) for key in ("lam", "kappa", "c_w", "eta")}
-        curve = [prediction(grid, **(fixed | {axis: float(x)})) for x in across]
+        curve = [limit_distance(grid, **(fixed | {axis: float(x)})) for x in across]
         parts.append(_rows("limit", name, across, curve))
     weak = last.groupby(axis)["weak_distance"].first()
     parts.append(_rows("distance", "supervisor", weak.index, weak))
     return pd.concat(parts)
 
 
-def table_fig8(runs: pd.DataFrame) -> pd.DataFrame:
+table_fig5 = partial(table_sweep, axis="lam", series="kappa", points=25)
+table_fig6 = partial(table_sweep, axis="kappa", series="lam", points=18)
+table_fig7 = partial(table_sweep, axis="c_w", series="kappa", points=18)
+
+
+def table_fig8(_: Experiment, runs: pd.DataFrame) -> pd.DataFrame:
     """Returns final distances against the step, one series per start."""
     last = finals(runs)
     parts = [
@@ -142,7 +150,7 @@ def table_fig8(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-def table_fig9(table: pd.DataFrame) -> pd.DataFrame:
+def table_fig9(_: Experiment, table: pd.DataFrame) -> pd.DataFrame:
     """Returns the landscape metrics against the power-iteration step, per case."""
     return pd.concat(
         lines(part, panel=str(case), series=metric, x="step", value=metric)
@@ -151,7 +159,7 @@ def table_fig9(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def table_bound(table: pd.DataFrame) -> pd.DataFrame:
+def table_bound(_: Experiment, table: pd.DataFrame) -> pd.DataFrame:
     """Returns bound, levels and the mean of the measured squared distances against alpha eta mu."""
     return pd.concat(
         lines(part, panel="squared distance", series=str(curve), x="time", value="squared_distance")
@@ -159,7 +167,7 @@ def table_bound(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def table_lemma(runs: pd.DataFrame) -> pd.DataFrame:
+def table_lemma(_: Experiment, runs: pd.DataFrame) -> pd.DataFrame:
     """Returns sqrt(d) |m| (mean and largest) from random starts, and m from the warm start, against t/T."""
     parts = []
     for (variant, d), part in runs.groupby(["variant", "dimension"]):
@@ -174,54 +182,45 @@ def table_lemma(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-def table_sign_rule(table: pd.DataFrame) -> pd.DataFrame:
+def table_sign_rule(experiment: Experiment, table: pd.DataFrame) -> pd.DataFrame:
     """Returns wrong fractions on the grid, and both theoretical margins on a finer one."""
-    settings = SignSettings()
+    settings: SignSettings = experiment.settings
     wrong = table.groupby(["lam", "kappa"])["wrong"].mean().reset_index()
     parts = [_rows("wrong", "fraction", wrong["lam"], wrong["wrong"], y=wrong["kappa"])]
     lams = np.geomspace(settings.lams[0], settings.lams[-1], 60)
-    for kappa in np.linspace(settings.kappas[0], settings.kappas[-1], 45):
-        for name in ("limit overlap", "overlap 1"):
-            overlaps = [
-                spectral.limit_overlap(float(x), 1 / settings.ratio) if name != "overlap 1" else 1.0 for x in lams
-            ]
-            margin = [
-                limit_margin(float(x), float(kappa), settings.c_w, o) for x, o in zip(lams, overlaps, strict=True)
-            ]
+    limits = [spectral.limit_overlap(lam, 1 / settings.ratio) for lam in lams.tolist()]
+    for name, overlaps in (("limit overlap", limits), ("overlap 1", [1.0] * len(lams))):
+        for kappa in np.linspace(settings.kappas[0], settings.kappas[-1], 45).tolist():
+            found = zip(lams.tolist(), overlaps, strict=True)
+            margin = [limit_margin(lam, kappa, settings.c_w, overlap) for lam, overlap in found]
             parts.append(_rows("margin", name, lams, margin, y=np.full_like(lams, kappa)))
     return pd.concat(parts)
 
 
-def table_phase(table: pd.DataFrame, *, x: str, y: str, points: int = 49) -> pd.DataFrame:
-    """Returns success and wrong-sign fractions per cell of the plane (x, y), and the predictions on a finer grid.
+def table_phase(experiment: Experiment, table: pd.DataFrame, *, points: int = 49) -> pd.DataFrame:
+    """Returns success and wrong-sign fractions per cell of the plane, and the predictions on a finer grid.
 
     Args:
-        table: Table of a phase diagram.
-        x: Setting on the horizontal axis.
-        y: Setting on the vertical axis.
+        experiment: A phase diagram.
+        table: Its table.
         points: Points per axis of the predictions.
     """
-    settings, first = PhaseSettings(), table.iloc[0]
-    fixed = {name: float(first[name]) for name in ("lam", "kappa", "c_w")}
-    spaced = {name: np.geomspace if name == "lam" else np.linspace for name in (x, y)}
-    across, up = (spaced[name](table[name].min(), table[name].max(), points) for name in (x, y))
-    places = [(float(a), float(b)) for b in up for a in across]
-    found = []
-    for a, b in places:
-        cell = fixed | {x: a, y: b}
-        predicted = predict_cell((cell["lam"], cell["kappa"], cell["c_w"]), settings)
-        found.append(
-            (
-                predicted["limit_distance"]
-                - SpikedModel(lam=cell["lam"], kappa=cell["kappa"], c_w=cell["c_w"]).weak_distance,
-                predicted["limit_margin"],
-            )
-        )
-    parts = [_rows("runs", name, table[x], table[name], y=table[y]) for name in ("success", "wrong_sign")]
-    for k, name in enumerate(("distance - D_w", "margin")):
-        values = [row[k] for row in found]
-        parts.append(_rows("prediction", name, [a for a, _ in places], values, y=[b for _, b in places]))
-    return pd.concat(parts)
+    settings: PhaseSettings = experiment.settings
+    x, y = settings.axes
+    cells = cells_of(settings, points)
+    fine = pd.DataFrame(cells, columns=["lam", "kappa", "c_w"])
+    predicted = pd.DataFrame([predict_cell(cell, settings) for cell in cells])
+    above = predicted["limit_distance"] - distance(fine["c_w"])
+    return pd.concat(
+        [
+            *(_rows("runs", name, table[x], table[name], y=table[y]) for name in ("success", "wrong_sign")),
+            _rows("prediction", "distance - D_w", fine[x], above, y=fine[y]),
+            _rows("prediction", "margin", fine[x], predicted["limit_margin"], y=fine[y]),
+        ]
+    )
+
+
+table_phase_lam_kappa = table_phase_kappa_cw = table_phase
 
 
 def _rows(
@@ -236,34 +235,4 @@ def _rows(
 ) -> pd.DataFrame:
     columns = {"x": x, "y": y, "value": value, "low": low, "high": high}
     arrays = {name: np.asarray(v, dtype=np.float64) for name, v in columns.items()}
-    return pd.DataFrame({"panel": panel, "series": series, **arrays}, columns=COLUMNS)
-
-
-TABLES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
-    "fig1a": table_fig1a,
-    "fig1b": table_fig1b,
-    "fig3": table_fig3,
-    "fig4": table_fig4,
-    "fig5": lambda runs: table_sweep(runs, axis="lam", series="kappa", points=25),
-    "fig6": lambda runs: table_sweep(runs, axis="kappa", series="lam", points=18),
-    "fig7": lambda runs: table_sweep(runs, axis="c_w", series="kappa", points=18),
-    "fig8": table_fig8,
-    "fig9": table_fig9,
-    "bound": table_bound,
-    "lemma": table_lemma,
-    "sign_rule": table_sign_rule,
-    "phase_lam_kappa": lambda table: table_phase(table, x="lam", y="kappa"),
-    "phase_kappa_cw": lambda table: table_phase(table, x="kappa", y="c_w"),
-}
-"""Table of each figure, from its experiment's table."""
-
-
-def theory_figure_table(name: str, table: pd.DataFrame) -> pd.DataFrame:
-    """Returns what a figure shows, in the columns of ``schemas.FIGURE``.
-
-    Raises:
-        ValueError: On an unknown figure.
-    """
-    if name not in TABLES:
-        raise ValueError(f"figure must be one of {sorted(TABLES)}, got {name!r}")
-    return TABLES[name](table).reset_index(drop=True)
+    return pd.DataFrame({"panel": panel, "series": series, **arrays}, columns=FIGURE.fields.names)

@@ -15,7 +15,7 @@ from w2sg.theory.model.quadrature import normal_grid
 HE3, SOFTPLUS, PROJECTED_TANH, PROJECTED_LEAKY, TANH_CUBED = range(5)
 """Codes by which compiled kernels know the activations."""
 
-AMPLITUDES = ("unit", "raw")
+AMPLITUDE_NAMES = ("unit", "raw")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +104,8 @@ def he3(variance: float, amplitude: str = "unit") -> Activation:
         ValueError: On a variance below 1 or an unknown amplitude.
     """
     _require_variance(variance)
-    if amplitude not in AMPLITUDES:
-        raise ValueError(f"amplitude must be one of {AMPLITUDES}, got {amplitude!r}")
+    if amplitude not in AMPLITUDE_NAMES:
+        raise ValueError(f"amplitude must be one of {AMPLITUDE_NAMES}, got {amplitude!r}")
     scale = 1.0 if amplitude == "raw" else variance**-1.5 / math.sqrt(6.0)
     return Activation(name="he3", code=HE3, p0=scale, p1=variance)
 

@@ -1,4 +1,4 @@
-"""Closed forms of the shifted third Hermite activation, vectorised over students."""
+"""Closed forms of the shifted third Hermite activation, vectorised over students, and of the weak-loss sign rule."""
 
 from __future__ import annotations
 
@@ -115,12 +115,6 @@ def nondegeneracy(sigma: Activation) -> float:
     return 18 * scale**2 * s2**2
 
 
-def _he3_parameters(sigma: Activation) -> tuple[float, float]:
-    if sigma.code != HE3:
-        raise ValueError(f"activation must be he3 for the closed forms, got {sigma.name!r}; use population instead")
-    return sigma.p0, sigma.p1
-
-
 def rule_is_right(lam: float, kappa: float, c_w: float) -> bool:
     """Returns whether the population rule is right at overlap 1 and <theta_w,v> = c_w kappa.
 
@@ -146,3 +140,9 @@ def limit_margin(lam: float, kappa: float, c_w: float, overlap: float) -> float:
     start = np.array([*(overlap * where.spike), math.sqrt(max(1 - overlap**2, 0.0))])
     law = laws(start, where.weak, where)
     return float(sign_margin(activation_of(lam, kappa), law))
+
+
+def _he3_parameters(sigma: Activation) -> tuple[float, float]:
+    if sigma.code != HE3:
+        raise ValueError(f"activation must be he3 for the closed forms, got {sigma.name!r}; use population instead")
+    return sigma.p0, sigma.p1

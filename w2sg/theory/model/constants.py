@@ -19,8 +19,6 @@ class EffectiveRegion:
 
     c_sig: float
     """Non-degeneracy constant."""
-    mu: float
-    """Strong-convexity constant c_sig / 2."""
     l1: float
     """First Hessian-deviation constant."""
     l2: float
@@ -29,6 +27,11 @@ class EffectiveRegion:
     """Radius up to which the Hessian deviation stays below mu."""
     r_drift: float
     """Radius up to which radial drift and bias stay within the budget mu R / 2."""
+
+    @property
+    def mu(self) -> float:
+        """Strong-convexity constant c_sig / 2."""
+        return self.c_sig / 2
 
     @property
     def radius(self) -> float:
@@ -120,7 +123,6 @@ def effective_region(bounds: DerivativeBounds, lam: float, c_sig: float) -> Effe
     l1, l2 = hessian_deviation(bounds, lam)
     return EffectiveRegion(
         c_sig=c_sig,
-        mu=mu,
         l1=l1,
         l2=l2,
         r_conv=convexity_radius(l1, l2, mu),

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from w2sg.theory.model import activations
 from w2sg.theory.model.checks import require_count, require_spike, require_within
 
-MODES = ("batch", "online")
-LABELS = ("weak", "true")
+MODE_NAMES = ("batch", "online")
+LABEL_NAMES = ("weak", "true")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +64,10 @@ class FineTuning:
             raise ValueError(f"eta must be finite and not negative, got {self.eta!r}")
         require_count("steps", self.steps, 1)
         require_count("batch", self.batch, 1)
-        if self.mode not in MODES:
-            raise ValueError(f"mode must be one of {MODES}, got {self.mode!r}")
-        if self.labels not in LABELS:
-            raise ValueError(f"labels must be one of {LABELS}, got {self.labels!r}")
+        if self.mode not in MODE_NAMES:
+            raise ValueError(f"mode must be one of {MODE_NAMES}, got {self.mode!r}")
+        if self.labels not in LABEL_NAMES:
+            raise ValueError(f"labels must be one of {LABEL_NAMES}, got {self.labels!r}")
         if self.mode == "online" and self.batch != 1:
             raise ValueError(f"batch must be 1 in online mode, got {self.batch!r}")
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 
 import pandas as pd
 
 from w2sg.theory.model import constants
 from w2sg.theory.model.activations import (
     Activation,
-    DerivativeBounds,
     projected_leaky,
     projected_tanh,
     softplus,
@@ -35,15 +35,7 @@ def worked_radii() -> pd.DataFrame:
 
 
 def _radii_row(name: str, lam: float, kappa: float | None, sigma: Activation, c_sig: float) -> dict[str, str | float]:
-    bounds: DerivativeBounds = sigma.required_bounds()
+    bounds = sigma.required_bounds()
     region = constants.effective_region(bounds, lam, c_sig)
     fixed: dict[str, str | float] = {"example": name, "lam": lam, "kappa": math.nan if kappa is None else kappa}
-    derivatives = {"c1": bounds.c1, "c2": bounds.c2, "c3": bounds.c3}
-    found = {
-        "c_sig": c_sig,
-        "l1": region.l1,
-        "l2": region.l2,
-        "r_conv": region.r_conv,
-        "r_drift": region.r_drift,
-    }
-    return fixed | derivatives | found | {"radius": region.radius, "degrees": region.degrees}
+    return fixed | asdict(bounds) | asdict(region) | {"radius": region.radius, "degrees": region.degrees}
