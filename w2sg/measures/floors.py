@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from w2sg.measures.bootstrap import draw_counts
 from w2sg.measures.estimates import Estimate
 from w2sg.measures.metrics import bootstrap_mean, evaluate_margins
 from w2sg.study.protocols import SPLITS
+from w2sg.study.sections import Intervals
 
 STRENGTHS = (0.1, 1.0, 10.0, 100.0)
 """Candidates for scikit-learn's inverse penalty C of the TF-IDF head."""
@@ -40,7 +41,7 @@ class PairTexts:
             raise ValueError(f"chosen and rejected hold {sizes} texts; allowed: equally many, at least one")
 
 
-def measure_floors(pairs: pd.DataFrame, *, intervals: Mapping[str, Any]) -> pd.DataFrame:
+def measure_floors(pairs: pd.DataFrame, *, intervals: Intervals) -> pd.DataFrame:
     """Returns the floors of a dataset on its test split: columns floor, metric, value, low, high, n.
 
     - longer_response: the response of more characters is preferred; below one half, the shorter is the
@@ -55,17 +56,17 @@ def measure_floors(pairs: pd.DataFrame, *, intervals: Mapping[str, Any]) -> pd.D
 
     Args:
         pairs: Columns split, chosen, rejected.
-        intervals: Section ``metrics`` of the configuration: bootstrap, seed, confidence.
+        intervals: Section ``intervals`` of the configuration.
 
     Raises:
         ValueError: If the ground-truth or the test split has no pairs.
     """
     train, test = (_texts(pairs, split) for split in (SPLITS[0], SPLITS[-1]))
-    n, confidence = len(test.chosen), intervals["confidence"]
-    counts = draw_counts(n, resamples=intervals["bootstrap"], seed=intervals["seed"])
+    n, confidence = len(test.chosen), intervals.confidence
+    counts = draw_counts(n, resamples=intervals.bootstrap, seed=intervals.seed)
     margins = {
         "longer_response": measure_lengths(test),
-        "tfidf": score_words(train, test, seed=intervals["seed"]),
+        "tfidf": score_words(train, test, seed=intervals.seed),
     }
     rows = []
     for floor, margin in margins.items():

@@ -10,8 +10,9 @@ from sklearn.linear_model import LogisticRegression
 
 from w2sg.measures import floors
 from w2sg.measures.floors import PairTexts, measure_floors
+from w2sg.study.sections import Intervals
 
-INTERVALS = {"bootstrap": 200, "seed": 0, "confidence": 0.95}
+INTERVALS = Intervals(bootstrap=200)
 WORDS = [f"word{i}" for i in range(60)]
 
 
