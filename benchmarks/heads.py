@@ -84,7 +84,7 @@ def states(g: np.ndarray, rng: np.random.Generator, *, share: float, width: int 
     return torch.from_numpy(h).bfloat16().transpose(0, 1)
 
 
-def write_inputs(folder: Path, config: dict[str, Any], layers: int) -> None:
+def write_inputs(folder: Path, layers: int) -> None:
     """Writes pairs, the supervisor's labels, and the feature file of ``layers`` layers."""
     rng = np.random.default_rng(0)
     g = meanings(rng)
@@ -95,7 +95,7 @@ def write_inputs(folder: Path, config: dict[str, Any], layers: int) -> None:
     write_table(pairs.assign(dataset="synthetic", **empty), folder / "pairs.parquet", PAIRS, provenance={})
     weak = states(g, rng, share=0.8, width=WEAK_WIDTH).float().numpy()[:, None]
     features = Features(chosen=weak[0], rejected=weak[1], row_ids=ids, layers=(0,), metadata={})
-    made = evaluate.supervise(split_features(features, pairs), heads=config["heads"], intervals=config["intervals"])
+    made = evaluate.supervise(split_features(features, pairs), heads=Heads(), intervals=Intervals())
     origin = {"model": "weak", "revision": "last", "commit": "0" * 40}
     write_table(made.labels, folder / "labels.parquet", schemas.LABELS, provenance=origin)
     size = layers * len(g) * WIDTH
@@ -118,16 +118,16 @@ def write_inputs(folder: Path, config: dict[str, Any], layers: int) -> None:
         (folder / name).unlink()
 
 
-def _ours(folder: Path, config: dict[str, Any], workers: int) -> dict[str, float]:
+def _ours(folder: Path, workers: int) -> dict[str, float]:
     train_heads.main(
         features=str(folder / "features.safetensors"),
         labels=str(folder / "labels.parquet"),
         pairs=str(folder / "pairs.parquet"),
         output=str(folder / f"metrics{workers}.parquet"),
         keys=KEYS,
-        heads=config["heads"],
-        probe=config["probe"],
-        intervals=config["intervals"],
+        heads=Heads().model_dump(),
+        probe=Probe().model_dump(),
+        intervals=Intervals().model_dump(),
         recipe=0,
         threads=workers,
         log=str(folder / "log"),
@@ -183,7 +183,7 @@ def logistic_loop(x: np.ndarray, labels: np.ndarray, penalty: float, weights: np
     model.fit(StandardScaler(with_mean=weights is None).fit_transform(x), labels, sample_weight=weights)
 
 
-def time_loop(folder: Path, config: dict[str, Any], layers: int) -> list[dict[str, Any]]:
+def time_loop(folder: Path, layers: int) -> list[dict[str, Any]]:
     """Returns the loop's seconds for all heads and layers, each scaled from a few heads of the last layer."""
     split = _layer(folder, layers - 1)
     chosen, rejected = split[SPLITS[0]]
@@ -202,9 +202,9 @@ def time_loop(folder: Path, config: dict[str, Any], layers: int) -> list[dict[st
     fits = SEEDS * layers
     tasks: list[tuple[str, int, Callable[[], None]]] = [
         ("paper heads", 2 * fits * RATES, lambda: adam_loop(weak, target, 1e-3)),
-        ("probe", 2 * fits, lambda: logistic_loop(texts[held], side[held], config["probe"]["penalty"], None)),
+        ("probe", 2 * fits, lambda: logistic_loop(texts[held], side[held], Probe().penalty, None)),
     ]
-    for penalty in config["heads"]["converged"]["penalties"]:
+    for penalty in Heads().converged.penalties:
         tasks += [
             (f"ceiling fold, penalty {penalty:g}", fits * FOLDS, lambda p=penalty: logistic_loop(
                 (difference * sign)[train], turn[train] > 0, p, ones)),
@@ -235,18 +235,15 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=LAYERS)
     parser.add_argument("--folder", type=Path, help="where inputs are kept for another run")
     options = parser.parse_args()
-    config = {"heads": Heads().model_dump(), "probe": Probe().model_dump(), "intervals": Intervals().model_dump()}
     with tempfile.TemporaryDirectory() as name:
         folder = options.folder or Path(name)
         if not (folder / "features.safetensors").exists():
-            _apart(lambda: write_inputs(folder, config, options.layers) or {})
+            _apart(lambda: write_inputs(folder, options.layers) or {})
         rows: list[dict[str, Any]] = []
         for workers in (2, 1):
-            rows.append(
-                {"contestant": "ours", "what": "all", "workers": workers} | _apart(_ours, folder, config, workers)
-            )
+            rows.append({"contestant": "ours", "what": "all", "workers": workers} | _apart(_ours, folder, workers))
             print(rows[-1], flush=True)
-        loop = time_loop(folder, config, options.layers)
+        loop = time_loop(folder, options.layers)
         total = {key: sum(row[key] for row in loop) for key in ("seconds", "cpu_seconds")}
         rows += [*loop, {"contestant": "one by one", "what": "all", "workers": 1} | total]
         for row in rows:

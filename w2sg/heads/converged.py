@@ -9,16 +9,12 @@ import numpy as np
 
 from w2sg.heads.crossval import deal_folds, fit_selected
 from w2sg.heads.sides import generator
+from w2sg.study.sections import ConvergedProtocol
 
 
-@dataclass(frozen=True, kw_only=True)
-class ConvergedSettings:
-    """L2-regularised logistic regression with a cross-validated penalty."""
+class ConvergedSettings(ConvergedProtocol):
+    """L2-regularised logistic regression with a cross-validated penalty; with what no key decides."""
 
-    penalties: tuple[float, ...]
-    """Candidates: each adds penalty / 2 times the squared norm on scaled features to the mean loss."""
-    folds: int = 5
-    """Parts of the training pairs, each held out once."""
     tolerance: float = 1e-6
     """Largest norm of the final gradient, relative to that at zero weights."""
     patience: int = 2

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +20,7 @@ from w2sg.heads.probes import ProbeSettings, fit_probes
 from w2sg.heads.rows import head_rows, probe_rows
 from w2sg.heads.sides import WeakLabels, harden, label_weakly
 from w2sg.study.protocols import Loss
+from w2sg.study.sections import Heads, Intervals, Probe
 
 Labels = Callable[[str, int, str, tuple[str, ...]], pd.DataFrame]
 """Returns the supervisor's labels under a protocol and seed in a split, one row for each of the row ids."""
@@ -48,15 +48,15 @@ class _Trained:
     """Scalars of the training itself, (L, S, K) each, such as the progressive loss."""
 
 
-def supervise(features: SplitFeatures, *, heads: Mapping[str, Any], intervals: Mapping[str, Any]) -> Supervision:
+def supervise(features: SplitFeatures, *, heads: Heads, intervals: Intervals) -> Supervision:
     """Returns the soft labels and the metrics of a supervisor trained on true labels of its final layer.
 
     Args:
         features: The weak model's features.
         heads: Section ``heads`` of the configuration.
-        intervals: Section ``metrics`` of the configuration.
+        intervals: Section ``intervals`` of the configuration.
     """
-    seeds = heads["seeds"]
+    seeds = heads.seeds
     train, weak, test = (features[name].layer(-1) for name in (TRAIN, WEAK, TEST))
     labels, rows = [], []
     for protocol, fit in _FITS.items():
@@ -82,9 +82,9 @@ def evaluate_revision(
     parts: Sequence[Callable[[], SplitFeatures]],
     weak_labels: pd.DataFrame,
     *,
-    heads: Mapping[str, Any],
-    probe: Mapping[str, Any],
-    intervals: Mapping[str, Any],
+    heads: Heads,
+    probe: Probe,
+    intervals: Intervals,
     workers: int = 1,
 ) -> pd.DataFrame:
     """Returns the metric rows of a revision: probe, ceiling and W2SG heads of all layers, seeds and settings.
@@ -98,7 +98,7 @@ def evaluate_revision(
         weak_labels: Schema LABELS.
         heads: Section ``heads`` of the configuration.
         probe: Section ``probe`` of the configuration.
-        intervals: Section ``metrics`` of the configuration.
+        intervals: Section ``intervals`` of the configuration.
         workers: Tasks at work together, each on one thread; no result depends on it.
 
     Returns:
@@ -119,15 +119,13 @@ def evaluate_revision(
         return pd.concat(pool.map(lambda task: task[1](task[0]()), tasks), ignore_index=True)
 
 
-def _head_rows(
-    features: SplitFeatures, *, labels: Labels, heads: Mapping[str, Any], intervals: Mapping[str, Any]
-) -> pd.DataFrame:
+def _head_rows(features: SplitFeatures, *, labels: Labels, heads: Heads, intervals: Intervals) -> pd.DataFrame:
     """Returns the rows of the ceiling and W2SG heads of all protocols."""
-    seeds, train, weak, test = heads["seeds"], features[TRAIN], features[WEAK], features[TEST]
+    seeds, train, weak, test = heads.seeds, features[TRAIN], features[WEAK], features[TEST]
     made = {("ceiling", name): fit(train, _true_labels(train, seeds), heads=heads) for name, fit in _FITS.items()}
     for name, fit in _FITS.items():
         soft = np.stack([_soft_labels(labels(name, seed, WEAK, weak.row_ids)) for seed in seeds])
-        made["w2s", name] = fit(weak, soft, heads=heads, loss=heads["loss"])
+        made["w2s", name] = fit(weak, soft, heads=heads, loss=heads.loss)
     ends = np.cumsum([len(trained.settings) for trained in made.values()])
     together = np.concatenate([trained.weights for trained in made.values()], axis=2)  # (L, S, K, d)
     scored = np.split(score_pairs(together, test.chosen, test.rejected), ends[:-1], axis=2)
@@ -151,28 +149,23 @@ def _head_rows(
     return pd.concat(rows, ignore_index=True)
 
 
-def _probe_rows(
-    features: SplitFeatures, *, probe: Mapping[str, Any], heads: Mapping[str, Any], intervals: Mapping[str, Any]
-) -> pd.DataFrame:
+def _probe_rows(features: SplitFeatures, *, probe: Probe, heads: Heads, intervals: Intervals) -> pd.DataFrame:
     """Returns the rows of the probes of all layers, seeds and ways to split."""
-    split, seeds = features[TRAIN], heads["seeds"]
-    settings = ProbeSettings(
-        penalty=probe["penalty"], splits=tuple(probe["splits"]), test_fraction=probe["test_fraction"]
-    )
+    split, seeds = features[TRAIN], heads.seeds
+    settings = ProbeSettings(**probe.model_dump())
     fitted = fit_probes(split.chosen, split.rejected, settings=settings, seeds=seeds)
-    setting = f"l2={probe['penalty']:g}"
+    setting = f"l2={probe.penalty:g}"
     return probe_rows(fitted, features.layers, seeds=seeds, setting=setting, intervals=intervals)
 
 
-def _fit_paper(split: Split, target: np.ndarray, *, heads: Mapping[str, Any], loss: Loss = "soft") -> _Trained:
+def _fit_paper(split: Split, target: np.ndarray, *, heads: Heads, loss: Loss = "soft") -> _Trained:
     """Returns heads at each learning rate and at the selected one.
 
     Only students are given the loss of the configuration: true labels are certain, so that rounding them changes nothing, and
     a supervisor or ceiling must not be drawn to its own predictions.
     """
-    section = {**heads["paper"], "learning_rates": tuple(heads["paper"]["learning_rates"])}
-    settings = PaperHeadSettings(**section, loss=loss, margin=heads["margin"])
-    made = train_paper_heads(split.chosen, split.rejected, target, settings=settings, seeds=heads["seeds"])
+    settings = PaperHeadSettings(**heads.paper.model_dump(), loss=loss, margin=heads.margin)
+    made = train_paper_heads(split.chosen, split.rejected, target, settings=settings, seeds=heads.seeds)
     rates, chosen = np.array(settings.learning_rates), made.selected[:, :, None]
     each = {
         "progressive_loss": made.progressive_loss,
@@ -188,20 +181,19 @@ def _fit_paper(split: Split, target: np.ndarray, *, heads: Mapping[str, Any], lo
     )
 
 
-def _fit_converged(split: Split, target: np.ndarray, *, heads: Mapping[str, Any], loss: Loss = "soft") -> _Trained:
+def _fit_converged(split: Split, target: np.ndarray, *, heads: Heads, loss: Loss = "soft") -> _Trained:
     """Returns heads at the cross-validated penalty.
 
     The log-confidence loss mixes in predictions as training goes; a fit to its end has no such course and takes soft labels.
     """
-    section = heads["converged"]
-    settings = ConvergedSettings(penalties=tuple(section["penalties"]), folds=section["folds"])
+    settings = ConvergedSettings(**heads.converged.model_dump())
     labels, groups = harden(target) if loss == "hard" else target, np.arange(len(split.row_ids))
-    if heads["margin"] == "single":
+    if heads.margin == "single":
         states = np.concatenate([split.chosen, split.rejected], axis=1)  # (L, 2n, d)
         labels, groups = np.concatenate([labels, 1.0 - labels], axis=1), np.tile(groups, 2)  # (S, 2n)
     else:
         states = split.chosen - split.rejected
-    made = fit_converged_heads(states, labels, settings=settings, seeds=heads["seeds"], groups=groups)
+    made = fit_converged_heads(states, labels, settings=settings, seeds=heads.seeds, groups=groups)
     extras = {"penalty": made.penalty[:, :, None], "converged": made.converged[:, :, None].astype(float)}
     return _Trained(settings=("cv",), weights=made.weights[:, :, None], extras=extras)
 

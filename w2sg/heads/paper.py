@@ -9,63 +9,41 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch.nn.functional import softplus
 
 from w2sg.heads.matrices import BLOCK
 from w2sg.heads.sides import generator, harden, toss
+from w2sg.study.protocols import Loss
+from w2sg.study.sections import PaperProtocol
 
 CHUNK = 2**17
 """Weights updated together, in numbers: they and the optimiser's moments stay in the cache."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class PaperHeadSettings:
-    """The paper's protocol: Adam in small batches, learning rate falling to zero as a cosine."""
+class PaperHeadSettings(PaperProtocol):
+    """The paper's protocol: Adam in small batches, learning rate falling to zero as a cosine; with what no key decides."""
 
-    learning_rates: tuple[float, ...]
-    """Initial learning rates, all of which are trained."""
-    batch_size: int = 16
-    """Pairs in a batch; the last batch of an epoch may be smaller."""
-    epochs: int = 1
-    """Passes over the pairs."""
-    init: Literal["zero", "default"] = "zero"
-    """Initial weights: zero, or uniform in +-1/sqrt(d) as in a torch linear layer."""
-    loss: Literal["soft", "hard", "logconf"] = "soft"
+    loss: Loss = "soft"
     """Cross-entropy with the targets, with the targets rounded (0.5 stays), or the log-confidence loss."""
     margin: Literal["pair", "single"] = "pair"
     """Loss on s(first) - s(second), or on the logit of each text with labels p and 1 - p."""
     weight_decay: float = 0.0
     """Adam's L2 term."""
-    betas: tuple[float, float] = (0.9, 0.999)
-    """Adam's decay rates."""
+    beta1: float = 0.9
+    """Adam's decay rate of the mean gradient."""
+    beta2: float = 0.999
+    """Adam's decay rate of the mean square."""
     epsilon: float = 1e-8
     """Adam's constant in the denominator."""
-    confidence: float = 0.5
+    confidence: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Final weight of a head's own hardened predictions in the log-confidence loss."""
-    warmup: float = 0.2
+    warmup: Annotated[float, Field(ge=0, le=1)] = 0.2
     """Share of the steps over which that weight rises from zero."""
-
-    def __post_init__(self) -> None:
-        choices = {
-            "init": ("zero", "default"),
-            "loss": ("soft", "hard", "logconf"),
-            "margin": ("pair", "single"),
-        }
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; allowed are {', '.join(allowed)}")
-        if not self.learning_rates or not all(0 < rate < math.inf for rate in self.learning_rates):
-            raise ValueError(f"learning_rates is {self.learning_rates}; allowed are positive numbers, at least one")
-        for name in ("batch_size", "epochs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; allowed are integers from 1")
-        for name in ("confidence", "warmup"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; allowed are 0 to 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +177,7 @@ def _train(
     rates = torch.tensor(settings.learning_rates, dtype=states.dtype)[:, None]  # (K, 1)
     mean, square = torch.zeros_like(weights), torch.zeros_like(weights)
     total, rows = torch.zeros_like(weights[..., 0], dtype=torch.float64), 0
-    one, two = settings.betas
+    one, two = settings.beta1, settings.beta2
     for step, batch in enumerate(plan, start=1):
         # Twice as fast as indexing with a table.
         chosen = states.index_select(1, batch.index.flatten())

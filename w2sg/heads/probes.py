@@ -9,32 +9,17 @@ import numpy as np
 
 from w2sg.heads.crossval import fit_selected
 from w2sg.heads.sides import generator
-
-PROBE_SPLITS = ("pair", "text")
-"""Ways to deal texts to the training and test parts."""
+from w2sg.study.sections import Probe
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProbeSettings:
-    """Logistic regression with intercept on single texts, chosen = 1 and rejected = 0."""
+class ProbeSettings(Probe):
+    """Logistic regression with intercept on single texts, chosen = 1 and rejected = 0; with what no key decides."""
 
-    penalty: float = 1e-2
-    """L2 penalty on features of unit deviation (see :mod:`w2sg.heads.logistic`)."""
-    splits: tuple[str, ...] = PROBE_SPLITS
-    """``pair`` keeps both texts of a pair on one side; ``text`` deals each text alone, as the paper did."""
-    test_fraction: float = 0.2
-    """Share of the texts that are tested."""
     tolerance: float = 1e-4
     """Largest norm of the gradient, relative to that at zero coefficients. scikit-learn's defaults end at 1e-3 on features
     4,096 wide."""
     max_iterations: int = 1000
     """Steps after which a fit is given up."""
-
-    def __post_init__(self) -> None:
-        if not self.splits or not set(self.splits) <= set(PROBE_SPLITS):
-            raise ValueError(f"splits is {self.splits!r}; allowed: one or more of {', '.join(PROBE_SPLITS)}")
-        if not 0 < self.test_fraction < 1:
-            raise ValueError(f"test_fraction is {self.test_fraction!r}; allowed: between 0 and 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +92,7 @@ def fit_probes(
     }
     tests = tests.reshape(*sets, -1)
     return ProbeResult(
-        splits=settings.splits,
+        splits=tuple(settings.splits),
         test_texts=tests,
         test_labels=(tests < n).astype(np.int64),
         test_pairs=tests % n,

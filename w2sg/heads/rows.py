@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from w2sg.heads.probes import ProbeResult
 from w2sg.measures.bootstrap import draw_counts
 from w2sg.measures.estimates import Estimate
 from w2sg.measures.metrics import evaluate_margins, evaluate_texts
+from w2sg.study.sections import Intervals
 
 
 def head_rows(
@@ -20,7 +20,7 @@ def head_rows(
     axes: tuple[Sequence[int], Sequence[int], Sequence[str]],
     *,
     keys: Mapping[str, str],
-    intervals: Mapping[str, Any],
+    intervals: Intervals,
     weak: np.ndarray | None = None,
     ceiling: np.ndarray | None = None,
     extras: Mapping[str, np.ndarray] | None = None,
@@ -31,7 +31,7 @@ def head_rows(
         margins: s(chosen) - s(rejected), (L, S, K, n).
         axes: Layers, seeds and settings: names of the first three axes.
         keys: Columns head and protocol.
-        intervals: Section ``metrics`` of the configuration; all heads of a dataset share its resamples, so that their
+        intervals: Section ``intervals`` of the configuration; all heads of a dataset share its resamples, so that their
             differences are paired.
         weak: The supervisor's margins per seed, (S, n); adds agreement and gain.
         ceiling: Margins of the heads trained on true labels, shape of ``margins``; adds PGR.
@@ -44,10 +44,10 @@ def head_rows(
     flat, labels = margins.reshape(-1, n), list(product(*axes))
     estimates = evaluate_margins(
         flat,
-        counts=draw_counts(n, resamples=intervals["bootstrap"], seed=intervals["seed"]),
+        counts=draw_counts(n, resamples=intervals.bootstrap, seed=intervals.seed),
         supervisor=None if weak is None else np.broadcast_to(weak[None, :, None], margins.shape).reshape(-1, n),
         ceiling=None if ceiling is None else ceiling.reshape(-1, n),
-        confidence=intervals["confidence"],
+        confidence=intervals.confidence,
     )
     estimates |= {name: Estimate(value=values.ravel(), n=n) for name, values in (extras or {}).items()}
     frames = [_frame(name, estimate, labels) for name, estimate in estimates.items()]
@@ -76,7 +76,7 @@ def probe_rows(
     *,
     seeds: Sequence[int],
     setting: str,
-    intervals: Mapping[str, Any],
+    intervals: Intervals,
 ) -> pd.DataFrame:
     """Returns the metric rows of probes on the texts they were not trained on, resampled by pair.
 
@@ -85,7 +85,7 @@ def probe_rows(
         layers: Names of the L layers.
         seeds: Names of the S seeds.
         setting: Name of the penalty.
-        intervals: Section ``metrics`` of the configuration.
+        intervals: Section ``intervals`` of the configuration.
 
     Returns:
         Columns as in :func:`head_rows`; ``protocol`` is the way to split.
@@ -97,8 +97,8 @@ def probe_rows(
             fitted.test_scores[:, s, t],
             labels=fitted.test_labels[s, t],
             pairs=column,
-            counts=draw_counts(len(tested), resamples=intervals["bootstrap"], seed=intervals["seed"]),
-            confidence=intervals["confidence"],
+            counts=draw_counts(len(tested), resamples=intervals.bootstrap, seed=intervals.seed),
+            confidence=intervals.confidence,
         )
         labels = [(layer, seeds[s], setting) for layer in layers]
         frames += [

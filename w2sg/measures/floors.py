@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from w2sg.measures.bootstrap import draw_counts
 from w2sg.measures.metrics import bootstrap_mean, evaluate_margins
 from w2sg.study.protocols import SPLITS
+from w2sg.study.sections import Intervals
 
 STRENGTHS = (0.1, 1.0, 10.0, 100.0)
 """Candidates for scikit-learn's inverse penalty C of the TF-IDF head."""
@@ -39,7 +40,7 @@ class PairTexts:
             raise ValueError(f"chosen and rejected hold {sizes} texts; allowed: equally many, at least one")
 
 
-def measure_floors(pairs: pd.DataFrame, *, bootstrap: int, seed: int, confidence: float) -> pd.DataFrame:
+def measure_floors(pairs: pd.DataFrame, *, intervals: Intervals) -> pd.DataFrame:
     """Returns the floors of a dataset on its test split: columns floor, metric, value, low, high, n.
 
     - longer_response: the response of more characters is preferred; below one half, the shorter is the
@@ -54,18 +55,17 @@ def measure_floors(pairs: pd.DataFrame, *, bootstrap: int, seed: int, confidence
 
     Args:
         pairs: Columns split, chosen, rejected.
-        bootstrap: Resamples of test pairs.
-        seed: Seed of the resamples, and of the folds of the TF-IDF head.
-        confidence: Coverage of the intervals.
+        intervals: Section ``intervals`` of the configuration.
 
     Raises:
         ValueError: If the ground-truth or the test split has no pairs.
     """
     train, test = (_texts(pairs, split) for split in (SPLITS[0], SPLITS[-1]))
-    counts = draw_counts(len(test.chosen), resamples=bootstrap, seed=seed)
+    confidence = intervals.confidence
+    counts = draw_counts(len(test.chosen), resamples=intervals.bootstrap, seed=intervals.seed)
     margins = {
         "longer_response": measure_lengths(test),
-        "tfidf": score_words(train, test, seed=seed),
+        "tfidf": score_words(train, test, seed=intervals.seed),
     }
     found = {}
     for floor, margin in margins.items():

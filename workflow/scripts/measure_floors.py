@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 def main(*, pairs: str, output: str, dataset: str, intervals: Mapping[str, Any], recipe: int, log: str) -> None:
     with jobs.log_to(log):
         from w2sg.measures import floors
+        from w2sg.study.sections import Intervals
         from w2sg.tables.schemas import PAIRS
 
-        rows = floors.measure_floors(read_table(pairs, PAIRS), **intervals).assign(dataset=dataset)
+        section = Intervals.model_validate(intervals)
+        rows = floors.measure_floors(read_table(pairs, PAIRS), intervals=section).assign(dataset=dataset)
         write_table(
             rows,
             output,

@@ -28,6 +28,7 @@ def main(
     with jobs.log_to(log):
         from w2sg.activations.features import open_features, split_layers
         from w2sg.heads import evaluate
+        from w2sg.study.sections import Heads, Intervals, Probe
         from w2sg.tables.schemas import PAIRS
 
         machine.pin_threads(1)
@@ -35,7 +36,14 @@ def main(
         states = open_features(features, expect=keys)
         parts = split_layers(states, read_table(pairs, PAIRS))
         weak = read_table(labels, schemas.LABELS)
-        rows = evaluate.evaluate_revision(parts, weak, heads=heads, probe=probe, intervals=intervals, workers=threads)
+        rows = evaluate.evaluate_revision(
+            parts,
+            weak,
+            heads=Heads.model_validate(heads),
+            probe=Probe.model_validate(probe),
+            intervals=Intervals.model_validate(intervals),
+            workers=threads,
+        )
         sections = {"heads": dict(heads), "probe": dict(probe), "intervals": dict(intervals)}
         supervisor = {key: read_provenance(labels)[key] for key in ("model", "revision", "commit")}
         write_table(

@@ -26,12 +26,15 @@ def main(
     with jobs.log_to(log):
         from w2sg.activations.features import read_features, split_features
         from w2sg.heads import evaluate
+        from w2sg.study.sections import Heads, Intervals
         from w2sg.tables.schemas import PAIRS
 
         machine.pin_threads(1)
         states = read_features(features, expect=keys)
         splits = split_features(states, read_table(pairs, PAIRS))
-        made = evaluate.supervise(splits, heads=heads, intervals=intervals)
+        made = evaluate.supervise(
+            splits, heads=Heads.model_validate(heads), intervals=Intervals.model_validate(intervals)
+        )
         provenance = {**states.metadata, "recipe": recipe, "heads": dict(heads), "intervals": dict(intervals)}
         write_table(made.labels, labels, schemas.LABELS, provenance=provenance)
         rows = made.metrics.assign(**keys, commit=states.metadata["commit"])

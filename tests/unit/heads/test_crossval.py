@@ -11,7 +11,7 @@ from w2sg.heads.converged import ConvergedSettings, fit_converged_heads
 from w2sg.heads.crossval import deal_folds, fit_selected
 from w2sg.heads.sides import generator
 
-PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)
+PENALTIES = [1e-3, 1e-2, 1e-1, 1.0]
 SEEDS = (0, 4)
 
 
@@ -69,7 +69,7 @@ def test_held_out_rows_are_not_seen():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((1, 60, 100)).astype(np.float32)
     noise = rng.integers(0, 2, (1, 60)).astype(np.float64)
-    settings = ConvergedSettings(penalties=(1e-3, 1e-2), patience=2)
+    settings = ConvergedSettings(penalties=[1e-3, 1e-2], patience=2)
     found = fit_converged_heads(x, noise, settings=settings, seeds=[0])
     assert (found.cv_loss > np.log(2)).all()
     # The control: the same rows judged by a fit that has seen them look learnt.
@@ -83,7 +83,7 @@ def test_groups_stay_in_one_fold():
         np.concatenate((half, half), axis=1),
         np.tile(rng.integers(0, 2, 40), 2)[None].astype(np.float64),
     )
-    settings = ConvergedSettings(penalties=(1e-3, 1e-2))
+    settings = ConvergedSettings(penalties=[1e-3, 1e-2])
     grouped = fit_converged_heads(x, noise, settings=settings, seeds=[0], groups=np.arange(80) % 40)
     loose = fit_converged_heads(x, noise, settings=settings, seeds=[0])
     assert grouped.cv_loss.min() > np.log(2) > loose.cv_loss.max()
@@ -93,7 +93,7 @@ def test_groups_stay_in_one_fold():
 
 def test_invariant_to_order_and_sign_of_rows():
     difference, target = data()
-    settings = ConvergedSettings(penalties=(1e-2,), tolerance=1e-9)
+    settings = ConvergedSettings(penalties=[1e-2], tolerance=1e-9)
     plain = fit_converged_heads(difference, target, settings=settings, seeds=SEEDS)
     assert np.isnan(plain.cv_loss).all()
     rng = np.random.default_rng(1)
@@ -134,7 +134,7 @@ def test_search_ends_when_weaker_penalties_only_hurt():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((1, 60, 30)).astype(np.float32)
     noise = rng.integers(0, 2, (1, 60)).astype(np.float64)
-    grid = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+    grid = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0]
     short = fit_converged_heads(x, noise, settings=ConvergedSettings(penalties=grid), seeds=[0])
     whole = fit_converged_heads(x, noise, settings=ConvergedSettings(penalties=grid, patience=9), seeds=[0])
     assert np.isnan(short.cv_loss[0, 0]).tolist() == [True] * 3 + [False] * 4
@@ -156,15 +156,15 @@ def test_features_without_differences_and_constant_ones():
 
 def test_wrong_inputs_are_named():
     difference, target = data()
-    settings = ConvergedSettings(penalties=(1e-2, 1e-1))
+    settings = ConvergedSettings(penalties=[1e-2, 1e-1])
     with pytest.raises(ValueError, match="disagree"):
         fit_converged_heads(difference, target[:1], settings=settings, seeds=SEEDS)
     with pytest.raises(ValueError, match="target"):
         fit_converged_heads(difference, target * 2, settings=settings, seeds=SEEDS)
     with pytest.raises(ValueError, match="folds is 91"):
-        fit_converged_heads(difference, target, settings=ConvergedSettings(penalties=(1.0,), folds=91), seeds=SEEDS)
+        fit_converged_heads(difference, target, settings=ConvergedSettings(penalties=[1.0], folds=91), seeds=SEEDS)
     with pytest.raises(ValueError, match="penalties"):
-        fit_converged_heads(difference, target, settings=ConvergedSettings(penalties=(0.0,)), seeds=SEEDS)
+        fit_selected(difference[0], target, np.zeros(target.shape, dtype=int), penalties=(0.0,))
     difference[0, 0, 0] = np.inf
     with pytest.raises(ValueError, match="finite"):
         fit_selected(difference[0], target, np.zeros(target.shape, dtype=int), penalties=(1.0,))

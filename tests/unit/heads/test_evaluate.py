@@ -9,17 +9,16 @@ import pytest
 from w2sg.activations.features import Features, open_features, split_features, split_layers, write_features
 from w2sg.heads import evaluate
 from w2sg.study.protocols import SPLITS
+from w2sg.study.sections import ConvergedProtocol, Heads, Intervals, PaperProtocol, Probe
 
 N, D, LAYERS = 120, 6, (0, 2)
-HEADS = {
-    "seeds": [0, 1],
-    "margin": "pair",
-    "loss": "soft",
-    "paper": {"learning_rates": [1e-5, 3e-2], "batch_size": 16, "epochs": 1, "init": "zero"},
-    "converged": {"penalties": [0.01, 0.1], "folds": 3},
-}
-PROBE = {"penalty": 0.01, "splits": ["pair", "text"], "test_fraction": 0.2}
-INTERVALS = {"bootstrap": 100, "seed": 0, "confidence": 0.95}
+HEADS = Heads(
+    seeds=[0, 1],
+    paper=PaperProtocol(learning_rates=[1e-5, 3e-2]),
+    converged=ConvergedProtocol(penalties=[0.01, 0.1], folds=3),
+)
+PROBE = Probe()
+INTERVALS = Intervals(bootstrap=100)
 
 
 def dataset(*, signal: float, seed: int = 0) -> tuple[Features, pd.DataFrame]:
@@ -68,7 +67,7 @@ def test_rows_cover_all_layers_seeds_and_settings_once(study):
 def test_a_probes_n_counts_the_pairs_of_its_tested_texts(study):
     probe = study["rows"][study["rows"]["head"] == "probe"]
     counts = probe.groupby("protocol")["n"].agg(["min", "max"])
-    tested = PROBE["test_fraction"] * N
+    tested = PROBE.test_fraction * N
     assert tuple(counts.loc["pair"]) == (tested, tested)
     assert tested < counts.loc["text", "min"] <= counts.loc["text", "max"] <= 2 * tested  # both texts of some pairs
 
@@ -147,7 +146,7 @@ def test_test_labels_choose_neither_rate_nor_penalty(study):
 
 @pytest.mark.parametrize(("loss", "changed"), [("logconf", {"paper"}), ("hard", {"paper", "converged"})])
 def test_another_loss_is_the_students_alone(study, loss, changed):
-    heads = {**HEADS, "loss": loss}
+    heads = HEADS.model_copy(update={"loss": loss})
     weak = evaluate.supervise(split_features(*dataset(signal=1.2, seed=1)), heads=heads, intervals=INTERVALS)
     pd.testing.assert_frame_equal(weak.labels, study["weak"].labels)
     pd.testing.assert_frame_equal(weak.metrics, study["weak"].metrics)

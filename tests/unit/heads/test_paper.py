@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -14,7 +12,11 @@ from w2sg.heads.paper import PaperHeadSettings, train_paper_heads
 
 LAYERS, PAIRS, WIDTH = 2, 75, 6  # 75 pairs: the last batch has 11
 SEEDS = (3, 11)
-BASE = PaperHeadSettings(learning_rates=(1e-3, 1e-2, 5e-2))
+BASE = PaperHeadSettings(learning_rates=[1e-3, 1e-2, 5e-2])
+
+
+def changed(**values) -> PaperHeadSettings:
+    return PaperHeadSettings(**BASE.model_dump() | values)
 
 
 def data(seed: int = 0, layers: int = LAYERS) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -99,7 +101,7 @@ def train_alone(first, second, target, rate: float, seed: int, settings: PaperHe
     ids=lambda change: "-".join(f"{k}={v}" for k, v in change.items()) or "paper",
 )
 def test_equals_one_head_at_a_time(change):
-    settings = dataclasses.replace(BASE, **change)
+    settings = changed(**change)
     first, second, target = data()
     trained = train_paper_heads(first, second, target, settings=settings, seeds=SEEDS)
     assert trained.weights.dtype == np.float32
@@ -124,7 +126,7 @@ def test_oracle_notices_another_batch_order():
 def test_batches_do_not_depend_on_layers_rates_or_chunks(monkeypatch):
     first, second, target = data(layers=5)
     together = train_paper_heads(first, second, target, settings=BASE, seeds=SEEDS)
-    one = dataclasses.replace(BASE, learning_rates=(1e-2,))
+    one = changed(learning_rates=[1e-2])
     alone = train_paper_heads(first[3:4], second[3:4], target[1:], settings=one, seeds=SEEDS[1:])
     np.testing.assert_allclose(alone.weights[0, 0, 0], together.weights[3, 1, 1], rtol=1e-5, atol=1e-7)
     monkeypatch.setattr(paper, "CHUNK", 1)
@@ -134,7 +136,7 @@ def test_batches_do_not_depend_on_layers_rates_or_chunks(monkeypatch):
 
 @pytest.mark.parametrize("loss", ["soft", "hard"])
 def test_exchanging_sides_and_labels_changes_nothing(loss):
-    settings = dataclasses.replace(BASE, loss=loss)
+    settings = changed(loss=loss)
     first, second, target = data()
     target[:, :5] = 0.5  # what rounding must leave alone
     plain = train_paper_heads(first, second, target, settings=settings, seeds=SEEDS)
@@ -145,22 +147,21 @@ def test_exchanging_sides_and_labels_changes_nothing(loss):
 def test_soft_and_hard_labels():
     first, second, target = data()
     soft = train_paper_heads(first, second, target, settings=BASE, seeds=SEEDS)
-    hard_settings = dataclasses.replace(BASE, loss="hard")
+    hard_settings = changed(loss="hard")
     hard = train_paper_heads(first, second, target, settings=hard_settings, seeds=SEEDS)
     rounded = train_paper_heads(first, second, sides.harden(target), settings=BASE, seeds=SEEDS)
     assert (hard.weights == rounded.weights).all()
     assert np.abs(hard.weights - soft.weights).max() > 1e-3
-    assert sides.harden(np.array([0.0, 0.4, 0.5, 0.6, 1.0])).tolist() == [0, 0, 0.5, 1, 1]
 
 
 def test_rate_is_selected_by_the_loss_before_learning():
     first, second, target = data()
     noise = np.random.default_rng(1).integers(0, 2, target.shape).astype(np.float64)
-    settings = dataclasses.replace(BASE, learning_rates=(1e-6, 1.0), batch_size=4)
+    settings = changed(learning_rates=[1e-6, 1.0], batch_size=4)
     trained = train_paper_heads(first, second, noise, settings=settings, seeds=SEEDS)
     # On labels without signal the large rate fits what it has seen, and is found out by what it has not.
     assert (trained.selected == 0).all()
-    settings = dataclasses.replace(BASE, learning_rates=(1e-6, 1e-2, 3e38))
+    settings = BASE.model_copy(update={"learning_rates": [1e-6, 1e-2, 3e38]})  # more than the configuration allows
     trained = train_paper_heads(first, second, target, settings=settings, seeds=SEEDS)
     assert np.isnan(trained.progressive_loss[..., 2]).all()
     assert (trained.selected < 2).all()  # a rate that overflows is never taken
@@ -180,37 +181,21 @@ def test_equal_states_give_zero_heads_and_zero_margins():
     assert margins[1, 2, 0, 4] == pytest.approx(expected, rel=1e-12)
 
 
-def test_the_coin_is_fair():
-    tosses = np.mean([sides.toss(1000, seed) for seed in range(50)])
-    assert abs(tosses - 0.5) < 4 * (0.25 / 50_000) ** 0.5
-
-
-def test_weak_labels_keep_the_supervisors_probability():
-    margins = np.random.default_rng(0).standard_normal(500) * 20
-    labels = sides.label_weakly(margins, seed=2)
-    assert 0 < labels.swapped.mean() < 1
-    np.testing.assert_allclose(labels.chosen_probability(), 1 / (1 + np.exp(-margins)), rtol=1e-9, atol=1e-15)
-    swapped = labels.swapped
-    np.testing.assert_allclose(labels.probability[swapped], 1 / (1 + np.exp(margins[swapped])), rtol=1e-6, atol=1e-15)
-    zero = sides.label_weakly(np.zeros(4), seed=0)
-    assert (zero.probability == 0.5).all()
-
-
 @pytest.mark.parametrize(
     ("change", "name"),
     [
         ({"loss": "huber"}, "loss"),
         ({"init": "ones"}, "init"),
         ({"margin": "triple"}, "margin"),
-        ({"learning_rates": ()}, "learning_rates"),
-        ({"learning_rates": (0.0,)}, "learning_rates"),
+        ({"learning_rates": []}, "learning_rates"),
+        ({"learning_rates": [0.0]}, "learning_rates"),
         ({"batch_size": 0}, "batch_size"),
         ({"warmup": 1.5}, "warmup"),
     ],
 )
 def test_wrong_settings_are_named(change, name):
     with pytest.raises(ValueError, match=name):
-        dataclasses.replace(BASE, **change)
+        changed(**change)
 
 
 def test_wrong_inputs_are_named():
@@ -222,5 +207,3 @@ def test_wrong_inputs_are_named():
     second[0, 0, 0] = np.nan
     with pytest.raises(ValueError, match="second holds"):
         train_paper_heads(first, second, target, settings=BASE, seeds=SEEDS)
-    with pytest.raises(ValueError, match="seed is -1"):
-        sides.toss(3, -1)

@@ -77,7 +77,7 @@ def test_pairs_of_copies_leak_through_the_split_by_text_only():
 
 def test_tested_rows_are_not_seen():
     chosen, rejected = data()
-    settings = ProbeSettings(splits=("pair",), tolerance=1e-9)
+    settings = ProbeSettings(splits=["pair"], tolerance=1e-9)
     found = fit_probes(chosen, rejected, settings=settings, seeds=SEEDS[:1])
     spoilt = rejected.copy()
     spoilt[:, found.test_pairs[0, 0]] *= -3
@@ -87,7 +87,7 @@ def test_tested_rows_are_not_seen():
 
 def test_exchanging_labels_turns_the_probe_round():
     chosen, rejected = data()
-    settings = ProbeSettings(splits=("pair",), tolerance=1e-9)
+    settings = ProbeSettings(splits=["pair"], tolerance=1e-9)
     found = fit_probes(chosen, rejected, settings=settings, seeds=SEEDS)
     turned = fit_probes(rejected, chosen, settings=settings, seeds=SEEDS)
     np.testing.assert_allclose(turned.weights, -found.weights, rtol=1e-4, atol=1e-7)
@@ -98,7 +98,7 @@ def test_constant_and_equal_features():
     chosen, rejected = data()
     chosen[0], rejected[0] = 3.25, 3.25
     chosen[1, :, 2], rejected[1, :, 2] = 1000.1, 1000.1
-    found = fit_probes(chosen, rejected, settings=ProbeSettings(splits=("pair",)), seeds=SEEDS)
+    found = fit_probes(chosen, rejected, settings=ProbeSettings(splits=["pair"]), seeds=SEEDS)
     assert (found.weights[0] == 0).all() and (found.test_scores[0] == 0).all()
     assert (np.abs(found.weights[1, ..., 2]) < 1e-9).all() and found.converged.all()
 
@@ -110,6 +110,6 @@ def test_wrong_inputs_are_named():
     with pytest.raises(ValueError, match="empty"):
         fit_probes(chosen[:, :2], rejected[:, :2], settings=ProbeSettings(), seeds=SEEDS)
     with pytest.raises(ValueError, match="splits"):
-        ProbeSettings(splits=("word",))
+        ProbeSettings(splits=["word"])
     with pytest.raises(ValueError, match="test_fraction"):
         ProbeSettings(test_fraction=1.0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,8 +10,9 @@ from sklearn.linear_model import LogisticRegression
 
 from w2sg.measures import floors
 from w2sg.measures.floors import PairTexts, measure_floors
+from w2sg.study.sections import Intervals
 
-INTERVALS: dict[str, Any] = {"bootstrap": 200, "seed": 0, "confidence": 0.95}
+INTERVALS = Intervals(bootstrap=200)
 WORDS = [f"word{i}" for i in range(60)]
 
 
