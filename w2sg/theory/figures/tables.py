@@ -15,7 +15,7 @@ import pandas as pd
 from w2sg.tables.theory import FIGURE
 from w2sg.theory.experiments.catalogue import Experiment
 from w2sg.theory.experiments.phase import cells_of, predict_cell
-from w2sg.theory.experiments.predictions import WEAK_DISTANCE, limit_distance, limit_trajectory
+from w2sg.theory.experiments.predictions import WEAK_DISTANCE, limit_distance, limit_of, limit_trajectory
 from w2sg.theory.experiments.region import empirical_profile, one_point_map
 from w2sg.theory.experiments.runs import finals
 from w2sg.theory.experiments.settings import PhaseSettings, RegionSettings, SignSettings
@@ -37,7 +37,8 @@ def table_fig1a(experiment: Experiment, runs: pd.DataFrame) -> pd.DataFrame:
     grid = experiment.grids[0]
     last, first = finals(runs), runs.loc[runs["step"] == 0]
     kappas = np.linspace(grid.kappas[0], grid.kappas[-1], 35)
-    curve = [limit_distance(grid, lam=2.0, kappa=float(k), c_w=0.6, eta=grid.etas[0]) for k in kappas]
+    flow = {"ratio": grid.ratio, **limit_of(grid), "points": 20}
+    curve = [limit_distance(grid.lams[0], k, grid.c_ws[0], **flow) for k in kappas.tolist()]
     return pd.concat(
         [
             lines(last, panel="distance", series="student", x="kappa", value="distance"),
@@ -120,12 +121,13 @@ def table_sweep(experiment: Experiment, runs: pd.DataFrame, *, axis: str, series
     """
     grid, last, parts = experiment.grids[0], finals(runs), []
     ends = (float(last[axis].min()), float(last[axis].max()))
+    flow = {"ratio": grid.ratio, **limit_of(grid), "points": 20}
     across = np.geomspace(*ends, points) if axis == "lam" else np.linspace(*ends, points)
     for value, part in last.groupby(series):
         name = f"{series} = {value:g}"
         parts.append(lines(part, panel="distance", series=name, x=axis, value="distance"))
-        fixed = {key: float(part[key].iloc[0]) for key in ("lam", "kappa", "c_w", "eta")}
-        curve = [limit_distance(grid, **(fixed | {axis: float(x)})) for x in across]
+        fixed = {key: float(part[key].iloc[0]) for key in ("lam", "kappa", "c_w")}
+        curve = [limit_distance(**(fixed | {axis: x}), **flow) for x in across.tolist()]
         parts.append(_rows("limit", name, across, curve))
     weak = last.groupby(axis)["weak_distance"].first()
     parts.append(_rows("distance", "supervisor", weak.index, weak))
