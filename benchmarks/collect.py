@@ -19,12 +19,14 @@ from pathlib import Path
 import machine
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "workflow" / "scripts")]
 
 from w2sg.tables import schemas  # noqa: E402
-from w2sg.tables.files import read_parts, write_table  # noqa: E402
+from w2sg.tables.files import read_arrow, read_table, write_table  # noqa: E402
+from w2sg.trajectories.selection import headline_rows  # noqa: E402
 
 COUNTS = {"pythia": 154, "olmo": 317}
 DATASETS = ("helpful", "harmless")
@@ -69,21 +71,32 @@ def write_inputs(folder: Path, layers: int) -> dict[str, dict]:
 
 
 def timed(action: str, main: Callable[..., None], arguments: dict) -> dict[str, object]:
-    """Returns wall seconds and largest memory of a script's ``main`` in a process of its own."""
+    """Returns wall and CPU seconds and largest memory of a script's ``main`` in a process of its own."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_measure, args=(main, arguments, sender))
     process.start()
     sender.close()
-    wall, memory = receiver.recv()
+    wall, used = receiver.recv()
     process.join()
-    return {"action": action, "wall_s": round(wall, 1), "memory_mb": round(memory / 1024)}
+    cpu = round(used.ru_utime + used.ru_stime, 1)
+    return {"action": action, "wall_s": round(wall, 1), "cpu_s": cpu, "memory_mb": round(used.ru_maxrss / 1024)}
 
 
 def _measure(main: Callable[..., None], arguments: dict, sender) -> None:
     start = time.perf_counter()
     main(recipe=0, **arguments)
-    sender.send((time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+    sender.send((time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)))
+
+
+def read_whole(path: str, recipe: int) -> None:
+    """Reads the long table as the step that joins does."""
+    read_arrow(path, schemas.METRICS)
+
+
+def read_headline(path: str, recipe: int) -> None:
+    """Reads what statistics, figures and report need of the long table."""
+    read_table(path, schemas.METRICS, where=headline_rows())
 
 
 def main() -> None:
@@ -111,10 +124,18 @@ def main() -> None:
             "floors": [str(folder / "floors.parquet")],
             "metrics": str(folder / "metrics.parquet"),
             "all_floors": str(folder / "all_floors.parquet"),
+            "completeness": str(folder / "completeness.parquet"),
+            "wanted": {
+                name: {row["name"]: row["step"] for row in given["family"]["revisions"]}
+                for name, given in inputs.items()
+            },
+            "datasets": DATASETS,
             "log": str(folder / "log"),
         }
         rows.append(timed("collect_metrics", collect_metrics.main, given))
-        total = sum(len(part) for part in read_parts(folder / "metrics.parquet", schemas.METRICS))
+        rows.append(timed("read whole", read_whole, {"path": str(folder / "metrics.parquet")}))
+        rows.append(timed("read the headline", read_headline, {"path": str(folder / "metrics.parquet")}))
+        total = pq.read_metadata(folder / "metrics.parquet").num_rows
         rows = [{"rows": total, **row} for row in rows]
     typed = f"python benchmarks/collect.py --rows {options.rows}"
     machine.save(pd.DataFrame(rows), "collect", machine=machine.describe(["pyarrow", "pandas"]), command=typed)
