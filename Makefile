@@ -8,12 +8,11 @@ TORCH ?= requirements/torch.txt
 ARGS ?=
 # Processes that share the test files; a study in a test takes two cores itself, but not all of the time.
 WORKERS ?= 2
-FORCE ?=
 # A live panel on a terminal, plain lines in a file or a pipe.
 SHOW := $(shell if [ -t 2 ]; then echo --logger rich; else echo --quiet rules; fi)
 BIN := .venv/bin
 
-.PHONY: help sweep theory test check docs format lock clean slurm-test kubernetes-test fault-test conda-test conda-lock audit
+.PHONY: help sweep theory test check docs format lock wheel clean slurm-test kubernetes-test fault-test conda-test conda-lock audit
 
 help:
 	@echo 'make sweep   pre-train the miniature suite, sweep it, write its report'
@@ -27,8 +26,9 @@ help:
 	@echo 'make audit   look for known vulnerabilities of the locked packages; needs the network'
 	@echo 'make check   lint and types'
 	@echo 'make docs    build the documentation site, build/site/index.html'
+	@echo 'make wheel   build the package and try it in an empty environment; needs a package index'
 	@echo 'make format  format code and rules'
-	@echo 'make lock    resolve requirements/*.in anew'
+	@echo 'make lock    resolve the dependencies in pyproject.toml anew into requirements/*.lock'
 	@echo 'make clean   remove what killed runs left behind; results stay'
 
 sweep: .venv/run.stamp
@@ -37,15 +37,8 @@ sweep: .venv/run.stamp
 theory: .venv/run.stamp
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake theory --cores $(CORES) $(ARGS) $(SHOW)
 
-# A whole run that passed on the very same files is not repeated; FORCE=1 repeats it, and ARGS always runs.
 test: .venv/test.stamp
-	@tree="$$($(BIN)/python -m tests.passed)"; \
-	if [ -z "$(ARGS)$(FORCE)" ] && [ -n "$$tree" ] && [ "$$tree" = "$$(cat .venv/passed 2>/dev/null)" ]; then \
-	  echo 'nothing has changed since the last run, in which all tests passed; make test FORCE=1 runs them again'; \
-	else \
-	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS) || exit 1; \
-	  if [ -z "$(ARGS)" ]; then printf %s "$$tree" > .venv/passed; fi; \
-	fi
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 slurm-test: .venv/test.stamp .venv/slurm.stamp
 	@command -v slurmctld >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends slurm-wlm munge; }
@@ -113,12 +106,30 @@ format: .venv/test.stamp
 	@$(BIN)/uv pip install --quiet --python .venv/tools/$*/bin/python --no-deps --require-hashes -r $<
 	@touch $@
 
+# Locked versions stay: make lock ARGS=--upgrade takes the newest, ARGS='--upgrade-package NAME' those of one package.
+LOCK = $(BIN)/uv pip compile --quiet --config-file requirements/lock.toml --universal --python-version 3.11 --generate-hashes \
+  --no-annotate --custom-compile-command 'make lock' --no-emit-package torch $(ARGS) -o requirements/$(1).lock
+BESIDE_RUN = pyproject.toml -c requirements/run.lock --extra
+
 lock: .venv/pip.stamp
-	@for name in run test bench slurm kubernetes kubernetes-test conda audit; do \
-	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-	    --custom-compile-command 'make lock' --no-emit-package torch --override requirements/override.txt \
-	    requirements/$$name.in -o requirements/$$name.lock || exit 1; \
-	done
+	@$(call LOCK,run) pyproject.toml --extra run
+	@$(call LOCK,test) $(BESIDE_RUN) test
+	@$(call LOCK,bench) $(BESIDE_RUN) bench
+	@$(call LOCK,slurm) $(BESIDE_RUN) slurm
+	@$(call LOCK,kubernetes) $(BESIDE_RUN) kubernetes
+	@$(call LOCK,kubernetes-test) $(BESIDE_RUN) kubernetes -c requirements/kubernetes.lock --extra test -c requirements/test.lock \
+	  --group kubernetes-test
+	@$(call LOCK,conda) --group conda
+	@$(call LOCK,audit) --group audit
+
+# In an empty environment, with the newest versions of what the package's core needs; used from another folder.
+wheel: .venv/pip.stamp
+	@rm -rf build/wheel
+	@$(BIN)/uv build --quiet --wheel --out-dir build/wheel
+	@$(BIN)/uv venv --quiet --python $(BIN)/python build/wheel/venv
+	@$(BIN)/uv pip install --quiet --python build/wheel/venv/bin/python build/wheel/*.whl
+	@cd build/wheel && venv/bin/python -c 'from w2sg.theory.model import closed_forms'
+	@echo 'wheel:' build/wheel/*.whl
 
 clean: .venv/run.stamp
 	@$(BIN)/snakemake --unlock --quiet

@@ -7,9 +7,12 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 
-configfile: Path(workflow.basedir) / "config" / "datasets.yaml"
-configfile: Path(workflow.basedir) / "config" / "models.yaml"
-configfile: Path(workflow.basedir) / "config" / "config.yaml"
+ROOT = Path(workflow.current_basedir)
+
+
+configfile: ROOT / "config" / "datasets.yaml"
+configfile: ROOT / "config" / "models.yaml"
+configfile: ROOT / "config" / "config.yaml"
 
 
 report: "workflow/report/workflow.rst"

@@ -21,7 +21,7 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from w2sg.trajectories.correlations import STATISTICS, compare_predictors  # noqa: E402
+from w2sg.trajectories.correlations import STATISTIC_NAMES, compare_predictors  # noqa: E402
 from w2sg.trajectories.series import Curve, ResamplingSettings, Series  # noqa: E402
 from w2sg.trajectories.sigmoid import RISE_10_90, TO_SATURATION  # noqa: E402
 from w2sg.trajectories.transitions import estimate_curve, late_revisions  # noqa: E402
@@ -145,7 +145,7 @@ def run_study(design: Design, rng: np.random.Generator) -> list[dict[str, object
     truth["sigmoid_floor"] += shared  # its interval is for these test pairs
     found: Mapping = estimate_curve(series, series.curves[0], SETTINGS)
     rows = [(name, found[name], true) for name, true in truth.items()]
-    for statistic in STATISTICS:
+    for statistic in STATISTIC_NAMES:
         compared = compare_predictors(series, SETTINGS, np.ones(len(series.steps), dtype=bool), statistic)
         truths = {} if statistic == "spearman" else correlation_truth(design, statistic)
         rows += [(f"{statistic} {name}", x.signed, truths.get(name, np.nan)) for name, x in compared.items()]
@@ -205,7 +205,7 @@ def main() -> None:
     rows = [row for design in DESIGNS for _ in range(studies) for row in run_study(design, rng)]
     rows += [row for _ in range(studies) for row in run_stationary(rng)]
     table = condense(pd.DataFrame(rows))
-    where = machine.describe(["numpy", "scipy", "ruptures"])
+    where = machine.describe(["numpy", "scipy"])
     print(machine.save(table, "coverage", machine=where, command=f"python benchmarks/coverage.py --studies {studies}"))
 
 

@@ -32,7 +32,6 @@ import numpy as np
 import pandas as pd
 import scipy.fft
 import torch
-import yaml
 from safetensors.torch import save_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
@@ -45,7 +44,8 @@ import train_heads  # noqa: E402 (the path is set above)
 
 from w2sg.activations.features import ID_BYTES, Features, open_features, split_features  # noqa: E402
 from w2sg.heads import evaluate  # noqa: E402
-from w2sg.study.datasets import FIELDS, SPLITS  # noqa: E402
+from w2sg.study.protocols import FIELDS, SPLITS  # noqa: E402
+from w2sg.study.sections import Heads, Intervals, Probe  # noqa: E402
 from w2sg.tables import schemas  # noqa: E402
 from w2sg.tables.files import read_table, write_table  # noqa: E402
 from w2sg.tables.schemas import PAIRS  # noqa: E402
@@ -95,7 +95,7 @@ def write_inputs(folder: Path, config: dict[str, Any], layers: int) -> None:
     write_table(pairs.assign(dataset="synthetic", **empty), folder / "pairs.parquet", PAIRS, provenance={})
     weak = states(g, rng, share=0.8, width=WEAK_WIDTH).float().numpy()[:, None]
     features = Features(chosen=weak[0], rejected=weak[1], row_ids=ids, layers=(0,), metadata={})
-    made = evaluate.supervise(split_features(features, pairs), heads=config["heads"], intervals=config["metrics"])
+    made = evaluate.supervise(split_features(features, pairs), heads=config["heads"], intervals=config["intervals"])
     origin = {"model": "weak", "revision": "last", "commit": "0" * 40}
     write_table(made.labels, folder / "labels.parquet", schemas.LABELS, provenance=origin)
     size = layers * len(g) * WIDTH
@@ -127,7 +127,7 @@ def _ours(folder: Path, config: dict[str, Any], workers: int) -> dict[str, float
         keys=KEYS,
         heads=config["heads"],
         probe=config["probe"],
-        intervals=config["metrics"],
+        intervals=config["intervals"],
         recipe=0,
         threads=workers,
         log=str(folder / "log"),
@@ -235,7 +235,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=LAYERS)
     parser.add_argument("--folder", type=Path, help="where inputs are kept for another run")
     options = parser.parse_args()
-    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))
+    config = {"heads": Heads().model_dump(), "probe": Probe().model_dump(), "intervals": Intervals().model_dump()}
     with tempfile.TemporaryDirectory() as name:
         folder = options.folder or Path(name)
         if not (folder / "features.safetensors").exists():

@@ -1,7 +1,7 @@
 """Pins the environments: solves envs/*.yaml and writes one explicit list of packages per file and platform (`make conda-lock`).
 
 Snakemake takes ``envs/<name>.<platform>.pin.txt`` in place of the solver where that file is there. Needs py-rattler and
-pyyaml (`requirements/conda.in`), and the channels that the files name.
+pyyaml (group `conda` of pyproject.toml), and the channels that the files name.
 """
 
 from __future__ import annotations

@@ -9,11 +9,14 @@ import tarfile
 import zipfile
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from w2sg.data import readers
+from w2sg.data import corpora, readers
+from w2sg.study.datasets import CorpusEntry
+from w2sg.study.fields import read
 
 GROUPS = ("comp.x", "rec.y")
 RULE = {"ngram": 3, "window": 12, "containment": 0.5}
@@ -61,7 +64,7 @@ def package(tmp_path):
         "reader": "newsgroups",
         "members": {
             "train": {"name": "d/train.tab", "sha256": sha(members["d/train.tab"])},
-            "evaluation": {"name": "d/test.tab", "sha256": sha(members["d/test.tab"])},
+            "pair_texts": {"name": "d/test.tab", "sha256": sha(members["d/test.tab"])},
         },
         "heldout": {"fraction": 0.1, "seed": 0},
         "duplicates": RULE,
@@ -117,7 +120,12 @@ def mails(tmp_path, monkeypatch):
         "path": str(path),
         "sha256": sha(path.read_bytes()),
         "reader": "spam_assassin",
-        "evaluation": {"fraction": {"spam": 0.5, "ham": 0.25}, "seed": 0},
+        "pair_texts": {"fraction": {"spam": 0.5, "ham": 0.25}, "seed": 0},
         "heldout": {"fraction": 0.05, "seed": 0},
     }
     return path, spec
+
+
+def load_corpus(spec: dict[str, Any], cache: Path) -> corpora.Corpus:
+    """The documents of an entry as a file would say it."""
+    return corpora.load_corpus(read(CorpusEntry, spec, ("corpora", "c")), name="c", cache=cache)

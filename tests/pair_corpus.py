@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+
+from w2sg.data import sources
+from w2sg.data.pairs import CheckedPairs
+from w2sg.study.datasets import DatasetEntry
+from w2sg.study.fields import read
 
 LABELS = ("comp.one", "comp.two", "rec.three", "soc.four")
 TOPIC = {
@@ -23,19 +30,19 @@ def documents(seed: int = 0, n: int = 240) -> pd.DataFrame:
     rows = []
     for i in range(n):
         words = [f"d{i}w{j}" for j in range(int(rng.integers(10, 140)))]
-        cluster = f"evaluation-{i:04d}"
+        cluster = f"pair_texts-{i:04d}"
         if i % 10 == 1 and rows:
             words[:60] = rows[-1]["text"].split()[:60]
             cluster = rows[-1]["cluster"]
         rows.append(
             {
-                "doc_id": f"evaluation-{i:04d}",
+                "doc_id": f"pair_texts-{i:04d}",
                 "label": LABELS[i % 4],
                 "cluster": cluster,
                 "text": " ".join(words),
             }
         )
-    frame = pd.DataFrame(rows).assign(part="evaluation")
+    frame = pd.DataFrame(rows).assign(part="pair_texts")
     other = [
         {
             "doc_id": f"train-{i:04d}",
@@ -47,3 +54,13 @@ def documents(seed: int = 0, n: int = 240) -> pd.DataFrame:
         for i, part in enumerate(["train"] * 20 + ["heldout"] * 5)
     ]
     return pd.concat([frame, pd.DataFrame(other)], ignore_index=True)
+
+
+def load_checked(spec: dict[str, Any], *, name: str, documents: pd.DataFrame | None = None) -> CheckedPairs:
+    """The checked pairs of an entry as a file would say it."""
+    return sources.load_checked(read(DatasetEntry, spec, ("datasets", name)), name=name, documents=documents)
+
+
+def load_pairs(spec: dict[str, Any], *, name: str, documents: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The pairs alone."""
+    return load_checked(spec, name=name, documents=documents).pairs

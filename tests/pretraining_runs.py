@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import os
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from tests.unit.pretraining.test_tokenizer import corpus
 from w2sg.pretraining.pretrain import pretrain
 from w2sg.pretraining.state import write_manifest
 from w2sg.pretraining.tokenizer import encode_documents, train_tokenizer
-from w2sg.runtime import files
-from w2sg.study.pretraining import Architecture, PretrainingSettings
+from w2sg.study.pretraining import Architecture, PretrainingSettings, revision_name
 
 TINY = Architecture(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
 SETTINGS = PretrainingSettings(
@@ -36,16 +37,15 @@ class Killed(BaseException):
     """Stands for the end of the process: nothing in the package may catch it."""
 
 
-def run(folder: Path, *, ids=IDS, tokenizer=TOKENIZER, architecture=TINY, threads=1, recipe=1, **changes):
-    settings = replace(SETTINGS, **changes)
-    made = pretrain.pretrain(
+def run(folder: Path, *, ids=IDS, tokenizer=TOKENIZER, architecture=TINY, recipe=1, **changes):
+    settings = SETTINGS.model_copy(update=changes)
+    made = pretrain(
         ids=ids,
         tokenizer=tokenizer,
         architecture=architecture,
         settings=settings,
         root=folder,
         state_folder=folder / ".state",
-        threads=threads,
         recipe=recipe,
         label="tiny",
     )
@@ -59,10 +59,16 @@ def published(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
+def weights(folder: Path, step: int) -> dict[str, torch.Tensor]:
+    """Weights of a published revision, under the model's own names."""
+    saved = load_file(folder / revision_name(step) / "model.safetensors")
+    return {name.replace("embed_out", "lm_head"): tensor for name, tensor in saved.items()}
+
+
 @pytest.fixture(scope="module", autouse=True)
 def no_waiting_for_the_disk():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "_fsync", lambda path: None)  # no test pulls the plug
+        patch.setattr(os, "fsync", lambda descriptor: None)  # no test pulls the plug
         yield
 
 

@@ -120,11 +120,15 @@ def made_evidence(
         "summary": summary.summarize(metrics, correlations=correlations, transitions=transitions),
         "correlations": correlations,
         "transitions": transitions,
-        "bands": bands.check_nano(metrics, family="nano", dataset=dataset),
+        "bands": bands.judge_nano(metrics, family="nano", dataset=dataset),
         "excluded": pd.DataFrame(columns=["model", "revision", "reason", "excluded"]),
         "completeness": coverage.completeness(metrics, {}, []),
         "stages": pd.DataFrame(columns=list(page.COLUMNS)),
         "theory": None,
-        "study": {"study": "nano", "metrics": {"confidence": 0.95}, "statistics": {"confidence": SETTINGS.confidence}},
+        "study": {
+            "study": "nano",
+            "intervals": {"confidence": 0.95},
+            "statistics": {"confidence": SETTINGS.confidence},
+        },
     }
     return page.Evidence(**(parts | changes))

@@ -23,7 +23,7 @@ from tests import tiny
 from tests.studies import without_costs
 
 ROOT = Path(__file__).resolve().parents[2]
-MEMBERS = {"train": "train.tab", "evaluation": "test.tab"}
+MEMBERS = {"train": "train.tab", "pair_texts": "test.tab"}
 
 
 def save_corpus(path: Path, *, posts: int = 160) -> dict:
@@ -81,7 +81,7 @@ def study(folder: Path) -> dict:
         "activations": {"batch_tokens": 512, "max_tokens": 32},
         "evaluation": {"corpus": "tiny", "documents": 3},
         "heads": heads,
-        "metrics": {"bootstrap": 50},
+        "intervals": {"bootstrap": 50},
         "corpora": {"tiny": save_corpus(folder / "corpus.whl")},
         "datasets": {
             "mine": {"source": "files", "files": {k: str(v) for k, v in files.items()}, "pairs": 24},
@@ -205,7 +205,7 @@ def small(config: dict) -> dict:
     config["sweep"] = {"families": ["smoke"], "datasets": ["posts"]}
     config["families"] = {"smoke": {**config["families"]["smoke"], "select": {"first": 2}}}
     config["heads"]["seeds"] = [0]
-    config["metrics"]["bootstrap"] = 20
+    config["intervals"]["bootstrap"] = 20
     return config
 
 

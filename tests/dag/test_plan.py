@@ -50,6 +50,13 @@ def test_the_dry_run_counts_every_job_in_seconds(paper, mode, fetches):
     assert [path.name for path in paper.folder.iterdir() if path.name not in (".snakemake", "study.yaml")] == []
 
 
+def test_another_workflow_plans_the_same_jobs_with_this_one_as_a_module(paper):
+    other = paper.folder / "Snakefile"
+    other.write_text(f'module w2sg:\n    snakefile: "{ROOT / "Snakefile"}"\n\n\nuse rule * from w2sg\n')
+    planned = counts(paper.run("-n", "-q", "rules", "--snakefile", str(other)))
+    assert planned["total"] == 1442
+
+
 def test_the_plan_says_what_it_costs_and_what_that_rests_on(paper):
     paper.config["fetch"] = {"mode": "split"}
     text = paper.run("-q", "all", "--", "plan")
@@ -59,7 +66,7 @@ def test_the_plan_says_what_it_costs_and_what_that_rests_on(paper):
     assert re.search(r"peak on the scratch disk: 82.7 GB \(3 snapshots", text)
     assert "assumed: float32 files" in text
     made = {str(path.relative_to(paper.folder)) for path in Path(paper.folder).glob("results/**/*") if path.is_file()}
-    assert made == {"results/paper/plan.tsv", "results/paper/plan.txt"}
+    assert made == {f"results/paper/{name}" for name in ("definitions.json", "plan.tsv", "plan.txt")}
 
 
 def test_every_shipped_family_can_be_planned(paper):

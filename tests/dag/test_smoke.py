@@ -11,13 +11,13 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from tests.dag.conftest import ROOT, Workflow
 from tests.results_layout import schema_of
 from w2sg.activations.features import open_features
 from w2sg.report.catalogue import FIGURES
 from w2sg.runtime import machine
+from w2sg.study.sections import Activations
 from w2sg.tables import schemas
 from w2sg.tables.files import read_provenance, read_table
 
@@ -134,7 +134,7 @@ def test_an_added_revision_plans_exactly_its_jobs(workflow):
 def test_more_published_revisions_change_no_result(workflow):
     workflow.config["models"]["smoke-strong"]["pretraining"]["save_every"] = 8
     workflow.config["families"]["smoke"]["select"] = {"first": 2, "add": ["step8", "step64"]}
-    assert planned(workflow)["extract_activations"] == 4  # the training's list is new, so its revisions are run again
+    assert planned(workflow)["extract_activations"] == 5  # the training's list is new, so its revisions are run again
     before = workflow.tables()
     workflow.run()
     after = workflow.tables()
@@ -243,8 +243,7 @@ def test_a_model_goes_to_the_device_that_its_job_claimed(finished, tmp_path, mon
         documents=str(next((here / "resources/corpora").glob("*.parquet"))),
         features={"mine": str(made)},
         loss=str(tmp_path / "loss.parquet"),
-        activations=yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["activations"]
-        | finished.config["activations"],
+        activations=Activations(**finished.config["activations"]).model_dump(),
         evaluation={"corpus": "tiny", "documents": 3},
         root=str(here / "results/pretrained/smoke-strong"),
         scratch=str(tmp_path / "scratch"),

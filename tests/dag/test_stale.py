@@ -22,7 +22,7 @@ def describe(folder: Path) -> dict:
     config = study(folder)
     config["sweep"]["families"] = ["olmo"]
     config["heads"]["seeds"] = [0]
-    config["metrics"]["bootstrap"] = 20
+    config["intervals"]["bootstrap"] = 20
     return config
 
 

@@ -1,13 +1,21 @@
-"""What a script imports, followed through the functions of the package that it reaches."""
+"""What a script imports, followed through the package as far as it reaches; what pyproject.toml asks for."""
 
 from __future__ import annotations
 
 import ast
+import importlib.metadata as metadata
+import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
+from tests.conda.channel import normal
+
 ROOT = Path(__file__).resolve().parents[2]
+OWNERS = metadata.packages_distributions()
 
 
 @cache
@@ -63,3 +71,21 @@ def needed(script: Path) -> set[str]:
                         foreign.add(name.split(".")[0])
         if before == (len(files), len(names), len(foreign)):
             return foreign
+
+
+def lacking(script: Path, listed: set[str]) -> list[str]:
+    """Modules that a script imports and no listed package owns."""
+    modules = needed(script) - sys.stdlib_module_names - {"w2sg", "snakemake"}  # snakemake: for type checkers only
+    return sorted(m for m in modules if not {normal(owner) for owner in OWNERS.get(m, [])} & listed)
+
+
+def asked_by_extra(extra: str | None) -> set[str]:
+    """Packages that pyproject.toml asks for directly: by an extra, by the extras that it contains and by the core."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = [Requirement(text) for text in project["dependencies"]]
+    waiting = [extra] if extra else []
+    while waiting:
+        found = [Requirement(text) for text in project["optional-dependencies"][waiting.pop()]]
+        asked += [one for one in found if one.name != project["name"]]
+        waiting += [name for one in found if one.name == project["name"] for name in one.extras]
+    return {normal(one.name) for one in asked}

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.metadata as metadata
 import re
+import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests.conda.channel import asked_for, normal
-from tests.repo.imports import ROOT, needed
-
-OWNERS = metadata.packages_distributions()
+from tests.conda.channel import asked_for, closure, normal
+from tests.repo.imports import OWNERS, ROOT, asked_by_extra, lacking
+from tests.repo.test_repo import LIGHT
 
 
 def scripts_of_environments() -> dict[str, set[str]]:
@@ -30,12 +28,6 @@ def scripts_of_environments() -> dict[str, set[str]]:
 SCRIPTS = scripts_of_environments()
 
 
-def lacking(script: Path, listed: set[str]) -> list[str]:
-    """Modules that a script imports and no listed package owns."""
-    modules = needed(script) - sys.stdlib_module_names - {"w2sg", "snakemake"}  # snakemake: for type checkers only
-    return sorted(m for m in modules if not {normal(owner) for owner in OWNERS.get(m, [])} & listed)
-
-
 def test_all_scripts_are_looked_at():
     assert set().union(*SCRIPTS.values()) == {p.stem for p in (ROOT / "workflow" / "scripts").glob("*.py")}
 
@@ -50,3 +42,17 @@ def test_the_search_goes_through_functions_of_the_package():
     heads = ROOT / "workflow" / "scripts" / "train_heads.py"
     assert "torch" in lacking(heads, set())  # imported by runtime.pin_threads alone
     assert "safetensors" in lacking(heads, set())  # imported by w2sg.activations.features, inside main
+
+
+def test_environments_and_pyproject_list_the_same_packages():
+    listed = set(asked_for(sorted((ROOT / "envs").glob("*.yaml"))))
+    assert listed - {"pip"} == asked_by_extra("run")
+
+
+def test_the_driver_lists_what_reading_the_snakefile_imports():
+    loading = ", ".join(f"w2sg.{module}" for module in LIGHT)
+    code = f"import sys, snakemake; before = set(sys.modules); import {loading}; print(*set(sys.modules) - before)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in done.stdout.split()} & OWNERS.keys()
+    installed = closure(list(asked_for([ROOT / "envs" / "driver.yaml"])))
+    assert {name for name in loaded if not {normal(owner) for owner in OWNERS[name]} & installed.keys()} == set()

@@ -89,6 +89,11 @@ def test_libraries_stay_in_their_rooms(library, rooms, inside):
     assert not any(library in others(MODULES[name], top=True) for name in inside)
 
 
+def test_nothing_is_imported_that_its_library_calls_private():
+    names = {name for path in MODULES.values() for node in ast.walk(parsed(path)) for name in imported(node)}
+    assert {name for name in names if "._" in name} <= {"w2sg.__version__"}
+
+
 def test_a_room_has_at_most_twelve_modules_and_an_init_that_says_what_lives_there():
     sizes: dict[str, int] = defaultdict(int)
     for name in MODULES:

@@ -32,7 +32,6 @@ NOT_KEPT = {
     "w2sg/runtime/jobs.py": "the log of a job, read while it grows",
     "w2sg/revisions/leases.py": "the lease inside a snapshot, renamed there; it goes with the snapshot",
     "w2sg/pretraining/tokenizer.py": "into a temporary folder of the caller, who reads it back",
-    "w2sg/pretraining/state.py": "an empty lock file",
     "w2sg/revisions/download.py": "the part of a download, continued by the next attempt and checked by its hash",
 }  # fmt: skip
 
@@ -91,14 +90,14 @@ schema = tables.TableSchema(name="t", fields=pa.schema([pa.field("a", pa.int64()
 states = np.full((1, 2, 3), value, dtype=np.float32)
 kept = features.Features(chosen=states, rejected=states.copy(), row_ids=np.array(["a", "b"]), layers=(0,), metadata={})
 record = training_state.RevisionRecord(step=0, training_loss=None, files={"model.safetensors": str(value)})
-state = training_state.TrainingState(digest="", step=value, losses=(), records=(), tensors={})
+state = training_state.TrainingState(digest=str(value), records=(), training={})
 write = {
     "write_table": lambda: tables.write_table(pd.DataFrame({"a": [value]}), path, schema, provenance={}),
     "write_parts": lambda: tables.write_parts([pa.table({"a": [value]})], path, schema, provenance={}),
     "write_features": lambda: features.write_features(path, kept, dtype="float32"),
     "write_tokens": lambda: pretraining_data.write_tokens(np.array([value], dtype=np.uint16), path),
     "write_manifest": lambda: training_state.write_manifest(path, [record], tokens_per_step=1, dtype="float32"),
-    "save_state": lambda: training_state.save_state(path.parent, state),
+    "save_state": lambda: training_state.save_state(path, state),
 }[writer]
 if moment == "killed":
     os.replace = lambda *arguments: os._exit(9)
@@ -109,9 +108,7 @@ WRITERS = ["write_table", "write_parts", "write_features", "write_tokens", "writ
 
 def test_killed_between_write_and_rename_every_writer_leaves_the_old_file_and_the_next_one_cleans_up(tmp_path):
     """One process per write, all at once: each spends its time on imports."""
-    paths = {
-        writer: tmp_path / writer / ("state.safetensors" if writer == "save_state" else "file") for writer in WRITERS
-    }
+    paths = {writer: tmp_path / writer / "file" for writer in WRITERS}
 
     def each(moment: str, value: int, status: int) -> None:
         command = [sys.executable, "-c", KILLED, moment]

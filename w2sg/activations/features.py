@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from w2sg.runtime.files import atomic_path
-from w2sg.study.datasets import SPLITS
+from w2sg.study.protocols import SPLITS
 from w2sg.tables.files import TableError
 
 ID_BYTES = 32

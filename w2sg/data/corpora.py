@@ -1,4 +1,4 @@
-"""Corpora: a package file, verified and read, split into training, held-out and evaluation documents."""
+"""Corpora: a package file, verified and read, split into training, held-out and pair texts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from w2sg.data.duplicates import DuplicateRule, cluster, decontaminate, shingle
+from w2sg.data.duplicates import cluster, decontaminate, shingle
 from w2sg.data.packages import locate_package
 from w2sg.data.readers import read_documents
-from w2sg.study.datasets import check_corpus_spec
-
-HELDOUT_FRACTION = 0.02
+from w2sg.study.datasets import CorpusEntry, DuplicateRule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,42 +29,39 @@ class Corpus:
     """Counts and settings, for the log and the provenance."""
 
 
-def load_corpus(spec: Mapping[str, Any], *, name: str, cache: Path) -> Corpus:
+def load_corpus(entry: CorpusEntry, *, name: str, cache: Path) -> Corpus:
     """Returns the documents of a corpus, split and decontaminated.
 
     Args:
-        spec: Entry of ``corpora``.
+        entry: Entry of ``corpora``.
         name: Its key, for messages.
         cache: Folder that keeps downloaded package files.
 
     Raises:
-        ValueError: If the entry is wrong, or a file is not what the entry says.
+        ValueError: If a file is not what the entry says.
         RuntimeError: If the package cannot be fetched; the message says what to do.
     """
-    check_corpus_spec(name, spec)
-    package = locate_package(spec, cache)
-    found = read_documents(spec["reader"], package, spec.get("members", {}))
-    return prepare_corpus(found, spec, name=name)
+    package = locate_package(entry, cache)
+    found = read_documents(entry.reader, package, entry.members)
+    return prepare_corpus(found, entry, name=name)
 
 
-def prepare_corpus(found: pd.DataFrame, spec: Mapping[str, Any], *, name: str) -> Corpus:
-    """Returns documents with parts dealt, evaluation texts cut to what pairs may use, and training cleaned.
+def prepare_corpus(found: pd.DataFrame, entry: CorpusEntry, *, name: str) -> Corpus:
+    """Returns documents with parts dealt, pair texts cut to what pairs may use, and training cleaned.
 
     Args:
-        found: doc_id, part (train, evaluation, or empty: to be dealt), label, text.
-        spec: Entry of ``corpora``.
+        found: doc_id, part (train, pair_texts, or empty: to be dealt), label, text.
+        entry: Entry of ``corpora``.
         name: Its key, for messages.
     """
-    rule = DuplicateRule(**spec.get("duplicates", {}))
-    heldout = {"fraction": HELDOUT_FRACTION, "seed": 0, **spec.get("heldout", {})}
-    evaluation = {"fraction": {}, "seed": 0, "deduplicate": False, **spec.get("evaluation", {})}
+    rule, heldout, own = entry.duplicates, entry.heldout, entry.pair_texts
     dealt = found
     if "" in set(found["part"]):
-        part = deal_parts(found, rule, name=name, fraction=evaluation["fraction"], seed=evaluation["seed"])
+        part = deal_parts(found, rule, name=name, fraction=own.fraction, seed=own.seed)
         dealt = found.assign(part=part)
-    cut = _cut_evaluation(dealt, spec.get("evaluation_words"))
-    deduplicated = _one_per_cluster(cut, rule) if evaluation["deduplicate"] else cut
-    clean = decontaminate(deduplicated, rule, heldout_fraction=heldout["fraction"], heldout_seed=heldout["seed"])
+    cut = _cut_pair_texts(dealt, own.words)
+    deduplicated = _one_per_cluster(cut, rule) if own.deduplicate else cut
+    clean = decontaminate(deduplicated, rule, heldout_fraction=heldout.fraction, heldout_seed=heldout.seed)
     documents, words = Counter(clean.documents["part"]), Counter()
     for part, text in zip(clean.documents["part"], clean.documents["text"], strict=True):
         words[part] += len(text.split())
@@ -75,9 +70,9 @@ def prepare_corpus(found: pd.DataFrame, spec: Mapping[str, Any], *, name: str) -
         "documents_found": len(found),
         "documents": dict(sorted(documents.items())),
         "words": dict(sorted(words.items())),
-        "repeated_evaluation_documents": len(cut) - len(deduplicated),
-        "dropped_from_training": {part: reasons[part] for part in ("evaluation", "heldout")},
-        "rule": {"ngram": rule.ngram, "window": rule.window, "containment": rule.containment},
+        "repeated_pair_texts": len(cut) - len(deduplicated),
+        "dropped_from_training": {part: reasons[part] for part in ("pair_texts", "heldout")},
+        "rule": rule.model_dump(),
     }
     return Corpus(documents=clean.documents, dropped=clean.dropped, facts=facts)
 
@@ -90,13 +85,13 @@ def deal_parts(
     fraction: Mapping[str, float],
     seed: int,
 ) -> np.ndarray:
-    """Returns train or evaluation per document; near-duplicates, and chains of them, stay in one part.
+    """Returns train or pair_texts per document; near-duplicates, and chains of them, stay in one part.
 
     Args:
         documents: doc_id, label, text.
         rule: Definition of near-duplicates.
         name: Corpus, for messages.
-        fraction: Share of each label's documents that evaluation gets, about.
+        fraction: Share of each label's documents that the pair texts get, about.
         seed: Seed of the deal; the result does not depend on the order of the documents.
 
     Raises:
@@ -104,7 +99,7 @@ def deal_parts(
     """
     labels = sorted(set(documents["label"]))
     if set(fraction) != set(labels):
-        raise ValueError(f"corpora.{name}.evaluation.fraction: got {sorted(fraction)}, expected a share for {labels}")
+        raise ValueError(f"corpora.{name}.pair_texts.fraction: got {sorted(fraction)}, expected a share for {labels}")
     frame = documents.sort_values(by="doc_id")
     groups = cluster(shingle(frame["text"].tolist(), rule.ngram), rule)
     own = frame["label"].to_numpy(dtype=object)
@@ -116,21 +111,21 @@ def deal_parts(
         # A cluster larger than what its label still lacks stays in training, so the shares are not exceeded.
         if sizes[head] <= left[own[head]]:
             left[own[head]] -= sizes[head]
-            part[groups == head] = "evaluation"
+            part[groups == head] = "pair_texts"
     return pd.Series(part, index=frame.index).reindex(documents.index).to_numpy(dtype=object)
 
 
-def _cut_evaluation(documents: pd.DataFrame, words: int | None) -> pd.DataFrame:
-    """Keeps the first words of evaluation texts: what no pair can use need not be kept out of training."""
+def _cut_pair_texts(documents: pd.DataFrame, words: int | None) -> pd.DataFrame:
+    """Keeps the first words of pair texts: what no pair can use need not be kept out of training."""
     if words is None:
         return documents
-    evaluated = documents["part"] == "evaluation"
+    evaluated = documents["part"] == "pair_texts"
     short = documents["text"].str.split().str[:words].str.join(" ")
     return documents.assign(text=documents["text"].where(~evaluated, short))
 
 
 def _one_per_cluster(documents: pd.DataFrame, rule: DuplicateRule) -> pd.DataFrame:
-    evaluated = documents.loc[documents["part"] == "evaluation"].sort_values(by="doc_id")
+    evaluated = documents.loc[documents["part"] == "pair_texts"].sort_values(by="doc_id")
     groups = cluster(shingle(evaluated["text"].tolist(), rule.ngram), rule)
     repeated = evaluated.index[groups != np.arange(len(groups))]
     return documents.drop(index=repeated)
@@ -145,7 +140,7 @@ def facts_lines(corpus: Corpus) -> list[str]:
     return lines
 
 
-PARTS = ("train", "heldout", "evaluation")
+PARTS = ("train", "heldout", "pair_texts")
 """Parts of a corpus: pre-training, evaluation loss, and the posts that preference pairs are made of."""
 
 READABLE = ("train", "heldout")

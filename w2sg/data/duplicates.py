@@ -1,4 +1,4 @@
-"""Near-duplicates: what training may not read because evaluation uses it, and which texts belong together.
+"""Near-duplicates: what training may not read because pairs are made of it, and which texts belong together.
 
 Definition. A text is a sequence of words (runs of letters and digits, case folded). Its shingles are its runs
 of ``ngram`` consecutive words. A *window* of a protected text is any run of ``window`` consecutive words of
@@ -25,34 +25,12 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from w2sg.study.datasets import DuplicateRule
+
 _WORD = re.compile(r"[^\W_]+")
 
 _BLOCK = 4096
 """Texts compared at a time; bounds memory, changes no result."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DuplicateRule:
-    """When two texts count as near-duplicates; see the module for the definition."""
-
-    ngram: int = 5
-    """Words in a shingle."""
-    window: int = 40
-    """Words in a window of a protected text."""
-    containment: float = 0.5
-    """Share of a window's shingles that must be found, in (0, 1]."""
-
-    def __post_init__(self) -> None:
-        """Checks ranges."""
-        if not 1 <= self.ngram <= self.window:
-            raise ValueError(f"ngram: got {self.ngram}, allowed: 1 to window = {self.window}")
-        if not 0 < self.containment <= 1:
-            raise ValueError(f"containment: got {self.containment}, allowed: above 0, up to 1")
-
-    @property
-    def span(self) -> int:
-        """Shingles in a full window."""
-        return self.window - self.ngram + 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +69,7 @@ class Decontaminated:
     """Documents that may be used, and those that were dropped."""
 
     documents: pd.DataFrame
-    """Columns of the input, with ``part`` in (train, heldout, evaluation), and ``cluster``."""
+    """Columns of the input, with ``part`` in (train, heldout, pair_texts), and ``cluster``."""
     dropped: pd.DataFrame
     """``doc_id``, ``resembles`` (doc_id), ``part`` of that, ``containment``; one row per document."""
 
@@ -209,13 +187,13 @@ def cluster(shingles: Shingles, rule: DuplicateRule) -> np.ndarray:
 def decontaminate(
     documents: pd.DataFrame, rule: DuplicateRule, *, heldout_fraction: float, heldout_seed: int
 ) -> Decontaminated:
-    """Returns documents whose training part near-duplicates neither evaluation nor held-out documents.
+    """Returns documents whose training part near-duplicates neither pair texts nor held-out documents.
 
-    Training documents that resemble evaluation documents go first; then ``heldout_fraction`` of the original
+    Training documents that resemble pair texts go first; then ``heldout_fraction`` of the original
     training part is drawn from the rest as held-out text, and training documents that resemble it go too.
 
     Args:
-        documents: ``doc_id`` (unique), ``part`` in (train, evaluation), ``text``, and any other columns.
+        documents: ``doc_id`` (unique), ``part`` in (train, pair_texts), ``text``, and any other columns.
         rule: Definition of near-duplicates.
         heldout_fraction: Share of the original number of training documents.
         heldout_seed: Seed of the draw; it depends on the sorted ids only.
@@ -226,10 +204,10 @@ def decontaminate(
     frame = documents.sort_values("doc_id", ignore_index=True)
     part = frame["part"].to_numpy(dtype=object).copy()
     wanted = math.ceil(heldout_fraction * (part == "train").sum())
-    if not (part == "train").any() or not (part == "evaluation").any():
-        raise ValueError(f"documents: parts are {sorted(set(part))}, expected both train and evaluation")
+    if not (part == "train").any() or not (part == "pair_texts").any():
+        raise ValueError(f"documents: parts are {sorted(set(part))}, expected both train and pair_texts")
     shingles = shingle(frame["text"].tolist(), rule.ngram)
-    dropped = [_drop(frame, part, shingles, rule, source="evaluation")]
+    dropped = [_drop(frame, part, shingles, rule, source="pair_texts")]
     left = np.flatnonzero(part == "train")
     if len(left) <= wanted:
         raise ValueError(f"heldout: {wanted} documents wanted, {len(left)} are left after decontamination")
@@ -237,8 +215,8 @@ def decontaminate(
     dropped.append(_drop(frame, part, shingles, rule, source="heldout"))
     kept = part != "dropped"
     groups = np.arange(len(frame))
-    evaluation = np.flatnonzero(part == "evaluation")
-    groups[evaluation] = evaluation[cluster(shingles.take(evaluation), rule)]
+    own = np.flatnonzero(part == "pair_texts")
+    groups[own] = own[cluster(shingles.take(own), rule)]
     clusters = frame["doc_id"].to_numpy()[groups]
     return Decontaminated(
         documents=frame.assign(part=part, cluster=clusters).loc[kept].reset_index(drop=True),

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from w2sg.runtime.files import sha256
-from w2sg.study.datasets import FIELDS, SPLITS
+from w2sg.study.protocols import FIELDS, SPLITS
 from w2sg.tables.schemas import PAIRS
 
 _SHOWN = 10

@@ -1,7 +1,7 @@
 """Readers of corpus files: each turns one package file into documents (doc_id, part, label, text).
 
 A further corpus is an entry of ``corpora`` in the configuration and one reader function listed in
-``READERS``. ``part`` is train or evaluation where the corpus has its own split, and empty where it has none.
+``READERS``. ``part`` is train or pair_texts where the corpus has its own split, and empty where it has none.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import io
 import re
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from email.header import decode_header, make_header
 from email.message import Message
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from w2sg.runtime.files import sha256
+from w2sg.study.datasets import Members
 
 _HEADER_LINES = 3
 
@@ -40,29 +40,27 @@ Record = tuple[str, str, str, str]
 """doc_id, part, label, text."""
 
 
-def read_newsgroups(package: Path, members: Mapping[str, Any]) -> Iterator[Record]:
+def read_newsgroups(package: Path, members: Members | None) -> Iterator[Record]:
     """Yields the posts of 20 Newsgroups, split by date, from a wheel.
 
     Each member is a tab-separated table with csv quoting and three header lines (names, types, roles).
 
     Args:
         package: Wheel.
-        members: ``train`` and ``evaluation``, each with ``name`` and ``sha256`` of the member.
+        members: The two files.
 
     Raises:
         ValueError: If a member is absent, has another checksum, or holds a row that is not (label, text).
     """
-    if set(members) != {"train", "evaluation"}:
-        raise ValueError(f"members: got {sorted(members)}, expected evaluation and train, each with name and sha256")
+    assert members is not None, "the corpus's entry was not checked"
     with zipfile.ZipFile(package) as archive:
-        for part in ("train", "evaluation"):
-            name = members[part]["name"]
+        for part, member in (("train", members.train), ("pair_texts", members.pair_texts)):
             try:
-                content = archive.read(name)
+                content = archive.read(member.name)
             except KeyError:
-                raise ValueError(f"members.{part}: {package} has no member {name}") from None
-            check_sha256(content, members[part]["sha256"], f"{package}: member {name}")
-            for number, (label, text) in enumerate(_newsgroups_rows(content, f"{package}: {name}")):
+                raise ValueError(f"members.{part}: {package} has no member {member.name}") from None
+            check_sha256(content, member.sha256, f"{package}: member {member.name}")
+            for number, (label, text) in enumerate(_newsgroups_rows(content, f"{package}: {member.name}")):
                 yield f"{part}-{number:05d}", part, label, text
 
 
@@ -81,7 +79,7 @@ def _newsgroups_rows(content: bytes, place: str) -> Iterator[tuple[str, str]]:
         csv.field_size_limit(previous)
 
 
-def read_spam_assassin(package: Path, members: Mapping[str, Any]) -> Iterator[Record]:
+def read_spam_assassin(package: Path, members: Members | None) -> Iterator[Record]:
     """Yields the mails of the SpamAssassin public corpus from an npm archive, labelled spam or ham.
 
     Text is subject and body, lower-case letters only, like the posts of ``read_newsgroups``: without headers,
@@ -198,13 +196,13 @@ def check_sha256(content: bytes, expected: str, place: str) -> None:
         )
 
 
-READERS: dict[str, Callable[[Path, Mapping[str, Any]], Iterator[Record]]] = {
+READERS: dict[str, Callable[[Path, Members | None], Iterator[Record]]] = {
     "newsgroups": read_newsgroups,
     "spam_assassin": read_spam_assassin,
 }
 
 
-def read_documents(reader: str, package: Path, members: Mapping[str, Any]) -> pd.DataFrame:
+def read_documents(reader: str, package: Path, members: Members | None) -> pd.DataFrame:
     """Returns the documents of a package file: doc_id, part, label, text, in the file's order.
 
     Args:

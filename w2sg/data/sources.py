@@ -16,92 +16,72 @@ import pyarrow.parquet as pq
 
 from w2sg.data.pairs import CheckedPairs, check_pairs, deal_by_prompt
 from w2sg.data.parsers import PARSERS, parse_columns
-from w2sg.data.tasks import WindowRule, order_pairs, topic_pairs
-from w2sg.study.datasets import FIELDS, SPLITS, check_pair_spec, minimum_rows
+from w2sg.data.tasks import order_pairs, topic_pairs
+from w2sg.study.datasets import Columns, CorpusPairs, DatasetEntry, Deal, FilePairs, HubPairs
+from w2sg.study.protocols import FIELDS, SPLITS
 
-_WINDOW_KEYS = ("words", "min_words", "windows", "skip_words", "skip_above")
-_ORDER_WORDS = 32
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
 
 _HUB_SPLITS = {"cai_harmless": ("train_prefs",)}
 """Splits read where the configuration names none; train for the other parsers."""
 
 
-def load_pairs(spec: Mapping[str, Any], *, name: str, documents: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Returns the checked pairs of a dataset, as :data:`w2sg.tables.schemas.PAIRS` declares.
+def load_checked(entry: DatasetEntry, *, name: str, documents: pd.DataFrame | None = None) -> CheckedPairs:
+    """Returns the pairs of a dataset, as :data:`w2sg.tables.schemas.PAIRS` declares, with the report of the checks.
 
     Args:
-        spec: Entry of ``datasets``.
-        name: Its key.
-        documents: Documents of the corpus it names, if it names one.
-    """
-    return load_checked(spec, name=name, documents=documents).pairs
-
-
-def load_checked(spec: Mapping[str, Any], *, name: str, documents: pd.DataFrame | None = None) -> CheckedPairs:
-    """Returns the pairs of a dataset with the report of the checks.
-
-    Args:
-        spec: Entry of ``datasets``.
+        entry: Entry of ``datasets``.
         name: Its key.
         documents: Documents of the corpus it names, if it names one.
 
     Raises:
-        ValueError: If the entry is wrong, a row cannot be used, or a split is too small.
+        ValueError: If a row cannot be used, or a split is too small.
         RuntimeError: If the source cannot be read; the message says what to do.
     """
-    check_pair_spec(name, spec)
     skipped: Counter[str] = Counter()
-    if spec["source"] == "corpus":
-        frame = _corpus_rows(spec, name=name, documents=documents, skipped=skipped)
-    elif spec["source"] == "files":
-        frame = _file_rows(spec, name=name)
+    if isinstance(entry, CorpusPairs):
+        frame = _corpus_rows(entry, name=name, documents=documents, skipped=skipped)
+    elif isinstance(entry, FilePairs):
+        frame = _file_rows(entry, name=name)
     else:
-        frame = _hub_rows(spec, name=name, skipped=skipped)
+        frame = _hub_rows(entry, name=name, skipped=skipped)
     return check_pairs(
         frame,
         name=name,
-        minimum=minimum_rows(spec),
-        limit=spec.get("pairs"),
-        on_invalid=spec.get("on_invalid", "error"),
+        minimum=entry.minimum_rows,
+        limit=entry.pairs,
+        on_invalid=entry.on_invalid,
         skipped=dict(skipped),
     )
 
 
 def _corpus_rows(
-    spec: Mapping[str, Any], *, name: str, documents: pd.DataFrame | None, skipped: Counter[str]
+    entry: CorpusPairs, *, name: str, documents: pd.DataFrame | None, skipped: Counter[str]
 ) -> pd.DataFrame:
     if documents is None:
-        raise ValueError(f"dataset {name}: documents of corpus {spec['corpus']} are needed, none were given")
-    given = {key: spec[key] for key in _WINDOW_KEYS if key in spec}
-    common = {
-        "pairs": spec["pairs"],
-        "seed": spec.get("seed", 0),
-        "deal_by": spec.get("deal", "cluster"),
-        "skipped": skipped,
-    }
-    if spec["task"] == "order":
-        words = given.get("words", _ORDER_WORDS)
-        rule = WindowRule(**{"words": words, "min_words": words, **given})
-        return order_pairs(documents, rule=rule, **common)
-    words = given.get("words", WindowRule.words)
-    rule = WindowRule(**{"min_words": min(words, WindowRule.min_words), **given})
+        raise ValueError(f"dataset {name}: documents of corpus {entry.corpus} are needed, none were given")
+    if entry.task == "order":
+        return order_pairs(documents, entry, skipped=skipped)
     try:
-        return topic_pairs(documents, chosen=spec["chosen"], rejected=spec["rejected"], rule=rule, **common)
+        return topic_pairs(documents, entry, skipped=skipped)
     except ValueError as error:
         raise ValueError(f"datasets.{name}.{error}") from None
 
 
-def _file_rows(spec: Mapping[str, Any], *, name: str) -> pd.DataFrame:
-    fields = spec.get("fields", {})
-    if "file" in spec:
-        frame = _as_frame(_read_file(Path(spec["file"]), fields, name=name))
-        return deal_by_prompt(frame, seed=spec["split"]["seed"])
+def _file_rows(entry: FilePairs, *, name: str) -> pd.DataFrame:
+    fields = _columns(entry)
+    if entry.file:
+        frame = _as_frame(_read_file(Path(entry.file), fields, name=name))
+        return deal_by_prompt(frame, seed=(entry.split or Deal()).seed)
     frames = [
-        _as_frame(_read_file(Path(spec["files"][split]), fields, name=f"{name}, {split}")).assign(split=split)
+        _as_frame(_read_file(Path(getattr(entry.files, split)), fields, name=f"{name}, {split}")).assign(split=split)
         for split in SPLITS
     ]
     return pd.concat(frames, ignore_index=True)
+
+
+def _columns(entry: FilePairs | HubPairs) -> dict[str, str | None]:
+    return (entry.fields or Columns()).model_dump()
 
 
 def _as_frame(rows: Iterator[tuple[Any, ...]]) -> pd.DataFrame:
@@ -151,41 +131,40 @@ def _parquet_rows(path: Path, place: str) -> Iterator[tuple[int, Mapping[str, An
     yield from enumerate(rows, start=1)
 
 
-def _hub_rows(spec: Mapping[str, Any], *, name: str, skipped: Counter[str]) -> pd.DataFrame:
+def _hub_rows(entry: HubPairs, *, name: str, skipped: Counter[str]) -> pd.DataFrame:
     """Returns the rows of a Hub dataset that its parser accepts, dealt by prompt."""
-    parser = spec.get("parser", "columns")
-    fields = spec.get("fields", {})
+    parser, fields = entry.parser, _columns(entry)
     rows = []
-    for split in spec.get("hub_splits", _HUB_SPLITS.get(parser, ("train",))):
-        for number, row in enumerate(_load_hub_split(spec, name=name, split=split), start=1):
+    for split in entry.hub_splits or _HUB_SPLITS.get(parser, ("train",)):
+        for number, row in enumerate(_load_hub_split(entry, name=name, split=split), start=1):
             try:
                 parsed = PARSERS[parser](row) if parser in PARSERS else parse_columns(row, fields=fields)
             except (KeyError, TypeError, ValueError) as error:
                 raise ValueError(
-                    f"dataset {name}: {spec['repo']}, split {split}, row {number}: parser {parser} does not "
+                    f"dataset {name}: {entry.repo}, split {split}, row {number}: parser {parser} does not "
                     f"fit ({error}); columns are {', '.join(row)}; set parser or fields"
                 ) from None
             if isinstance(parsed, str):
                 skipped[parsed] += 1
             else:
-                rows.append((*parsed, number, f"{spec['repo']}, {split}"))
-    return deal_by_prompt(_as_frame(iter(rows)), seed=spec.get("seed", 0))
+                rows.append((*parsed, number, f"{entry.repo}, {split}"))
+    return deal_by_prompt(_as_frame(iter(rows)), seed=entry.seed)
 
 
-def _load_hub_split(spec: Mapping[str, Any], *, name: str, split: str) -> Any:
+def _load_hub_split(entry: HubPairs, *, name: str, split: str) -> Any:
     import datasets  # only here: the other sources work without it
 
     try:
         return datasets.load_dataset(
-            spec["repo"],
-            spec.get("subset"),
-            data_dir=spec.get("data_dir"),
-            revision=spec.get("revision"),
+            entry.repo,
+            entry.subset,
+            data_dir=entry.data_dir,
+            revision=entry.revision,
             split=split,
         )
     except Exception as error:  # the library raises errors of many unrelated kinds
         raise RuntimeError(
-            f"dataset {name}: could not load {spec['repo']}, split {split}, "
-            f"revision {spec.get('revision', 'main')} ({type(error).__name__}: {error}); check the names and "
+            f"dataset {name}: could not load {entry.repo}, split {split}, "
+            f"revision {entry.revision or 'main'} ({type(error).__name__}: {error}); check the names and "
             "the network, or download the rows elsewhere and use source: files"
         ) from error

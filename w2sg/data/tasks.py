@@ -1,4 +1,4 @@
-"""Preference tasks made from a labelled corpus: windows of its evaluation documents, dealt to the splits.
+"""Preference tasks made from a labelled corpus: windows of its pair texts, dealt to the splits.
 
 A window that near-duplicates a document of another part (training, held-out) is not used. The corpus is
 decontaminated already, but for windows of the rule's own length: a shorter one at the end of a post can still
@@ -8,16 +8,16 @@ be half found in a training document.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 import numpy as np
 import pandas as pd
 
-from w2sg.data.duplicates import DuplicateRule, find_overlaps, shingle
+from w2sg.data.duplicates import find_overlaps, shingle
 from w2sg.data.pairs import deal
-from w2sg.study.datasets import SPLITS
+from w2sg.study.datasets import CorpusPairs, DuplicateRule
+from w2sg.study.protocols import SPLITS
 
 Window = tuple[str, list[str]]
 """doc_id and the words of one window."""
@@ -26,60 +26,25 @@ FOUND = "window near-duplicates a training or held-out document"
 """Reason under which such windows are counted."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class WindowRule:
-    """Which runs of words are taken from a document."""
-
-    words: int = 40
-    """Words in a window; the last window of a document may be shorter."""
-    min_words: int = 24
-    """Shortest window."""
-    windows: int = 2
-    """Most windows per document, from its beginning, without overlap."""
-    skip_words: int = 8
-    """Words left out at the beginning (the subject line)."""
-    skip_above: int = 60
-    """Documents of at most so many words lose nothing at the beginning."""
-
-    def __post_init__(self) -> None:
-        """Checks ranges."""
-        if not 1 <= self.min_words <= self.words:
-            raise ValueError(f"min_words: got {self.min_words}, allowed: 1 to words = {self.words}")
-
-    def cut(self, text: str) -> list[list[str]]:
-        """Returns the windows of a text, each a list of words."""
-        words = text.split()
-        if len(words) > self.skip_above:
-            words = words[self.skip_words :]
-        starts = range(0, self.words * self.windows, self.words)
-        pieces = [words[start : start + self.words] for start in starts]
-        return [piece for piece in pieces if len(piece) >= self.min_words]
+def cut_windows(text: str, rule: CorpusPairs) -> list[list[str]]:
+    """Returns the windows of a text, each a list of words."""
+    words = text.split()
+    if len(words) > rule.skip_above:
+        words = words[rule.skip_words :]
+    starts = range(0, rule.longest * rule.windows, rule.longest)
+    pieces = [words[start : start + rule.longest] for start in starts]
+    return [piece for piece in pieces if len(piece) >= rule.shortest]
 
 
-def topic_pairs(
-    documents: pd.DataFrame,
-    *,
-    chosen: Sequence[str],
-    rejected: Sequence[str],
-    rule: WindowRule,
-    pairs: int,
-    seed: int,
-    deal_by: str = "cluster",
-    skipped: Counter[str] | None = None,
-) -> pd.DataFrame:
+def topic_pairs(documents: pd.DataFrame, rule: CorpusPairs, *, skipped: Counter[str]) -> pd.DataFrame:
     """Returns pairs whose chosen and rejected texts are windows of documents with different labels.
 
     Documents, not windows, are dealt to the splits, so no document is in two of them; within a split, windows
     of both sides are shuffled and paired off.
 
     Args:
-        documents: doc_id, part, label, cluster, text; windows come from the evaluation part.
-        chosen: Labels of chosen documents, or patterns such as ``comp.*``.
-        rejected: Labels of rejected documents, likewise.
-        rule: Windows.
-        pairs: Pairs wanted per split; fewer are returned if the documents do not give more.
-        seed: Seed of dealing and pairing.
-        deal_by: ``cluster`` keeps near-duplicates in one split, ``document`` does not.
+        documents: doc_id, part, label, cluster, text; windows come from its pair texts.
+        rule: Entry of ``datasets`` with task topic; fewer pairs are returned if the documents do not give more.
         skipped: Counts windows left out, per reason.
 
     Returns:
@@ -88,53 +53,42 @@ def topic_pairs(
     Raises:
         ValueError: If a pattern matches no label, or a label is on both sides.
     """
-    evaluated = documents.loc[documents["part"] == "evaluation"]
-    number_of = _sides(sorted(set(evaluated["label"])), chosen=chosen, rejected=rejected)
+    evaluated = documents.loc[documents["part"] == "pair_texts"]
+    number_of = _sides(sorted(set(evaluated["label"])), chosen=rule.chosen or [], rejected=rule.rejected or [])
     used = evaluated.loc[evaluated["label"].isin(list(number_of))]
-    windows = _fresh_windows(used, documents, rule, Counter() if skipped is None else skipped)
+    windows = _fresh_windows(used, documents, rule, skipped)
     sides = [number_of[label] for label in used["label"]]
-    parts = _deal_windows(used, windows, seed=seed, deal_by=deal_by, sides=sides)
+    parts = _deal_windows(used, windows, rule, sides=sides)
     rows = []
     for number, split in enumerate(SPLITS):
-        rng = np.random.default_rng([seed, number])
+        rng = np.random.default_rng([rule.seed, number])
         first, second = (_shuffled(parts[number][kind], rng) for kind in (0, 1))
-        for good, bad in list(zip(first, second, strict=False))[:pairs]:
+        for good, bad in list(zip(first, second, strict=False))[: rule.pairs]:
             rows.append((split, "", " ".join(good[1]), " ".join(bad[1]), f"{good[0]}, {bad[0]}"))
     return pd.DataFrame(rows, columns=["split", "prompt", "chosen", "rejected", "origin"])
 
 
-def order_pairs(
-    documents: pd.DataFrame,
-    *,
-    rule: WindowRule,
-    pairs: int,
-    seed: int,
-    deal_by: str = "cluster",
-    skipped: Counter[str] | None = None,
-) -> pd.DataFrame:
+def order_pairs(documents: pd.DataFrame, rule: CorpusPairs, *, skipped: Counter[str]) -> pd.DataFrame:
     """Returns pairs of a window and the same words shuffled, the last word kept in its place.
 
     Both texts have the same bag of words and the same end, so only their order tells them apart.
 
     Args:
-        documents: doc_id, part, cluster, text; windows come from the evaluation part, whatever the labels.
-        rule: Windows.
-        pairs: Pairs wanted per split; fewer are returned if the documents do not give more.
-        seed: Seed of dealing and shuffling.
-        deal_by: ``cluster`` keeps near-duplicates in one split, ``document`` does not.
+        documents: doc_id, part, cluster, text; windows come from its pair texts, whatever the labels.
+        rule: Entry of ``datasets`` with task order; fewer pairs are returned if the documents do not give more.
         skipped: Counts windows left out, per reason.
 
     Returns:
         split, prompt (empty), chosen, rejected, origin (the doc_id).
     """
-    used = documents.loc[documents["part"] == "evaluation"]
-    windows = _fresh_windows(used, documents, rule, Counter() if skipped is None else skipped)
-    parts = _deal_windows(used, windows, seed=seed, deal_by=deal_by, sides=[0] * len(used))
+    used = documents.loc[documents["part"] == "pair_texts"]
+    windows = _fresh_windows(used, documents, rule, skipped)
+    parts = _deal_windows(used, windows, rule, sides=[0] * len(used))
     rows = []
     for number, split in enumerate(SPLITS):
-        rng = np.random.default_rng([seed, number])
+        rng = np.random.default_rng([rule.seed, number])
         varied = [item for item in _shuffled(parts[number][0], rng) if len(set(item[1][:-1])) > 1]
-        for doc_id, words in varied[:pairs]:
+        for doc_id, words in varied[: rule.pairs]:
             rows.append((split, "", " ".join(words), " ".join(_disordered(words, rng)), doc_id))
     return pd.DataFrame(rows, columns=["split", "prompt", "chosen", "rejected", "origin"])
 
@@ -154,13 +108,13 @@ def _sides(labels: Sequence[str], *, chosen: Sequence[str], rejected: Sequence[s
 
 
 def _fresh_windows(
-    used: pd.DataFrame, documents: pd.DataFrame, rule: WindowRule, skipped: Counter[str]
+    used: pd.DataFrame, documents: pd.DataFrame, rule: CorpusPairs, skipped: Counter[str]
 ) -> list[list[list[str]]]:
     """Returns the windows of every used document, without those found in documents of the other parts."""
-    cut = [rule.cut(text) for text in used["text"]]
-    duplicates = DuplicateRule(window=max(rule.words, DuplicateRule.window))
+    cut = [cut_windows(text, rule) for text in used["text"]]
+    duplicates = DuplicateRule(window=max(rule.longest, DuplicateRule().window))
     flat = shingle([" ".join(words) for windows in cut for words in windows], duplicates.ngram)
-    others = documents.loc[documents["part"] != "evaluation", "text"]
+    others = documents.loc[documents["part"] != "pair_texts", "text"]
     found = set(find_overlaps(flat, shingle(others.tolist(), duplicates.ngram), duplicates).protected.tolist())
     skipped[FOUND] += len(found)
     number = iter(range(len(flat.counts)))
@@ -170,19 +124,13 @@ def _fresh_windows(
 def _deal_windows(
     documents: pd.DataFrame,
     windows: Sequence[Sequence[list[str]]],
+    rule: CorpusPairs,
     *,
-    seed: int,
-    deal_by: str,
     sides: Sequence[int],
 ) -> list[list[list[Window]]]:
     """Returns the windows of every split and side, in the order of their document's id."""
-    columns: dict[str, Callable[[], list[str]]] = {
-        "cluster": documents["cluster"].tolist,
-        "document": documents["doc_id"].tolist,
-    }
-    if deal_by not in columns:
-        raise ValueError(f"deal: got {deal_by!r}, allowed: {', '.join(columns)}")
-    split = deal(columns[deal_by](), seed=seed, weights=list(map(len, windows)), sides=sides)
+    together = documents["cluster" if rule.deal == "cluster" else "doc_id"].tolist()
+    split = deal(together, seed=rule.seed, weights=list(map(len, windows)), sides=sides)
     parts: list[list[list[Window]]] = [[[], []] for _ in SPLITS]
     for row in np.argsort(documents["doc_id"].to_numpy(dtype=str), kind="stable"):
         doc_id = str(documents["doc_id"].iloc[row])

@@ -36,10 +36,8 @@ class ConvergedHeads:
     penalty: np.ndarray
     """Chosen penalty, (L, S)."""
     cv_loss: np.ndarray
-    """Held-out log loss, nats per pair, (L, S, P), rough where it is far from the best; NaN for penalties
-    beyond the end of the search, or if there is only one."""
-    iterations: np.ndarray
-    """Steps of the final fit, (L, S)."""
+    """Held-out log loss, nats per pair, (L, S, P); NaN for penalties beyond the end of the search, or if there is
+    only one."""
     converged: np.ndarray
     """Whether the gradient fell to the tolerance, (L, S)."""
 
@@ -51,7 +49,6 @@ def fit_converged_heads(
     settings: ConvergedSettings,
     seeds: Sequence[int],
     groups: np.ndarray | None = None,
-    device: str = "cpu",
 ) -> ConvergedHeads:
     """Returns one head for each layer and seed, by logistic regression on differences without intercept.
 
@@ -64,7 +61,6 @@ def fit_converged_heads(
         seeds: S seeds; a seed deals the folds and does nothing else.
         groups: Group of each row, (n,): rows of a group are held out together. Each row is its own by
             default.
-        device: Where to compute.
 
     Raises:
         ValueError: If shapes disagree, a difference is not finite or a target is not a probability.
@@ -85,13 +81,12 @@ def fit_converged_heads(
             tolerance=settings.tolerance,
             patience=settings.patience,
             max_iterations=settings.max_iterations,
-            device=device,
         )
         for layer in difference
     ]
     return ConvergedHeads(
         **{
             name: np.stack([getattr(fit, name) for fit in fits])
-            for name in ("weights", "penalty", "cv_loss", "iterations", "converged")
+            for name in ("weights", "penalty", "cv_loss", "converged")
         }
     )

@@ -10,18 +10,10 @@ import torch
 from torch.nn.functional import softplus
 
 from w2sg.heads.logistic import Problems, minimise
-from w2sg.heads.matrices import BLOCK, Basis, Short, all_finite, find_basis
-from w2sg.runtime.machine import compute_type
+from w2sg.heads.matrices import Basis, find_basis
 
-SEARCH = ((1e-2, 1.05), (1e-3, 1.02), (5e-5, 1.0))
-"""Relative gradients to which a penalty is solved, one after the other while its held-out loss is within the factor
-of the best so far: one that is clearly worse is left alone early, and its loss stays rough."""
-
-FOLDS_RANK = 128
-"""Leading directions in which folds are preconditioned: they are many, solved roughly, and each pays for each direction."""
-
-LARGE = 2**24
-"""Bytes from which a matrix is read from memory in each product, and half as many bytes take half the time."""
+SEARCH_TOLERANCE = 5e-5
+"""Relative gradient to which the folds are solved: it leaves held-out losses near the smallest to within 1e-4."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,26 +27,10 @@ class Fit:
     penalty: np.ndarray
     """Chosen penalty, (S,)."""
     cv_loss: np.ndarray
-    """Held-out log loss of each penalty, nats per row, (S, P), rough where it is far from the best; NaN where
-    the search did not go, or had nothing to choose."""
-    gradient: np.ndarray
-    """Norm of the final gradient over its norm at zero, (S,)."""
-    iterations: np.ndarray
-    """Steps of the final fit, (S,)."""
+    """Held-out log loss of each penalty, nats per row, (S, P); NaN where the search did not go, or had nothing to
+    choose."""
     converged: np.ndarray
-    """Whether ``gradient`` fell to the tolerance, (S,)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Design:
-    """Scaled features, float32 with a last column of ones for an intercept, and the way back."""
-
-    x: torch.Tensor
-    center: torch.Tensor
-    scale: torch.Tensor
-    intercept: bool
-    basis: Basis
-    quick: Short | None
+    """Whether the norm of the final gradient fell to the tolerance, (S,)."""
 
 
 def deal_folds(groups: np.ndarray, *, folds: int, rng: np.random.Generator) -> np.ndarray:
@@ -84,7 +60,6 @@ def fit_selected(
     tolerance: float = 1e-7,
     patience: int = 2,
     max_iterations: int = 1000,
-    device: str = "cpu",
 ) -> Fit:
     """Returns logistic fits, each with the penalty of smallest held-out log loss.
 
@@ -102,43 +77,39 @@ def fit_selected(
         tolerance: Largest norm of the final gradient, relative to that at zero coefficients.
         patience: A label set's search ends after this many weaker penalties in a row that raised its loss.
         max_iterations: Steps after which a fit is given up; a final one is reported as not converged.
-        device: Where to compute.
 
     Raises:
         ValueError: If a penalty is not positive, a value is not finite or shapes disagree.
     """
     _check(features, target, folds, penalties)
-    design = _scale(features, intercept=intercept, device=device, rank=FOLDS_RANK if len(penalties) > 1 else None)
-    labels = torch.as_tensor(target, dtype=torch.float64, device=device)
-    fold = torch.as_tensor(folds, dtype=torch.int64, device=device)
+    x, center, scale = _scale(features, intercept)
+    basis = find_basis(x, intercept=intercept)
+    labels, fold = torch.as_tensor(target, dtype=torch.float64), torch.as_tensor(folds)
     cv_loss, start = np.full((len(target), len(penalties)), np.nan), None
     chosen = np.zeros(len(target), dtype=np.int64)
     if len(penalties) > 1:
-        cv_loss, start = _search_penalty(design, labels, fold, penalties, patience, max_iterations)
+        cv_loss, start = _search_penalty(x, basis, labels, fold, penalties, intercept, patience, max_iterations)
         # Ties go to the stronger penalty.
         order = np.argsort(penalties, kind="stable")[::-1]
         chosen = order[np.nanargmin(cv_loss[:, order], axis=1)]
     penalty = np.asarray(penalties, dtype=np.float64)[chosen]
     one, same = _distinct(target, folds, penalty)
+    posed = _pose(x, labels[one], fold[one] >= 0, intercept)
     solution = minimise(
-        replace(_pose(design, labels[one], fold[one] >= 0), penalty=torch.as_tensor(penalty, device=device)[one]),
-        design.basis,
+        replace(posed, penalty=torch.from_numpy(penalty)[one]),
+        basis,
         start=None if start is None else start[one],
         tolerance=tolerance,
         max_iterations=max_iterations,
     )
-    weights = solution.coefficients[:, : len(design.scale)] / design.scale
-    offset = weights.new_zeros(len(weights))
-    if intercept:
-        offset = solution.coefficients[:, -1] - weights @ design.center
+    weights = solution.coefficients[:, : len(scale)] / scale
+    offset = solution.coefficients[:, -1] - weights @ center if intercept else weights.new_zeros(len(weights))
     return Fit(
-        weights=weights[same].cpu().numpy(),
-        intercept=offset[same].cpu().numpy(),
+        weights=weights[same].numpy(),
+        intercept=offset[same].numpy(),
         penalty=penalty,
         cv_loss=cv_loss,
-        gradient=solution.gradient[same].cpu().numpy(),
-        iterations=solution.iterations[same].cpu().numpy(),
-        converged=solution.converged[same].cpu().numpy(),
+        converged=solution.converged[same].numpy(),
     )
 
 
@@ -148,10 +119,8 @@ def _distinct(target: np.ndarray, folds: np.ndarray, penalty: np.ndarray) -> tup
     Labels of pairs shown turned round are equal but for the rounding of 1 - p.
     """
     rows = np.column_stack((np.round(target, 12) + 0.0, folds >= 0, penalty))  # + 0.0 for the sign of zero
-    first: dict[bytes, int] = {}
-    owner = [first.setdefault(row.tobytes(), position) for position, row in enumerate(rows)]
-    one = list(first.values())
-    return torch.tensor(one), torch.tensor([one.index(position) for position in owner])
+    _, one, same = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    return torch.from_numpy(one), torch.from_numpy(same)
 
 
 def _check(features: np.ndarray, target: np.ndarray, folds: np.ndarray, penalties: Sequence[float]) -> None:
@@ -159,74 +128,58 @@ def _check(features: np.ndarray, target: np.ndarray, folds: np.ndarray, penaltie
         raise ValueError(f"features {features.shape}, target {target.shape} and folds {folds.shape} disagree")
     if not len(penalties) or not all(0 < penalty < np.inf for penalty in penalties):
         raise ValueError(f"penalties is {list(penalties)}; allowed are positive numbers, at least one")
-    if not all_finite(features):
+    if not np.isfinite(features).all():
         raise ValueError("features hold values that are not finite; allowed are finite numbers")
     if not ((target >= 0) & (target <= 1)).all():
         raise ValueError("target holds values outside of [0, 1] or NaN; allowed are probabilities")
 
 
-def _scale(features: np.ndarray, *, intercept: bool, device: str, rank: int | None = None) -> _Design:
-    """Returns features of unit spread over all rows; any other scale gives the same fits, more slowly."""
-    raw = torch.as_tensor(features, dtype=torch.float32, device=device)
-    n, d = raw.shape
-    center = raw.new_zeros(d)
-    if intercept:
-        center = (torch.stack([block.double().sum(0) for block in raw.split(BLOCK)]).sum(0) / n).to(raw)
-    # Any scale will do, so short sums of single precision do.
-    scale = (torch.stack([(block - center).square().sum(0) for block in raw.split(BLOCK)]).sum(0) / n).sqrt()
-    # A constant feature leaves only rounding once it is centred.
-    scale = torch.where(scale > 1e-6 * center.abs(), scale, 1.0)
-    x = raw.new_empty(n, d + intercept)
-    x[:, d:] = 1.0
-    for block, made in zip(raw.split(BLOCK), x.split(BLOCK), strict=True):
-        torch.div(block - center, scale, out=made[:, :d])
-    quick = Short.of(x) if x.nbytes >= LARGE and _multiplies_bfloat16(device) else None
-    basis = find_basis(x, intercept=intercept, dtype=(x if quick is None else quick).dtype, rank=rank)
-    return _Design(x=x, center=center.double(), scale=scale.double(), intercept=intercept, basis=basis, quick=quick)
+def _scale(features: np.ndarray, intercept: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Returns features of unit spread over all rows, (n, d), their centre and their spread, (d,).
+
+    Any other scale gives the same fits, more slowly. With an intercept, a last feature is one everywhere.
+    """
+    n, d = features.shape
+    center = torch.from_numpy(features.mean(0, dtype=np.float64)).float() if intercept else torch.zeros(d)
+    x = torch.ones(n, d + intercept)
+    inner = x[:, :d]
+    torch.sub(torch.as_tensor(features, dtype=torch.float32), center, out=inner)
+    scale = inner.square().mean(0).sqrt()
+    scale[scale <= 1e-6 * center.abs()] = 1.0  # a constant feature leaves only rounding once it is centred
+    inner /= scale
+    return x, center.double(), scale.double()
 
 
-def _multiplies_bfloat16(device: str) -> bool:
-    """Returns whether the device has instructions for it; where it has none, single precision is faster."""
-    return torch.cuda.is_bf16_supported() if "cuda" in device else compute_type("auto") == "bfloat16"
-
-
-def _pose(design: _Design, labels: torch.Tensor, train: torch.Tensor) -> Problems:
+def _pose(x: torch.Tensor, labels: torch.Tensor, train: torch.Tensor, intercept: bool) -> Problems:
     """Returns problems on the rows marked in ``train``, (C, n), with the features' spread over those rows."""
     weight = train.double() / train.sum(1, keepdim=True)
-    ratio = weight.new_ones(len(train), design.x.shape[1])
-    if not bool(train.all()):
-        parts = list(zip(weight.to(design.x).split(BLOCK, dim=1), design.x.split(BLOCK), strict=True))
-        spread = torch.stack([part @ block.square() for part, block in parts]).double().sum(0)
-        if design.intercept:
-            spread -= torch.stack([part @ block for part, block in parts]).double().sum(0).square()
-        ratio = torch.where(spread > 1e-12, spread, 1.0).sqrt()
-    if design.intercept:
+    spread = (weight.float() @ x.square()).double()
+    if intercept:
+        spread -= (weight.float() @ x).double().square()
+    ratio = torch.where(spread > 1e-12, spread, 1.0).sqrt()
+    if intercept:
         ratio[:, -1] = 0.0
     return Problems(
-        features=design.x,
-        target=labels,
-        weight=weight,
-        ratio=ratio,
-        penalty=weight.new_ones(len(weight)),
-        intercept=design.intercept,
-        quick=design.quick,
+        features=x, target=labels, weight=weight, ratio=ratio, penalty=weight.new_ones(len(weight)), intercept=intercept
     )
 
 
 def _search_penalty(
-    design: _Design,
+    x: torch.Tensor,
+    basis: Basis,
     labels: torch.Tensor,
     fold: torch.Tensor,
     penalties: Sequence[float],
+    intercept: bool,
     patience: int,
     max_iterations: int,
 ) -> tuple[np.ndarray, torch.Tensor]:
     """Returns each penalty's held-out loss, (S, P), and the folds' mean solution at the best, (S, d)."""
     sets, parts = len(labels), int(fold.max()) + 1
-    held = fold[:, None] == torch.arange(parts, device=fold.device)[:, None]  # (S, F, n)
+    held = fold[:, None] == torch.arange(parts)[:, None]  # (S, F, n)
     train = (fold[:, None] >= 0) & ~held
-    problems = _pose(design, labels.repeat_interleave(parts, 0), train.flatten(0, 1))
-    column = torch.arange(sets * parts, device=fold.device).unflatten(0, (sets, parts))
+    problems = _pose(x, labels.repeat_interleave(parts, 0), train.flatten(0, 1), intercept)
+    column = torch.arange(sets * parts).unflatten(0, (sets, parts))
     u = torch.zeros_like(problems.ratio)  # (S F, d)
     loss = np.full((sets, len(penalties)), np.nan)
     best, start, rises = np.full(sets, np.inf), torch.zeros_like(u[:sets]), np.zeros(sets, dtype=np.int64)
@@ -234,20 +187,17 @@ def _search_penalty(
         live = np.flatnonzero(rises < patience)
         if not len(live):
             break
-        for tolerance, factor in SEARCH:
-            columns = column[torch.as_tensor(live)].flatten()
-            found = minimise(
-                problems.pick(columns, penalty=float(penalties[index])),
-                design.basis,
-                start=u[columns],
-                tolerance=tolerance,
-                max_iterations=max_iterations,
-            )
-            u[columns] = found.coefficients
-            loss[live, index] = _held_loss(found.logits, problems.target[columns], held[torch.as_tensor(live)])
-            live = live[loss[live, index] <= factor * best[live]]
-            if not len(live):
-                break
+        rows = torch.from_numpy(live)
+        columns = column[rows].flatten()
+        found = minimise(
+            problems.pick(columns, penalty=float(penalties[index])),
+            basis,
+            start=u[columns],
+            tolerance=SEARCH_TOLERANCE,
+            max_iterations=max_iterations,
+        )
+        u[columns] = found.coefficients
+        loss[live, index] = _held_loss(found.logits, problems.target[columns], held[rows])
         better = loss[:, index] < best  # NaN, so false, where the search has ended
         best, rises = np.where(better, loss[:, index], best), np.where(better, 0, rises + 1)
         means = u.unflatten(0, (sets, parts)).mean(1)
@@ -258,4 +208,4 @@ def _search_penalty(
 def _held_loss(logits: torch.Tensor, target: torch.Tensor, held: torch.Tensor) -> np.ndarray:
     """Returns the log loss, (S,), of rows judged by the fits that held them out; ``held`` is (S, F, n)."""
     rows = (softplus(logits) - target * logits).view(held.shape)  # (S, F, n)
-    return ((rows * held).sum((1, 2)) / held.sum((1, 2))).cpu().numpy()
+    return ((rows * held).sum((1, 2)) / held.sum((1, 2))).numpy()

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,9 @@ from w2sg.activations.features import TEST, TRAIN, WEAK, Split, SplitFeatures
 from w2sg.heads.converged import ConvergedSettings, fit_converged_heads
 from w2sg.heads.paper import PaperHeadSettings, score_pairs, train_paper_heads
 from w2sg.heads.probes import ProbeSettings, fit_probes
-from w2sg.heads.rows import Resamples, head_rows, probe_rows
+from w2sg.heads.rows import head_rows, probe_rows
 from w2sg.heads.sides import WeakLabels, harden, label_weakly
 from w2sg.study.protocols import Loss
-
-Stage = Callable[[SplitFeatures], list[pd.DataFrame]]
 
 Labels = Callable[[str, int, str, tuple[str, ...]], pd.DataFrame]
 """Returns the supervisor's labels under a protocol and seed in a split, one row for each of the row ids."""
@@ -43,10 +40,8 @@ class Supervision:
 class _Trained:
     """Heads of one protocol."""
 
-    protocol: str
-    """``paper`` or ``converged``."""
     settings: tuple[str, ...]
-    """Name of each of the K settings."""
+    """Name of each of the K settings; the last is the headline one."""
     weights: np.ndarray
     """(L, S, K, d)."""
     extras: Mapping[str, np.ndarray]
@@ -61,32 +56,26 @@ def supervise(features: SplitFeatures, *, heads: Mapping[str, Any], intervals: M
         heads: Section ``heads`` of the configuration.
         intervals: Section ``metrics`` of the configuration.
     """
-    seeds, layer = heads["seeds"], features.layers[-1]
+    seeds = heads["seeds"]
     train, weak, test = (features[name].layer(-1) for name in (TRAIN, WEAK, TEST))
-    bootstrap = Resamples.for_pairs(len(test.row_ids), intervals)
     labels, rows = [], []
-    for trained in _train(train, np.ones((len(seeds), len(train.row_ids))), heads=heads):
-        margins = {name: _margins(trained, split)[0] for name, split in ((WEAK, weak), (TEST, test))}  # (S, K, n)
-        rows.append(_rows(trained, margins[TEST][None], (layer,), head="weak", heads=heads, bootstrap=bootstrap))
+    for protocol, fit in _FITS.items():
+        made = fit(train, _true_labels(train, seeds), heads=heads)
+        on_weak, on_test = (score_pairs(made.weights, split.chosen, split.rejected)[0] for split in (weak, test))
+        axes = (features.layers[-1:], seeds, made.settings)
+        keys = {"head": "weak", "protocol": protocol}
+        rows.append(head_rows(on_test[None], axes, keys=keys, intervals=intervals, extras=made.extras))
         for position, seed in enumerate(seeds):
-            for name, split in ((WEAK, weak), (TEST, test)):
-                labels.append(_label_frame(margins[name][position, -1], trained.protocol, seed, name, split))
+            for name, split, margins in ((WEAK, weak, on_weak), (TEST, test, on_test)):  # margins: (S, K, n)
+                shown = _label_frame(margins[position, -1], split, seed)
+                labels.append(shown.assign(protocol=protocol, seed=seed, split=name))
     return Supervision(labels=pd.concat(labels, ignore_index=True), metrics=pd.concat(rows, ignore_index=True))
 
 
-def _label_frame(margins: np.ndarray, protocol: str, seed: int, name: str, split: Split) -> pd.DataFrame:
+def _label_frame(margins: np.ndarray, split: Split, seed: int) -> pd.DataFrame:
     shown = label_weakly(margins, seed=seed)
-    return pd.DataFrame(
-        {
-            "protocol": protocol,
-            "seed": seed,
-            "split": name,
-            "row_id": split.row_ids,
-            "swapped": shown.swapped,
-            "probability": shown.probability,
-            "margin": margins,
-        }
-    )
+    columns = {"swapped": shown.swapped, "probability": shown.probability, "margin": margins}
+    return pd.DataFrame({"row_id": split.row_ids, **columns})
 
 
 def evaluate_revision(
@@ -110,7 +99,7 @@ def evaluate_revision(
         heads: Section ``heads`` of the configuration.
         probe: Section ``probe`` of the configuration.
         intervals: Section ``metrics`` of the configuration.
-        workers: Parts at work together, each on one thread; no result depends on it.
+        workers: Tasks at work together, each on one thread; no result depends on it.
 
     Returns:
         Schema RESULTS without model, revision, commit and dataset.
@@ -118,124 +107,111 @@ def evaluate_revision(
     Raises:
         ValueError: If the labels' rows are not those of the features.
     """
-    # Looked up once for all layers.
-    labels = lru_cache(partial(_labelled, weak_labels))
-
-    def probe_of(features: SplitFeatures) -> list[pd.DataFrame]:
-        return [_probe_rows(features[TRAIN], features.layers, probe=probe, heads=heads, intervals=intervals)]
-
-    def heads_of(features: SplitFeatures) -> list[pd.DataFrame]:
-        return _head_rows(features, labels, heads=heads, intervals=intervals)
-
-    # Two workers share a part that would keep one of them while the other had nothing to do.
-    whole = len(parts) - len(parts) % workers
-    tasks = [(load, (probe_of, heads_of)) for load in parts[:whole]]
-    tasks += [(load, (stage,)) for load in parts[whole:] for stage in (probe_of, heads_of)]
-
-    def evaluate(load: Callable[[], SplitFeatures], stages: Sequence[Stage]) -> list[pd.DataFrame]:
-        features = load()
-        return [rows for stage in stages for rows in stage(features)]
-
+    labels = lru_cache(partial(_labelled, weak_labels))  # looked up once for all layers
+    stages = (
+        partial(_probe_rows, probe=probe, heads=heads, intervals=intervals),
+        partial(_head_rows, labels=labels, heads=heads, intervals=intervals),
+    )
+    tasks = [
+        (load, stage) for load in parts for stage in stages
+    ]  # short ones, so that no worker ends long before others
     with ThreadPoolExecutor(workers) as pool:
-        return pd.concat(chain.from_iterable(pool.map(evaluate, *zip(*tasks, strict=True))), ignore_index=True)
+        return pd.concat(pool.map(lambda task: task[1](task[0]()), tasks), ignore_index=True)
 
 
 def _head_rows(
-    features: SplitFeatures, labels: Labels, *, heads: Mapping[str, Any], intervals: Mapping[str, Any]
-) -> list[pd.DataFrame]:
-    seeds, layers, test = heads["seeds"], features.layers, features[TEST]
-    ceilings = list(_train(features[TRAIN], np.ones((len(seeds), len(features[TRAIN].row_ids))), heads=heads))
-    students = []
-    for ceiling in ceilings:
-        soft = np.stack([_soft_labels(labels, ceiling.protocol, seed, features[WEAK]) for seed in seeds])
-        students += _train(features[WEAK], soft, heads=heads, only=ceiling.protocol, loss=heads["loss"])
-    made = [*ceilings, *students]
-    ends = np.cumsum([len(trained.settings) for trained in made])
-    together = score_pairs(np.concatenate([trained.weights for trained in made], axis=2), test.chosen, test.rejected)
-    margins = np.split(together, ends[:-1], axis=2)  # (L, S, K, n) each
-    bootstrap, rows = Resamples.for_pairs(len(test.row_ids), intervals), []
-    for ceiling, student, top, own in zip(
-        ceilings, students, margins[: len(ceilings)], margins[len(ceilings) :], strict=True
-    ):
-        supervisor = np.stack([_weak_margins(labels, ceiling.protocol, seed, test) for seed in seeds])  # (S, n)
-        common = {"heads": heads, "bootstrap": bootstrap, "weak": supervisor}
-        rows.append(_rows(ceiling, top, layers, head="ceiling", **common))
-        rows.append(_rows(student, own, layers, head="w2s", ceiling=top, **common))
-    return rows
+    features: SplitFeatures, *, labels: Labels, heads: Mapping[str, Any], intervals: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Returns the rows of the ceiling and W2SG heads of all protocols."""
+    seeds, train, weak, test = heads["seeds"], features[TRAIN], features[WEAK], features[TEST]
+    made = {("ceiling", name): fit(train, _true_labels(train, seeds), heads=heads) for name, fit in _FITS.items()}
+    for name, fit in _FITS.items():
+        soft = np.stack([_soft_labels(labels(name, seed, WEAK, weak.row_ids)) for seed in seeds])
+        made["w2s", name] = fit(weak, soft, heads=heads, loss=heads["loss"])
+    ends = np.cumsum([len(trained.settings) for trained in made.values()])
+    together = np.concatenate([trained.weights for trained in made.values()], axis=2)  # (L, S, K, d)
+    scored = np.split(score_pairs(together, test.chosen, test.rejected), ends[:-1], axis=2)
+    margins = dict(zip(made, scored, strict=True))  # (L, S, K, n) each
+    rows = []
+    for name in _FITS:
+        supervisor = np.stack([labels(name, seed, TEST, test.row_ids)["margin"] for seed in seeds])  # (S, n)
+        for head, ceiling in (("ceiling", None), ("w2s", margins["ceiling", name])):
+            trained = made[head, name]
+            rows.append(
+                head_rows(
+                    margins[head, name],
+                    (features.layers, seeds, trained.settings),
+                    keys={"head": head, "protocol": name},
+                    intervals=intervals,
+                    weak=supervisor,
+                    ceiling=ceiling,
+                    extras=trained.extras,
+                )
+            )
+    return pd.concat(rows, ignore_index=True)
 
 
-def _train(split: Split, target: np.ndarray, *, heads: Mapping[str, Any], only: str | None = None, loss: Loss = "soft"):
-    """Yields the heads of each protocol; the last setting of each is the headline one.
+def _probe_rows(
+    features: SplitFeatures, *, probe: Mapping[str, Any], heads: Mapping[str, Any], intervals: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Returns the rows of the probes of all layers, seeds and ways to split."""
+    split, seeds = features[TRAIN], heads["seeds"]
+    settings = ProbeSettings(
+        penalty=probe["penalty"], splits=tuple(probe["splits"]), test_fraction=probe["test_fraction"]
+    )
+    fitted = fit_probes(split.chosen, split.rejected, settings=settings, seeds=seeds)
+    setting = f"l2={probe['penalty']:g}"
+    return probe_rows(fitted, features.layers, seeds=seeds, setting=setting, intervals=intervals)
+
+
+def _fit_paper(split: Split, target: np.ndarray, *, heads: Mapping[str, Any], loss: Loss = "soft") -> _Trained:
+    """Returns heads at each learning rate and at the selected one.
 
     Only students are given the loss of the configuration: true labels are certain, so that rounding them changes nothing, and
     a supervisor or ceiling must not be drawn to its own predictions.
     """
-    seeds = heads["seeds"]
-    if only in (None, "paper"):
-        section = heads["paper"]
-        settings = PaperHeadSettings(
-            **{**section, "learning_rates": tuple(section["learning_rates"])},
-            loss=loss,
-            margin=heads["margin"],
-        )
-        made = train_paper_heads(split.chosen, split.rejected, target, settings=settings, seeds=seeds)
-        rates = np.array(settings.learning_rates)
-        chosen = made.selected[:, :, None]
-        progressive = np.concatenate(
-            [made.progressive_loss, np.take_along_axis(made.progressive_loss, chosen, 2)], axis=2
-        )
-        yield _Trained(
-            protocol="paper",
-            settings=(*(f"lr={rate:g}" for rate in rates), "selected"),
-            weights=np.concatenate([made.weights, made.best()[:, :, None]], axis=2),
-            extras={
-                "progressive_loss": progressive,
-                "learning_rate": np.concatenate(
-                    [np.broadcast_to(rates, made.progressive_loss.shape), rates[chosen]], axis=2
-                ),
-            },
-        )
-    if only in (None, "converged"):
-        section = heads["converged"]
-        settings = ConvergedSettings(penalties=tuple(section["penalties"]), folds=section["folds"])
-        # The log-confidence loss mixes in predictions as training goes; a fit to its end has no such course.
-        labels = harden(target) if loss == "hard" else target
-        if heads["margin"] == "single":
-            states = np.concatenate([split.chosen, split.rejected], axis=1)  # (L, 2n, d)
-            labels = np.concatenate([labels, 1.0 - labels], axis=1)  # (S, 2n)
-            groups = np.tile(np.arange(len(split.row_ids)), 2)
-        else:
-            states, groups = split.chosen - split.rejected, None
-        made = fit_converged_heads(states, labels, settings=settings, seeds=seeds, groups=groups)
-        yield _Trained(
-            protocol="converged",
-            settings=("cv",),
-            weights=made.weights[:, :, None],
-            extras={
-                "penalty": made.penalty[:, :, None],
-                "converged": made.converged[:, :, None].astype(float),
-            },
-        )
+    section = {**heads["paper"], "learning_rates": tuple(heads["paper"]["learning_rates"])}
+    settings = PaperHeadSettings(**section, loss=loss, margin=heads["margin"])
+    made = train_paper_heads(split.chosen, split.rejected, target, settings=settings, seeds=heads["seeds"])
+    rates, chosen = np.array(settings.learning_rates), made.selected[:, :, None]
+    each = {
+        "progressive_loss": made.progressive_loss,
+        "learning_rate": np.broadcast_to(rates, made.progressive_loss.shape),
+    }
+    return _Trained(
+        settings=(*(f"lr={rate:g}" for rate in rates), "selected"),
+        weights=np.concatenate([made.weights, made.best()[:, :, None]], axis=2),
+        extras={
+            name: np.concatenate([values, np.take_along_axis(values, chosen, 2)], axis=2)
+            for name, values in each.items()
+        },
+    )
 
 
-def _margins(trained: _Trained, split: Split) -> np.ndarray:
-    return score_pairs(trained.weights, split.chosen, split.rejected)
+def _fit_converged(split: Split, target: np.ndarray, *, heads: Mapping[str, Any], loss: Loss = "soft") -> _Trained:
+    """Returns heads at the cross-validated penalty.
+
+    The log-confidence loss mixes in predictions as training goes; a fit to its end has no such course and takes soft labels.
+    """
+    section = heads["converged"]
+    settings = ConvergedSettings(penalties=tuple(section["penalties"]), folds=section["folds"])
+    labels, groups = harden(target) if loss == "hard" else target, np.arange(len(split.row_ids))
+    if heads["margin"] == "single":
+        states = np.concatenate([split.chosen, split.rejected], axis=1)  # (L, 2n, d)
+        labels, groups = np.concatenate([labels, 1.0 - labels], axis=1), np.tile(groups, 2)  # (S, 2n)
+    else:
+        states = split.chosen - split.rejected
+    made = fit_converged_heads(states, labels, settings=settings, seeds=heads["seeds"], groups=groups)
+    extras = {"penalty": made.penalty[:, :, None], "converged": made.converged[:, :, None].astype(float)}
+    return _Trained(settings=("cv",), weights=made.weights[:, :, None], extras=extras)
 
 
-def _rows(
-    trained: _Trained,
-    margins: np.ndarray,
-    layers: Sequence[int],
-    *,
-    head: str,
-    heads: Mapping[str, Any],
-    bootstrap: Resamples,
-    weak: np.ndarray | None = None,
-    ceiling: np.ndarray | None = None,
-) -> pd.DataFrame:
-    keys = {"head": head, "protocol": trained.protocol}
-    axes = (tuple(layers), tuple(heads["seeds"]), trained.settings)
-    return head_rows(margins, axes, keys=keys, bootstrap=bootstrap, weak=weak, ceiling=ceiling, extras=trained.extras)
+_FITS = {"paper": _fit_paper, "converged": _fit_converged}
+
+
+def _true_labels(split: Split, seeds: Sequence[int]) -> np.ndarray:
+    """Returns certainty that the chosen text is preferred, (S, n)."""
+    return np.ones((len(seeds), len(split.row_ids)))
 
 
 def _labelled(labels: pd.DataFrame, protocol: str, seed: int, name: str, row_ids: tuple[str, ...]) -> pd.DataFrame:
@@ -251,27 +227,6 @@ def _labelled(labels: pd.DataFrame, protocol: str, seed: int, name: str, row_ids
     return indexed.loc[list(row_ids)]
 
 
-def _soft_labels(labels: Labels, protocol: str, seed: int, split: Split) -> np.ndarray:
-    rows = labels(protocol, seed, WEAK, split.row_ids)
+def _soft_labels(rows: pd.DataFrame) -> np.ndarray:
     shown = WeakLabels(swapped=rows["swapped"].to_numpy(), probability=rows["probability"].to_numpy())
     return shown.chosen_probability()
-
-
-def _weak_margins(labels: Labels, protocol: str, seed: int, split: Split) -> np.ndarray:
-    return labels(protocol, seed, TEST, split.row_ids)["margin"].to_numpy()
-
-
-def _probe_rows(
-    split: Split,
-    layers: Sequence[int],
-    *,
-    probe: Mapping[str, Any],
-    heads: Mapping[str, Any],
-    intervals: Mapping[str, Any],
-) -> pd.DataFrame:
-    seeds = heads["seeds"]
-    settings = ProbeSettings(
-        penalties=(probe["penalty"],), splits=tuple(probe["splits"]), test_fraction=probe["test_fraction"]
-    )
-    fitted = fit_probes(split.chosen, split.rejected, settings=settings, seeds=seeds)
-    return probe_rows(fitted, layers, seeds=seeds, setting=f"l2={probe['penalty']:g}", intervals=intervals)

@@ -18,19 +18,13 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from w2sg.heads.matrices import BLOCK, Basis, Plain, Short
+from w2sg.heads.matrices import Basis
 
 MEMORY = 32
 """Steps remembered by the quasi-Newton method."""
 
-TRUST = {torch.float32: 1e-4, torch.bfloat16: 2e-2}
-"""Share to which a gradient may fall by summed changes of a type before it is computed anew."""
-
-SHORT_TOLERANCE = 1e-3
-"""Relative gradient that features in a shorter type give."""
-
 SINGLE_TOLERANCE = 1e-5
-"""Relative gradient that single precision gives."""
+"""Relative gradient that products in single precision give; for less they are computed in double."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +43,10 @@ class Problems:
     """Strength of the penalty, (C,)."""
     intercept: bool = False
     """Whether the last feature is the constant one."""
-    quick: Short | None = None
-    """The features in a shorter type whose products are faster; :func:`minimise` says how it is used."""
 
     def pick(self, index: torch.Tensor, *, penalty: torch.Tensor | float) -> Problems:
         """Returns the problems of the given indices with another penalty."""
-        strength = torch.as_tensor(penalty, dtype=self.penalty.dtype, device=self.penalty.device).expand(len(index))
+        strength = torch.as_tensor(penalty, dtype=self.penalty.dtype).expand(len(index))
         weight, ratio = self.weight[index], self.ratio[index]
         return replace(self, target=self.target[index], weight=weight, ratio=ratio, penalty=strength)
 
@@ -95,11 +87,6 @@ def minimise(
     Logits are linear in the step, so the line search needs no product with the features, and each iteration
     takes two. A solved problem stands still, so that its answer does not depend on its companions.
 
-    Products with the features are in single precision, or in that of ``quick``, but only ever of changes, which
-    shrink; logits, residuals and gradient are sums in double. What rounding adds to them is bounded by ``TRUST``:
-    when a gradient has fallen that far, logits and gradient are computed anew from the features themselves, in
-    double at the end, and the iteration goes on from there. So a short type costs steps, never accuracy.
-
     Args:
         problems: What to solve.
         basis: From :func:`find_basis` of the same features.
@@ -107,83 +94,51 @@ def minimise(
         tolerance: Largest norm of the gradient, relative to that at zero coefficients.
         max_iterations: Steps after which to give up.
     """
-    ridge, exact = problems.ridge, Plain(problems.features)
-    # One column is limited by memory either way: no rounding then.
-    x = exact if problems.quick is None or len(ridge) == 1 else problems.quick
+    x = problems.features if tolerance >= SINGLE_TOLERANCE else problems.features.double()
+    ridge = problems.ridge
     u, logits = torch.zeros_like(ridge), torch.zeros_like(problems.target)  # (C, d), (C, n)
     p, residual = _residual(problems, logits)
-    gradient = (exact if start is None else x).gather(residual)
+    gradient = _gather(x, residual)
     scale = gradient.norm(dim=1)
     scale = torch.where(scale > 1e-7 * residual.abs().sum(1), scale, 1.0)  # less is rounding
     if start is not None:
-        u = start
-        logits, p, residual, gradient = _recompute(problems, ridge, u, scale, tolerance)
+        u, logits = start, _logits(x, start)
+        p, residual = _residual(problems, logits)
+        gradient = ridge * u + _gather(x, residual)
     history: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
-    steps = torch.zeros(len(u), dtype=torch.int64, device=u.device)
-    trusted, fresh = TRUST[x.dtype] * gradient.norm(dim=1) / scale, True
+    steps = torch.zeros(len(u), dtype=torch.int64)
     while True:
         norm = gradient.norm(dim=1) / scale
-        moving = norm > trusted.clamp_min(tolerance)
+        moving = norm > tolerance
         if not bool(moving.any()) or int(steps.max()) >= max_iterations:
-            if fresh or bool((trusted <= tolerance).all()):
-                break
-            logits, p, residual, gradient = _recompute(problems, ridge, u, scale, tolerance, expected=norm)
-            trusted, fresh = TRUST[x.dtype] * gradient.norm(dim=1) / scale, True
-            continue
-        fresh = False
+            break
         curvature = (problems.weight * p * (1 - p)).sum(1, keepdim=True).clamp_min(1e-4).float()
-        # Rounded here, so that the step taken is the one whose product is known.
-        direction = -_apply_inverse(gradient.float(), history, problems, basis, curvature).to(x.dtype)
-        change = x.logits(direction)  # (C, n)
+        direction = -_apply_inverse(gradient.float(), history, problems, basis, curvature)
+        change = _logits(x, direction)  # (C, n)
         direction = direction.double()
         length = _search(problems, ridge, p, logits, direction, change, gradient)
-        length = torch.where(moving, length, 0.0)[:, None]
-        step = length * direction
-        u, logits, steps = u + step, logits + length * change, steps + moving
-        before = residual
+        step = torch.where(moving, length, 0.0)[:, None]
+        u, logits, steps = u + step * direction, logits + step * change, steps + moving
         p, residual = _residual(problems, logits)
-        bend = x.gather(residual - before) + ridge * step
-        gradient = gradient + bend
-        history = [*history[1 - MEMORY :], _remember(step.float(), bend.float())]
+        before, gradient = gradient, ridge * u + _gather(x, residual)
+        history = [*history[1 - MEMORY :], _remember((step * direction).float(), (gradient - before).float())]
     return Solution(coefficients=u, logits=logits, gradient=norm, iterations=steps, converged=norm <= tolerance)
+
+
+def _logits(x: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
+    """Returns u x', (C, n), as double."""
+    return (x @ u.to(x).T).T.to(torch.float64, memory_format=torch.contiguous_format)
+
+
+def _gather(x: torch.Tensor, r: torch.Tensor) -> torch.Tensor:
+    """Returns r x, (C, d), as double."""
+    return (r.to(x) @ x).double()
 
 
 def _residual(problems: Problems, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Returns probabilities, and the derivative of the weighted loss by the logits, (C, n) each."""
     p = torch.sigmoid(logits)
     return p, problems.weight * (p - problems.target)
-
-
-def _recompute(
-    problems: Problems,
-    ridge: torch.Tensor,
-    u: torch.Tensor,
-    scale: torch.Tensor,
-    tolerance: float,
-    *,
-    expected: torch.Tensor | float = torch.inf,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Returns logits, probabilities, residuals and gradient.
-
-    In single precision, unless the gradient is too small for it, or so far above the expected norm, relative to
-    ``scale``, that it may be rounding. A tolerance that the short type can reach needs no more than that.
-    """
-    x: Plain | Short = Plain(problems.features)
-    if problems.quick is not None and tolerance >= SHORT_TOLERANCE:
-        x = problems.quick
-    logits = x.logits(u)
-    p, residual = _residual(problems, logits)
-    gradient = ridge * u + x.gather(residual)
-    norm = gradient.norm(dim=1) / scale
-    if tolerance >= SINGLE_TOLERANCE or bool(((norm > SINGLE_TOLERANCE) & (norm < 10 * expected)).all()):
-        return logits, p, residual, gradient
-    blocks = problems.features.split(BLOCK)  # they spare a whole copy
-    logits = torch.cat([u @ block.double().T for block in blocks], dim=1)
-    p, residual = _residual(problems, logits)
-    gradient = ridge * u
-    for part, block in zip(residual.split(BLOCK, dim=1), blocks, strict=True):
-        gradient = gradient + part @ block.double()
-    return logits, p, residual, gradient
 
 
 def _remember(step: torch.Tensor, bend: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch.nn.functional import softplus
 
-from w2sg.heads.matrices import BLOCK, all_finite
+from w2sg.heads.matrices import BLOCK
 from w2sg.heads.sides import generator, harden, toss
 
-CHUNK = {"cpu": 2**17, "cuda": 2**24}
-"""Weights updated together, in numbers: on a CPU they and the optimiser's moments stay in the cache."""
+CHUNK = 2**17
+"""Weights updated together, in numbers: they and the optimiser's moments stay in the cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,6 @@ def train_paper_heads(
     *,
     settings: PaperHeadSettings,
     seeds: Sequence[int],
-    device: str = "cpu",
 ) -> PaperHeads:
     """Returns one head for each layer, seed and learning rate, all trained side by side.
 
@@ -108,19 +107,17 @@ def train_paper_heads(
         target: Probability that ``first`` is preferred, one row for each seed, (S, n).
         settings: The protocol.
         seeds: S seeds.
-        device: Where to train.
 
     Raises:
         ValueError: If shapes disagree, a state is not finite or a target is not a probability.
     """
     _check(first, second, target, seeds)
     layers, n, d = first.shape
-    plan = _plan(target, settings, seeds, device)
-    kind = torch.device(device).type
-    size = max(1, CHUNK.get(kind, CHUNK["cuda"]) // (len(seeds) * len(settings.learning_rates) * d))
+    plan = _plan(target, settings, seeds)
+    size = max(1, CHUNK // (len(seeds) * len(settings.learning_rates) * d))
     trained = []
     for low in range(0, layers, size):
-        a, b = (torch.as_tensor(x[low : low + size], dtype=torch.float32, device=device) for x in (first, second))
+        a, b = (torch.as_tensor(x[low : low + size], dtype=torch.float32) for x in (first, second))
         states = (a - b)[:, :, None] if settings.margin == "pair" else torch.stack((a, b), dim=2)
         trained.append(_train(states, plan, settings, seeds))  # states: (layers, n, 1 or 2, d)
     weights = np.concatenate([w for w, _ in trained])
@@ -152,13 +149,13 @@ def _check(first: np.ndarray, second: np.ndarray, target: np.ndarray, seeds: Seq
             f"(L, n, d), (L, n, d) and (S, n) with S = {len(seeds)} seeds"
         )
     for name, states in (("first", first), ("second", second)):
-        if not all_finite(states):
+        if not np.isfinite(states).all():
             raise ValueError(f"{name} holds values that are not finite; allowed are finite numbers")
     if not ((target >= 0) & (target <= 1)).all():
         raise ValueError("target holds values outside of [0, 1] or NaN; allowed are probabilities")
 
 
-def _plan(target: np.ndarray, settings: PaperHeadSettings, seeds: Sequence[int], device: str) -> list[_Batch]:
+def _plan(target: np.ndarray, settings: PaperHeadSettings, seeds: Sequence[int]) -> list[_Batch]:
     """Returns the batches of all epochs in order."""
     n = target.shape[1]
     if settings.loss == "hard":
@@ -181,9 +178,9 @@ def _plan(target: np.ndarray, settings: PaperHeadSettings, seeds: Sequence[int],
             label, turn = (np.take_along_axis(x, index[:, :, None], axis=1) for x in (labels, sign))  # (S, B, T)
             batches.append(
                 _Batch(
-                    index=torch.from_numpy(index).to(device),
-                    sign=torch.tensor(turn, dtype=torch.float32, device=device).flatten(1)[:, None],
-                    target=torch.tensor(label, dtype=torch.float32, device=device).flatten(1)[:, None],
+                    index=torch.from_numpy(index),
+                    sign=torch.tensor(turn, dtype=torch.float32).flatten(1)[:, None],
+                    target=torch.tensor(label, dtype=torch.float32).flatten(1)[:, None],
                     progress=(epoch * steps + step) / (settings.epochs * steps),
                     judged=epoch == 0 and step >= steps // 2,
                 )
@@ -199,7 +196,7 @@ def _train(
     weights = (
         _initial(d, settings, seeds).to(states).expand(layers, len(seeds), len(settings.learning_rates), d).clone()
     )
-    rates = torch.tensor(settings.learning_rates, dtype=states.dtype, device=states.device)[:, None]  # (K, 1)
+    rates = torch.tensor(settings.learning_rates, dtype=states.dtype)[:, None]  # (K, 1)
     mean, square = torch.zeros_like(weights), torch.zeros_like(weights)
     total, rows = torch.zeros_like(weights[..., 0], dtype=torch.float64), 0
     one, two = settings.betas
@@ -220,7 +217,7 @@ def _train(
         spread = square.sqrt().div_(math.sqrt(1 - two**step)).add_(settings.epsilon)
         rate = rates * (0.5 * (1 + math.cos(math.pi * batch.progress)) / (1 - one**step))
         weights.sub_(spread.reciprocal_().mul_(mean).mul_(rate))
-    return weights.cpu().numpy(), (total / rows).cpu().numpy()
+    return weights.numpy(), (total / rows).numpy()
 
 
 def _initial(d: int, settings: PaperHeadSettings, seeds: Sequence[int]) -> torch.Tensor:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from w2sg.heads.crossval import Fit, deal_folds, fit_selected
-from w2sg.heads.matrices import BLOCK
+from w2sg.heads.crossval import fit_selected
 from w2sg.heads.sides import generator
 
 PROBE_SPLITS = ("pair", "text")
@@ -19,15 +18,12 @@ PROBE_SPLITS = ("pair", "text")
 class ProbeSettings:
     """Logistic regression with intercept on single texts, chosen = 1 and rejected = 0."""
 
-    penalties: tuple[float, ...] = (1e-2,)
-    """L2 penalty on features of unit deviation (see :mod:`w2sg.heads.logistic`); of several,
-    cross-validation inside the training part takes one."""
+    penalty: float = 1e-2
+    """L2 penalty on features of unit deviation (see :mod:`w2sg.heads.logistic`)."""
     splits: tuple[str, ...] = PROBE_SPLITS
     """``pair`` keeps both texts of a pair on one side; ``text`` deals each text alone, as the paper did."""
     test_fraction: float = 0.2
     """Share of the texts that are tested."""
-    folds: int = 5
-    """Parts of the training texts for the choice of the penalty; split as test and training are."""
     tolerance: float = 1e-4
     """Largest norm of the gradient, relative to that at zero coefficients. scikit-learn's defaults end at 1e-3 on features
     4,096 wide."""
@@ -51,8 +47,6 @@ class ProbeResult:
     """Coefficients in the units of the activations, float64, (L, S, T, d)."""
     intercept: np.ndarray
     """Intercepts, (L, S, T)."""
-    penalty: np.ndarray
-    """Penalty used, (L, S, T)."""
     test_texts: np.ndarray
     """Tested texts in ascending order, (S, T, m)."""
     test_labels: np.ndarray
@@ -71,7 +65,6 @@ def fit_probes(
     *,
     settings: ProbeSettings,
     seeds: Sequence[int],
-    device: str = "cpu",
 ) -> ProbeResult:
     """Returns a probe for each layer, seed and way to split, with its logits on texts it was not trained on.
 
@@ -80,7 +73,6 @@ def fit_probes(
         rejected: States of the rejected texts, (L, n, d).
         settings: The protocol.
         seeds: S seeds, which deal the texts.
-        device: Where to compute.
 
     Raises:
         ValueError: If shapes disagree, a state is not finite, or a part would be empty.
@@ -97,17 +89,21 @@ def fit_probes(
             texts,
             target,
             folds,
-            penalties=settings.penalties,
+            penalties=(settings.penalty,),
             intercept=True,
             tolerance=settings.tolerance,
             max_iterations=settings.max_iterations,
-            device=device,
         )
         fits.append(fit)
-        scores.append(_score(fit, texts, tests))
+        scores.append(
+            [
+                texts[held].astype(np.float64) @ w + offset
+                for held, w, offset in zip(tests, fit.weights, fit.intercept, strict=True)
+            ]
+        )
     shaped = {
         name: np.stack([getattr(fit, name).reshape(*sets, *getattr(fit, name).shape[1:]) for fit in fits])
-        for name in ("weights", "intercept", "penalty", "converged")
+        for name in ("weights", "intercept", "converged")
     }
     tests = tests.reshape(*sets, -1)
     return ProbeResult(
@@ -118,13 +114,6 @@ def fit_probes(
         test_scores=np.stack(scores).reshape(len(chosen), *tests.shape),
         **shaped,
     )
-
-
-def _score(fit: Fit, texts: np.ndarray, tests: np.ndarray) -> np.ndarray:
-    """Returns the logits of each set's test texts, (sets, m)."""
-    blocks = np.array_split(texts, -(-len(texts) // BLOCK))  # in double precision one after the other
-    scores = np.concatenate([block.astype(np.float64) @ fit.weights.T for block in blocks]) + fit.intercept
-    return np.take_along_axis(scores.T, tests, axis=1)
 
 
 def _deal(n: int, settings: ProbeSettings, seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -138,13 +127,10 @@ def _deal(n: int, settings: ProbeSettings, seeds: Sequence[int]) -> tuple[np.nda
             rng = generator(seed, "probe")
             if split == "pair":
                 held = np.sort(rng.permutation(n)[:pairs])
-                held, groups = np.concatenate((held, held + n)), np.arange(2 * n) % n
+                held = np.concatenate((held, held + n))
             else:
-                held, groups = np.sort(rng.permutation(2 * n)[: 2 * pairs]), np.arange(2 * n)
+                held = np.sort(rng.permutation(2 * n)[: 2 * pairs])
             fold = np.zeros(2 * n, dtype=np.int64)
-            train = np.setdiff1d(np.arange(2 * n), held)
-            if len(settings.penalties) > 1:
-                fold[train] = deal_folds(groups[train], folds=settings.folds, rng=rng)
             fold[held] = -1
             tests.append(held)
             folds.append(fold)

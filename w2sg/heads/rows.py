@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -13,34 +11,8 @@ import pandas as pd
 
 from w2sg.heads.probes import ProbeResult
 from w2sg.measures.bootstrap import draw_counts
-from w2sg.measures.metrics import HeadEstimates, evaluate_margins, evaluate_texts
-
-BLOCK = 256
-"""Heads evaluated together; bounds memory, changes no result."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Resamples:
-    """The bootstrap resamples that all heads of a dataset share, so that their differences are paired."""
-
-    counts: np.ndarray
-    """How often each resample holds each pair, float32, (B, n)."""
-    confidence: float
-    """Coverage of the intervals."""
-
-    @classmethod
-    def for_pairs(cls, n: int, section: Mapping[str, Any]) -> Resamples:
-        """Returns the resamples of n pairs that section ``metrics`` of the configuration asks for."""
-        counts = _draw(n, section["bootstrap"], section["seed"])
-        return cls(counts=counts, confidence=section["confidence"])
-
-
-@lru_cache(maxsize=16)
-def _draw(n: int, resamples: int, seed: int) -> np.ndarray:
-    """Returns the resamples, drawn once for all layers that follow each other."""
-    counts = draw_counts(n, resamples=resamples, seed=seed)
-    counts.setflags(write=False)
-    return counts
+from w2sg.measures.estimates import Estimate
+from w2sg.measures.metrics import evaluate_margins, evaluate_texts
 
 
 def head_rows(
@@ -48,7 +20,7 @@ def head_rows(
     axes: tuple[Sequence[int], Sequence[int], Sequence[str]],
     *,
     keys: Mapping[str, str],
-    bootstrap: Resamples,
+    intervals: Mapping[str, Any],
     weak: np.ndarray | None = None,
     ceiling: np.ndarray | None = None,
     extras: Mapping[str, np.ndarray] | None = None,
@@ -59,7 +31,8 @@ def head_rows(
         margins: s(chosen) - s(rejected), (L, S, K, n).
         axes: Layers, seeds and settings: names of the first three axes.
         keys: Columns head and protocol.
-        bootstrap: The dataset's resamples.
+        intervals: Section ``metrics`` of the configuration; all heads of a dataset share its resamples, so that their
+            differences are paired.
         weak: The supervisor's margins per seed, (S, n); adds agreement and gain.
         ceiling: Margins of the heads trained on true labels, shape of ``margins``; adds PGR.
         extras: Scalars of the training, (L, S, K) each; they have no interval.
@@ -67,32 +40,21 @@ def head_rows(
     Returns:
         Columns layer, head, protocol, setting, seed, metric, value, low, high, n.
     """
-    shape, n = margins.shape[:3], margins.shape[3]
-    flat = margins.reshape(-1, n)
-    others = {}
-    if weak is not None:
-        others["supervisor"] = np.broadcast_to(weak[None, :, None], margins.shape).reshape(-1, n)
-    if ceiling is not None:
-        others["ceiling"] = ceiling.reshape(-1, n)
-    frames = []
-    labels = list(product(*axes))
-    for low in range(0, len(flat), BLOCK):
-        part = slice(low, low + BLOCK)
-        estimates = evaluate_margins(
-            flat[part],
-            counts=bootstrap.counts,
-            confidence=bootstrap.confidence,
-            **{name: values[part] for name, values in others.items()},
-        )
-        frames += [_frame(name, estimate, labels[part]) for name, estimate in estimates.items()]
-    for name, values in (extras or {}).items():
-        nothing = np.full(len(flat), np.nan)
-        estimate = HeadEstimates(value=values.reshape(np.prod(shape)), low=nothing, high=nothing, n=n)
-        frames.append(_frame(name, estimate, labels))
+    n = margins.shape[3]
+    flat, labels = margins.reshape(-1, n), list(product(*axes))
+    estimates = evaluate_margins(
+        flat,
+        counts=draw_counts(n, resamples=intervals["bootstrap"], seed=intervals["seed"]),
+        supervisor=None if weak is None else np.broadcast_to(weak[None, :, None], margins.shape).reshape(-1, n),
+        ceiling=None if ceiling is None else ceiling.reshape(-1, n),
+        confidence=intervals["confidence"],
+    )
+    estimates |= {name: Estimate(value=values.ravel(), n=n) for name, values in (extras or {}).items()}
+    frames = [_frame(name, estimate, labels) for name, estimate in estimates.items()]
     return pd.concat(frames, ignore_index=True).assign(**keys)
 
 
-def _frame(metric: str, estimate: HeadEstimates, labels: Sequence[tuple[int, int, str]]) -> pd.DataFrame:
+def _frame(metric: str, estimate: Estimate, labels: Sequence[tuple[int, int, str]]) -> pd.DataFrame:
     layer, seed, setting = zip(*labels, strict=True)
     return pd.DataFrame(
         {
@@ -131,13 +93,12 @@ def probe_rows(
     frames = []
     for s, t in product(range(len(seeds)), range(len(fitted.splits))):
         tested, column = np.unique(fitted.test_pairs[s, t], return_inverse=True)
-        bootstrap = Resamples.for_pairs(len(tested), intervals)
         estimates = evaluate_texts(
             fitted.test_scores[:, s, t],
             labels=fitted.test_labels[s, t],
             pairs=column,
-            counts=bootstrap.counts,
-            confidence=bootstrap.confidence,
+            counts=draw_counts(len(tested), resamples=intervals["bootstrap"], seed=intervals["seed"]),
+            confidence=intervals["confidence"],
         )
         labels = [(layer, seeds[s], setting) for layer in layers]
         frames += [

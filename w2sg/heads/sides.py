@@ -11,20 +11,6 @@ STREAMS = {"coin": 1, "init": 2, "folds": 3, "probe": 4}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Presented:
-    """Pairs in the order in which they are shown."""
-
-    first: np.ndarray
-    """States of the texts shown first, (L, n, d)."""
-    second: np.ndarray
-    """States of the texts shown second, (L, n, d)."""
-    target: np.ndarray
-    """Probability that the text shown first is preferred, (n,)."""
-    swapped: np.ndarray
-    """Whether the pair was turned round, bool, (n,)."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class WeakLabels:
     """A supervisor's labels of n pairs in the order in which they are shown."""
 
@@ -52,28 +38,6 @@ def generator(seed: int, stream: str | None = None) -> np.random.Generator:
 def toss(n: int, seed: int) -> np.ndarray:
     """Returns which of n pairs are shown turned round, bool, (n,): a fair coin for each."""
     return generator(seed, "coin").random(n) < 0.5
-
-
-def present_swapped(first: np.ndarray, second: np.ndarray, target: np.ndarray, seed: int) -> Presented:
-    """Returns the pairs with sides exchanged by the seed's coin.
-
-    A pair head without bias sees only a difference whose sign turns with the label: this changes nothing
-    for it.
-
-    Args:
-        first: States, (..., n, d).
-        second: States, (..., n, d).
-        target: Probability that ``first`` is preferred, (n,).
-        seed: Seed of the coin.
-    """
-    swapped = toss(len(target), seed)
-    turn = swapped[:, None]
-    return Presented(
-        first=np.where(turn, second, first),
-        second=np.where(turn, first, second),
-        target=np.where(swapped, 1.0 - target, target),
-        swapped=swapped,
-    )
 
 
 def harden(target: np.ndarray) -> np.ndarray:

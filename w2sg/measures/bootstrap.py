@@ -1,4 +1,4 @@
-"""What every statistic over revisions shares: settings, autocorrelation, block lengths, intervals of differences."""
+"""Resamples of pairs and of revisions, and what decides how long blocks of revisions are: autocorrelation."""
 
 from __future__ import annotations
 
@@ -6,9 +6,22 @@ from functools import lru_cache
 
 import numpy as np
 
+FEWEST = 8
+"""Revisions that an interval needs at least."""
 
+TOO_SHORT = "the interval may be too short"
+"""How the note of an interval begins whose blocks had to be cut."""
+
+_LARGEST = 0.97
+_FEWEST_PAIRS = 3.0
+_FEWEST_NEIGHBOURS = 4
+
+
+@lru_cache(maxsize=16)
 def draw_counts(n: int, *, resamples: int, seed: int, block: int = 1) -> np.ndarray:
     """Returns how often each bootstrap resample holds each of n units, float32, (B, n); rows sum to n.
+
+    Equal arguments are drawn once: the array is shared and cannot be written to.
 
     Args:
         n: Units: pairs, or revisions in order.
@@ -24,18 +37,8 @@ def draw_counts(n: int, *, resamples: int, seed: int, block: int = 1) -> np.ndar
         starts = rng.integers(0, n, -(-n // block))
         units = (starts[:, None] + within).reshape(-1)[:n] % n  # (n,)
         counts[:] = np.bincount(units, minlength=n)
+    drawn.setflags(write=False)
     return drawn
-
-
-FEWEST = 8
-"""Revisions that an interval needs at least."""
-
-TOO_SHORT = "the interval may be too short"
-"""How the note of an interval begins whose blocks had to be cut."""
-
-_LARGEST = 0.97
-_FEWEST_PAIRS = 3.0
-_FEWEST_NEIGHBOURS = 4
 
 
 def is_constant(values: np.ndarray) -> bool:
@@ -99,11 +102,3 @@ def block_length(n: int, correlation: float) -> int:
 def longest_block(n: int) -> int:
     """Returns the longest block for n revisions: a quarter of them; a block of all would make every resample the series itself."""
     return max(1, n // 4)
-
-
-@lru_cache(maxsize=16)
-def draw_blocks(n: int, block: int, resamples: int, seed: int) -> np.ndarray:
-    """Returns the resamples of n revisions in blocks, (B, n); the same for all series of this length and block."""
-    counts = draw_counts(n, resamples=resamples, seed=seed, block=block)
-    counts.setflags(write=False)
-    return counts

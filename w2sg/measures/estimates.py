@@ -1,24 +1,26 @@
-"""One estimate with its interval, and the difference of two."""
+"""One estimate with its interval, the same in another unit, and the difference of two."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """An estimate with its interval."""
+    """An estimate with its interval, or those of H heads: its numbers are then arrays, (H,)."""
 
-    value: float
+    value: Any
     """Estimate; NaN where undefined."""
-    low: float = float("nan")
+    low: Any = float("nan")
     """Lower end; NaN where there is none."""
-    high: float = float("nan")
+    high: Any = float("nan")
     """Upper end; NaN where there is none."""
     n: int = 0
-    """Revisions that it rests on."""
+    """Revisions, or pairs, that it rests on."""
     note: str = ""
     """Why the value or an end is NaN; else empty."""
 
@@ -28,6 +30,13 @@ def undefined(note: str, n: int = 0) -> Estimate:
     return Estimate(value=float("nan"), n=n, note=note)
 
 
+def transform(estimate: Estimate, unit: Callable[[float], float]) -> Estimate:
+    """Returns an estimate whose value and ends went through an increasing function; NaN must stay NaN."""
+    return replace(
+        estimate, value=float(unit(estimate.value)), low=float(unit(estimate.low)), high=float(unit(estimate.high))
+    )
+
+
 def difference(first: Estimate, second: Estimate, *, correlation: float = 0.0, n: int = 0) -> Estimate:
     """Returns first minus second with an interval recovered from both (Zou 2007).
 
@@ -35,8 +44,8 @@ def difference(first: Estimate, second: Estimate, *, correlation: float = 0.0, n
     low = d - √(a² + b² - 2 r a b) with a = first.value - first.low, b = second.high - second.value.
 
     Args:
-        first: HeadEstimates with interval.
-        second: HeadEstimates with interval.
+        first: Estimate with interval.
+        second: Estimate with interval.
         correlation: That of their errors, r; 0 is cautious where they are positively correlated.
         n: Revisions behind the difference.
     """

@@ -14,8 +14,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from w2sg.measures.bootstrap import draw_counts
-from w2sg.measures.metrics import HeadEstimates, bootstrap_mean, evaluate_margins
-from w2sg.study.datasets import SPLITS
+from w2sg.measures.estimates import Estimate
+from w2sg.measures.metrics import bootstrap_mean, evaluate_margins
+from w2sg.study.protocols import SPLITS
 
 STRENGTHS = (0.1, 1.0, 10.0, 100.0)
 """Candidates for scikit-learn's inverse penalty C of the TF-IDF head."""
@@ -116,7 +117,7 @@ def _texts(pairs: pd.DataFrame, split: str) -> PairTexts:
     return PairTexts(chosen=rows["chosen"].tolist(), rejected=rows["rejected"].tolist())
 
 
-def _row(floor: str, metric: str, estimate: HeadEstimates) -> dict[str, Any]:
+def _row(floor: str, metric: str, estimate: Estimate) -> dict[str, Any]:
     ends = {"value": estimate.value[0], "low": estimate.low[0], "high": estimate.high[0]}
     return {"floor": floor, "metric": metric, **ends, "n": estimate.n}
 

@@ -8,28 +8,14 @@ chosen). A margin of exactly zero counts one half.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
+from w2sg.measures.estimates import Estimate
 from w2sg.measures.ranks import symmetric_auroc, weighted_auroc
 
 BINS = 10
 """Bins of the calibration error, of equal width on confidences from 0.5 to 1."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class HeadEstimates:
-    """A metric of H heads with percentile-bootstrap intervals."""
-
-    value: np.ndarray
-    """Metric on the data, (H,); NaN where it is undefined."""
-    low: np.ndarray
-    """Lower end of the interval, (H,)."""
-    high: np.ndarray
-    """Upper end of the interval, (H,)."""
-    n: int
-    """Pairs resampled."""
 
 
 def evaluate_margins(
@@ -39,7 +25,7 @@ def evaluate_margins(
     supervisor: np.ndarray | None = None,
     ceiling: np.ndarray | None = None,
     confidence: float = 0.95,
-) -> dict[str, HeadEstimates]:
+) -> dict[str, Estimate]:
     """Returns the metrics of H heads on the same n pairs.
 
     - accuracy: share of pairs ranked rightly.
@@ -91,7 +77,7 @@ def evaluate_texts(
     pairs: np.ndarray,
     counts: np.ndarray,
     confidence: float = 0.95,
-) -> dict[str, HeadEstimates]:
+) -> dict[str, Estimate]:
     """Returns accuracy, auroc, log_loss and ece of H probes on the same m single texts, resampled by pair.
 
     The logit of a text is the evidence that it is a chosen one; a logit of exactly zero counts one half.
@@ -121,7 +107,7 @@ def evaluate_texts(
     return found | {"ece": _calibration(np.abs(scores), right, n)}
 
 
-def _calibration(evidence: np.ndarray, right: np.ndarray, n: int) -> HeadEstimates:
+def _calibration(evidence: np.ndarray, right: np.ndarray, n: int) -> Estimate:
     """Returns the calibration error of H heads: each bin's absolute sum of right minus confident, over all.
 
     Absolute values of noise make it too large, by 0.02 for calibrated heads on 2,000 pairs. Resamples would add that once
@@ -132,7 +118,7 @@ def _calibration(evidence: np.ndarray, right: np.ndarray, n: int) -> HeadEstimat
     sums = np.zeros((len(confidence), BINS))
     np.add.at(sums, (np.arange(len(sums))[:, None], place), right - confidence)
     nothing = np.full(len(sums), np.nan)
-    return HeadEstimates(value=np.abs(sums).sum(1) / confidence.shape[1], low=nothing, high=nothing, n=n)
+    return Estimate(value=np.abs(sums).sum(1) / confidence.shape[1], low=nothing, high=nothing, n=n)
 
 
 def _right(margins: np.ndarray) -> np.ndarray:
@@ -155,14 +141,12 @@ def _recovered(gain: np.ndarray, gap: np.ndarray) -> Callable[[np.ndarray], np.n
     return metric
 
 
-def bootstrap_mean(values: np.ndarray, *, counts: np.ndarray, confidence: float = 0.95) -> HeadEstimates:
+def bootstrap_mean(values: np.ndarray, *, counts: np.ndarray, confidence: float = 0.95) -> Estimate:
     """Returns the means of values, (H, n), one for each pair, with bootstrap intervals."""
     return _estimate(_mean(values.astype(np.float64)), counts, counts.shape[1], confidence)
 
 
-def _estimate(
-    metric: Callable[[np.ndarray], np.ndarray], counts: np.ndarray, n: int, confidence: float
-) -> HeadEstimates:
+def _estimate(metric: Callable[[np.ndarray], np.ndarray], counts: np.ndarray, n: int, confidence: float) -> Estimate:
     """Returns the metric at unit weights and the percentiles over the resamples."""
     value = metric(np.ones((1, counts.shape[1])))[0].astype(np.float64)
     drawn = metric(counts).astype(np.float64)  # (B, H)
@@ -173,7 +157,7 @@ def _estimate(
     for head in np.flatnonzero(missing.any(0) & ~undefined):
         low[head], high[head] = np.quantile(drawn[~missing[:, head], head], tails)
     low, high = np.where(undefined, np.nan, low), np.where(undefined, np.nan, high)
-    return HeadEstimates(value=value, low=low, high=high, n=n)
+    return Estimate(value=value, low=low, high=high, n=n)
 
 
 def _checked(name: str, margins: np.ndarray, n: int) -> np.ndarray:

@@ -52,27 +52,8 @@ def weight_below(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
         rows: Weights of the values, (n, B).
         values: Ascending values, (n,).
     """
-    running = _running_sum(rows)
-    if (values[1:] > values[:-1]).all():
-        running *= 2
-        running -= rows
-        return running
-    running = np.concatenate((np.zeros_like(running[:1]), running))
+    running = np.concatenate((np.zeros_like(rows[:1]), rows)).cumsum(axis=0)
     return running[np.searchsorted(values, values, "left")] + running[np.searchsorted(values, values, "right")]
-
-
-def _running_sum(rows: np.ndarray) -> np.ndarray:
-    """Returns ``np.cumsum(rows, axis=0)`` by blocks of rows: numpy's own goes down column after column."""
-    n, width = rows.shape
-    size = max(1, round(n**0.5))
-    running = np.zeros((-(-n // size) * size, width), dtype=rows.dtype)
-    running[:n] = rows
-    blocks = running.reshape(-1, size, width)
-    for row in range(1, size):
-        blocks[:, row] += blocks[:, row - 1]
-    for block in range(1, len(blocks)):
-        blocks[block] += blocks[block - 1, -1]
-    return running[:n]
 
 
 @compiled
@@ -96,15 +77,6 @@ def rank_sums(order, values, gain, load, weight):
         last = first + 1
         while last < n and values[order[last]] == values[order[first]]:
             last += 1
-        if last == first + 1:  # the rule: nothing to add up before it counts
-            i = order[first]
-            row = weight[i]
-            for k in range(b):
-                more = load[i] * row[k]
-                total[k] += gain[i] * row[k] * (2.0 * below[k] + more)
-                below[k] += more
-            first = last
-            continue
         up[:], down[:] = 0.0, 0.0
         for place in range(first, last):
             i = order[place]

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import math
+import shutil
 import tempfile
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+import transformers
 
-from w2sg.pretraining.optimiser import crew_of
-from w2sg.pretraining.state import WEIGHTS, RevisionRecord, forget, is_whole, load_state, save_state, sole_trainer
+from w2sg.pretraining.state import RevisionRecord, TrainingState, is_whole, load_state, save_state, write_revision
 from w2sg.pretraining.tokenizer import END_OF_TEXT, FILES, save_tokenizer
 from w2sg.pretraining.tokens import Batches
-from w2sg.pretraining.training import Job, Training
+from w2sg.pretraining.training import Training, one_thread
+from w2sg.runtime.files import sha256
+from w2sg.runtime.jobs import Progress
+from w2sg.runtime.locks import first_free, is_locked
 from w2sg.runtime.machine import compute_type
 from w2sg.study.pretraining import Architecture, PretrainingSettings
 
@@ -31,6 +39,23 @@ class Pretrained:
     """Type in which the matrix products were computed."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """What is trained, on what, and where it goes; see :func:`pretrain`."""
+
+    batches: Batches
+    files: Mapping[str, bytes]
+    """Tokenizer files that every revision carries, by name."""
+    vocabulary: int
+    architecture: Architecture
+    settings: PretrainingSettings
+    dtype: str
+    root: Path
+    state: Path
+    """File of the saved state."""
+    label: str
+
+
 def pretrain(
     *,
     ids: np.ndarray,
@@ -39,16 +64,14 @@ def pretrain(
     settings: PretrainingSettings,
     root: Path,
     state_folder: Path,
-    threads: int,
     recipe: int,
     label: str,
 ) -> Pretrained:
     """Returns the published revisions of a model after training whatever of it is not on disk yet.
 
-    A run that was killed continues from its last saved state. Revisions that are missing or were changed on
-    disk are made anew by repeating the training up to them. Other settings, data or libraries start a new
-    training. In each case the folders end with the bytes of an uninterrupted run on the same machine,
-    whatever ``threads`` is.
+    A run that was killed continues from its last saved state. If revisions are missing or were changed on disk,
+    or settings, data or libraries are others, the training begins anew. In each case the folders end with the
+    bytes of an uninterrupted run on the same machine, however many cores there are.
 
     Args:
         ids: Token stream (n,) uint16 of the training documents.
@@ -57,19 +80,19 @@ def pretrain(
         settings: Training run.
         root: Receives one Hugging Face folder ``step{N}`` per revision.
         state_folder: Keeps the state between runs; not an output, so that no scheduler deletes it.
-        threads: Processor threads to use; more than ``settings.shards`` are idle.
         recipe: Version of the numerical recipe.
         label: Name of the model in progress reports.
 
     Raises:
         ValueError: If the tokenizer and the tokens do not fit each other or the settings.
+        FloatingPointError: If the training diverges.
     """
     vocabulary = tokenizer.get_vocab_size()
     if vocabulary > settings.vocabulary_size:
         raise ValueError(f"tokenizer: got {vocabulary} entries, allowed: at most {settings.vocabulary_size}")
     if len(ids) and int(ids.max()) >= vocabulary:
         raise ValueError(f"ids: got token {int(ids.max())}, allowed: below the tokenizer's {vocabulary} entries")
-    job = Job(
+    job = _Job(
         batches=Batches(ids, length=settings.sequence_length, batch_size=settings.batch_size, seed=settings.seed),
         files=_tokenizer_files(tokenizer, context=settings.sequence_length),
         vocabulary=vocabulary,
@@ -77,10 +100,15 @@ def pretrain(
         settings=settings,
         dtype=compute_type(settings.dtype),
         root=root,
+        state=state_folder / "state.pt",
         label=label,
     )
-    with sole_trainer(root, state_folder):
-        records = _complete(job, state_folder, digest=job.digest(recipe), threads=threads)
+    state_folder.mkdir(parents=True, exist_ok=True)
+    lock = state_folder / "lock"
+    if is_locked(lock):  # if a scheduler was killed and its job lives on, this one finds the work done
+        _log.warning("another process trains in %s; waiting until it ends", root)
+    with first_free([lock]), one_thread():
+        records = _train(job, _digest(job, recipe))
     return Pretrained(records=tuple(records[step] for step in settings.schedule), dtype=job.dtype)
 
 
@@ -92,66 +120,74 @@ def _tokenizer_files(tokenizer: Any, *, context: int) -> dict[str, bytes]:
         return {name: (Path(folder) / name).read_bytes() for name in FILES}
 
 
-def _complete(job: Job, folder: Path, *, digest: str, threads: int) -> dict[int, RevisionRecord]:
+def _digest(job: _Job, recipe: int) -> str:
+    """Returns the hash of all that decides the weights; when something is saved is not part of it."""
+    run = {k: v for k, v in job.settings.model_dump().items() if k not in ("save_every", "state_every", "dtype")}
+    facts = {
+        "recipe": recipe,
+        "architecture": job.architecture.model_dump(),
+        "settings": run,
+        "dtype": job.dtype,
+        "data": job.batches.fingerprint(),
+        "files": {name: content.decode() for name, content in job.files.items()},
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "processor": torch.backends.cpu.get_cpu_capability(),
+    }
+    return sha256(json.dumps(facts, sort_keys=True).encode())
+
+
+def _train(job: _Job, digest: str) -> dict[int, RevisionRecord]:
     """Returns the records of all revisions, by step, after training what is missing."""
-    state = load_state(folder)
-    if state is not None and state.digest != digest:
-        _log.warning("%s: another configuration was trained here; starting anew", job.label)
-        forget(job.root, state.records)
-        state = None
+    settings, state = job.settings, _usable_state(job, digest)
     records = {record.step: record for record in state.records} if state else {}
-    passed = [step for step in job.settings.schedule if state and step <= state.step]
-    lost = {step for step in passed if step not in records or not is_whole(job.root, records[step])}
-    if state and state.step == job.settings.steps and not lost:
+    if state and state.training["step"] == settings.steps:
         return records
-    with crew_of(threads) as crew:
-        training = Training(job, crew)
-        if state and lost:
-            if _remake(job, training, lost, records):
-                save_state(folder, replace(state, records=_by_step(records)))
-            else:
-                _log.warning("%s: this machine does not repeat the saved training bit by bit; starting anew", job.label)
-                forget(job.root, tuple(records.values()))
-                state, records = None, {}
-            training = Training(job, crew)
-        if state:
-            training.restore(state)
-        _finish(job, training, folder, digest=digest, records=records)
+    training = Training(job.architecture, settings, vocabulary=job.vocabulary, dtype=job.dtype)
+    if state:
+        training.restore(state.training)
+    else:
+        for folder in job.root.glob("step*/"):  # none of another training may be mistaken for one of this
+            shutil.rmtree(folder)
+        records[0] = _publish(job, training)
+    size = settings.tokens_per_step
+    progress = Progress(f"pretrain {job.label}", settings.steps * size, "tokens", done=training.step * size)
+    for step in range(training.step + 1, settings.steps + 1):
+        loss = training.update(torch.from_numpy(job.batches.batch(step)))
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"{job.label}: loss {loss} at step {step}; lower learning_rate")
+        progress.update(size, loss=training.mean_loss or 0.0)
+        if step in settings.schedule:
+            records[step] = _publish(job, training)
+        if step % settings.state_every == 0 or step == settings.steps:
+            saved = TrainingState(digest=digest, records=list(records.values()), training=training.state())
+            save_state(job.state, saved)
     return records
 
 
-def _remake(job: Job, training: Training, lost: set[int], records: dict[int, RevisionRecord]) -> bool:
-    """Returns whether repeating the training gave the published bytes; fills the gaps in ``records``."""
-    repeats = True
-
-    def visit() -> None:
-        nonlocal repeats
-        old = records.get(training.step)
-        if training.step in lost:
-            records[training.step] = training.publish()
-            repeats = repeats and old in (None, records[training.step])
-        elif old is not None and is_whole(job.root, old):
-            repeats = repeats and training.weights_hash() == old.files[WEIGHTS]
-
-    training.advance(max(lost), visit, job.progress("repeat", done=0, until=max(max(lost), 1)))
-    return repeats
-
-
-def _finish(job: Job, training: Training, folder: Path, *, digest: str, records: dict[int, RevisionRecord]) -> None:
-    """Trains to the end, publishing revisions and saving states on the way."""
-    settings, start = job.settings, training.step
-
-    def visit() -> None:
-        step = training.step
-        if step in settings.schedule and step not in records:
-            records[step] = training.publish()
-        if (step % settings.state_every == 0 or step == settings.steps) and (step != start or step == 0):
-            save_state(folder, training.state(digest, _by_step(records)))
-
-    if start < settings.steps:
-        progress = job.progress("pretrain", done=start, until=settings.steps)
-        training.advance(settings.steps, visit, progress)
+def _usable_state(job: _Job, digest: str) -> TrainingState | None:
+    """Returns the saved state if it belongs to this training and all that was to be published is there and whole."""
+    state = load_state(job.state)
+    if state is None:
+        return None
+    if state.digest != digest:
+        _log.warning("%s: another configuration was trained here; starting anew", job.label)
+        return None
+    whole = {record.step for record in state.records if is_whole(job.root, record)}
+    lost = [step for step in job.settings.schedule if step <= state.training["step"] and step not in whole]
+    if lost:
+        _log.warning("%s: revisions of steps %s are missing or were changed; starting anew", job.label, lost)
+        return None
+    return state
 
 
-def _by_step(records: dict[int, RevisionRecord]) -> tuple[RevisionRecord, ...]:
-    return tuple(records[step] for step in sorted(records))
+def _publish(job: _Job, training: Training) -> RevisionRecord:
+    """Writes the present weights as a revision."""
+    transformers.utils.logging.disable_progress_bar()
+    return write_revision(
+        job.root,
+        training.step,
+        save=training.model.save_pretrained,
+        files=job.files,
+        training_loss=training.mean_loss,
+    )

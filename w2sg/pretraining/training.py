@@ -1,24 +1,18 @@
-"""A model in training: initial weights, the walk through its steps, and the publication of a revision."""
+"""A small GPT-NeoX in training: its initial weights, its optimiser, and one update after the other."""
 
 from __future__ import annotations
 
+import contextlib
 import math
-import tempfile
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 import transformers
+from torch.nn.functional import cross_entropy
+from torch.nn.utils import clip_grad_norm_
 
-from w2sg.pretraining.optimiser import Crew, TrainingStep
-from w2sg.pretraining.parameters import bind_parameters
-from w2sg.pretraining.state import WEIGHTS, RevisionRecord, TrainingState, digest_of, write_revision
-from w2sg.pretraining.tokens import Batches
-from w2sg.runtime.files import file_sha256
-from w2sg.runtime.jobs import Progress
 from w2sg.study.pretraining import Architecture, PretrainingSettings, learning_rate
 
 LOSS_WINDOW = 32
@@ -57,127 +51,99 @@ def build_model(architecture: Architecture, *, vocabulary: int, length: int, see
         return transformers.GPTNeoXForCausalLM(config)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What is trained, on what, and where it goes."""
+def build_optimiser(model: Any, settings: PretrainingSettings) -> torch.optim.AdamW:
+    """Returns the AdamW of a model: matrices are decayed, vectors are not.
 
-    batches: Batches
-    """Training data, by step."""
-    files: Mapping[str, bytes]
-    """Tokenizer files that every revision carries, by name."""
-    vocabulary: int
-    """Entries of the tokenizer."""
-    architecture: Architecture
-    """Sizes of the model."""
-    settings: PretrainingSettings
-    """Training run."""
-    dtype: str
-    """Type of the matrix products, float32 or bfloat16."""
-    root: Path
-    """Receives one folder per revision."""
-    label: str
-    """Name of the model in progress reports."""
+    Source: Loshchilov and Hutter 2019, algorithm 2.
+    """
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(settings.beta1, settings.beta2), fused=True)
 
-    def digest(self, recipe: int) -> str:
-        """Returns the hash of all that decides the weights; when something is saved is not part of it."""
-        run = {k: v for k, v in asdict(self.settings).items() if k not in ("save_every", "state_every", "dtype")}
-        facts = {
-            "recipe": recipe,
-            "architecture": asdict(self.architecture),
-            "settings": run,
-            "dtype": self.dtype,
-            "data": self.batches.fingerprint(),
-            "files": {name: content.decode() for name, content in self.files.items()},
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-            "processor": torch.backends.cpu.get_cpu_capability(),
-        }
-        return digest_of(facts)
 
-    def progress(self, what: str, *, done: int, until: int) -> Progress:
-        """Returns a report on the tokens of the steps ``done`` to ``until``."""
-        size = self.settings.tokens_per_step
-        return Progress(f"{what} {self.label}", until * size, "tokens", done=done * size)
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Lets each torch operation run on one thread meanwhile: sums then have one order, whatever the machine offers.
+
+    A second thread makes steps of the embedded models 1.5 times faster where its core is idle, and several times
+    slower where another process wants it. Two trainings side by side use two cores better.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Training:
-    """A model in training; starts at step 0.
+    """A model, its optimiser and its last losses; starts at step 0.
+
+    Nothing is random after the start: initial weights follow from the seed, and the model has no dropout. Hence
+    there is no generator to save.
 
     Args:
-        job: What is trained.
-        crew: Threads to use.
+        architecture: Sizes of the model.
+        settings: Training run.
+        vocabulary: Entries of the tokenizer.
+        dtype: Type of the matrix products, ``float32`` or ``bfloat16``. Parameters, residual stream, norms,
+            softmax and loss are float32 in either case.
     """
 
-    def __init__(self, job: Job, crew: Crew) -> None:
-        """Builds model and buffers; see the class for the arguments."""
-        settings = job.settings
-        self._job, self.step = job, 0
+    def __init__(
+        self, architecture: Architecture, settings: PretrainingSettings, *, vocabulary: int, dtype: str
+    ) -> None:
+        """Builds model and optimiser; see the class for the arguments."""
+        self.step = 0
+        self.model = build_model(
+            architecture, vocabulary=vocabulary, length=settings.sequence_length, seed=settings.seed
+        )
+        # In sequences this short, written-out attention is faster on a CPU than the fused one in bfloat16.
+        self.model.set_attn_implementation("eager")
+        self._optimiser = build_optimiser(self.model, settings)
+        self._settings, self._dtype = settings, dtype
         self._losses: deque[float] = deque(maxlen=LOSS_WINDOW)
-        self._model = build_model(
-            job.architecture, vocabulary=job.vocabulary, length=settings.sequence_length, seed=settings.seed
-        )
-        layout, flat = bind_parameters(self._model)
-        self._stepper = TrainingStep(
-            self._model.config,
-            layout,
-            flat,
-            dtype=getattr(torch, job.dtype),
-            batch_size=settings.batch_size,
-            length=settings.sequence_length,
-            shards=settings.shards,
-            betas=(settings.beta1, settings.beta2),
-            crew=crew,
-        )
 
-    def restore(self, state: TrainingState) -> None:
-        """Continues where a state was saved."""
-        self.step = state.step
-        self._losses = deque(state.losses, maxlen=LOSS_WINDOW)
-        self._stepper.load(state.tensors)
+    @property
+    def mean_loss(self) -> float | None:
+        """Mean loss of the last batches, nats per predicted token; None before the first."""
+        return math.fsum(self._losses) / len(self._losses) if self._losses else None
 
-    def state(self, digest: str, records: Sequence[RevisionRecord]) -> TrainingState:
-        """Returns what is needed to continue from here; its tensors are the live ones."""
-        return TrainingState(
-            digest=digest,
-            step=self.step,
-            losses=tuple(self._losses),
-            records=tuple(records),
-            tensors=self._stepper.tensors(),
-        )
+    def update(self, ids: torch.Tensor) -> float:
+        """Takes the next optimiser step; returns the mean loss before it, in nats per predicted token.
 
-    def advance(self, until: int, visit: Callable[[], None], progress: Progress) -> None:
-        """Trains up to a step, calling ``visit`` before the first update and after each."""
-        settings = self._job.settings
-        visit()
-        while self.step < until:
-            self.step += 1
-            loss = self._stepper.run(
-                torch.from_numpy(self._job.batches.batch(self.step)),
-                step=self.step,
-                rate=learning_rate(settings, self.step),
-                decay=settings.weight_decay,
-                clip=settings.clip_norm,
-            )
-            if not math.isfinite(loss):
-                raise FloatingPointError(f"{self._job.label}: loss {loss} at step {self.step}; lower learning_rate")
-            self._losses.append(loss)
-            progress.update(settings.tokens_per_step, loss=math.fsum(self._losses) / len(self._losses))
-            visit()
+        Args:
+            ids: Token ids (batch_size, sequence_length), int64. A sequence predicts its own tokens from the second on.
+        """
+        self.step += 1
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._dtype == "bfloat16"):
+            logits = self.model(input_ids=ids[:, :-1], use_cache=False).logits  # (B, T - 1, V)
+        loss = cross_entropy(logits.flatten(0, 1).float(), ids[:, 1:].flatten())
+        self._optimiser.zero_grad()
+        loss.backward()
+        clip_grad_norm_(self.model.parameters(), self._settings.clip_norm)
+        rate = learning_rate(self._settings, self.step)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self._optimiser.step()
+        self._losses.append(loss.item())
+        return self._losses[-1]
 
-    def publish(self) -> RevisionRecord:
-        """Writes the present weights as a revision."""
-        loss = math.fsum(self._losses) / len(self._losses) if self._losses else None
-        transformers.utils.logging.disable_progress_bar()
-        return write_revision(
-            self._job.root,
-            self.step,
-            save=self._model.save_pretrained,
-            files=self._job.files,
-            training_loss=loss,
-        )
+    def state(self) -> dict[str, Any]:
+        """Returns what :meth:`restore` needs to continue from here; its tensors are the live ones."""
+        return {
+            "step": self.step,
+            "losses": list(self._losses),
+            "model": dict(self.model.state_dict()),
+            "optimiser": self._optimiser.state_dict(),
+        }
 
-    def weights_hash(self) -> str:
-        """Returns the SHA-256 that the weight file of the present weights has."""
-        with tempfile.TemporaryDirectory() as folder:
-            self._model.save_pretrained(folder)
-            return file_sha256(Path(folder) / WEIGHTS)
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continues where a state was taken."""
+        self.step = state["step"]
+        self._losses.extend(state["losses"])
+        self.model.load_state_dict(state["model"])
+        self._optimiser.load_state_dict(state["optimiser"])

@@ -1,17 +1,16 @@
-"""Tables of the report as text cells: estimates with their intervals, and in words why one is undefined."""
+"""Tables of the report as text cells: numbers, estimates with their intervals, and in words why one is undefined."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from w2sg.measures.bootstrap import TOO_SHORT
-from w2sg.study.protocols import HEADLINE_SETTINGS
-from w2sg.trajectories.onset import Status, onset_status
-from w2sg.trajectories.series import MEAN_SEED
-from w2sg.trajectories.summary import CASE_KEYS, final_layer_rows
+from w2sg.report.onsets import ONSETS, summary_status
+from w2sg.trajectories.selection import CASE, headline_statistics, rows_with
 
 SPANS = {"all": "all revisions", "before_saturation": "before saturation"}
 """Spans in words; ``first_<n>`` is read as it stands."""
@@ -31,6 +30,101 @@ ESTIMATES = {
 }
 """Estimates of the transition in words, with the format of their numbers."""
 
+HEADINGS = {
+    "family": "family", "dataset": "dataset", "protocol": "heads", "weak": "weak", "w2s_first": "W2SG first",
+    "w2s_late": "W2SG late", "gain_late": "gain", "ceiling_last": "ceiling", "pgr_last": "PGR",
+    "onset": "onset", "r2_probe": "R² probe", "r2_loss": "R² loss",
+}  # fmt: skip
+"""Columns of the summary that are shown, with their headings."""
+
+
+def format_summary(summary: pd.DataFrame) -> pd.DataFrame:
+    """Returns the summary under readable headings; how an onset is worded is said in :mod:`w2sg.report.onsets`."""
+    records: list[Any] = list(summary.itertuples())
+    shown = summary.assign(onset=[ONSETS[summary_status(row)].cell.format(row=row) for row in records])[list(HEADINGS)]
+    for column in shown.select_dtypes("float"):
+        shown[column] = numbers(shown[column], "+.3f" if column == "gain_late" else ".3f")
+    return shown.rename(columns=HEADINGS).astype(str)
+
+
+def format_correlations(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns the correlations of the last layer: a row per family, dataset, heads, span and statistic.
+
+    Args:
+        table: Schema CORRELATIONS.
+    """
+    keys, order = [*CASE, "span", "statistic"], list(STATISTICS)
+    rows = headline_statistics(table)
+    records: list[Any] = list(rows.itertuples())
+    cells = rows.assign(cell=[with_interval(row, ".3f") for row in records]).pivot(
+        index=keys, columns="predictor", values="cell"
+    )
+    probe = rows_with(rows, predictor="probe").join(cells, on=keys)
+    probe = probe.sort_values(keys, key=lambda one: one.map(order.index) if one.name == "statistic" else one)
+    return pd.DataFrame(
+        {
+            "family": probe["family"],
+            "dataset": probe["dataset"],
+            "heads": probe["protocol"],
+            "revisions": [SPANS.get(span, span.replace("_", " ")) for span in probe["span"]],
+            "statistic": probe["statistic"].map(STATISTICS),
+            **{name: probe[name] for name in ("probe", "loss", "difference")},
+            "n": numbers(probe["n"], ".0f"),
+            "n effective": numbers(probe["n_effective"], ".1f"),
+            "naive p, probe": numbers(probe["p_naive"], ".1e"),
+        }
+    )
+
+
+def format_transitions(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns the transition of the last layer, means over seeds: a row per estimate, a column per family, dataset, heads.
+
+    Args:
+        table: Schema TRANSITIONS.
+    """
+    columns = {"estimate": [label for label, _ in ESTIMATES.values()]}
+    for key, part in headline_statistics(table).groupby(CASE, sort=True):
+        records: list[Any] = list(part.itertuples())
+        rows = {row.estimate: row for row in records}
+        columns["{} on {}, {}".format(*key)] = [
+            with_interval(rows[name], form) for name, (_, form) in ESTIMATES.items()
+        ]
+    return pd.DataFrame(columns)
+
+
+def format_bands(bands: pd.DataFrame) -> pd.DataFrame:
+    """Returns the acceptance bands, :func:`w2sg.trajectories.bands.judge_nano`, as text."""
+    shown = bands.rename(columns={"protocol": "heads"})[["criterion", "family", "heads", "expected"]]
+    return shown.assign(
+        measured=numbers(bands["measured"], ".3f"), holds=bands["holds"].map({True: "yes", False: "NO"})
+    )
+
+
+def format_theory(acceptance: pd.DataFrame) -> pd.DataFrame:
+    """Returns the acceptance of the synthetic branch per section: how many criteria hold, of how many."""
+    return acceptance.groupby("section")["holds"].agg(criteria="size", hold="sum").reset_index().astype(str)
+
+
+def format_stages(stages: pd.DataFrame) -> pd.DataFrame:
+    """Returns the measured costs, :func:`w2sg.report.page.stage_costs`, with a total."""
+    sums = stages[["jobs", "hours", "cpu_hours"]].sum()
+    total = pd.DataFrame([{"stage": "total", **sums, "peak_gb": stages["peak_gb"].max()}])
+    rows = pd.concat([stages, total], ignore_index=True)
+    return pd.DataFrame(
+        {
+            "stage": rows["stage"],
+            "jobs": numbers(rows["jobs"], ".0f"),
+            "minutes": numbers(60 * rows["hours"], ".1f"),
+            "CPU minutes": numbers(60 * rows["cpu_hours"], ".1f"),
+            "largest memory, GB": numbers(rows["peak_gb"], ".2f"),
+        }
+    )
+
+
+def numbers(values: Iterable[float], form: str) -> list[str]:
+    """Returns numbers in a format, and a dash for each that is undefined."""
+    return [format(value, form) if np.isfinite(value) else "—" for value in values]
+
 
 def with_interval(row: Any, form: str) -> str:
     """Returns an estimate with its interval, such as ``0.98 (0.95 to 0.99)``, and in words why a part is undefined.
@@ -48,151 +142,3 @@ def with_interval(row: Any, form: str) -> str:
     if row.note.startswith(TOO_SHORT):
         return format(row.value, form) + interval + "†"
     return format(row.value, form) + interval + (f"; {row.note}" if row.note else "")
-
-
-def format_correlations(table: pd.DataFrame) -> pd.DataFrame:
-    """Returns the correlations of the last layer: a row per family, dataset, heads, span and statistic.
-
-    Args:
-        table: Schema CORRELATIONS.
-    """
-    rows = []
-    chosen = final_layer_rows(table)
-    order = {name: place for place, name in enumerate(STATISTICS)}
-    chosen = chosen.sort_values("statistic", key=lambda names: names.map(order), kind="stable")
-    chosen = chosen.sort_values([*CASE_KEYS, "span"], kind="stable")
-    for key, part in chosen.groupby([*CASE_KEYS, "span", "statistic"], sort=False):
-        records = _by(part, "predictor")
-        family, dataset, protocol, span, statistic = map(str, key)
-        cells = {
-            name: with_interval(records[name], ".3f") for name in ("probe", "loss", "difference") if name in records
-        }
-        numbers = part[part["predictor"] == "probe"]
-        rows.append(
-            {
-                "family": family, "dataset": dataset, "heads": protocol, "revisions": SPANS.get(span, span.replace("_", " ")),
-                "statistic": STATISTICS.get(statistic, statistic), **cells,
-                "n": _first(numbers["n"], ".0f"), "n effective": _first(numbers["n_effective"], ".1f"),
-                "naive p, probe": _first(numbers["p_naive"], ".1e"),
-            }
-        )  # fmt: skip
-    return pd.DataFrame(rows).fillna("").astype(str)
-
-
-def _by(part: pd.DataFrame, column: str) -> dict[str, Any]:
-    """Returns the rows by the value of a column."""
-    rows: list[Any] = list(part.itertuples())
-    return {getattr(row, column): row for row in rows}
-
-
-def _first(values: pd.Series, form: str) -> str:
-    """Returns the first number that is defined, or a dash."""
-    known = values.dropna()
-    return format(known.iloc[0], form) if len(known) else "—"
-
-
-def format_transitions(table: pd.DataFrame) -> pd.DataFrame:
-    """Returns the transition of the last layer, means over seeds: a row per estimate, a column per family, dataset, heads.
-
-    The comparison of the head protocols stays out: its positions are in other units.
-
-    Args:
-        table: Schema TRANSITIONS.
-    """
-    means = final_layer_rows(table[(table["seed"] == MEAN_SEED) & table["protocol"].isin(list(HEADLINE_SETTINGS))])
-    columns: dict[str, list[str]] = {"estimate": [label for label, _ in ESTIMATES.values()]}
-    for key, part in means.groupby(CASE_KEYS, sort=True):
-        records = _by(part, "estimate")
-        heading = "{} on {}, {}".format(*key)
-        columns[heading] = [
-            with_interval(records[name], form) if name in records else "" for name, (_, form) in ESTIMATES.items()
-        ]
-    return pd.DataFrame(columns)
-
-
-def format_bands(bands: pd.DataFrame) -> pd.DataFrame:
-    """Returns the acceptance bands, :func:`w2sg.trajectories.bands.check_nano`, as text."""
-    return pd.DataFrame(
-        {
-            "criterion": bands["criterion"],
-            "family": bands["family"],
-            "heads": bands["protocol"],
-            "expected": bands["expected"],
-            "measured": [f"{value:.3f}" for value in bands["measured"]],
-            "holds": ["yes" if holds else "NO" for holds in bands["holds"]],
-        }
-    )
-
-
-def format_theory(acceptance: pd.DataFrame) -> pd.DataFrame:
-    """Returns the acceptance of the synthetic branch per section: how many criteria hold, of how many."""
-    grouped = acceptance.groupby("section", sort=True)["holds"].agg(["sum", "size"]).reset_index()
-    return pd.DataFrame(
-        {
-            "section": grouped["section"].astype(str),
-            "criteria": grouped["size"].astype(str),
-            "hold": grouped["sum"].astype(int).astype(str),
-        }
-    )
-
-
-def format_stages(stages: pd.DataFrame) -> pd.DataFrame:
-    """Returns the measured costs, :func:`w2sg.report.page.stage_costs`, as text with a total."""
-    total = {"stage": "total", "peak_gb": stages["peak_gb"].max()} | stages[
-        ["jobs", "hours", "cpu_hours"]
-    ].sum().to_dict()
-    rows = pd.concat([stages, pd.DataFrame([total])], ignore_index=True)
-    return pd.DataFrame(
-        {
-            "stage": rows["stage"].astype(str),
-            "jobs": [f"{value:.0f}" for value in rows["jobs"]],
-            "minutes": [f"{60 * value:.1f}" for value in rows["hours"]],
-            "CPU minutes": [f"{60 * value:.1f}" for value in rows["cpu_hours"]],
-            "largest memory, GB": [f"{value:.2f}" for value in rows["peak_gb"]],
-        }
-    )
-
-
-HEADINGS = {
-    "family": "family", "dataset": "dataset", "protocol": "heads", "weak": "weak", "w2s_first": "W2SG first",
-    "w2s_late": "W2SG late", "gain_late": "gain", "ceiling_last": "ceiling", "pgr_last": "PGR",
-    "onset": "onset", "r2_probe": "R² probe", "r2_loss": "R² loss",
-}  # fmt: skip
-"""Columns shown to a reader, with their headings."""
-
-_ONSET_CELLS: dict[Status, str] = {
-    "bounded": "step {}",
-    "first": "by step {}",
-    "open": "by step {}",
-    "fleeting": "not lasting",
-    "few": "?",
-    "never": "none",
-}
-
-
-def format_summary(summary: pd.DataFrame) -> pd.DataFrame:
-    """Returns the summary as text cells under readable headings.
-
-    An onset that never came is ``none``; one that may lie before the first revision is ``by step`` the first one above; a
-    gain that goes again is ``not lasting``; too few revisions give ``?``.
-    """
-    shown = summary[list(HEADINGS)].copy()
-    records: list[Any] = list(summary.itertuples())
-    shown["onset"] = [_onset_cell(row) for row in records]
-    for column in shown.columns:
-        if shown[column].dtype.kind == "f":
-            sign = "+" if column == "gain_late" else ""
-            shown[column] = [f"{value:{sign}.3f}" if np.isfinite(value) else "—" for value in shown[column]]
-    return shown.rename(columns=HEADINGS).astype(str)
-
-
-def onset_row_status(row: Any) -> Status:
-    """Returns the status of the onset in a row of the summary."""
-    note = row.onset_note if isinstance(row.onset_note, str) else ""  # an empty cell of a CSV file is read as NaN
-    return onset_status(row.onset, row.onset_low, note)
-
-
-def _onset_cell(row: Any) -> str:
-    status = onset_row_status(row)
-    step = row.onset if status == "bounded" else row.onset_high
-    return _ONSET_CELLS[status].format(f"{step:.0f}")

@@ -12,6 +12,7 @@ import pandas as pd
 
 from w2sg.plotting.style import COLOURS, LABELS, MARKED, STEP_COLOURS, spread
 from w2sg.study.protocols import HEADLINE_SETTINGS
+from w2sg.trajectories.selection import INTERVAL_COLUMNS, case_rows, headline_cells, rows_with, trained_layers
 
 MAX_LAYERS = 9
 """Layers that a chart carries at most; what is left out is said beside it."""
@@ -35,12 +36,6 @@ _TICKS = [0, *(4**power for power in range(12))]
 def choose_layers(layers: list[int]) -> list[int]:
     """Returns at most ``MAX_LAYERS`` of the sorted layers, evenly spread, the first and the last among them."""
     return [layers[place] for place in spread(len(layers), MAX_LAYERS)]
-
-
-def trained_layers(metrics: pd.DataFrame, *, family: str, dataset: str) -> list[int]:
-    """Returns the layers with W2SG heads of one family and dataset, ascending."""
-    chosen = (metrics["family"] == family) & (metrics["dataset"] == dataset) & (metrics["head"] == "w2s")
-    return sorted(metrics.loc[chosen, "layer"].unique().tolist())
 
 
 def describe_thinning(layers: Mapping[str, list[int]]) -> str:
@@ -74,24 +69,19 @@ def chart_rows(metrics: pd.DataFrame, floors: pd.DataFrame, *, family: str, data
         Columns series, layer, protocol and seed as text (``any`` where a row does not depend on it), revision, step,
         tokens (billions), value, low, high.
     """
-    rows = metrics[metrics["family"] == family]
-    loss = rows[(rows["head"] == "model") & (rows["metric"] == "nats_per_token")]
-    rows = rows[(rows["dataset"] == dataset) & (rows["metric"] == "accuracy")]
-    heads = rows[
-        (rows["setting"] == rows["protocol"].map(HEADLINE_SETTINGS)) & rows["head"].isin(("w2s", "ceiling", "weak"))
-    ]
-    trained = trained_layers(metrics, family=family, dataset=dataset)
+    rows = case_rows(metrics, family=family, dataset=dataset)
+    trained = trained_layers(rows)
     layers = choose_layers(trained)
-    probes = rows[(rows["head"] == "probe") & (rows["protocol"] == "pair")].assign(protocol=_ANY)
-    drawn = pd.concat([heads[heads["head"] != "weak"], probes])
-    mean, single = _with_mean(drawn[drawn["layer"].isin(layers)])
-    if len(layers) < len(trained):
-        single = single[single["layer"] == layers[-1]]
-    levels = floors[(floors["dataset"] == dataset) & (floors["metric"] == "accuracy")]
+    heads = pd.concat([_accuracies(rows, head) for head in ("w2s", "ceiling")]).sort_index()  # as in the table
+    drawn = pd.concat([heads, rows_with(rows, **headline_cells("probe", "accuracy")).assign(protocol=_ANY)])
+    drawn = drawn[drawn["layer"].isin(layers)]
+    single = drawn if len(layers) == len(trained) else rows_with(drawn, layer=layers[-1])
+    loss = rows_with(rows, **headline_cells("model", "nats_per_token"))
+    levels = rows_with(floors, dataset=dataset, metric="accuracy")
     parts = [
-        mean,
+        _means(drawn),
         single,
-        _with_mean(heads[heads["head"] == "weak"])[0].assign(seed=_ANY, layer=_ANY, step=np.nan, tokens=np.nan),
+        _means(_accuracies(rows, "weak")).assign(seed=_ANY, layer=_ANY, step=np.nan, tokens=np.nan),
         loss.assign(head="loss", layer=_ANY, protocol=_ANY, seed=_ANY),
         levels.assign(head="floor:" + levels["floor"], layer=_ANY, protocol=_ANY, seed=_ANY),
     ]
@@ -99,11 +89,13 @@ def chart_rows(metrics: pd.DataFrame, floors: pd.DataFrame, *, family: str, data
     return pd.concat([part.astype({"layer": str, "seed": str}) for part in shown], ignore_index=True)
 
 
-def _with_mean(rows: pd.DataFrame) -> list[pd.DataFrame]:
-    """The means over seeds, and the rows themselves."""
+def _accuracies(rows: pd.DataFrame, head: str) -> pd.DataFrame:
+    return pd.concat([rows_with(rows, **headline_cells(head, "accuracy", protocol)) for protocol in HEADLINE_SETTINGS])
+
+
+def _means(rows: pd.DataFrame) -> pd.DataFrame:
     keys = ["head", "layer", "protocol", "revision", "step", "tokens"]
-    mean = rows.groupby(keys, as_index=False)[["value", "low", "high"]].mean().assign(seed=MEAN)
-    return [mean, rows[[*keys, "seed", "value", "low", "high"]]]
+    return rows.groupby(keys, as_index=False)[INTERVAL_COLUMNS].mean().assign(seed=MEAN)
 
 
 def chart(rows: pd.DataFrame) -> dict[str, Any]:

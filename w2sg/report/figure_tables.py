@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from w2sg.measures.bootstrap import block_length, draw_blocks, lag_one
 from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.tables.schemas import FIGURE
-from w2sg.trajectories.selection import INTERVAL_COLUMNS, estimates, final_rows
+from w2sg.trajectories.lines import fit_line
+from w2sg.trajectories.selection import INTERVAL_COLUMNS, case_rows, final_means, rows_with, seed_means
 
 NO_REVISION = -1
 """Step of a row that belongs to no revision: a level or a point of a fitted line."""
-
-GRID = 60
-"""Points of a fitted line."""
-
-RESAMPLES = 1000
-"""Bootstrap resamples of a fitted line."""
 
 _TYPES: dict[str, Any] = {
     f.name: "int64" if f.type == pa.int64() else "float64" for f in FIGURE.fields if f.type != pa.string()
@@ -47,29 +40,73 @@ def figure_table(
     Raises:
         ValueError: On an unknown figure, or if there are no W2SG accuracies for this selection.
     """
-    if name not in TABLES:
-        raise ValueError(f"figure must be one of {sorted(TABLES)}, got {name!r}")
-    rows = metrics[(metrics["family"] == family) & ((metrics["dataset"] == dataset) | (metrics["head"] == "model"))]
-    if not ((rows["head"] == "w2s") & (rows["metric"] == "accuracy")).any():
-        raise ValueError(f"no W2SG accuracies of family {family} on dataset {dataset}")
-    levels = floors[(floors["dataset"] == dataset) & (floors["metric"] == "accuracy")]
-    parts = [part for part in TABLES[name](rows, levels, confidence) if len(part)]
-    table = pd.concat(parts, ignore_index=True).reindex(columns=FIGURE.fields.names)
-    return table.astype(_TYPES)
+    if name not in _TABLES:
+        raise ValueError(f"figure must be one of {sorted(_TABLES)}, got {name!r}")
+    rows = case_rows(metrics, family=family, dataset=dataset)
+    levels = rows_with(floors, dataset=dataset, metric="accuracy")
+    parts = [part for part in _TABLES[name](rows, levels, confidence) if len(part)]
+    return pd.concat(parts, ignore_index=True).reindex(columns=FIGURE.fields.names).astype(_TYPES)
 
 
-def _level(found: pd.DataFrame, panel: str, series: str) -> pd.DataFrame:
-    """Rows without a place on the axis: one value that holds for every revision."""
-    layer = found.get("layer", NO_REVISION)
-    return found[INTERVAL_COLUMNS].assign(panel=panel, series=series, layer=layer, step=NO_REVISION)
+Parts = Iterator[pd.DataFrame]
 
 
-def _weak(rows: pd.DataFrame, panel: str, metric: str, protocol: str) -> pd.DataFrame:
-    return _level(estimates(rows, "weak", metric, protocol), panel, "weak")
+def _trajectory(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> Parts:
+    yield _loss(rows)
+    for protocol in HEADLINE_SETTINGS:
+        for head in ("w2s", "ceiling", "probe"):
+            yield _over_steps(final_means(rows, head, "accuracy", protocol), protocol, head)
+        yield _weak(rows, protocol, "accuracy", protocol)
+        yield from _floors(levels, protocol)
 
 
-def _floors(levels: pd.DataFrame, panel: str) -> Iterable[pd.DataFrame]:
-    return [_level(part, panel, f"floor:{floor}") for floor, part in levels.groupby("floor", sort=True)]
+def _probe(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> Parts:
+    yield _loss(rows)
+    for metric in ("accuracy", "auroc"):
+        for split in ("pair", "text"):
+            yield _over_steps(final_means(rows, "probe", metric, split=split), metric, split)
+    yield from _floors(levels, "accuracy")
+
+
+def _recovery(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> Parts:
+    yield _loss(rows)
+    for protocol in HEADLINE_SETTINGS:
+        yield _over_steps(final_means(rows, "w2s", "pgr", protocol), f"{protocol}:pgr", "w2s")
+        for head in ("w2s", "ceiling"):
+            yield _over_steps(final_means(rows, head, "ece", protocol), f"{protocol}:ece", head)
+        yield _weak(rows, f"{protocol}:ece", "ece", protocol)
+
+
+def _prediction(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> Parts:
+    predictors = {
+        "probe": final_means(rows, "probe", "accuracy"),
+        "loss": final_means(rows, "model", "nats_per_token"),
+    }
+    for protocol in HEADLINE_SETTINGS:
+        reached = final_means(rows, "w2s", "accuracy", protocol)
+        for name, found in predictors.items():
+            panel = f"{protocol}:{name}"
+            given = found[["step", *INTERVAL_COLUMNS]].rename(columns={"value": "x", "low": "x_low", "high": "x_high"})
+            points = reached.merge(given, on="step", validate="1:1").assign(panel=panel, series="revision")
+            yield points
+            line = fit_line(points, confidence=confidence)
+            yield line.assign(panel=panel, series="fit", layer=NO_REVISION, step=NO_REVISION)
+            yield _weak(rows, panel, "accuracy", protocol)
+
+
+def _layers(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> Parts:
+    yield _over_steps(seed_means(rows, "probe", "accuracy"), "probe", "probe")
+    for protocol in HEADLINE_SETTINGS:
+        yield _over_steps(seed_means(rows, "w2s", "accuracy", protocol), protocol, "w2s")
+
+
+_TABLES: dict[str, Callable[[pd.DataFrame, pd.DataFrame, float], Iterable[pd.DataFrame]]] = {
+    "trajectory": _trajectory,
+    "probe": _probe,
+    "recovery": _recovery,
+    "prediction": _prediction,
+    "layers": _layers,
+}
 
 
 def _over_steps(found: pd.DataFrame, panel: str, series: str) -> pd.DataFrame:
@@ -77,97 +114,18 @@ def _over_steps(found: pd.DataFrame, panel: str, series: str) -> pd.DataFrame:
 
 
 def _loss(rows: pd.DataFrame) -> pd.DataFrame:
-    return _over_steps(final_rows(rows, "model", "nats_per_token"), "loss", "loss")
+    return _over_steps(final_means(rows, "model", "nats_per_token"), "loss", "loss")
 
 
-def _trajectory(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> list[pd.DataFrame]:
-    parts = [_loss(rows)]
-    for protocol in HEADLINE_SETTINGS:
-        parts += [
-            _over_steps(final_rows(rows, head, "accuracy", protocol), protocol, head) for head in ("w2s", "ceiling")
-        ]
-        parts.append(_over_steps(final_rows(rows, "probe", "accuracy", "pair"), protocol, "probe"))
-        parts += [_weak(rows, protocol, "accuracy", protocol), *_floors(levels, protocol)]
-    return parts
+def _weak(rows: pd.DataFrame, panel: str, metric: str, protocol: str) -> pd.DataFrame:
+    return _level(seed_means(rows, "weak", metric, protocol), panel, "weak")
 
 
-def _probe(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> list[pd.DataFrame]:
-    parts = [_loss(rows)]
-    for metric in ("accuracy", "auroc"):
-        for split in ("pair", "text"):
-            parts.append(_over_steps(final_rows(rows, "probe", metric, split), metric, split))
-    return [*parts, *_floors(levels, "accuracy")]
+def _floors(levels: pd.DataFrame, panel: str) -> Iterable[pd.DataFrame]:
+    return [_level(part, panel, f"floor:{floor}") for floor, part in levels.groupby("floor", sort=True)]
 
 
-def _recovery(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> list[pd.DataFrame]:
-    parts = [_loss(rows)]
-    for protocol in HEADLINE_SETTINGS:
-        parts.append(_over_steps(final_rows(rows, "w2s", "pgr", protocol), f"{protocol}:pgr", "w2s"))
-        for head in ("w2s", "ceiling"):
-            parts.append(_over_steps(final_rows(rows, head, "ece", protocol), f"{protocol}:ece", head))
-        parts.append(_weak(rows, f"{protocol}:ece", "ece", protocol))
-    return parts
-
-
-def fit_line(points: pd.DataFrame, *, confidence: float, seed: int = 0) -> pd.DataFrame:
-    """Returns the least-squares line of value on x over the range of x, with a pointwise interval; empty if undefined.
-
-    The interval comes from resampling blocks of neighbouring revisions, which are correlated.
-
-    Args:
-        points: Columns step, x, value; rows with nulls are ignored.
-        confidence: Coverage of the interval.
-        seed: Seed of the resamples.
-    """
-    known = points.sort_values("step")[["x", "value"]].dropna().to_numpy(dtype=np.float64)
-    if len(known) < 3 or np.ptp(known[:, 0]) == 0:
-        return pd.DataFrame(columns=["series", "layer", "step", "x", *INTERVAL_COLUMNS])
-    x, y = known.T
-    grid, once = np.linspace(x.min(), x.max(), GRID), np.ones((1, len(x)))
-    block = block_length(len(x), lag_one(y - _lines(x, y, once, x)[0], fitted=2))
-    drawn = _lines(x, y, draw_blocks(len(x), block, RESAMPLES, seed).astype(np.float64), grid)
-    low, high = np.nanquantile(drawn, (0.5 - confidence / 2, 0.5 + confidence / 2), axis=0)
-    table = pd.DataFrame({"x": grid, "value": _lines(x, y, once, grid)[0], "low": low, "high": high})
-    return table.assign(series="fit", layer=NO_REVISION, step=NO_REVISION)
-
-
-def _lines(x: np.ndarray, y: np.ndarray, weight: np.ndarray, grid: np.ndarray) -> np.ndarray:
-    """Returns weighted least-squares lines on a grid, (B, g), for weights (B, n); NaN where all weighted x are equal."""
-    total = weight.sum(1, keepdims=True)
-    centre, level = weight @ x[:, None] / total, weight @ y[:, None] / total
-    spread = (weight * (x - centre) ** 2).sum(1, keepdims=True)
-    moment = (weight * (x - centre) * (y - level)).sum(1, keepdims=True)
-    slope = np.divide(moment, spread, out=np.full_like(moment, np.nan), where=spread > 1e-12 * np.ptp(x) ** 2)
-    return level + slope * (grid - centre)
-
-
-def _prediction(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> list[pd.DataFrame]:
-    predictors = {
-        "probe": final_rows(rows, "probe", "accuracy", "pair"),
-        "loss": final_rows(rows, "model", "nats_per_token"),
-    }
-    parts = []
-    for protocol in HEADLINE_SETTINGS:
-        reached = final_rows(rows, "w2s", "accuracy", protocol)
-        for name, found in predictors.items():
-            panel = f"{protocol}:{name}"
-            given = found[["step", *INTERVAL_COLUMNS]].rename(columns={"value": "x", "low": "x_low", "high": "x_high"})
-            points = reached.merge(given, on="step", validate="1:1").assign(panel=panel, series="revision")
-            line = fit_line(points, confidence=confidence).assign(panel=panel)
-            parts += [points, line, _weak(rows, panel, "accuracy", protocol)]
-    return parts
-
-
-def _layers(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> list[pd.DataFrame]:
-    parts = [_over_steps(estimates(rows, "probe", "accuracy", "pair"), "probe", "probe")]
-    return [*parts, *(_over_steps(estimates(rows, "w2s", "accuracy", name), name, "w2s") for name in HEADLINE_SETTINGS)]
-
-
-TABLES: dict[str, Callable[[pd.DataFrame, pd.DataFrame, float], list[pd.DataFrame]]] = {
-    "trajectory": _trajectory,
-    "probe": _probe,
-    "recovery": _recovery,
-    "prediction": _prediction,
-    "layers": _layers,
-}
-"""How the table of each figure is made."""
+def _level(found: pd.DataFrame, panel: str, series: str) -> pd.DataFrame:
+    """Returns rows without a place on the axis: one value that holds for every revision."""
+    layer = found.get("layer", NO_REVISION)
+    return found[INTERVAL_COLUMNS].assign(panel=panel, series=series, layer=layer, step=NO_REVISION)

@@ -26,10 +26,10 @@ from w2sg.report.cells import (
     format_theory,
     format_transitions,
 )
-from w2sg.report.sentences import describe_summary, verdict
+from w2sg.report.sentences import describe_left_out, describe_missing, describe_summary, verdict
 from w2sg.runtime import provenance
-from w2sg.trajectories.coverage import describe_left_out, describe_missing
 from w2sg.trajectories.onset import LATE
+from w2sg.trajectories.selection import case_rows, trained_layers
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 """Jinja template; every value is escaped."""
@@ -100,15 +100,11 @@ def as_script(value: Any) -> Markup:
 
 
 def _answer(evidence: Evidence) -> dict[str, Any]:
-    excluded = evidence.excluded
-    kept = [part for _, part in excluded.groupby("excluded")]
     return {
         "missing": describe_missing(evidence.completeness),
         "verdict": verdict(evidence.transitions, evidence.correlations),
         "sentences": describe_summary(evidence.summary),
-        "excluded": [
-            text for part in kept for text in describe_left_out(part, excluded=bool(part["excluded"].iloc[0]))
-        ],
+        "excluded": describe_left_out(evidence.excluded),
     }
 
 
@@ -120,7 +116,7 @@ def _plots(evidence: Evidence) -> dict[str, Any]:
         rows = charts.chart_rows(evidence.metrics, evidence.floors, **where)
         files = [(figure.title, f"figures/{name}/{family}/{dataset}.pdf") for name, figure in FIGURES.items()]
         shown.append({"title": title, "spec": as_script(charts.chart(rows)), "files": files})
-        layers[title] = charts.trained_layers(evidence.metrics, **where)
+        layers[title] = trained_layers(case_rows(evidence.metrics, **where))
     return {"charts": shown, "layers_note": charts.describe_thinning(layers), "library": _library()}
 
 
@@ -153,7 +149,7 @@ def _origin(evidence: Evidence) -> dict[str, Any]:
     return {
         "study": evidence.study,
         "settings": yaml.safe_dump(dict(evidence.study), sort_keys=False),
-        "coverage": {name: as_percent(evidence.study[name]["confidence"]) for name in ("metrics", "statistics")},
+        "coverage": {name: as_percent(evidence.study[name]["confidence"]) for name in ("intervals", "statistics")},
         "files": list(FILES.items()),
         "version": __version__,
         "code": provenance.code_commit(),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -14,6 +15,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from w2sg.plotting.lines import draw_series
 from w2sg.plotting.style import COLOURS, LABELS, MARKED, STEP_COLOURS, spread
 from w2sg.report.catalogue import FIGURES, as_percent
 from w2sg.study.protocols import HEADLINE_SETTINGS
@@ -23,6 +25,9 @@ COLUMN = 3.4
 
 FLOOR_STYLES = {"floor:longer_response": (0, (1, 2)), "floor:tfidf": (0, (4, 2))}
 """Line style per floor."""
+
+MOST_TICKS = 9
+"""Steps that are written below columns, or beside colours, of revisions."""
 
 STEP_LABEL = "pre-training step (0 at the left edge)"
 _STEP = FuncFormatter(lambda value, _: f"{int(value):,}")
@@ -40,9 +45,9 @@ def plot_figure(name: str, table: pd.DataFrame, *, title: str, confidence: float
     Raises:
         ValueError: On an unknown figure.
     """
-    if name not in PLOTS:
-        raise ValueError(f"figure must be one of {sorted(PLOTS)}, got {name!r}")
-    figure = PLOTS[name](table, confidence)
+    if name not in _PLOTS:
+        raise ValueError(f"figure must be one of {sorted(_PLOTS)}, got {name!r}")
+    figure = _PLOTS[name](table, confidence)
     figure.suptitle(f"{title}\n{FIGURES[name].title}", fontsize=10)
     return figure
 
@@ -104,11 +109,10 @@ def _prediction(table: pd.DataFrame, confidence: float) -> Figure:
             _scatter(axis, part, order, colours, f"linear fit, {as_percent(confidence)} interval")
             axes[-1, column].set_xlabel(label)
         axes[row, 0].set_ylabel(f"W2SG accuracy, {protocol} heads")
+    steps, shown = list(order), spread(len(order), MOST_TICKS)
     bar = figure.colorbar(
         ScalarMappable(colours, STEP_COLOURS), ax=axes, pad=0.02, aspect=40, label="pre-training step"
     )
-    steps = list(order)
-    shown = spread(len(steps), 7)
     bar.set_ticks(shown, labels=[f"{steps[place]:,}" for place in shown])
     _legend(figure, axes[0, 0])
     return figure
@@ -126,9 +130,7 @@ def _scatter(axis: Axes, part: pd.DataFrame, order: dict[int, int], colours: Nor
         elinewidth=0.7,
         zorder=1,
     )
-    line = part[part["series"] == "fit"].sort_values("x")
-    axis.plot(line["x"], line["value"], color="black", linewidth=1.2, label=label)
-    axis.fill_between(line["x"], line["low"], line["high"], color="black", alpha=0.13, linewidth=0)
+    draw_series(axis, part, "fit", label=label, color="black", linewidth=1.2)
     _levels(axis, part, part["panel"].iloc[0], chance=None)
     places = points["step"].map(order)
     axis.scatter(points["x"], points["value"], c=places, norm=colours, cmap=STEP_COLOURS, s=18, zorder=3)
@@ -142,29 +144,26 @@ def _reach(points: pd.DataFrame, value: str, low: str, high: str) -> np.ndarray:
 
 def _layers(table: pd.DataFrame, confidence: float) -> Figure:
     panels = {"probe": "linear probe"} | {protocol: f"W2SG, {protocol} heads" for protocol in HEADLINE_SETTINGS}
-    layers = table["layer"].nunique()
-    height = max(1.1, min(0.22 * layers, 2.2))
-    figure, axes = plt.subplots(
-        len(panels), 1, sharex=True, squeeze=False, figsize=(COLUMN + 1.2, len(panels) * height + 1.2)
-    )
-    colours = Normalize(min(0.5, table["value"].min()), table["value"].max())
-    for axis, (panel, label) in zip(axes[:, 0], panels.items(), strict=True):
+    height = max(1.1, min(0.22 * table["layer"].nunique(), 2.2))
+    figure, axes = plt.subplots(len(panels), 1, sharex=True, figsize=(COLUMN + 1.2, len(panels) * height + 1.2))
+    least, most = min(0.5, table["value"].min()), table["value"].max()
+    for axis, (panel, label) in zip(axes, panels.items(), strict=True):
         wide = table[table["panel"] == panel].pivot(index="layer", columns="step", values="value")
-        axis.imshow(wide.to_numpy(), aspect="auto", origin="lower", cmap=STEP_COLOURS, norm=colours)
-        axis.grid(False)
+        colours = {"cmap": STEP_COLOURS, "vmin": least, "vmax": most, "cbar": False, "rasterized": True}
+        sns.heatmap(wide, ax=axis, xticklabels=False, **colours)
+        axis.invert_yaxis()
+        axis.tick_params(axis="y", rotation=0)
+        axis.set(xlabel="", ylabel="layer")
         axis.set_title(label, fontsize=9)
-        axis.set_ylabel("layer")
-        _ticks(axis.set_yticks, wide.index.tolist(), most=9)
-        _ticks(axis.set_xticks, [int(step) for step in wide.columns], most=9)
-    axes[-1, 0].tick_params(axis="x", rotation=45)
-    axes[-1, 0].set_xlabel("pre-training step (one column per revision)")
-    figure.colorbar(ScalarMappable(colours, STEP_COLOURS), ax=axes, label="test accuracy", pad=0.02, aspect=30)
+    steps = sorted(set(table["step"]))
+    shown = spread(len(steps), MOST_TICKS)
+    labels = [f"{steps[place]:,}" for place in shown]
+    axes[-1].set_xticks(
+        [place + 0.5 for place in shown], labels=labels, rotation=45, ha="right", rotation_mode="anchor"
+    )
+    axes[-1].set_xlabel("pre-training step (one column per revision)")
+    figure.colorbar(axes[0].collections[0], ax=axes, label="test accuracy", pad=0.02, aspect=30)
     return figure
-
-
-def _ticks(setter: Callable[..., Any], values: Sequence[int], *, most: int) -> None:
-    shown = spread(len(values), most)
-    setter(shown, labels=[f"{values[place]:,}" for place in shown])
 
 
 def _grid(rows: int, columns: int, *, heights: list[float], height: float) -> tuple[Figure, Any]:
@@ -191,11 +190,10 @@ def _legend(figure: Figure, axis: Axes, *, columns: int = 3) -> None:
 
 def _lines(axis: Axes, table: pd.DataFrame, panel: str, series: Iterable[str]) -> None:
     """Draws series with their intervals; a marker per revision while they can be told apart."""
+    part = table[table["panel"] == panel]
+    marker = "o" if part["x"].nunique() <= MARKED else None
     for name in series:
-        part = table[(table["panel"] == panel) & (table["series"] == name)].sort_values("step")
-        marker = "o" if len(part) <= MARKED else None
-        axis.plot(part["x"], part["value"], color=COLOURS[name], marker=marker, label=LABELS[name])
-        axis.fill_between(part["x"], part["low"], part["high"], color=COLOURS[name], alpha=0.18, linewidth=0)
+        draw_series(axis, part, name, label=LABELS[name], color=COLOURS[name], marker=marker)
 
 
 def _levels(axis: Axes, table: pd.DataFrame, panel: str, *, chance: float | None = 0.5) -> None:
@@ -226,11 +224,10 @@ def _step_axis(axis: Axes, steps: pd.Series) -> None:
     axis.set_xlim(-0.3, largest * 1.25)
 
 
-PLOTS: dict[str, Callable[[pd.DataFrame, float], Figure]] = {
+_PLOTS: dict[str, Callable[[pd.DataFrame, float], Figure]] = {
     "trajectory": _trajectory,
     "probe": _probe,
     "recovery": _recovery,
     "prediction": _prediction,
     "layers": _layers,
 }
-"""How each figure is drawn."""

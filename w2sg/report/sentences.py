@@ -1,4 +1,4 @@
-"""The answer of a study in two sentences, made from its tables; honest where the effect is absent."""
+"""The answer of a study in sentences, made from its tables; honest where the effect is absent or something is missing."""
 
 from __future__ import annotations
 
@@ -8,40 +8,29 @@ import numpy as np
 import pandas as pd
 
 from w2sg.measures.bootstrap import TOO_SHORT
-from w2sg.report.cells import format_summary, onset_row_status
-from w2sg.study.protocols import HEADLINE_SETTINGS
-from w2sg.trajectories.onset import Status, least_late, onset_status
-from w2sg.trajectories.series import MEAN_SEED
-from w2sg.trajectories.summary import final_layer_rows
+from w2sg.report.cells import format_summary
+from w2sg.report.onsets import ONSETS, summary_status
+from w2sg.trajectories.onset import least_late, onset_status
+from w2sg.trajectories.selection import headline_statistics
+
+NAMED = 6
+"""Missing revisions that a sentence names; more are counted."""
 
 _CASES = "family, dataset and head protocol"
 
 
 def verdict(transitions: pd.DataFrame, correlations: pd.DataFrame) -> str:
-    """Returns whether strong students come to exceed their weak supervisors, and what foretells it.
+    """Returns whether strong students come to exceed their weak supervisors, and what predicts it.
 
     Args:
         transitions: Schema TRANSITIONS; read is the onset at the last layer, means over seeds.
         correlations: Schema CORRELATIONS; read is the difference of R², probe minus loss, over all revisions of the last layer.
     """
-    return f"{_effect_found(transitions)} {_predicted(correlations)}"
+    return f"{_judge_onsets(transitions)} {_judge_predictors(correlations)}"
 
 
-_WORDS: dict[Status, str] = {
-    "bounded": "the student comes to exceed its weak supervisor beyond sampling error",
-    "first": "the student is already above its weak supervisor at the first revision, so that no onset can be placed",
-    "open": "the student exceeds its weak supervisor and was never below it beyond sampling error, so that the onset may lie "
-    "before the first revision",
-    "fleeting": "the student exceeds its weak supervisor at some revision, but the gain does not last",
-    "few": "there are too few revisions to say",
-    "never": "the student is above its weak supervisor at no revision beyond sampling error",
-}
-"""What an onset says about the student, by its status; in this order."""
-
-
-def _effect_found(transitions: pd.DataFrame) -> str:
-    means = final_layer_rows(transitions[transitions["seed"] == MEAN_SEED])
-    onsets = means[(means["estimate"] == "onset_step") & means["protocol"].isin(list(HEADLINE_SETTINGS))]
+def _judge_onsets(transitions: pd.DataFrame) -> str:
+    onsets = headline_statistics(transitions, estimate="onset_step")
     found = [onset_status(*cells) for cells in zip(onsets["value"], onsets["low"], onsets["note"], strict=True)]
     total = len(found)
     if not total:
@@ -53,17 +42,16 @@ def _effect_found(transitions: pd.DataFrame) -> str:
         )
     if set(found) == {"bounded"}:
         return (
-            f"Weak-to-strong generalization sets in during pre-training: in all {total} cases ({_CASES}) the student comes to "
-            "exceed its weak supervisor beyond sampling error."
+            f"Weak-to-strong generalization sets in during pre-training: in all {total} cases ({_CASES}) "
+            f"{ONSETS['bounded'].verdict}."
         )
-    parts = [(found.count(status), words) for status, words in _WORDS.items() if status in found]
+    parts = [(found.count(status), words.verdict) for status, words in ONSETS.items() if status in found]
     (first, words), others = parts[0], "".join(f"; in {count} {words}" for count, words in parts[1:])
     return f"In {first} of {total} cases ({_CASES}) {words}{others}."
 
 
-def _predicted(correlations: pd.DataFrame) -> str:
-    rows = final_layer_rows(correlations)
-    rows = rows[(rows["span"] == "all") & (rows["statistic"] == "r2") & (rows["predictor"] == "difference")]
+def _judge_predictors(correlations: pd.DataFrame) -> str:
+    rows = headline_statistics(correlations, span="all", statistic="r2", predictor="difference")
     if rows.empty:
         return "What foretells W2SG accuracy cannot be told: nothing was measured."
     known = np.isfinite(rows["low"]) & np.isfinite(rows["high"])
@@ -86,34 +74,17 @@ def _predicted(correlations: pd.DataFrame) -> str:
 
 
 def describe_summary(summary: pd.DataFrame) -> list[str]:
-    """Returns one sentence per row of the summary, honest when the effect is absent."""
-    sentences = []
+    """Returns one sentence per row of the summary: whether and when W2SG sets in, how it ends, what predicts it."""
     records: list[Any] = list(summary.itertuples())
-    for row in records:
-        where = f"{row.family} on {row.dataset}, {row.protocol} heads"
-        effect = f"{_effect(row)}; {_late(row)}"
-        sentences.append(f"{where}: {effect}{_foretold(row)}.")
-    return sentences
+    return [
+        f"{row.family} on {row.dataset}, {row.protocol} heads: {_onset(row)}; {_late(row)}{_predicted(row)}."
+        for row in records
+    ]
 
 
-def _effect(row: Any) -> str:
-    """Returns whether and when W2SG sets in, in the words that the interval or the reason for none allows."""
-    status = onset_row_status(row)
-    if status == "bounded":
-        between = f"interval {int(row.onset_low):,} to {int(row.onset_high):,}"
-        return f"W2SG sets in at step {int(row.onset):,} of {row.last_step:,} ({between})"
-    if status == "first":
-        return f"the student is already above its supervisor at the first revision, step {int(row.onset_high):,} of {row.last_step:,}"
-    if status == "open":
-        return (
-            f"the student is above its supervisor by step {int(row.onset_high):,} of {row.last_step:,} and below beyond sampling "
-            "error at no revision, so W2SG may have set in before the first one"
-        )
-    if status == "fleeting":
-        return "the student exceeds its supervisor at some revision, but the gain does not last"
-    if status == "few":
-        return "too few revisions to say whether W2SG sets in"
-    return "no onset beyond sampling error" if row.gain_late > 0 else "no W2SG"
+def _onset(row: Any) -> str:
+    status = summary_status(row)
+    return "no W2SG" if status == "never" and not row.gain_late > 0 else ONSETS[status].case.format(row=row)
 
 
 def _late(row: Any) -> str:
@@ -122,38 +93,79 @@ def _late(row: Any) -> str:
     return f"{place} the student scores {row.w2s_late:.3f} against its supervisor's {row.weak:.3f}"
 
 
-def _foretold(row: Any) -> str:
+def _predicted(row: Any) -> str:
     """Returns the R² of both predictors; one is called better only where the interval of the difference says so."""
     if not (np.isfinite(row.r2_probe) and np.isfinite(row.r2_loss)):
         return ""
-    both = f"probe accuracy (R² {row.r2_probe:.3f})", f"evaluation loss (R² {row.r2_loss:.3f})"
-    if not (np.isfinite(row.r2_difference_low) and np.isfinite(row.r2_difference_high)):
-        return f". W2SG accuracy against {both[0]} and {both[1]}: the difference has no interval, so which foretells it better cannot be told"
-    ends = f"the difference of {row.r2_difference:+.3f} has the interval {row.r2_difference_low:+.3f} to {row.r2_difference_high:+.3f}"
-    if row.r2_difference_low <= 0 <= row.r2_difference_high:
-        return f". W2SG accuracy against {both[0]} and {both[1]}: {ends}, so which foretells it better cannot be told"
-    better = "better" if row.r2_difference_low > 0 else "worse"
-    return f". P{both[0][1:]} predicts W2SG accuracy {better} than {both[1]}; {ends}"
+    probe, loss = f"robe accuracy (R² {row.r2_probe:.3f})", f"evaluation loss (R² {row.r2_loss:.3f})"
+    low, high = row.r2_difference_low, row.r2_difference_high
+    known = np.isfinite(low) and np.isfinite(high)
+    ends = f"the difference of {row.r2_difference:+.3f} has the interval {low:+.3f} to {high:+.3f}"
+    if known and not low <= 0 <= high:
+        return f". P{probe} predicts W2SG accuracy {'better' if low > 0 else 'worse'} than {loss}; {ends}"
+    reason = ends if known else "the difference has no interval"
+    return f". W2SG accuracy against p{probe} and {loss}: {reason}, so which foretells it better cannot be told"
 
 
-def summary_text(summary: pd.DataFrame, bands: pd.DataFrame) -> str:
-    """Returns the summary for a terminal: an aligned table, the sentences, and whether acceptance bands hold."""
+def describe_missing(completeness: pd.DataFrame) -> list[str]:
+    """Returns one sentence per family, or per family and dataset, with missing revisions; none for a whole study.
+
+    Args:
+        completeness: Schema COMPLETENESS.
+    """
+    sentences = []
+    for family, rows in completeness.groupby("family", sort=True):
+        if not rows["measured"].any():
+            sentences.append(f"{family}: nothing was measured ({rows['revision'].nunique()} revisions wanted)")
+            continue
+        for dataset, part in rows.groupby("dataset", sort=True):
+            missing = part.loc[~part["measured"]].sort_values("step")["revision"].tolist()
+            more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+            if len(missing) == len(part):
+                sentences.append(f"{family} on {dataset}: nothing was measured ({len(part)} revisions wanted)")
+            elif missing:
+                found = f"{len(missing)} of {len(part)} revisions are missing: {', '.join(missing[:NAMED])}{more}"
+                sentences.append(f"{family} on {dataset}: {found}")
+    return sentences
+
+
+def describe_left_out(flagged: pd.DataFrame) -> list[str]:
+    """Returns one sentence per flagged revision: what is wrong and whether it counts.
+
+    Args:
+        flagged: Columns model, revision, reason, excluded.
+    """
+    records: list[Any] = list(flagged.itertuples())
+    return [
+        f"{row.model} {row.revision} ({'left out' if row.excluded else 'kept, audit.exclude is off'}): {row.reason}"
+        for row in records
+    ]
+
+
+def summary_text(
+    summary: pd.DataFrame, *, bands: pd.DataFrame, completeness: pd.DataFrame, flagged: pd.DataFrame
+) -> str:
+    """Returns the summary for a terminal: what is missing, an aligned table, the sentences, acceptance bands, doubts.
+
+    Args:
+        summary: Table of :func:`w2sg.trajectories.summary.summarize`.
+        bands: Table of :func:`w2sg.trajectories.bands.judge_nano`, possibly empty.
+        completeness: Schema COMPLETENESS.
+        flagged: Columns model, revision, reason, excluded.
+    """
     shown = format_summary(summary)
-    names = [str(name) for name in shown.columns]
-    widths = [max(len(name), *map(len, shown[name])) for name in names]
-    lines = ["  ".join(name.ljust(width) for name, width in zip(names, widths, strict=True))]
-    lines.append("  ".join("-" * width for width in widths))
-    lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in shown.to_numpy()]
+    rows = [list(shown.columns), *shown.to_numpy().tolist()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows.insert(1, ["-" * width for width in widths])
+    lines = [f"missing: {sentence}" for sentence in describe_missing(completeness)]
+    lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     lines += ["", *describe_summary(summary)]
     if len(bands):
-        failed = bands[~bands["holds"].astype(bool)]
-        records: list[Any] = list(failed.itertuples())
-        lines += [
-            "",
-            f"acceptance bands of the embedded study: {len(bands) - len(failed)} of {len(bands)} hold",
-        ]
+        failed: list[Any] = list(bands[~bands["holds"].astype(bool)].itertuples())
+        held = f"{len(bands) - len(failed)} of {len(bands)} hold"
+        lines += ["", f"acceptance bands of the embedded study: {held}"]
         lines += [
             f"  not: {row.family}, {row.protocol} heads, {row.criterion}: {row.measured:.3f}, expected {row.expected}"
-            for row in records
+            for row in failed
         ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *describe_left_out(flagged)]) + "\n"

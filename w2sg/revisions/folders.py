@@ -77,7 +77,7 @@ def weight_files(folder: Path) -> list[Path]:
     kind = "holds no weight files" if folder.is_dir() else "does not exist"
     raise RevisionError(
         f"revision folder {folder} {kind} (model*.safetensors or pytorch_model*.bin). If the workflow trained this model, "
-        "delete manifest.tsv beside the folder and run snakemake again: only what is missing is made anew."
+        "delete manifest.tsv beside the folder and run snakemake again: the training is repeated, with the same result."
     )
 
 

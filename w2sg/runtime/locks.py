@@ -1,6 +1,7 @@
 """File locks that the system frees when their holder dies, however it dies. Standard library only.
 
-Some are shared, which those of the package filelock cannot be; and where a file system has no locks, theirs outlive a killed holder.
+Some are shared, which the locks of the package filelock are not; and where a file system knows no locks, the files that it
+puts in their place outlive a killed holder.
 """
 
 from __future__ import annotations

@@ -16,8 +16,6 @@ PACKAGES = (
     "pandas",
     "pyarrow",
     "scikit-learn",
-    "statsmodels",
-    "ruptures",
     "altair",
     "torch",
     "transformers",

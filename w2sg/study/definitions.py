@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from w2sg.study.config import ConfigError
 from w2sg.study.families import Family, kept_layers, used_revisions
+from w2sg.study.fields import ConfigError, Mistake
 
 SHARED_NAMES = ("activations", "audit", "pretrained", "snapshots")
 """Folders below ``results/`` that all studies share; no study can go by these names."""
@@ -25,19 +25,16 @@ _MACHINE = ("batch_tokens", "device", "threads")
 
 
 def identity(model: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the part of a model's entry that decides its numbers: how often revisions are saved or listed does not."""
+    """Returns the part of a model's entry that decides its numbers: how often it is saved, or listed, does not."""
     entry = {key: value for key, value in model.items() if key not in ("revisions", "tokens_per_step")}
     if entry["source"] == "pretrain":
-        entry["pretraining"] = {key: value for key, value in entry["pretraining"].items() if key != "save_every"}
+        entry["pretraining"] = {k: v for k, v in entry["pretraining"].items() if k not in ("save_every", "state_every")}
     return entry
 
 
 def forward_settings(activations: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the part of section ``activations`` that decides the numbers: how a machine is best used does not.
-
-    Sorted: Snakemake takes another order for another value, and the order is that of the user's file.
-    """
-    return {name: activations[name] for name in sorted(activations) if name not in _MACHINE}
+    """Returns the part of section ``activations`` that decides the numbers: how a machine is best used does not."""
+    return {name: value for name, value in activations.items() if name not in _MACHINE}
 
 
 def shared_definitions(config: Mapping[str, Any], families: Mapping[str, Family]) -> dict[str, Any]:
@@ -80,9 +77,8 @@ def check_others(study: str, own: Mapping[str, Any], results: Path) -> None:
         ConfigError: Naming the key, both values and the other study's file; or if the study has the name of a shared folder.
     """
     if study in SHARED_NAMES:
-        raise ConfigError(
-            f"study: {study!r} is a folder that all studies share ({results / study}); choose another name"
-        )
+        text = f"{study!r} is a folder that all studies share ({results / study}); choose another name"
+        raise ConfigError([Mistake(("study",), text)])
     for path in sorted(results.glob(f"*/{FILE}")):
         if path.parent.name == study:
             continue
@@ -90,11 +86,12 @@ def check_others(study: str, own: Mapping[str, Any], results: Path) -> None:
         for section, entries in own.items():
             for name in sorted(set(entries) & set(theirs.get(section, {}))):
                 for key, mine, other in differences(json.loads(as_json(entries[name])), theirs[section][name]):
-                    raise ConfigError(
-                        f"{section}.{name}: {key} is {mine!r} here and {other!r} in study {path.parent.name} ({path}); both studies "
+                    text = (
+                        f"{key} is {mine!r} here and {other!r} in study {path.parent.name} ({path}); both studies "
                         f"would write the same files. Give one of them another name, run with --directory in another folder, or "
                         f"delete {path.parent} if that study is no longer wanted"
                     )
+                    raise ConfigError([Mistake((section, name), text)])
 
 
 def differences(wanted: Any, found: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:

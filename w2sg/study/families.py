@@ -1,4 +1,4 @@
-"""Families of a study: strong model, supervisor, selected revisions, and what follows for its jobs."""
+"""Models and families: what their entries say, which revisions a family has, and what follows for a study's jobs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,88 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from w2sg.study.config import ConfigError
+from pydantic import Field
+
+from w2sg.study.fields import ConfigError, Count, Mistake, Name, Positive, Section, Text, did_you_mean, read
+from w2sg.study.pretraining import Architecture, PretrainingSettings
 from w2sg.study.revision_lists import HUB_DEFAULT, Revision, revisions_of, select
+
+Dtype = Literal["float32", "bfloat16"]
+
+
+class _Model(Section):
+    dtype: Dtype = "float32"
+    """Type in which forward passes compute and features are kept."""
+
+
+class PretrainedModel(_Model):
+    """A GPT-NeoX that the workflow trains itself."""
+
+    source: Literal["pretrain"]
+    """Where its revisions come from: a training run of the workflow's own."""
+    corpus: Name
+    """Corpus whose training part is read."""
+    architecture: Architecture
+    pretraining: PretrainingSettings
+
+
+class LocalModel(_Model):
+    """Folders on the disk."""
+
+    source: Literal["local"]
+    """Where its revisions come from: a folder."""
+    path: Text
+    """Folder that holds one Hugging Face folder per revision."""
+    revisions: Text | None = None
+    """Revision list (TSV: revision, step, tokens_billion); default the step<N> folders."""
+    tokens_per_step: Positive | None = None
+    """Training tokens per step; needed where there is no list, but for a supervisor."""
+
+
+class HubModel(_Model):
+    """A repository of the Hugging Face Hub with a branch per revision."""
+
+    source: Literal["hub"]
+    """Where its revisions come from: the Hugging Face Hub."""
+    repo: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$")]
+    """owner/name on the Hub."""
+    revisions: Text | None = None
+    """Revision list (TSV: revision, step, tokens_billion); without one only main can be used, as a supervisor."""
+
+
+ModelEntry = Annotated[PretrainedModel | LocalModel | HubModel, Field(discriminator="source")]
+"""An entry of ``models``."""
+
+
+class Selection(Section):
+    """Which of the published revisions are swept; default all."""
+
+    first: Count | None = None
+    """The earliest ones, all taken."""
+    stride: Count | None = None
+    """Distance between those taken afterwards."""
+    count: Count | None = None
+    """Total number; the rest is spaced evenly to the end."""
+    last: Count | None = None
+    """Position at which the list is cut."""
+    thin: Count = 1
+    """Keep every n-th of the selected ones and the last."""
+    add: list[str] = []
+    """Names taken in any case."""
+
+
+class FamilyEntry(Section):
+    """A strong model, its weak supervisor, and the revisions to sweep."""
+
+    strong: Name
+    """Name from models."""
+    weak: Name
+    """Name from models."""
+    weak_revision: str = "last"
+    """Revision of the supervisor: last, that of its list; main, the final one of any Hub model; or a name."""
+    select: Selection = Selection()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,50 +116,47 @@ def resolve_family(name: str, config: Mapping[str, Any], root: Path) -> Family:
         root: The project's folder.
 
     Raises:
-        ConfigError: If a model or revision is unknown, the selection does not fit the list or takes two revisions of one
+        ConfigError: If a revision is unknown, the selection does not fit the list or takes two revisions of one
             step, or the tokens of the strong model's revisions are not known.
     """
-    entry = config["families"][name]
-    lists = {}
-    for role in ("strong", "weak"):
-        if entry[role] not in config["models"]:
-            raise ConfigError(
-                f"families.{name}.{role}: no model {entry[role]!r}; models are {', '.join(sorted(config['models']))}"
-            )
-        lists[role] = revisions_of(entry[role], config["models"][entry[role]], root)
+    place, models = ("families", name), config["models"]
+    entry: FamilyEntry = read(FamilyEntry, config["families"][name], place)
+    listed, weak_listed = (revisions_of(model, models[model], root) for model in (entry.strong, entry.weak))
     try:
-        revisions = select(lists["strong"], **entry.get("select", {}))
+        revisions = select(listed, **entry.select.model_dump())
     except ValueError as error:
-        raise ConfigError(f"families.{name}.select: {error}") from None
+        raise ConfigError([Mistake((*place, "select"), str(error))]) from None
     for one, other in itertools.pairwise(revisions):
         if one.step == other.step:
-            raise ConfigError(
-                f"families.{name}.select: takes {one.name!r} and {other.name!r}, both of step {one.step}, and statistics would "
-                f"average them; keep one of them in the revisions of models.{entry['strong']}"
+            text = (
+                f"takes {one.name!r} and {other.name!r}, both of step {one.step}, and statistics would "
+                f"average them; keep one of them in the revisions of models.{entry.strong}"
             )
+            raise ConfigError([Mistake((*place, "select"), text)])
     if any(math.isnan(revision.tokens) for revision in revisions):
-        raise ConfigError(_missing_tokens(entry["strong"], config["models"][entry["strong"]]))
-    weak_names = [revision.name for revision in lists["weak"]]
-    wanted = entry.get("weak_revision", "last")
-    if wanted == HUB_DEFAULT and config["models"][entry["weak"]]["source"] == "hub":
+        raise ConfigError([_missing_tokens(entry.strong, models[entry.strong])])
+    weak_names = [revision.name for revision in weak_listed]
+    wanted = entry.weak_revision
+    if wanted == HUB_DEFAULT and models[entry.weak]["source"] == "hub":
         weak_names.append(HUB_DEFAULT)
     if wanted != "last" and wanted not in weak_names:
-        raise ConfigError(f"families.{name}.weak_revision: no revision {wanted!r}; the last is {weak_names[-1]!r}")
+        text = f"no revision {wanted!r}; {did_you_mean(wanted, weak_names)}the last is {weak_names[-1]!r}"
+        raise ConfigError([Mistake((*place, "weak_revision"), text)])
     return Family(
         name=name,
-        strong=entry["strong"],
-        weak=entry["weak"],
+        strong=entry.strong,
+        weak=entry.weak,
         weak_revision=weak_names[-1] if wanted == "last" else wanted,
         revisions=revisions,
     )
 
 
-def _missing_tokens(name: str, model: Mapping[str, Any]) -> str:
+def _missing_tokens(name: str, model: Mapping[str, Any]) -> Mistake:
     """Returns what a swept model lacks: statistics place its revisions by tokens, and none would pass for zero."""
-    wanted = "models.{}.{}: missing; a swept model needs {}, a supervisor does not"
+    key, what = "tokens_per_step", "its training tokens per step (a number > 0), or a revision list"
     if model["source"] == "hub":
-        return wanted.format(name, "revisions", "its revision list")
-    return wanted.format(name, "tokens_per_step", "its training tokens per step (a number > 0), or a revision list")
+        key, what = "revisions", "its revision list"
+    return Mistake(("models", name, key), f"missing; a swept model needs {what}, a supervisor does not")
 
 
 def used_revisions(families: Mapping[str, Family]) -> dict[str, list[str]]:

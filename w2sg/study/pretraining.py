@@ -1,131 +1,94 @@
-"""Settings of a pre-training: sizes, optimiser, schedule, compute type; all checked before any compute."""
+"""A pre-training of the workflow's own: its settings, and which of its steps are published."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
-from w2sg.study.schedule import pythia_schedule
+from pydantic import Field, model_validator
 
-DTYPES = ("auto", "float32", "bfloat16")
-"""Compute types of the matrix products; see :func:`compute_type`."""
+from w2sg.study.fields import Count, KeyMistake, Natural, Positive, Rate, Section, read
 
-
-def _check(name: str, value: Any, allowed: str, fine: bool) -> None:
-    if not fine:
-        raise ValueError(f"{name}: got {value!r}, allowed: {allowed}")
+LAST_POWER = 512
+"""Up to this step the published steps are 0 and the powers of two; beyond it they are evenly spaced."""
 
 
-def _is_count(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Architecture:
+class Architecture(Section):
     """Sizes of a GPT-NeoX; the rest (parallel residual, untied embeddings, biases, GELU) is Pythia's."""
 
-    hidden_size: int
+    hidden_size: Count
     """Width of the residual stream."""
-    num_hidden_layers: int
+    num_hidden_layers: Count
     """Blocks."""
-    num_attention_heads: int
-    """Heads; a divisor of ``hidden_size``."""
-    intermediate_size: int
+    num_attention_heads: Count
+    """Heads; a divisor of `hidden_size`."""
+    intermediate_size: Count
     """Width of the feed-forward layer."""
-    rotary_pct: float = 0.25
+    rotary_pct: Rate = 0.25
     """Share of each head's features that carry the position."""
-    initializer_range: float = 0.02
+    initializer_range: Positive = 0.02
     """Standard deviation of the initial matrices."""
 
-    def __post_init__(self) -> None:
-        """Raises ValueError if the sizes do not fit each other."""
-        for name in ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"):
-            value = getattr(self, name)
-            _check(name, value, "an integer of at least 1", _is_count(value, 1))
-        heads, width = self.num_attention_heads, self.hidden_size // self.num_attention_heads
-        _check(
-            "hidden_size",
-            self.hidden_size,
-            f"a multiple of num_attention_heads={heads}",
-            self.hidden_size % heads == 0,
-        )
-        fine = _is_number(self.rotary_pct) and 0 < self.rotary_pct <= 1
-        _check("rotary_pct", self.rotary_pct, "a number above 0, at most 1", fine)
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        width, rest = divmod(self.hidden_size, self.num_attention_heads)
+        if rest:
+            allowed = f"a multiple of num_attention_heads={self.num_attention_heads}"
+            raise KeyMistake("hidden_size", f"got {self.hidden_size}, allowed: {allowed}")
         rotary = int(width * self.rotary_pct)
-        pairs = f"a share that is an even number of a head's {width} features, at least 2; this is {rotary}"
-        _check("rotary_pct", self.rotary_pct, pairs, rotary >= 2 and rotary % 2 == 0)
-        fine = _is_number(self.initializer_range) and self.initializer_range > 0
-        _check("initializer_range", self.initializer_range, "a number above 0", fine)
+        if rotary < 2 or rotary % 2:
+            allowed = f"a share that is an even number of a head's {width} features, at least 2; this is {rotary}"
+            raise KeyMistake("rotary_pct", f"got {self.rotary_pct}, allowed: {allowed}")
+        return self
 
 
-@dataclass(frozen=True, kw_only=True)
-class PretrainingSettings:
-    """One training run; AdamW, linear warm-up, cosine decay."""
+class PretrainingSettings(Section):
+    """One training run: AdamW, linear warm-up, cosine decay."""
 
-    seed: int
+    seed: Natural = 0
     """Seed of the initial weights and of the order of the data."""
-    steps: int
+    steps: Count
     """Optimiser steps."""
-    save_every: int
+    save_every: Count
     """Steps between revisions after Pythia's 0, 1, 2, 4, ..., 512. Does not change any revision."""
-    batch_size: int
-    """Sequences of a step."""
-    sequence_length: int
-    """Tokens of a sequence, and the model's number of positions."""
-    learning_rate: float
-    """Peak learning rate."""
-    warmup_steps: int
+    batch_size: Count
+    """Sequences per step."""
+    sequence_length: Annotated[int, Field(ge=2)]
+    """Tokens per sequence, and the model's number of positions."""
+    learning_rate: Rate
+    """Peak of the learning rate."""
+    warmup_steps: Natural
     """Steps of linear warm-up."""
-    vocabulary_size: int
-    """Largest number of tokenizer entries."""
-    final_rate: float = 0.1
+    vocabulary_size: Annotated[int, Field(ge=257)]
+    """Most entries of the byte-level BPE tokenizer."""
+    final_rate: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Learning rate at the last step, as a share of the peak."""
-    beta1: float = 0.9
+    beta1: Decay = 0.9
     """Decay of AdamW's first moment."""
-    beta2: float = 0.95
+    beta2: Decay = 0.95
     """Decay of AdamW's second moment."""
-    weight_decay: float = 0.1
+    weight_decay: Decay = 0.1
     """Decoupled decay of matrices; vectors are not decayed."""
-    clip_norm: float = 1.0
+    clip_norm: Positive = 1.0
     """Largest Euclidean norm of the mean gradient."""
-    dtype: str = "auto"
-    """Type of the matrix products: float32, bfloat16, or auto: bfloat16 where the processor is fast at it."""
-    shards: int = 2
-    """Parts into which each batch is cut, and most threads that can be used. Fixes the order of all sums."""
-    state_every: int = 256
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Type of the matrix products; auto: bfloat16 where the processor is fast at it, which changes the weights."""
+    state_every: Count = 256
     """Steps between saved states, hence the most that a killed run repeats. Does not change any revision."""
 
-    def __post_init__(self) -> None:
-        """Raises ValueError if a value is out of range or the values contradict each other."""
-        least = {
-            "seed": 0,
-            "steps": 1,
-            "save_every": 1,
-            "batch_size": 1,
-            "sequence_length": 2,
-            "warmup_steps": 0,
-        }
-        for name, bound in {**least, "vocabulary_size": 257, "shards": 1, "state_every": 1}.items():
-            value = getattr(self, name)
-            _check(name, value, f"an integer of at least {bound}", _is_count(value, bound))
-        for name in ("learning_rate", "clip_norm"):
-            value = getattr(self, name)
-            _check(name, value, "a number above 0", _is_number(value) and value > 0)
-        for name in ("beta1", "beta2", "weight_decay"):
-            value = getattr(self, name)
-            _check(name, value, "a number from 0 to below 1", _is_number(value) and 0 <= value < 1)
-        _check("final_rate", self.final_rate, "0 to 1", _is_number(self.final_rate) and 0 <= self.final_rate <= 1)
-        _check("dtype", self.dtype, ", ".join(DTYPES), self.dtype in DTYPES)
-        _check("warmup_steps", self.warmup_steps, f"less than steps={self.steps}", self.warmup_steps < self.steps)
-        divides = self.batch_size % self.shards == 0
-        _check("shards", self.shards, f"a divisor of batch_size={self.batch_size}", divides)
-        pythia_schedule(self.steps, self.save_every)
+    @model_validator(mode="after")
+    def _values_fit(self) -> Self:
+        if self.warmup_steps >= self.steps:
+            raise KeyMistake("warmup_steps", f"got {self.warmup_steps}, allowed: less than steps={self.steps}")
+        try:
+            pythia_schedule(self.steps, self.save_every)
+        except ValueError as error:
+            raise KeyMistake("steps", str(error).removeprefix("steps: ")) from None
+        return self
 
     @property
     def schedule(self) -> tuple[int, ...]:
@@ -159,11 +122,55 @@ def read_settings(model: Mapping[str, Any]) -> tuple[Architecture, PretrainingSe
         model: Holds the sections ``architecture`` and ``pretraining``.
 
     Raises:
-        ValueError: If a section is missing, or a key is unknown, missing or out of range.
+        ConfigError: If a key is unknown, missing or out of range.
     """
-    try:
-        return Architecture(**model["architecture"]), PretrainingSettings(**model["pretraining"])
-    except KeyError as error:
-        raise ValueError(f"model: lacks the section {error}, allowed: architecture and pretraining") from None
-    except TypeError as error:
-        raise ValueError(f"model: {str(error).split('.__init__() ')[-1]}") from None
+    kinds = {"architecture": Architecture, "pretraining": PretrainingSettings}
+    architecture, settings = (read(kind, model[name], (name,)) for name, kind in kinds.items())
+    return architecture, settings
+
+
+def pythia_schedule(steps: int, every: int) -> tuple[int, ...]:
+    """Returns the published steps, ascending: 0, 1, 2, 4, ..., 512, then multiples of ``every`` to ``steps``.
+
+    Multiples of ``every`` below 512 are not added, as in Pythia. The last step is always published, so that a
+    training never ends in a state nobody can load.
+
+    Args:
+        steps: Optimiser steps of the whole training.
+        every: Distance between published steps after step 512.
+
+    Raises:
+        ValueError: If a number is not a positive integer, or the schedule would not end at ``steps``.
+
+    Source: Biderman et al. 2023, arXiv 2304.01373, section 2.2; 154 steps for ``steps=143000, every=1000``.
+    """
+    for name, value in (("steps", steps), ("every", every)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name}: got {value!r}, allowed: an integer of at least 1")
+    early = [0]
+    power = 1
+    while power <= min(steps, LAST_POWER):
+        early.append(power)
+        power *= 2
+    first = (LAST_POWER // every + 1) * every
+    schedule = (*early, *range(first, steps + 1, every))
+    if schedule[-1] != steps:
+        raise ValueError(
+            f"steps: got {steps}, allowed: a power of two up to {LAST_POWER}, or above it a multiple of "
+            f"every={every}; the published steps would end at {schedule[-1]}"
+        )
+    return schedule
+
+
+def revision_name(step: int) -> str:
+    """Returns the name under which a step is published, as on Pythia's branches: ``step{N}``.
+
+    Args:
+        step: Optimiser steps taken, 0 or more.
+
+    Raises:
+        ValueError: If ``step`` is negative.
+    """
+    if step < 0:
+        raise ValueError(f"step: got {step}, allowed: 0 or more")
+    return f"step{step}"

@@ -1,8 +1,14 @@
-"""Names that head protocols go by, and which of their settings is the headline."""
+"""Names that the study's design fixes: parts of a dataset, texts of a pair, settings of head protocols."""
 
 from __future__ import annotations
 
 from typing import Literal
+
+SPLITS = ("ground_truth", "weak_supervision", "test")
+"""The three disjoint parts of a dataset, in the order in which they are used."""
+
+FIELDS = ("prompt", "chosen", "rejected")
+"""The three texts of a pair."""
 
 Loss = Literal["soft", "hard", "logconf"]
 """Loss of W2SG heads on soft labels."""

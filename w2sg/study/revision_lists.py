@@ -1,7 +1,4 @@
-"""Models, families, revision lists and their selection: what the DAG is built from.
-
-Read whenever the Snakefile is parsed, also in every cluster job, so only the standard library is imported.
-"""
+"""Revision lists and their selection: what the DAG is built from."""
 
 from __future__ import annotations
 
@@ -13,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from w2sg.study.config import ConfigError
-from w2sg.study.schedule import pythia_schedule
+from w2sg.study.fields import ConfigError, Mistake
+from w2sg.study.pretraining import pythia_schedule
 
 HUB_DEFAULT = "main"
 """The branch of a Hub repository that holds the final weights; no revision list names it, and audits compare with it."""
@@ -121,30 +118,36 @@ def read_revisions(path: Path) -> tuple[Revision, ...]:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, delimiter="\t"))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot read this revision list ({error.strerror})") from None
-    found, seen = [], set()
+        raise ConfigError([Mistake((), f"{path}: cannot read this revision list ({error.strerror})")]) from None
+    found: dict[str, Revision] = {}
     for number, row in enumerate(rows, start=2):
         try:
-            name, step, tokens = row["revision"], int(row["step"]), float(row["tokens_billion"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ConfigError(
-                f"{path}, line {number}: expected tab-separated columns revision, step (integer) and "
-                f"tokens_billion (number), found {dict(row)} ({error})"
-            ) from None
-        if not name or name in seen or not re.fullmatch(r"[A-Za-z0-9._-]+", name):
-            raise ConfigError(
-                f"{path}, line {number}: revision name {name!r} is empty, repeated, or has odd characters"
-            )
-        if step < 0 or not math.isfinite(tokens) or tokens < 0 or (step > 0 and tokens == 0):
-            raise ConfigError(
-                f"{path}, line {number}: step {step} and tokens_billion {row['tokens_billion']}, allowed: step >= 0 and, "
-                "after step 0, a finite number of tokens > 0"
-            )
-        seen.add(name)
-        found.append(Revision(name=name, step=step, tokens=tokens))
+            revision = _read_row(row)
+            if revision.name in found:
+                raise ValueError(f"revision name {revision.name!r} is repeated")
+        except ValueError as error:
+            raise ConfigError([Mistake((), f"{path}, line {number}: {error}")]) from None
+        found[revision.name] = revision
     if not found:
-        raise ConfigError(f"{path}: this revision list has no rows")
-    return tuple(found)
+        raise ConfigError([Mistake((), f"{path}: this revision list has no rows")])
+    return tuple(found.values())
+
+
+def _read_row(row: Mapping[str, str]) -> Revision:
+    try:
+        name, step, tokens = row["revision"], int(row["step"]), float(row["tokens_billion"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"expected tab-separated columns revision, step (integer) and tokens_billion (number), found {dict(row)} ({error})"
+        ) from None
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
+        raise ValueError(f"revision name {name!r} is empty, or has odd characters")
+    if step < 0 or not math.isfinite(tokens) or tokens < 0 or (step > 0 and tokens == 0):
+        raise ValueError(
+            f"step {step} and tokens_billion {row['tokens_billion']}, allowed: step >= 0 and, after step 0, a finite "
+            "number of tokens > 0"
+        )
+    return Revision(name=name, step=step, tokens=tokens)
 
 
 def revisions_of(name: str, model: Mapping[str, Any], root: Path) -> tuple[Revision, ...]:
@@ -176,7 +179,6 @@ def revisions_of(name: str, model: Mapping[str, Any], root: Path) -> tuple[Revis
         if match and child.is_dir()
     ]
     if not found:
-        raise ConfigError(
-            f"models.{name}.path: {folder} holds no step<N> folders; give models.{name}.revisions, a revision list"
-        )
+        text = f"{folder} holds no step<N> folders; give models.{name}.revisions, a revision list"
+        raise ConfigError([Mistake(("models", name, "path"), text)])
     return tuple(sorted(found, key=lambda revision: revision.step))

@@ -11,9 +11,9 @@ _ROW_ID = text("row_id", "id of the pair: 16 hexadecimal digits of its content")
 DOCUMENTS = declare(
     "documents",
     text("doc_id", "id of the document in its corpus"),
-    text("part", "`train`, `heldout` (evaluation loss) or `evaluation` (pairs)"),
+    text("part", "`train`, `heldout` (evaluation loss) or `pair_texts` (pairs)"),
     text("label", "class that the corpus gives the document"),
-    text("cluster", "smallest doc_id among the evaluation documents that nearly repeat one another"),
+    text("cluster", "smallest doc_id among the pair texts that nearly repeat one another"),
     text("text", "the document"),
     keys=("doc_id",),
 )

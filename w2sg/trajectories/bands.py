@@ -17,7 +17,7 @@ EARLY_STEP = 128
 """Up to this step W2SG must be absent."""
 
 
-def check_nano(metrics: pd.DataFrame, *, family: str, dataset: str) -> pd.DataFrame:
+def judge_nano(metrics: pd.DataFrame, *, family: str, dataset: str) -> pd.DataFrame:
     """Returns the embedded study's acceptance table for one family.
 
     Args:
@@ -26,46 +26,25 @@ def check_nano(metrics: pd.DataFrame, *, family: str, dataset: str) -> pd.DataFr
         dataset: ``newsgroups_tech``; the bands were measured on it.
 
     Returns:
-        Columns family, protocol, criterion, expected, measured, holds.
+        ``COLUMNS``.
     """
-    rows: list[dict[str, object]] = []
+    rows = []
     for protocol in ("converged", "paper"):
-        table = trajectory(metrics, family=family, dataset=dataset, protocol=protocol).table
+        table = trajectory(metrics, family=family, dataset=dataset, protocol=protocol)
         early, late = table[table["step"] <= EARLY_STEP], table.tail(least_late(len(table)))
-        last = f"of the last {len(late)}"
-        correlation = {name: table[name].corr(table["w2s"]) ** 2 for name in ("probe", "loss")}
-        weak, ceiling = table["weak"].iloc[0], table["ceiling"].iloc[-1]
-        distance = (early["weak"] - early["w2s"]).min()
-        lead = correlation["probe"] - correlation["loss"]
+        first, last = f"up to step {EARLY_STEP}", f"of the last {len(late)}"
+        highest, distance = early["w2s"].max(), (early["weak"] - early["w2s"]).min()
+        gain, weak, ceiling = late["gain"], table["weak"].iloc[0], table["ceiling"].iloc[-1]
+        probe, loss = (table[name].corr(table["w2s"]) ** 2 for name in ("probe", "loss"))
         checks = [
-            (
-                f"largest W2SG accuracy up to step {EARLY_STEP}",
-                "< 0.62",
-                early["w2s"].max(),
-                early["w2s"].max() < 0.62,
-            ),
-            (
-                f"smallest distance below the supervisor up to step {EARLY_STEP}",
-                ">= 0.10",
-                distance,
-                distance >= 0.10,
-            ),
-            (f"smallest gain {last}", "> 0", late["gain"].min(), late["gain"].min() > 0),
-            (f"mean gain {last}", ">= 0.015", late["gain"].mean(), late["gain"].mean() >= 0.015),
+            (f"largest W2SG accuracy {first}", "< 0.62", highest, highest < 0.62),
+            (f"smallest distance below the supervisor {first}", ">= 0.10", distance, distance >= 0.10),
+            (f"smallest gain {last}", "> 0", gain.min(), gain.min() > 0),
+            (f"mean gain {last}", ">= 0.015", gain.mean(), gain.mean() >= 0.015),
             ("supervisor accuracy", "0.70 to 0.79", weak, 0.70 <= weak <= 0.79),
             ("ceiling at the end", "0.79 to 0.84", ceiling, 0.79 <= ceiling <= 0.84),
-            ("R² of probe accuracy", ">= 0.93", correlation["probe"], correlation["probe"] >= 0.93),
-            ("R² of probe accuracy less that of loss", ">= 0.15", lead, lead >= 0.15),
+            ("R² of probe accuracy", ">= 0.93", probe, probe >= 0.93),
+            ("R² of probe accuracy less that of loss", ">= 0.15", probe - loss, probe - loss >= 0.15),
         ]
-        rows += [
-            {
-                "family": family,
-                "protocol": protocol,
-                "criterion": name,
-                "expected": expected,
-                "measured": float(measured),
-                "holds": bool(holds),
-            }
-            for name, expected, measured, holds in checks
-        ]
-    return pd.DataFrame(rows)
+        rows += [(family, protocol, *check) for check in checks]
+    return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -1,9 +1,9 @@
-"""How well probe accuracy and evaluation loss foretell W2SG accuracy over revisions, and which of them does better."""
+"""How well probe accuracy and evaluation loss predict W2SG accuracy over revisions, and which of them does better."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from w2sg.measures.bootstrap import (
     FEWEST,
     TOO_SHORT,
     best_block,
-    draw_blocks,
+    draw_counts,
     effective_number,
     is_constant,
     lag_one,
@@ -22,10 +22,11 @@ from w2sg.measures.bootstrap import (
 )
 from w2sg.measures.estimates import Estimate, difference, undefined
 from w2sg.measures.ranks import weight_below
-from w2sg.trajectories.series import MEAN_SEED, ResamplingSettings, Series
+from w2sg.trajectories.selection import MEAN_SEED, rows_with
+from w2sg.trajectories.series import ResamplingSettings, Series
 
-STATISTICS = ("r2", "spearman", "r2_given_log_tokens")
-"""Names of the statistics."""
+STATISTIC_NAMES = ("r2", "spearman", "r2_given_log_tokens")
+"""Statistics of a predictor."""
 
 _SURE = 1.0 - 1e-12  # correlations are kept below it, so that their Fisher transform is finite
 
@@ -50,14 +51,10 @@ def correlate_all(
     series: Iterable[Series], transitions: pd.DataFrame, settings: ResamplingSettings
 ) -> Iterator[dict[str, Any]]:
     """Yields the rows of CORRELATIONS of all series; their saturation is taken from TRANSITIONS."""
-    points = transitions[(transitions["estimate"] == "saturation_tokens") & (transitions["seed"] == MEAN_SEED)]
-    places = {
-        (row["family"], row["dataset"], row["protocol"], row["layer"]): (row["value"], row["note"])
-        for row in points.to_dict("records")
-    }
+    points = rows_with(transitions, estimate="saturation_tokens", seed=MEAN_SEED)
     for one in series:
-        saturation, reason = places[one.family, one.dataset, one.protocol, one.layer]
-        yield from correlate(one, settings, saturation=float(saturation), reason=reason)
+        point = rows_with(points, **one.keys).iloc[0]
+        yield from correlate(one, settings, saturation=float(point["value"]), reason=point["note"])
 
 
 def correlate(
@@ -78,21 +75,14 @@ def correlate(
     }
     for span, inside in spans.items():
         missing = f"no saturation point: {reason}" if span == "before_saturation" and np.isnan(saturation) else ""
-        for statistic in STATISTICS:
+        for statistic in STATISTIC_NAMES:
             for predictor, found in compare_predictors(series, settings, inside, statistic, missing).items():
-                estimate = found.signed
-                yield series.keys | {
-                    "span": span,
-                    "predictor": predictor,
-                    "statistic": statistic,
-                    "value": estimate.value,
-                    "low": estimate.low,
-                    "high": estimate.high,
-                    "p_naive": found.p_naive,
-                    "n": estimate.n,
-                    "n_effective": found.n_effective,
-                    "note": estimate.note,
-                }
+                yield (
+                    series.keys
+                    | {"span": span, "predictor": predictor, "statistic": statistic}
+                    | asdict(found.signed)
+                    | {"p_naive": found.p_naive, "n_effective": found.n_effective}
+                )
 
 
 def compare_predictors(
@@ -104,7 +94,7 @@ def compare_predictors(
         series: Trajectories of one layer under one protocol.
         settings: Section ``statistics``.
         inside: Which revisions enter, bool, (n,).
-        statistic: One of ``STATISTICS``; given log tokens, revisions without tokens (step 0) stay out.
+        statistic: One of ``STATISTIC_NAMES``; given log tokens, revisions without tokens (step 0) stay out.
         missing: Why nothing can be computed; empty if it can.
     """
     predictors = {"probe": series.probe, "loss": series.loss}
@@ -158,7 +148,7 @@ def associate(
     Args:
         predictor: Values x of n revisions in order, (n,).
         target: Values y, (n,).
-        statistic: One of ``STATISTICS``.
+        statistic: One of ``STATISTIC_NAMES``.
         settings: Resamples, confidence, seed.
         block: Revisions per block that are asked for; more than :func:`longest_block` are cut, and the estimate says so.
         control: Values held constant (partial correlation), (n,); None for none.
@@ -185,7 +175,10 @@ def associate(
     if n < FEWEST:
         return result
     kept = min(block, longest_block(n))
-    weight, degrees = draw_blocks(n, kept, settings.resamples, settings.seed), max(2.0, n / kept - 1.0)
+    weight, degrees = (
+        draw_counts(n, resamples=settings.resamples, seed=settings.seed, block=kept),
+        max(2.0, n / kept - 1.0),
+    )
     drawn = _correlation(columns, weight, ranked)
     result = _with_interval(result, r, drawn, settings.confidence, degrees=degrees, ranked=ranked)
     if kept == block or np.isnan(result.magnitude.low):

@@ -1,59 +1,110 @@
-"""Which rows of the long table are the headline: one place decides, and everything that concludes reads them here."""
+"""Which rows of a table are the headline: one place decides, and everything that concludes or draws reads them here."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as compute
+from pyarrow import parquet
 
 from w2sg.study.protocols import HEADLINE_SETTINGS
 
-pc: Any = compute  # its functions are made at import, unseen by type checkers
+CASE = ["family", "dataset", "protocol"]
+"""Columns that name what the answer is given for."""
 
 INTERVAL_COLUMNS = ["value", "low", "high"]
 """Columns of an estimate and its interval."""
 
+MEAN_SEED = -1
+"""Stands for the mean over head seeds where a seed is named."""
 
-def estimates(rows: pd.DataFrame, head: str, metric: str, protocol: str | None = None) -> pd.DataFrame:
-    """Returns layer, step, tokens, value, low, high of one metric of one head in its headline setting, means over seeds.
+
+def rows_with(table: pd.DataFrame, **cells: Any) -> pd.DataFrame:
+    """Returns the rows that hold the given value in each of the named columns."""
+    for name, value in cells.items():
+        table = table[table[name] == value]
+    return table
+
+
+def headline_cells(head: str, metric: str, protocol: str = "", *, split: str = "pair") -> dict[str, str]:
+    """Returns what tells the headline rows of one metric of one head from all other rows of METRICS.
 
     Args:
-        rows: Rows of one family and dataset, schema METRICS; the evaluation loss besides.
         head: ``w2s``, ``ceiling``, ``weak``, ``probe`` or ``model``.
         metric: Such as ``accuracy``.
-        protocol: Head protocol, or split of the probe; not needed for the model.
+        protocol: ``paper`` or ``converged``; probe and model have none.
+        split: Way to split the probe's texts.
     """
-    chosen = rows[(rows["head"] == head) & (rows["metric"] == metric)]
-    if protocol is not None:
-        chosen = chosen[chosen["protocol"] == protocol]
-    if protocol in HEADLINE_SETTINGS:
-        chosen = chosen[chosen["setting"] == HEADLINE_SETTINGS[protocol]]
+    cells = {"head": head, "metric": metric}
+    if head == "probe":
+        return cells | {"protocol": split}
+    return cells if head == "model" else cells | {"protocol": protocol, "setting": HEADLINE_SETTINGS[protocol]}
+
+
+SERIES = [
+    *(headline_cells("w2s", metric, protocol) for metric in ("accuracy", "gain") for protocol in HEADLINE_SETTINGS),
+    headline_cells("probe", "accuracy"),
+    headline_cells("model", "nats_per_token"),
+]
+"""Rows that correlations and transitions rest on."""
+
+
+def headline_rows() -> Any:
+    """Returns ``SERIES`` as an Arrow expression: reading a table with it spares the memory of all other rows."""
+    return parquet.filters_to_expression([[(name, "==", value) for name, value in cells.items()] for cells in SERIES])
+
+
+def case_rows(metrics: pd.DataFrame, *, family: str, dataset: str) -> pd.DataFrame:
+    """Returns the rows of one family on one dataset, and its evaluation loss, which has a corpus of its own.
+
+    Raises:
+        ValueError: If there are no W2SG accuracies among them.
+    """
+    rows = rows_with(metrics, family=family)
+    rows = rows[(rows["dataset"] == dataset) | (rows["head"] == "model")]
+    if rows_with(rows, head="w2s", metric="accuracy").empty:
+        raise ValueError(f"no W2SG accuracies of family {family} on dataset {dataset}")
+    return rows
+
+
+def trained_layers(rows: pd.DataFrame) -> list[int]:
+    """Returns the layers with W2SG heads, ascending; the last one is the headline."""
+    return sorted(rows.loc[rows["head"] == "w2s", "layer"].unique().tolist())
+
+
+def seed_means(rows: pd.DataFrame, head: str, metric: str, protocol: str = "", *, split: str = "pair") -> pd.DataFrame:
+    """Returns layer, step, tokens, value, low, high of a metric's headline rows, means over head seeds.
+
+    Intervals are averaged too: they show the sampling error of the test pairs, not that of the seeds.
+
+    Args:
+        rows: Rows of :func:`case_rows`.
+        head: As in :func:`headline_cells`, like all that follow.
+        metric: Such as ``accuracy``.
+        protocol: Head protocol.
+        split: Way to split the probe's texts.
+    """
+    chosen = rows_with(rows, **headline_cells(head, metric, protocol, split=split))
     means = {name: (name, "mean") for name in INTERVAL_COLUMNS}
     return chosen.groupby(["layer", "step"], as_index=False).agg(tokens=("tokens", "first"), **means)
 
 
-def final_layer(rows: pd.DataFrame) -> int:
-    """Returns the last layer on which W2SG heads were trained."""
-    return int(rows.loc[rows["head"] == "w2s", "layer"].max())
+def final_means(rows: pd.DataFrame, head: str, metric: str, protocol: str = "", *, split: str = "pair") -> pd.DataFrame:
+    """Returns :func:`seed_means` at the last layer; the model's own metrics have none."""
+    found = seed_means(rows, head, metric, protocol, split=split)
+    return found if head == "model" else rows_with(found, layer=trained_layers(rows)[-1])
 
 
-def final_rows(rows: pd.DataFrame, head: str, metric: str, protocol: str | None = None) -> pd.DataFrame:
-    """Returns :func:`estimates` at the final layer; the model's own metrics have none."""
-    found = estimates(rows, head, metric, protocol)
-    return found if head == "model" else found[found["layer"] == final_layer(rows)]
+def headline_statistics(table: pd.DataFrame, **cells: Any) -> pd.DataFrame:
+    """Returns the rows of CORRELATIONS or TRANSITIONS that the answer is read from.
 
+    These are, of each family, dataset and head protocol, those of the last layer and of the mean over head seeds.
 
-def headline_rows() -> Any:
-    """Returns the Arrow expression that selects the rows of METRICS which :func:`collect_series` uses.
-
-    Reading a table with it spares the memory of all other rows.
+    Args:
+        table: One of both tables; comparisons of the protocols stay out.
+        cells: What else the rows hold, such as ``statistic="r2"``.
     """
-    setting = pc.scalar(False)
-    for protocol, name in HEADLINE_SETTINGS.items():
-        setting = setting | ((pc.field("protocol") == protocol) & (pc.field("setting") == name))
-    head, metric = pc.field("head"), pc.field("metric")
-    students = (head == "w2s") & metric.isin(pa.array(["accuracy", "gain"])) & setting
-    probes = (head == "probe") & (pc.field("protocol") == "pair") & (metric == "accuracy")
-    return students | probes | ((head == "model") & (metric == "nats_per_token"))
+    table = rows_with(table[table["protocol"].isin(list(HEADLINE_SETTINGS))], **cells)
+    if "seed" in table:
+        table = rows_with(table, seed=MEAN_SEED)
+    return table[table["layer"] == table.groupby(CASE)["layer"].transform("max")]

@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from scipy import stats
 
-from w2sg.tables.schemas import METRICS
-from w2sg.trajectories.selection import headline_rows
+from w2sg.trajectories.selection import CASE, MEAN_SEED, SERIES, rows_with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +36,7 @@ class ResamplingSettings:
         return f"first_{self.first}"
 
 
-MEAN_SEED = -1
-"""Stands for the mean over head seeds where a seed is named."""
-
-_NAMES = ["family", "dataset", "protocol", "layer"]
+_NAMES = [*CASE, "layer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,16 +98,14 @@ def collect_series(metrics: pd.DataFrame, *, confidence: float) -> Iterator[Seri
         confidence: Coverage of the table's intervals; standard errors are taken from their width.
     """
     halves = 2.0 * float(stats.norm.ppf(0.5 + confidence / 2))
-    rows = (
-        pa.Table.from_pandas(metrics, schema=METRICS.fields, preserve_index=False).filter(headline_rows()).to_pandas()
-    )
+    rows = pd.concat([rows_with(metrics, **cells) for cells in SERIES])
     rows = rows.assign(error=(rows["high"] - rows["low"]) / halves)
-    students = rows[rows["head"] == "w2s"].pivot_table(
+    students = rows_with(rows, head="w2s").pivot_table(
         index=[*_NAMES, "step", "tokens"], columns=["metric", "seed"], values=["value", "error"]
     )
     places = ["family", "dataset", "layer", "step"]
-    probes = rows[rows["head"] == "probe"].groupby(places)["value"].mean()
-    losses = rows[rows["head"] == "model"].groupby(["family", "step"])["value"].mean()
+    probes = rows_with(rows, head="probe").groupby(places)["value"].mean()
+    losses = rows_with(rows, head="model").groupby(["family", "step"])["value"].mean()
     for key, table in students.dropna().groupby(level=_NAMES, sort=True):
         named: dict[str, Any] = dict(zip(_NAMES, key, strict=True))
         steps = table.index.get_level_values("step")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -31,27 +30,18 @@ _NARROWEST = 1.0 / 400.0  # smallest scale as a share of the observed range of d
 class Sigmoid:
     """The curve floor + rise / (1 + exp(-(x - midpoint) / scale)) over x = log2 tokens."""
 
-    midpoint: float
+    midpoint: Estimate
     """x at half the rise."""
-    scale: float
+    scale: Estimate
     """Doublings of tokens over which the log odds change by one."""
+    saturation: Estimate
+    """x at 95 % of the rise."""
     floor: Estimate
     """Level before the rise."""
     rise: Estimate
     """Height of the rise."""
-    midpoint_range: tuple[float, float]
-    """Interval of the midpoint; an end that the data leave open is NaN."""
-    scale_range: tuple[float, float]
-    """Interval of the scale; likewise."""
-    saturation_range: tuple[float, float]
-    """Interval of the x at 95 % of the rise; likewise."""
     autocorrelation: float
     """Lag-one autocorrelation of the residuals."""
-
-    @property
-    def saturation(self) -> float:
-        """Returns the x at 95 % of the rise."""
-        return self.midpoint + TO_SATURATION * self.scale
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,13 +105,11 @@ def fit_sigmoid(doublings: np.ndarray, accuracy: np.ndarray, *, confidence: floa
     error = np.sqrt(factor * least / (n - PARAMETERS) * np.diag(_covariance(doublings, midpoint, scale, rise)))
     half = float(stats.t.ppf(0.5 + confidence / 2, degrees)) * error
     return Sigmoid(
-        midpoint=midpoint,
-        scale=scale,
+        midpoint=_open(midpoint, ranges[0], n),
+        scale=_open(scale, ranges[1], n),
+        saturation=_open(midpoint + TO_SATURATION * scale, ranges[2], n),
         floor=Estimate(value=float(floor), low=floor - half[0], high=floor + half[0], n=n),
         rise=Estimate(value=float(rise), low=rise - half[1], high=rise + half[1], n=n),
-        midpoint_range=ranges[0],
-        scale_range=ranges[1],
-        saturation_range=ranges[2],
         autocorrelation=correlation,
     )
 
@@ -240,17 +228,8 @@ def _covariance(doublings: np.ndarray, midpoint: float, scale: float, rise: floa
     return np.linalg.pinv(jacobian.T @ jacobian)
 
 
-def in_tokens(value: float, ends: tuple[float, float], n: int) -> Estimate:
-    """Returns a position in log2 tokens as billions of tokens; ends that are open say so."""
-    return _open(value, ends, n, np.exp2)
-
-
-def in_doublings(value: float, ends: tuple[float, float], n: int) -> Estimate:
-    """Returns a scale as the doublings of tokens from 10 to 90 % of the rise."""
-    return _open(value, ends, n, lambda x: RISE_10_90 * x)
-
-
-def _open(value: float, ends: tuple[float, float], n: int, unit: Callable[[float], float]) -> Estimate:
+def _open(value: float, ends: tuple[float, float], n: int) -> Estimate:
+    """Returns an estimate that says which end of its interval the revisions leave open."""
     sides = [side for side, end in zip(("below", "above"), ends, strict=True) if np.isnan(end)]
     note = f"the revisions do not bound it {' or '.join(sides)}" if sides else ""
-    return Estimate(value=float(unit(value)), low=float(unit(ends[0])), high=float(unit(ends[1])), n=n, note=note)
+    return Estimate(value=value, low=ends[0], high=ends[1], n=n, note=note)

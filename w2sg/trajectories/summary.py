@@ -2,96 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.trajectories.onset import least_late
-
-CASE_KEYS = ["family", "dataset", "protocol"]
-
-
-def final_layer_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Returns the rows of the last layer of each family, dataset and protocol."""
-    last = table.groupby(CASE_KEYS)["layer"].transform("max")
-    return table[table["layer"] == last]
-
+from w2sg.trajectories.selection import (
+    CASE,
+    INTERVAL_COLUMNS,
+    case_rows,
+    final_means,
+    headline_statistics,
+    rows_with,
+    seed_means,
+)
 
 DIGITS = 6
 """Decimals of the summary: its file, its text and the report then round the same number."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Trajectory:
-    """One family's metrics on one dataset under one head protocol, averaged over head seeds."""
-
-    family: str
-    """Name of the family."""
-    dataset: str
-    """Name of the dataset."""
-    protocol: str
-    """``paper`` or ``converged``."""
-    table: pd.DataFrame
-    """One row per revision by step: step, tokens, and value, low, high of each quantity as ``<quantity>[_low|_high]``."""
-
-
-def trajectory(metrics: pd.DataFrame, *, family: str, dataset: str, protocol: str) -> Trajectory:
-    """Returns the final-layer trajectory of accuracies, gain, PGR and evaluation loss.
-
-    Intervals are averaged over head seeds: they show the sampling error of the test pairs, not that of the seeds.
-
-    Args:
-        metrics: The long table, schema METRICS.
-        family: Family to select.
-        dataset: Dataset to select.
-        protocol: Head protocol to select.
-
-    Raises:
-        ValueError: If there are no rows for this selection.
-    """
-    rows = metrics[metrics["family"] == family]
-    heads = rows[(rows["dataset"] == dataset) & (rows["layer"] == rows.loc[rows["head"] == "w2s", "layer"].max())]
-    setting = HEADLINE_SETTINGS[protocol]
-    chosen = heads[(heads["protocol"] == protocol) & (heads["setting"] == setting)]
-    wanted = {
-        "w2s": chosen[(chosen["head"] == "w2s") & (chosen["metric"] == "accuracy")],
-        "ceiling": chosen[(chosen["head"] == "ceiling") & (chosen["metric"] == "accuracy")],
-        "gain": chosen[(chosen["head"] == "w2s") & (chosen["metric"] == "gain")],
-        "pgr": chosen[(chosen["head"] == "w2s") & (chosen["metric"] == "pgr")],
-        "probe": heads[(heads["head"] == "probe") & (heads["protocol"] == "pair") & (heads["metric"] == "accuracy")],
-        "loss": rows[(rows["head"] == "model") & (rows["metric"] == "nats_per_token")],
-    }
-    if wanted["w2s"].empty:
-        raise ValueError(f"no W2SG accuracies of family {family} on dataset {dataset} with protocol {protocol}")
-    table = wanted["w2s"].groupby("step", as_index=False)[["tokens"]].first()
-    for name, part in wanted.items():
-        mean = part.groupby("step")[["value", "low", "high"]].mean()
-        mean.columns = [name, f"{name}_low", f"{name}_high"]
-        table = table.merge(mean, on="step", how="left", validate="1:1")
-    weak = _weak(metrics, family, dataset, protocol)
-    return Trajectory(
-        family=family,
-        dataset=dataset,
-        protocol=protocol,
-        table=table.assign(weak=weak[0], weak_low=weak[1], weak_high=weak[2]),
-    )
-
-
-def _weak(metrics: pd.DataFrame, family: str, dataset: str, protocol: str) -> tuple[float, float, float]:
-    rows = metrics[
-        (metrics["family"] == family)
-        & (metrics["dataset"] == dataset)
-        & (metrics["head"] == "weak")
-        & (metrics["protocol"] == protocol)
-        & (metrics["setting"] == HEADLINE_SETTINGS[protocol])
-        & (metrics["metric"] == "accuracy")
-    ]
-    value, low, high = rows[["value", "low", "high"]].mean()
-    return float(value), float(low), float(high)
-
+QUANTITIES = {
+    "w2s": ("w2s", "accuracy"),
+    "ceiling": ("ceiling", "accuracy"),
+    "gain": ("w2s", "gain"),
+    "pgr": ("w2s", "pgr"),
+    "probe": ("probe", "accuracy"),
+    "loss": ("model", "nats_per_token"),
+}
+"""Head and metric of each quantity of a trajectory."""
 
 CONDENSED = {
     "onset": ("transitions", {"estimate": "onset_step"}),
@@ -101,7 +39,36 @@ CONDENSED = {
     "rho_probe": ("correlations", {"predictor": "probe", "statistic": "spearman"}),
     "rho_loss": ("correlations", {"predictor": "loss", "statistic": "spearman"}),
 }
-"""Columns taken from the tables of statistics: all revisions, mean over seeds, last layer."""
+"""Columns taken from the tables of statistics, over all revisions."""
+
+
+def trajectory(metrics: pd.DataFrame, *, family: str, dataset: str, protocol: str) -> pd.DataFrame:
+    """Returns the final-layer trajectory of one family on one dataset under one head protocol, means over head seeds.
+
+    Args:
+        metrics: The long table, schema METRICS.
+        family: Family to select.
+        dataset: Dataset to select.
+        protocol: Head protocol to select.
+
+    Returns:
+        One row per revision by step: step, tokens, and value, low, high of each of ``QUANTITIES`` and of ``weak``, the
+        supervisor's accuracy, as ``<quantity>[_low|_high]``.
+
+    Raises:
+        ValueError: If there are no rows for this selection.
+    """
+    rows = case_rows(metrics, family=family, dataset=dataset)
+    found = {name: final_means(rows, *which, protocol) for name, which in QUANTITIES.items()}
+    table = found["w2s"][["step", "tokens"]]
+    for name, part in found.items():
+        table = table.join(part.set_index("step")[INTERVAL_COLUMNS].set_axis(_columns(name), axis=1), on="step")
+    weak = seed_means(rows, "weak", "accuracy", protocol)[INTERVAL_COLUMNS].mean()
+    return table.assign(**dict(zip(_columns("weak"), weak, strict=True)))
+
+
+def _columns(quantity: str) -> list[str]:
+    return [quantity, f"{quantity}_low", f"{quantity}_high"]
 
 
 def summarize(metrics: pd.DataFrame, *, correlations: pd.DataFrame, transitions: pd.DataFrame) -> pd.DataFrame:
@@ -118,45 +85,37 @@ def summarize(metrics: pd.DataFrame, *, correlations: pd.DataFrame, transitions:
         ``pgr_last``, and the columns of ``CONDENSED`` with their intervals as ``<column>_low|_high`` (NaN: undefined);
         ``onset`` in steps, and ``onset_note`` with the reason where it or an end of its interval is undefined.
     """
-    statistics = {"correlations": correlations[correlations["span"] == "all"], "transitions": transitions}
-    statistics["transitions"] = transitions[transitions["seed"] == -1]
+    tables = {"correlations": rows_with(correlations, span="all"), "transitions": transitions}
+    found = {column: headline_statistics(tables[name], **cells) for column, (name, cells) in CONDENSED.items()}
+    cases = rows_with(metrics, head="w2s")[CASE[:2]].drop_duplicates().sort_values(CASE[:2])
     rows = []
-    heads = metrics[metrics["head"] == "w2s"]
-    for (family, dataset), part in heads.groupby(["family", "dataset"], sort=True):
+    for family, dataset in cases.itertuples(index=False, name=None):
         for protocol in HEADLINE_SETTINGS:
-            keys = {"family": str(family), "dataset": str(dataset), "protocol": protocol}
-            table = trajectory(metrics, **keys).table
-            late = table.tail(least_late(len(table)))
-            row = keys | {
+            case = {"family": family, "dataset": dataset, "protocol": protocol}
+            table = trajectory(metrics, **case)
+            late, last = table.tail(least_late(len(table))), table.iloc[-1]
+            row = case | {
                 "revisions": len(table),
-                "last_step": int(table["step"].iloc[-1]),
-                "weak": table["weak"].iloc[0],
+                "last_step": int(last["step"]),
+                "weak": last["weak"],
                 "w2s_first": table["w2s"].iloc[0],
                 "w2s_late": late["w2s"].mean(),
                 "gain_late": late["gain"].mean(),
-                "ceiling_last": table["ceiling"].iloc[-1],
-                "pgr_last": table["pgr"].iloc[-1],
+                "ceiling_last": last["ceiling"],
+                "pgr_last": last["pgr"],
             }
-            for column, (name, selection) in CONDENSED.items():
-                place = keys | {"layer": part["layer"].max()} | selection
-                row |= _estimate(statistics[name], place, column)
+            for column, statistics in found.items():
+                one = _only(statistics, case, column)
+                row |= dict(zip(_columns(column), one[INTERVAL_COLUMNS], strict=True))
                 if column == "onset":
-                    row["onset_note"] = _only(statistics[name], place)["note"]
+                    row["onset_note"] = one["note"]
             rows.append(row)
     return pd.DataFrame(rows).round(DIGITS)
 
 
-def _estimate(table: pd.DataFrame, place: dict[str, Any], column: str) -> dict[str, float]:
-    """Returns value and interval of the one row at a place, under the names of a column and its ends."""
-    row = _only(table, place)
-    return {
-        f"{column}{suffix}": float(row[name]) for suffix, name in (("", "value"), ("_low", "low"), ("_high", "high"))
-    }
-
-
-def _only(table: pd.DataFrame, place: dict[str, Any]) -> Any:
-    """Returns the one row at a place; ValueError where there is another number of them."""
-    chosen = table[np.logical_and.reduce([table[key] == value for key, value in place.items()])]
+def _only(table: pd.DataFrame, case: dict[str, Any], column: str) -> Any:
+    """Returns the one row of a case; ValueError where there is another number of them."""
+    chosen = rows_with(table, **case)
     if len(chosen) != 1:
-        raise ValueError(f"statistics hold {len(chosen)} rows of {place}; one is expected")
+        raise ValueError(f"statistics hold {len(chosen)} rows of {case | CONDENSED[column][1]}; one is expected")
     return chosen.iloc[0]

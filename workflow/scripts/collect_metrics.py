@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as compute
 
+from w2sg.report.sentences import describe_missing
 from w2sg.runtime import jobs
 from w2sg.tables import schemas
 from w2sg.tables.files import read_arrow, read_table, write_table
@@ -39,7 +40,7 @@ def main(
         keys = ["family", "dataset", "revision"]
         measured = table.select(keys).filter(pc.equal(table["head"], "w2s")).group_by(keys).aggregate([])
         missing = coverage.completeness(measured.to_pandas(), wanted, datasets)
-        lines.writelines(f"{sentence}\n" for sentence in coverage.describe_missing(missing))
+        lines.writelines(f"{sentence}\n" for sentence in describe_missing(missing))
         write_table(missing, completeness, schemas.COMPLETENESS, provenance=origin)
         frame = pd.concat([read_table(path, schemas.FLOORS) for path in floors], ignore_index=True)
         write_table(frame, all_floors, schemas.FLOORS, provenance=origin)

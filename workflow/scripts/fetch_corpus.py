@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from w2sg.data import corpora
 from w2sg.runtime import jobs
+from w2sg.study.datasets import CorpusEntry
+from w2sg.study.fields import read
 from w2sg.tables import schemas
 from w2sg.tables.files import write_table
 
@@ -17,7 +19,8 @@ CACHE = Path("resources/packages")
 
 def main(*, name: str, spec: Mapping[str, Any], output: str, recipe: int, log: str) -> None:
     with jobs.log_to(log) as lines:
-        corpus = corpora.load_corpus(spec, name=name, cache=CACHE)
+        entry = read(CorpusEntry, spec, ("corpora", name))
+        corpus = corpora.load_corpus(entry, name=name, cache=CACHE)
         lines.writelines(f"{line}\n" for line in corpora.facts_lines(corpus))
         origin = {key: spec[key] for key in ("package", "version", "sha256", "reader") if key in spec}
         provenance = {"recipe": recipe, "corpus": name, "origin": origin, "facts": corpus.facts}

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from w2sg.data import sources
 from w2sg.runtime import jobs
+from w2sg.study.datasets import DatasetEntry
+from w2sg.study.fields import read
 from w2sg.tables import schemas
 from w2sg.tables.files import read_table, write_table
 
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 def main(*, name: str, spec: Mapping[str, Any], documents: str | None, output: str, recipe: int, log: str) -> None:
     with jobs.log_to(log) as lines:
         frame = read_table(documents, schemas.DOCUMENTS) if documents else None
-        checked = sources.load_checked(spec, name=name, documents=frame)
+        entry = read(DatasetEntry, spec, ("datasets", name))
+        checked = sources.load_checked(entry, name=name, documents=frame)
         lines.writelines(f"{line}\n" for line in checked.lines())
         # File names are places on one machine, not part of the result.
         settings = {key: value for key, value in spec.items() if key not in ("file", "files")}

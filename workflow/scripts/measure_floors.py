@@ -21,7 +21,7 @@ def main(*, pairs: str, output: str, dataset: str, intervals: Mapping[str, Any],
             rows,
             output,
             schemas.FLOORS,
-            provenance={"recipe": recipe, "dataset": dataset, "metrics": dict(intervals)},
+            provenance={"recipe": recipe, "dataset": dataset, "intervals": dict(intervals)},
         )
 
 
@@ -30,7 +30,7 @@ if __name__ == "__main__":
         pairs=snakemake.input["pairs"],
         output=snakemake.output[0],
         dataset=snakemake.wildcards["dataset"],
-        intervals=snakemake.params["metrics"],
+        intervals=snakemake.params["intervals"],
         recipe=snakemake.params["recipe"],
         log=snakemake.log[0],
     )

@@ -25,23 +25,29 @@ def main(
     figures: Sequence[str] = tuple(FIGURES),
 ) -> None:
     with jobs.log_to(log):
-        from joblib import Parallel, delayed
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
 
         from w2sg.theory.acceptance.judge import criteria_verdict
         from w2sg.theory.figures.drawing import draw
 
         judged: pd.DataFrame = read_table(acceptance, ACCEPTANCE)
         of = {name: FIGURES[name].experiment for name in figures}
-        Parallel(n_jobs=min(threads, len(of)))(
-            delayed(draw)(
-                name,
-                source=sources[item],
-                verdict=criteria_verdict(judged, item),
-                folder=folder,
-                recipe=recipe,
-            )
-            for name, item in of.items()
-        )
+        # Processes, since matplotlib is not safe in threads; new ones, since a fork copies locks that other threads hold.
+        with ProcessPoolExecutor(min(threads, len(of)), mp_context=get_context("spawn")) as pool:
+            waiting = [
+                pool.submit(
+                    draw,
+                    name,
+                    source=sources[item],
+                    verdict=criteria_verdict(judged, item),
+                    folder=folder,
+                    recipe=recipe,
+                )
+                for name, item in of.items()
+            ]
+            for drawn in waiting:
+                drawn.result()
 
 
 if __name__ == "__main__":

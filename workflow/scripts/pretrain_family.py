@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from w2sg.runtime import jobs
+from w2sg.runtime import jobs, machine
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -18,7 +18,6 @@ def main(
     model: Mapping[str, Any],
     manifest: str,
     state: str,
-    threads: int,
     recipe: int,
     log: str,
 ) -> None:
@@ -30,6 +29,7 @@ def main(
         from w2sg.pretraining.tokens import read_tokens
         from w2sg.study.pretraining import read_settings
 
+        machine.keep_memory()
         architecture, settings = read_settings(model)
         made = pretrain(
             ids=read_tokens(tokens),
@@ -38,7 +38,6 @@ def main(
             settings=settings,
             root=Path(manifest).parent,
             state_folder=Path(state),
-            threads=threads,
             recipe=recipe,
             label=name,
         )
@@ -53,7 +52,6 @@ if __name__ == "__main__":
         model=snakemake.params["model"],
         manifest=snakemake.output["manifest"],
         state=f"{Path(snakemake.output['manifest']).parent}/.state",
-        threads=snakemake.threads,
         recipe=snakemake.params["recipe"],
         log=snakemake.log[0],
     )

@@ -36,7 +36,7 @@ def main(
         parts = split_layers(states, read_table(pairs, PAIRS))
         weak = read_table(labels, schemas.LABELS)
         rows = evaluate.evaluate_revision(parts, weak, heads=heads, probe=probe, intervals=intervals, workers=threads)
-        sections = {"heads": dict(heads), "probe": dict(probe), "metrics": dict(intervals)}
+        sections = {"heads": dict(heads), "probe": dict(probe), "intervals": dict(intervals)}
         supervisor = {key: read_provenance(labels)[key] for key in ("model", "revision", "commit")}
         write_table(
             rows.assign(**keys, commit=states.metadata["commit"]),
@@ -59,7 +59,7 @@ if __name__ == "__main__":
         },
         heads=snakemake.params["heads"],
         probe=snakemake.params["probe"],
-        intervals=snakemake.params["metrics"],
+        intervals=snakemake.params["intervals"],
         recipe=snakemake.params["recipe"],
         threads=snakemake.threads,
         log=snakemake.log[0],

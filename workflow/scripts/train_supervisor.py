@@ -32,7 +32,7 @@ def main(
         states = read_features(features, expect=keys)
         splits = split_features(states, read_table(pairs, PAIRS))
         made = evaluate.supervise(splits, heads=heads, intervals=intervals)
-        provenance = {**states.metadata, "recipe": recipe, "heads": dict(heads), "metrics": dict(intervals)}
+        provenance = {**states.metadata, "recipe": recipe, "heads": dict(heads), "intervals": dict(intervals)}
         write_table(made.labels, labels, schemas.LABELS, provenance=provenance)
         rows = made.metrics.assign(**keys, commit=states.metadata["commit"])
         write_table(rows, metrics, schemas.RESULTS, provenance=provenance)
@@ -46,7 +46,7 @@ if __name__ == "__main__":
         metrics=snakemake.output["metrics"],
         keys={name: snakemake.wildcards[name] for name in ("model", "revision", "dataset")},
         heads=snakemake.params["heads"],
-        intervals=snakemake.params["metrics"],
+        intervals=snakemake.params["intervals"],
         recipe=snakemake.params["recipe"],
         log=snakemake.log[0],
     )

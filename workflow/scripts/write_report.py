@@ -1,6 +1,6 @@
 """Reads the study's tables and writes the report; everything is inside one file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +18,20 @@ if TYPE_CHECKING:
 
 
 def main(
-    *, inputs: Mapping[str, str], study: Mapping[str, Any], places: Mapping[str, str], output: str, log: str
+    *,
+    inputs: Mapping[str, str],
+    study: Mapping[str, Any],
+    benchmarks: Mapping[str, Sequence[str]],
+    criteria: str,
+    output: str,
+    log: str,
 ) -> None:
     with jobs.log_to(log):
         from w2sg.report import page
 
         frame = read_table(inputs["metrics"], schemas.METRICS)
         hashes = read_table(inputs["audit"], schemas.AUDIT)
-        criteria = Path(places["theory"])
+        judged = Path(criteria)
         evidence = page.Evidence(
             metrics=coverage.exclude_flagged(frame, hashes) if study["audit"]["exclude"] else frame,
             floors=read_table(inputs["floors"], schemas.FLOORS),
@@ -35,8 +41,8 @@ def main(
             bands=pd.read_csv(inputs["acceptance"]),
             excluded=pd.read_csv(inputs["excluded"]),
             completeness=read_table(inputs["completeness"], schemas.COMPLETENESS),
-            stages=page.stage_costs(places["benchmarks"]),
-            theory=read_table(criteria, ACCEPTANCE) if criteria.exists() else None,
+            stages=page.stage_costs(benchmarks),
+            theory=read_table(judged, ACCEPTANCE) if judged.exists() else None,
             study=study,
         )
         with atomic_path(output) as path:
@@ -47,7 +53,8 @@ if __name__ == "__main__":
     main(
         inputs=dict(snakemake.input.items()),
         study=snakemake.params["study"],
-        places=snakemake.params["places"],
+        benchmarks=snakemake.params["benchmarks"],
+        criteria=snakemake.params["criteria"],
         output=snakemake.output[0],
         log=snakemake.log[0],
     )

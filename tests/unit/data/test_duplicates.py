@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from w2sg.data import duplicates
-from w2sg.data.duplicates import DuplicateRule, cluster, find_overlaps, shingle
+from w2sg.data.duplicates import cluster, find_overlaps, shingle
+from w2sg.study.datasets import DuplicateRule
 
 RULES = [
     DuplicateRule(ngram=3, window=12, containment=0.5),
@@ -155,12 +156,12 @@ def test_clusters_are_the_connected_components():
 
 
 def corpus(seed: int = 0) -> pd.DataFrame:
-    """Training and evaluation documents of which a few quote each other."""
+    """Training documents and pair texts, of which a few quote each other."""
     rng = np.random.default_rng(seed)
     texts = [random_words(rng, int(rng.integers(30, 90)), vocabulary=4000) for _ in range(160)]
     for copy, source in ((3, 101), (4, 101), (5, 130), (6, 7), (8, 7), (120, 121)):
         texts[copy][10:45] = texts[source][0:35]
-    part = ["train"] * 100 + ["evaluation"] * 60
+    part = ["train"] * 100 + ["pair_texts"] * 60
     ids = [f"{name}-{i:03d}" for i, name in enumerate(part)]
     return pd.DataFrame({"doc_id": ids, "part": part, "label": "x", "text": [" ".join(t) for t in texts]})
 
@@ -173,11 +174,11 @@ def test_no_training_document_resembles_protected_ones(seed):
     frame = corpus()
     result = duplicates.decontaminate(frame, RULE, heldout_fraction=0.1, heldout_seed=seed)
     text = {part: group["text"].tolist() for part, group in result.documents.groupby("part")}
-    assert oracle(text["evaluation"] + text["heldout"], text["train"], RULE) == {}
-    assert oracle(text["evaluation"], frame["text"][:100].tolist(), RULE)  # there was something to remove
+    assert oracle(text["pair_texts"] + text["heldout"], text["train"], RULE) == {}
+    assert oracle(text["pair_texts"], frame["text"][:100].tolist(), RULE)  # there was something to remove
     assert {"train-003", "train-004", "train-005"} <= set(result.dropped["doc_id"])
     assert len(text["heldout"]) == 10
-    assert len(text["evaluation"]) == 60
+    assert len(text["pair_texts"]) == 60
     assert len(result.documents) + len(result.dropped) == len(frame)
     assert not set(result.dropped["doc_id"]) & set(result.documents["doc_id"])
 
@@ -206,19 +207,19 @@ def test_result_does_not_depend_on_the_order_of_documents():
     pd.testing.assert_frame_equal(first.dropped, second.dropped)
 
 
-def test_evaluation_documents_that_quote_each_other_share_a_cluster():
+def test_pair_texts_that_quote_each_other_share_a_cluster():
     documents = duplicates.decontaminate(corpus(), RULE, heldout_fraction=0.1, heldout_seed=0).documents
     clusters = documents.set_index("doc_id")["cluster"]
-    assert clusters["evaluation-120"] == clusters["evaluation-121"] == "evaluation-120"
-    assert clusters["evaluation-150"] == "evaluation-150"
+    assert clusters["pair_texts-120"] == clusters["pair_texts-121"] == "pair_texts-120"
+    assert clusters["pair_texts-150"] == "pair_texts-150"
 
 
 def test_wrong_input_is_named():
-    with pytest.raises(ValueError, match="ngram: got 9, allowed: 1 to window = 8"):
+    with pytest.raises(ValueError, match="ngram 9 is longer than window 8"):
         DuplicateRule(ngram=9, window=8)
-    with pytest.raises(ValueError, match="containment: got 0"):
+    with pytest.raises(ValueError, match="containment"):
         DuplicateRule(containment=0)
-    with pytest.raises(ValueError, match="expected both train and evaluation"):
+    with pytest.raises(ValueError, match="expected both train and pair_texts"):
         duplicates.decontaminate(corpus().assign(part="train"), RULE, heldout_fraction=0.1, heldout_seed=0)
     with pytest.raises(ValueError, match="heldout: 100 documents wanted"):
         duplicates.decontaminate(corpus(), RULE, heldout_fraction=1.0, heldout_seed=0)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from w2sg.data.pairs import check_pairs, deal, deal_by_prompt, row_id
-from w2sg.study.datasets import SPLITS
+from w2sg.study.protocols import SPLITS
 from w2sg.tables import schemas
 from w2sg.tables.files import read_table, write_table
 

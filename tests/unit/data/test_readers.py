@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -11,16 +12,16 @@ from tests.corpus_packages import mail, posts, tab
 from tests.corpus_packages import mails as mails
 from tests.corpus_packages import package as package
 from w2sg.data import readers
-from w2sg.study.datasets import READERS
+from w2sg.study.datasets import FileCorpus, Members
 
 
 def test_newsgroups_rows_are_those_of_the_member(package, tmp_path):
     path, spec = package
-    found = readers.read_documents("newsgroups", path, spec["members"])
+    found = readers.read_documents("newsgroups", path, Members(**spec["members"]))
     assert list(zip(found["label"], found["text"], strict=True)) == posts(60, 0) + posts(30, 1)
     assert found["doc_id"].tolist()[:2] == ["train-00000", "train-00001"]
-    assert found["doc_id"].tolist()[-1] == "evaluation-00029"
-    assert found["part"].value_counts().to_dict() == {"train": 60, "evaluation": 30}
+    assert found["doc_id"].tolist()[-1] == "pair_texts-00029"
+    assert found["part"].value_counts().to_dict() == {"train": 60, "pair_texts": 30}
 
 
 @pytest.mark.parametrize("empty_line", [True, False])
@@ -39,9 +40,9 @@ def test_a_malformed_row_is_named():
 
 
 def test_readers_of_the_configuration_exist():
-    assert set(READERS) == set(readers.READERS)
+    assert set(get_args(FileCorpus.model_fields["reader"].annotation)) == set(readers.READERS)
     with pytest.raises(ValueError, match="reader: got 'x', allowed: newsgroups, spam_assassin"):
-        readers.read_documents("x", Path("none"), {})
+        readers.read_documents("x", Path("none"), None)
 
 
 # Mails
@@ -73,7 +74,7 @@ def test_mail_text(raw, text):
 
 def test_mails_are_labelled_by_their_folder(mails):
     path, _ = mails
-    found = readers.read_documents("spam_assassin", path, {})
+    found = readers.read_documents("spam_assassin", path, None)
     assert found["label"].value_counts().to_dict() == {"spam": 40, "ham": 40}
     assert set(found["part"]) == {""}
     assert found["doc_id"].iloc[0] == "spam-1-00000"
@@ -84,4 +85,4 @@ def test_an_incomplete_archive_is_refused(mails, monkeypatch):
     path, _ = mails
     monkeypatch.setattr(readers, "_MAILS", 81)
     with pytest.raises(ValueError, match="holds 80 mails, expected 81"):
-        readers.read_documents("spam_assassin", path, {})
+        readers.read_documents("spam_assassin", path, None)

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.pair_corpus import TOPIC, documents
+from tests.pair_corpus import TOPIC, documents, load_checked, load_pairs
 from w2sg.data import parsers
-from w2sg.data.sources import load_checked, load_pairs
-from w2sg.study.datasets import SPLITS, required_inputs
+from w2sg.study.datasets import required_inputs
+from w2sg.study.protocols import SPLITS
 from w2sg.tables import schemas
 from w2sg.tables.files import read_provenance, read_table, write_table
 

@@ -10,7 +10,6 @@ from w2sg.heads import crossval
 from w2sg.heads.converged import ConvergedSettings, fit_converged_heads
 from w2sg.heads.crossval import deal_folds, fit_selected
 from w2sg.heads.sides import generator
-from w2sg.runtime.machine import compute_type
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)
 SEEDS = (0, 4)
@@ -42,7 +41,7 @@ def log_loss(x: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarr
 @pytest.mark.parametrize("shape", [(90, 8), (40, 60)])
 def test_equals_scikit_learn_fold_by_fold(shape, hard, search, monkeypatch):
     if search == "exact":
-        monkeypatch.setattr(crossval, "SEARCH", ((1e-8, 1.0),))
+        monkeypatch.setattr(crossval, "SEARCH_TOLERANCE", 1e-8)
     difference, target = data(*shape)
     target = np.round(target) if hard else target
     settings = ConvergedSettings(penalties=PENALTIES, folds=4, tolerance=1e-9, patience=len(PENALTIES))
@@ -131,18 +130,6 @@ def test_equal_label_sets_are_fitted_once():
     assert (fit_selected(difference[0], labels, folds, penalties=(1e-2,)).weights[2] != found.weights[0]).any()
 
 
-@pytest.mark.skipif(compute_type("auto") != "bfloat16", reason="this processor does not multiply bfloat16 natively")
-def test_wide_features_agree_with_single_precision(monkeypatch):
-    difference, target = data(600, 900)
-    settings = ConvergedSettings(penalties=PENALTIES)
-    monkeypatch.setattr(crossval, "LARGE", 2**40)
-    single = fit_converged_heads(difference[:1], target, settings=settings, seeds=SEEDS)
-    monkeypatch.setattr(crossval, "LARGE", 0)
-    mixed = fit_converged_heads(difference[:1], target, settings=settings, seeds=SEEDS)
-    assert mixed.converged.all() and (mixed.penalty == single.penalty).all()
-    np.testing.assert_allclose(mixed.weights, single.weights, atol=1e-5 * np.abs(single.weights).max())
-
-
 def test_search_ends_when_weaker_penalties_only_hurt():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((1, 60, 30)).astype(np.float32)
@@ -164,7 +151,7 @@ def test_features_without_differences_and_constant_ones():
     assert (found.weights[0] == 0).all() and found.converged.all()
     np.testing.assert_allclose(found.cv_loss[0, :, -2:], np.log(2), rtol=1e-6)
     assert (found.penalty[0] == 1.0).all()  # of equal losses the strongest penalty
-    assert (np.abs(found.weights[1, :, 3]) < 1e-15).all() and (np.abs(found.weights[1, :, 2]) > 1e-6).all()
+    assert (np.abs(found.weights[1, :, 3]) < 1e-9).all() and (np.abs(found.weights[1, :, 2]) > 1e-6).all()
 
 
 def test_wrong_inputs_are_named():

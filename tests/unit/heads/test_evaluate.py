@@ -8,7 +8,7 @@ import pytest
 
 from w2sg.activations.features import Features, open_features, split_features, split_layers, write_features
 from w2sg.heads import evaluate
-from w2sg.study.datasets import SPLITS
+from w2sg.study.protocols import SPLITS
 
 N, D, LAYERS = 120, 6, (0, 2)
 HEADS = {

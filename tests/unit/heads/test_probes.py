@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -26,9 +24,9 @@ def data(d: int = 10, layers: int = 2) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("penalty", [1e-2, 1.0])
 def test_equals_scikit_learn(width, penalty):
     chosen, rejected = data(width)
-    settings = ProbeSettings(penalties=(penalty,), tolerance=1e-9)
+    settings = ProbeSettings(penalty=penalty, tolerance=1e-9)
     found = fit_probes(chosen, rejected, settings=settings, seeds=SEEDS)
-    assert found.converged.all() and (found.penalty == penalty).all()
+    assert found.converged.all()
     for layer in range(2):
         texts = np.concatenate((chosen[layer], rejected[layer])).astype(np.float64)
         labels = np.repeat((1, 0), PAIRS)
@@ -72,24 +70,19 @@ def test_pairs_of_copies_leak_through_the_split_by_text_only():
     """Both texts of a pair are equal, so labels are noise; dealt by text, a probe learns the pairs."""
     rng = np.random.default_rng(0)
     trait = rng.standard_normal((1, 200, 400)).astype(np.float32)
-    found = fit_probes(trait, trait, settings=ProbeSettings(penalties=(1e-4,)), seeds=SEEDS)
+    found = fit_probes(trait, trait, settings=ProbeSettings(penalty=1e-4), seeds=SEEDS)
     right = ((found.test_scores > 0) == found.test_labels).mean(-1)[0]
     assert (right[:, 0] == 0.5).all() and (right[:, 1] < 0.35).all()  # its pair's other text has the other label
 
 
-def test_penalty_by_cross_validation_in_the_training_part():
+def test_tested_rows_are_not_seen():
     chosen, rejected = data()
-    settings = ProbeSettings(penalties=(1e-3, 1e-1, 1e3), splits=("pair",), tolerance=1e-9)
-    found = fit_probes(chosen, rejected, settings=settings, seeds=SEEDS)
-    fixed = dataclasses.replace(settings, penalties=(float(found.penalty[0, 0, 0]),))
-    again = fit_probes(chosen, rejected, settings=fixed, seeds=SEEDS)
-    assert (again.test_texts == found.test_texts).all()
-    np.testing.assert_allclose(again.weights[0, 0], found.weights[0, 0], rtol=1e-4, atol=1e-7)
+    settings = ProbeSettings(splits=("pair",), tolerance=1e-9)
+    found = fit_probes(chosen, rejected, settings=settings, seeds=SEEDS[:1])
     spoilt = rejected.copy()
-    spoilt[:, found.test_pairs[0, 0]] *= -3  # the tested rows of the first seed
+    spoilt[:, found.test_pairs[0, 0]] *= -3
     other = fit_probes(chosen, spoilt, settings=settings, seeds=SEEDS[:1])
-    assert (other.penalty == found.penalty[:, :1]).all()
-    np.testing.assert_allclose(other.weights, found.weights[:, :1], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(other.weights, found.weights, rtol=1e-4, atol=1e-6)
 
 
 def test_exchanging_labels_turns_the_probe_round():
@@ -107,7 +100,7 @@ def test_constant_and_equal_features():
     chosen[1, :, 2], rejected[1, :, 2] = 1000.1, 1000.1
     found = fit_probes(chosen, rejected, settings=ProbeSettings(splits=("pair",)), seeds=SEEDS)
     assert (found.weights[0] == 0).all() and (found.test_scores[0] == 0).all()
-    assert (np.abs(found.weights[1, ..., 2]) < 1e-15).all() and found.converged.all()
+    assert (np.abs(found.weights[1, ..., 2]) < 1e-9).all() and found.converged.all()
 
 
 def test_wrong_inputs_are_named():

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from w2sg.measures import ranks
 from w2sg.measures.bootstrap import draw_counts
 from w2sg.measures.metrics import bootstrap_mean, evaluate_margins, evaluate_texts
-from w2sg.measures.ranks import rank_sums
+from w2sg.measures.ranks import rank_sums, weight_below
 
 
 def margins(heads: int = 4, n: int = 60, *, ties: bool = True, seed: int = 0) -> np.ndarray:
@@ -213,10 +212,12 @@ def test_counts():
     assert counts.var() == pytest.approx(1 - 1 / 50, rel=0.05)
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 10, 101])
-def test_running_sum(n):
-    rows = np.random.default_rng(0).integers(0, 5, (n, 7)).astype(np.float32)
-    np.testing.assert_array_equal(ranks._running_sum(rows), np.cumsum(rows, axis=0))
+@pytest.mark.parametrize("values", [3, 1000])  # with and without ties
+def test_weight_below(values):
+    rng = np.random.default_rng(0)
+    value, weight = np.sort(rng.integers(0, values, 30)), rng.integers(0, 5, (30, 7)).astype(np.float32)
+    order = (value[:, None] > value) + 0.5 * (value[:, None] == value)  # (i, j)
+    np.testing.assert_array_equal(weight_below(weight, value), 2 * order @ weight)
 
 
 @pytest.mark.parametrize("values", [3, 1000])  # with and without ties

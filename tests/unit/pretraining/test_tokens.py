@@ -17,15 +17,15 @@ def documents(**parts: list[str]) -> pd.DataFrame:
 
 
 def test_only_the_named_part_is_read_in_the_order_of_ids():
-    frame = documents(train=["a", "b"], heldout=["c"], evaluation=["secret"])
+    frame = documents(train=["a", "b"], heldout=["c"], pair_texts=["secret"])
     assert select_documents(frame, "train") == ["a", "b"]
     assert select_documents(frame, "heldout") == ["c"]
 
 
-@pytest.mark.parametrize("part", ["evaluation", "test", "", "Train"])
+@pytest.mark.parametrize("part", ["pair_texts", "evaluation", "", "Train"])
 def test_refuses_to_hand_out_text_of_the_pairs(part):
     with pytest.raises(ValueError, match=f"part: got '{part}', allowed: train, heldout"):
-        select_documents(documents(train=["a"], evaluation=["secret"]), part)
+        select_documents(documents(train=["a"], pair_texts=["secret"]), part)
 
 
 @pytest.mark.parametrize(

@@ -154,23 +154,21 @@ def test_a_chart_shows_what_the_long_table_holds(found):
 
 
 def test_costs_are_summed_per_stage_over_jobs(tmp_path):
-    header = "s\th:m:s\tmax_rss\tcpu_time\n"
-    files = {"heads": [], "plot": []}
+    header, files = "s\th:m:s\tmax_rss\tcpu_time\n", {}
     for name, row in {
-        "heads/a/1": "3600\t1:00:00\t2048\t1800",
-        "heads/a/2": "1800\t0:30:00\t-\tNA",
+        "heads/1": "3600\t1:00:00\t2048\t1800",
+        "heads/2": "1800\t0:30:00\t-\tNA",
         "plot/a": "1\t0\t512\t1",
     }.items():
-        path = tmp_path / f"{name}.tsv"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = tmp_path / name.replace("/", "-")
         path.write_text(header + row + "\n")
-        files[name.split("/")[0]].append(str(path))
-    (tmp_path / "plot" / "of_another_study.tsv").write_text(header + "7\t0\t1\t1\n")
-    table = page.stage_costs({**files, "fetch": [str(tmp_path / "not_there.tsv")]})
+        files.setdefault(name.split("/")[0], []).append(str(path))
+    files["heads"].append(str(tmp_path / "not-run"))
+    table = page.stage_costs(files)
     assert table["stage"].tolist() == ["heads", "plot"]
     assert table.iloc[0].tolist() == ["heads", 2, 1.5, 0.5, 2.0]
     assert format_stages(table)["minutes"].tolist() == ["90.0", "0.0", "90.0"]
-    assert page.stage_costs({}).empty
+    assert page.stage_costs({"plot": [str(tmp_path / "nowhere")]}).empty
     (tmp_path / "b.tsv").write_text("a\tb\n1\t2\n")
     with pytest.raises(ValueError, match=r"b\.tsv: expected the columns s, cpu_time and max_rss"):
         page.stage_costs({"plot": [str(tmp_path / "b.tsv")]})
@@ -194,7 +192,7 @@ def test_all_text_is_escaped_and_data_cannot_end_their_script():
 
 
 def test_the_page_names_the_coverages_that_were_asked_for_exactly():
-    study = {"study": "nano", "metrics": {"confidence": 0.995}, "statistics": {"confidence": 0.9}}
+    study = {"study": "nano", "intervals": {"confidence": 0.995}, "statistics": {"confidence": 0.9}}
     html = page.render(made_evidence(effect=True, study=study))
     assert "Intervals are 99.5 % pair-bootstrap intervals" in html
     assert "90 % intervals resample blocks" in html and "last layer, with 90 % intervals" in html

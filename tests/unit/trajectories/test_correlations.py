@@ -11,7 +11,7 @@ from scipy import stats
 
 from w2sg.measures.bootstrap import TOO_SHORT, block_length, draw_counts, effective_number, lag_one, longest_block
 from w2sg.measures.estimates import Estimate, difference
-from w2sg.trajectories.correlations import STATISTICS, associate, compare_predictors, correlate
+from w2sg.trajectories.correlations import STATISTIC_NAMES, associate, compare_predictors, correlate
 from w2sg.trajectories.series import Curve, ResamplingSettings, Series
 
 SETTINGS = ResamplingSettings(resamples=300, confidence=0.95, block=0, first=20, late=0.2, seed=0)
@@ -83,7 +83,7 @@ def test_every_resample_is_the_statistic_of_the_repeated_revisions(ranked):
 def test_scale_and_direction_of_a_predictor_do_not_matter():
     one = made_series()
     turned = replace(one, loss=5.0 - 3.0 * one.loss)
-    for statistic in STATISTICS:
+    for statistic in STATISTIC_NAMES:
         for name in ("loss", "difference"):
             before, after = whole(one, statistic)[name].magnitude, whole(turned, statistic)[name].magnitude
             assert (before.value, before.low, before.high) == pytest.approx((after.value, after.low, after.high), 1e-4)

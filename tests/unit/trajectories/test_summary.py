@@ -11,7 +11,7 @@ from tests.studies import WEAK, made_metrics
 from w2sg.report.cells import format_summary
 from w2sg.report.sentences import describe_summary, summary_text
 from w2sg.tables.schemas import CORRELATIONS, TRANSITIONS
-from w2sg.trajectories import bands, onset, summary
+from w2sg.trajectories import bands, coverage, onset, summary
 from w2sg.trajectories.correlations import correlate_all
 from w2sg.trajectories.series import ResamplingSettings, collect_series
 from w2sg.trajectories.transitions import estimate_transition
@@ -36,7 +36,7 @@ def test_summary_and_bands_of_a_study_with_the_effect():
     assert (rows["onset"] <= rows["onset_high"]).all()
     assert (rows["r2_probe"] > 0.999).all()
     assert rows["weak"].tolist() == [WEAK, WEAK]
-    assert bands.check_nano(metrics, family="nano", dataset=bands.DATASET)["holds"].all()
+    assert bands.judge_nano(metrics, family="nano", dataset=bands.DATASET)["holds"].all()
     assert "sets in at step" in describe_summary(rows)[0]
 
 
@@ -46,9 +46,13 @@ def test_without_the_effect_headline_and_bands_say_so():
     assert rows["onset"].isna().all()
     assert rows["r2_probe"].isna().all()
     assert all("no W2SG" in sentence for sentence in describe_summary(rows))
-    checks = bands.check_nano(metrics, family="nano", dataset=bands.DATASET)
+    checks = bands.judge_nano(metrics, family="nano", dataset=bands.DATASET)
     assert not checks.set_index(["protocol", "criterion"])["holds"].loc[("paper", "mean gain of the last 4")]
-    text = summary_text(rows, checks)
+    wanted = coverage.completeness(metrics, {"nano": {"step0": 0, "step1000": 1000}}, [bands.DATASET])
+    flagged = pd.DataFrame([{"model": "m", "revision": "s0", "reason": "equal", "excluded": True}])
+    text = summary_text(rows, bands=checks, completeness=wanted, flagged=flagged)
+    assert text.startswith("missing: nano on newsgroups_tech: 1 of 2 revisions are missing: step1000\n")
+    assert text.endswith("m s0 (left out): equal\n")
     assert "none" in text
     assert "not: nano, converged heads, mean gain of the last 4" in text
 
@@ -89,7 +93,7 @@ def test_the_late_revisions_are_counted(steps, words):
     last = metrics[(metrics["head"] == "w2s") & (metrics["protocol"] == "paper") & (metrics["metric"] == "gain")]
     last = last[last["step"].isin(steps[-onset.least_late(len(steps)) :])]
     assert rows["gain_late"].iloc[0] == pytest.approx(last["value"].mean(), abs=1e-6)
-    checks = bands.check_nano(metrics, family="nano", dataset=bands.DATASET).set_index(["protocol", "criterion"])
+    checks = bands.judge_nano(metrics, family="nano", dataset=bands.DATASET).set_index(["protocol", "criterion"])
     assert checks.loc[("paper", f"mean gain of the last {onset.least_late(len(steps))}"), "measured"] == pytest.approx(
         last["value"].mean()
     )

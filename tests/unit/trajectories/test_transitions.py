@@ -113,10 +113,10 @@ def test_the_sigmoid_is_the_least_squares_one():
         p0=[0.5, 0.3, 7.0, 1.0],
     )
     assert not isinstance(found, str)
-    assert (found.floor.value, found.rise.value, found.midpoint, found.scale) == pytest.approx(oracle, rel=1e-4)
-    for value, (low, high) in ((found.midpoint, found.midpoint_range), (found.scale, found.scale_range)):
-        assert low < value < high
-    assert found.midpoint_range[0] < 8.0 < found.midpoint_range[1]
+    fitted = (found.floor, found.rise, found.midpoint, found.scale)
+    assert [one.value for one in fitted] == pytest.approx(oracle, rel=1e-4)
+    assert all(one.low < one.value < one.high for one in fitted)
+    assert found.midpoint.low < 8.0 < found.midpoint.high
 
 
 def test_revisions_without_tokens_show_the_floor_and_units_of_tokens_only_shift():
@@ -124,8 +124,9 @@ def test_revisions_without_tokens_show_the_floor_and_units_of_tokens_only_shift(
     y = noise_free(x) + 0.01 * np.random.default_rng(1).standard_normal(31)
     found, shifted = fit_sigmoid(x, y, confidence=0.95), fit_sigmoid(x + 10.0, 2.0 * y, confidence=0.95)
     assert not isinstance(found, str) and not isinstance(shifted, str)
-    assert shifted.midpoint == pytest.approx(found.midpoint + 10.0, abs=1e-4)
-    assert shifted.midpoint_range == pytest.approx([end + 10.0 for end in found.midpoint_range], abs=1e-3)
+    assert shifted.midpoint.value == pytest.approx(found.midpoint.value + 10.0, abs=1e-4)
+    ends = [(one.midpoint.low, one.midpoint.high) for one in (found, shifted)]
+    assert ends[1] == pytest.approx([end + 10.0 for end in ends[0]], abs=1e-3)
     assert shifted.rise.value == pytest.approx(2.0 * found.rise.value, rel=1e-4)
     assert found.floor.value == pytest.approx(0.54, abs=0.01)
 
@@ -134,8 +135,8 @@ def test_a_jump_is_placed_between_two_revisions_and_noise_is_no_rise():
     x, rng = np.arange(20.0), np.random.default_rng(2)
     jump = fit_sigmoid(x, np.where(x >= 9, 0.8, 0.5) + 0.001 * rng.standard_normal(20), confidence=0.95)
     assert not isinstance(jump, str)
-    assert 8.0 < jump.midpoint < 9.0
-    assert np.isnan(jump.scale_range[0])  # how steep it is cannot be told
+    assert 8.0 < jump.midpoint.value < 9.0
+    assert np.isnan(jump.scale.low)  # how steep it is cannot be told
     found = [isinstance(fit_sigmoid(x, rng.standard_normal(20), confidence=0.95), str) for _ in range(60)]
     assert np.mean(found) > 0.93
     assert "constant" in str(fit_sigmoid(x, np.full(20, 0.5), confidence=0.95))

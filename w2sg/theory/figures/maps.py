@@ -15,12 +15,12 @@ from matplotlib.patches import Circle, Patch
 from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from w2sg.plotting.lines import LINE_COLOURS, as_grid, draw_series, symbol
+from w2sg.plotting.lines import draw_series, symbol
 
 FRACTIONS = "cividis"
 """Colour map of fractions: perceptually even and safe for colour-blind readers."""
 
-CROSSING, SIGN = LINE_COLOURS[1], LINE_COLOURS[3]
+CROSSING, SIGN = "C1", "C3"
 """Colours of the predicted boundaries, the same in every diagram."""
 
 PREDICTIONS = {"predicted $D_T = D_w$": (CROSSING, "-"), "predicted sign change": (SIGN, "--")}
@@ -34,7 +34,7 @@ def fig3(table: pd.DataFrame) -> Figure:
     """Returns the one-point map around the target with spectral starts, and the worst-direction profiles."""
     figure, (left, right) = plt.subplots(1, 2, width_ratios=[3, 2], figsize=(8.4, 3.9))
     plane = table[table["panel"] == "map"]
-    x, y, ratio = as_grid(plane[plane["series"] == "one-point convexity"])
+    x, y, ratio = _as_grid(plane[plane["series"] == "one-point convexity"])
     left.grid(False)
     levels = np.linspace(-2, 4, 25)
     image = left.contourf(x, y, ratio, levels=levels, cmap="PuOr_r", extend="both", vmin=-2, vmax=4)
@@ -46,7 +46,7 @@ def fig3(table: pd.DataFrame) -> Figure:
     left.plot(starts["x"], starts["y"], color="black", marker="o", markersize=4, linewidth=0.8, mfc="white")
     for row in starts.iloc[[0, 2, 5, -1]].itertuples():
         left.annotate(f"{row.value:g}", (row.x, row.y), xytext=(6, 5), textcoords="offset points", fontsize=7)
-    left.plot([0], [0], marker="*", markersize=11, color=LINE_COLOURS[4], mec="black", mew=0.6)
+    left.plot([0], [0], marker="*", markersize=11, color="C4", mec="black", mew=0.6)
     left.set(xlabel="angle towards the spike, degrees", ylabel="angle in a remaining direction", aspect="equal")
     left.set(xlim=(-95, 95), ylim=(-2, 97))
     left.set_title("he3: dots are spectral starts, number N/d", fontsize=9)
@@ -54,11 +54,9 @@ def fig3(table: pd.DataFrame) -> Figure:
     for k, name in enumerate(("he3", "softplus")):
         for series, style in (("one-point", "-"), ("Hessian", "--")):
             label = f"{name}, {series}"
-            draw_series(right, profile, label, label=label, color=LINE_COLOURS[k], linestyle=style)
+            draw_series(right, profile, label, label=label, color=f"C{k}", linestyle=style)
     radius = float(profile.loc[profile["series"] == "softplus, analytic radius", "x"].iloc[0])
-    right.axvline(
-        radius, color=LINE_COLOURS[1], linewidth=0.9, linestyle=":", label=f"softplus, analytic: {radius:.1f}°"
-    )
+    right.axvline(radius, color="C1", linewidth=0.9, linestyle=":", label=f"softplus, analytic: {radius:.1f}°")
     right.axhline(1.0, color="black", linewidth=0.8)
     right.set(xlabel="angle to the target, degrees", ylabel=r"worst direction / ($c_\sigma/2$)", ylim=(-4, 6))
     right.legend(fontsize=7, loc="upper right")
@@ -69,8 +67,8 @@ def fig4(table: pd.DataFrame) -> Figure:
     """Returns the weak-gradient flow on the half disc, with the region where it approaches the target."""
     figure, axis = plt.subplots(figsize=(7.6, 3.7))
     field = table[table["panel"] == "field"]
-    x, y, up = as_grid(field[field["series"] == "up"])
-    _, _, right = as_grid(field[field["series"] == "right"])
+    x, y, up = _as_grid(field[field["series"] == "up"])
+    _, _, right = _as_grid(field[field["series"] == "right"])
     axis.grid(False)
     shade = axis.contourf(x, y, up, levels=[0, np.inf], colors=["#d6e8f5"])
     shade.set_clip_path(Circle((0, 0), 1, transform=axis.transData))
@@ -80,13 +78,12 @@ def fig4(table: pd.DataFrame) -> Figure:
     width = 0.4 + 1.2 * np.sqrt(np.nan_to_num(speed / np.nanpercentile(speed, 95))).clip(0, 1)
     axis.streamplot(x, y, right, up, color="#999999", linewidth=width, density=1.1, arrowsize=0.8)
     runs = table[table["panel"] == "runs"]
-    for name, colour in zip(sorted(set(runs["series"])), LINE_COLOURS, strict=False):
-        path = runs[runs["series"] == name].sort_values("value")
-        axis.plot(path["x"], path["y"], color=colour, linewidth=2.2, label=symbol(name))
-        axis.plot(path["x"].iloc[0], path["y"].iloc[0], marker="o", color=colour, markersize=5)
+    for name, path in runs.sort_values("value").groupby("series"):
+        start = {"marker": "o", "markersize": 5, "markevery": [0]}
+        axis.plot(path["x"], path["y"], linewidth=2.2, label=symbol(str(name)), **start)
     arc = np.linspace(-np.pi / 2, np.pi / 2, 200)
     axis.plot(np.sin(arc), np.cos(arc), color="black", linewidth=0.8)
-    axis.plot([0], [1], marker="*", markersize=13, color=LINE_COLOURS[4], mec="black", mew=0.6, clip_on=False)
+    axis.plot([0], [1], marker="*", markersize=13, color="C4", mec="black", mew=0.6, clip_on=False)
     axis.plot([0.8], [0.6], marker="D", markersize=7, color="white", mec="black", clip_on=False)
     axis.annotate(r"target $\theta^*$", (0, 1), xytext=(8, 3), textcoords="offset points")
     axis.annotate(r"supervisor $\theta_w$", (0.8, 0.6), xytext=(9, 0), textcoords="offset points")
@@ -102,7 +99,7 @@ def fig4(table: pd.DataFrame) -> Figure:
 def sign_rule(table: pd.DataFrame) -> Figure:
     """Returns the heat map of wrong signs with the zero lines of the population margin."""
     figure, axis = plt.subplots(figsize=(5.6, 4.4))
-    x, y, wrong = as_grid(table[table["panel"] == "wrong"])
+    x, y, wrong = _as_grid(table[table["panel"] == "wrong"])
     image = _heat(axis, x, y, wrong, log=True)
     figure.colorbar(image, ax=axis, label="fraction of wrong signs")
     for name, style in (("limit overlap", "-"), ("overlap 1", "--")):
@@ -142,7 +139,7 @@ def _phase(table: pd.DataFrame, *, log: bool, threshold: float | None) -> tuple[
     predicted = table[table["panel"] == "prediction"]
     least = threshold or 0.0
     for axis, (name, title) in zip(axes, titles.items(), strict=True):
-        image = _heat(axis, *as_grid(table[table["series"] == name]), log=log)
+        image = _heat(axis, *_as_grid(table[table["series"] == name]), log=log)
         _boundary(axis, predicted[predicted["series"] == "distance - D_w"], CROSSING, style="-")
         _boundary(axis, predicted[predicted["series"] == "margin"], SIGN, style="--", least=least)
         if threshold is not None:
@@ -152,6 +149,12 @@ def _phase(table: pd.DataFrame, *, log: bool, threshold: float | None) -> tuple[
     return figure, axes
 
 
+def _as_grid(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns sorted x (nx,), y (ny,) and values (ny, nx) of a series on a plane; NaN where a cell is missing."""
+    wide = table.pivot(index="y", columns="x", values="value").sort_index().sort_index(axis=1)
+    return wide.columns.to_numpy(), wide.index.to_numpy(), wide.to_numpy(dtype=np.float64)
+
+
 def _heat(axis: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, *, log: bool) -> QuadMesh:
     axis.grid(False)
     return axis.pcolormesh(_edges(x, log), _edges(y, False), values, cmap=FRACTIONS, vmin=0, vmax=1)
@@ -159,7 +162,7 @@ def _heat(axis: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, *, log: 
 
 def _boundary(axis: Axes, series: pd.DataFrame, colour: str, *, style: Any, least: float = 0.0) -> None:
     """Draws the zero line of a field where x exceeds ``least``, on a white edge that shows on any background."""
-    x, y, values = as_grid(series)
+    x, y, values = _as_grid(series)
     lines = axis.contour(x, y, np.where(x > least, values, np.nan), levels=[0], colors=colour, linewidths=1.8)
     lines.set_linestyle(style)
     lines.set_path_effects([Stroke(linewidth=3.2, foreground="white"), Normal()])

@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from w2sg.plotting.lines import LEVEL, LINE_COLOURS, draw_lines, draw_series
+from w2sg.plotting.lines import LEVEL, draw_lines, draw_series
 from w2sg.theory.figures import maps
 from w2sg.theory.figures.catalogue import FIGURES
 
@@ -39,10 +39,10 @@ def _fig1a(table: pd.DataFrame) -> Figure:
     part = table[table["panel"] == "distance"]
     draw_series(left, part, "start", label="start", color="#777777", linestyle=":")
     draw_series(left, part, "limit", label="limit equation", color="black", linewidth=0.9)
-    draw_series(left, part, "student", label="student", color=LINE_COLOURS[0], marker="o", linestyle="none")
+    draw_series(left, part, "student", label="student", color="C0", marker="o", linestyle="none")
     draw_series(left, part, "supervisor", label="supervisor $D_w$", **LEVEL)
     risk = table[table["panel"] == "risk"]
-    draw_series(right, risk, "student", label="student", color=LINE_COLOURS[0], marker="o")
+    draw_series(right, risk, "student", label="student", color="C0", marker="o")
     draw_series(right, risk, "supervisor", label="supervisor", **LEVEL)
     left.set(xlabel=r"alignment $\kappa$", ylabel=r"distance $|\theta_T-\theta^*|$")
     right.set(xlabel=r"alignment $\kappa$", ylabel=r"risk $L(\theta_T)/L(\theta_w)$", ylim=(0, None))
@@ -98,7 +98,7 @@ def _fig9(table: pd.DataFrame) -> Figure:
     for column, case in enumerate("ABC"):
         part = table[table["panel"] == case]
         for k, (series, label) in enumerate(names.items()):
-            draw_series(axes[0, column], part, series, label=label, color=LINE_COLOURS[k], marker="o", markersize=2.5)
+            draw_series(axes[0, column], part, series, label=label, color=f"C{k}", marker="o", markersize=2.5)
         draw_series(axes[1, column], part, "angle", label="angle", color="black", marker="o", markersize=2.5)
         axes[0, column].set_title(f"case {case}, $\\lambda$ = {dict(A=1, B=3, C=10)[case]}")
         axes[1, column].set_xlabel("power-iteration step")
@@ -110,11 +110,9 @@ def _fig9(table: pd.DataFrame) -> Figure:
 
 def _bound(table: pd.DataFrame) -> Figure:
     figure, axis = plt.subplots(figsize=(6.0, 3.9))
-    draw_series(axis, table, "bound", label="bound (3)", color=LINE_COLOURS[1])
-    draw_series(
-        axis, table, "bias floor", label=r"bias floor $2\varepsilon^2/\mu^2$", color=LINE_COLOURS[1], linestyle=":"
-    )
-    draw_series(axis, table, "measured", label="measured", color=LINE_COLOURS[0])
+    draw_series(axis, table, "bound", label="bound (3)", color="C1")
+    draw_series(axis, table, "bias floor", label=r"bias floor $2\varepsilon^2/\mu^2$", color="C1", linestyle=":")
+    draw_series(axis, table, "measured", label="measured", color="C0")
     draw_series(axis, table, "supervisor", label="supervisor $D_w^2$", **LEVEL)
     axis.set(xlabel=r"time $\alpha\eta\mu$", ylabel=r"squared distance $|\theta-\theta^*|^2$", yscale="log")
     axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))

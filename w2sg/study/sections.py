@@ -1,0 +1,213 @@
+"""The configuration and its sections, with the default and the meaning of every key."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from w2sg.study.datasets import CorpusEntry, DatasetEntry
+from w2sg.study.families import FamilyEntry, ModelEntry
+from w2sg.study.fields import Count, Listed, Name, Named, Natural, Positive, Rate, Section, Share, Text
+
+AtLeastTwo = Annotated[int, Field(ge=2)]
+Layers = Annotated[
+    Annotated[Literal["all", "final"], Tag("word")] | Annotated[Listed[int], Tag("indices")],
+    Discriminator(lambda value: "indices" if isinstance(value, list) else "word"),
+]
+
+
+class Sweep(Section):
+    """What is swept."""
+
+    families: Listed[Name]
+    """Names from families."""
+    datasets: Listed[Name]
+    """Names from datasets."""
+
+
+class Fetch(Section):
+    """How revisions on the Hub reach the disk."""
+
+    mode: Literal["fused", "split"] = "fused"
+    """fused: the extraction job downloads, extracts and deletes; split: rule fetch_revision downloads, for clusters
+    whose compute nodes have no network.
+    """
+    snapshots: Count = 3
+    """Most downloaded revisions on the disk at once."""
+
+
+class Audit(Section):
+    """Comparison of published weight hashes."""
+
+    exclude: bool = True
+    """Whether revisions that the audit flags (another revision's weights) stay out of summary, correlations and
+    figures.
+    """
+
+
+class Activations(Section):
+    """Forward passes."""
+
+    layers: Layers = "all"
+    """Hidden states kept of swept revisions: all, final, or a list of indices from 0 (embedding) to the number of
+    blocks (after the final norm). Of a supervisor the final one is kept.
+    """
+    max_tokens: AtLeastTwo = 512
+    """Longest text, tokens; longer texts lose their beginning."""
+    batch_tokens: AtLeastTwo = 8192
+    """Tokens per forward pass, those of a common beginning counted once; on a CPU at most 2,048. Changing it makes
+    nothing again; results may differ by rounding.
+    """
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where forward passes run. Changing it makes nothing again; results may differ by rounding."""
+    threads: Count = 1
+    """CPU threads of one forward pass; fixed, so results do not depend on --cores. Changing it makes nothing again;
+    results may differ by rounding.
+    """
+
+
+class Evaluation(Section):
+    """Text of the evaluation loss."""
+
+    corpus: Name
+    """Corpus whose held-out documents are scored."""
+    documents: Count = 200
+    """Number of held-out documents."""
+
+
+class PaperProtocol(Section):
+    """One epoch of Adam with a cosine schedule to zero."""
+
+    learning_rates: Listed[Rate] = [1e-5, 1e-4, 1e-3, 5e-3, 1e-2]
+    """All are trained and reported; one is selected without test data."""
+    batch_size: Count = 16
+    """Pairs per step."""
+    epochs: Count = 1
+    """Passes over the pairs."""
+    init: Literal["zero", "default"] = "zero"
+    """Initial weights: zero, or PyTorch's default for linear layers."""
+
+
+class ConvergedProtocol(Section):
+    """L2-regularised logistic regression, its penalty chosen by cross-validation."""
+
+    penalties: Listed[Positive] = [1e-4, 1e-3, 1e-2, 1e-1, 1.0]
+    """Grid; mean loss + penalty/2 |w|^2 on standardised features."""
+    folds: AtLeastTwo = 5
+    """Folds of the cross-validation on the training split."""
+
+
+class Heads(Section):
+    """Reward heads on frozen activations."""
+
+    seeds: Listed[Natural] = [0, 1, 2]
+    """Seeds of batch order, presentation and folds."""
+    margin: Literal["pair", "single"] = "pair"
+    """pair: s(a) - s(b); single: each text is scored alone."""
+    loss: Literal["soft", "hard", "logconf"] = "soft"
+    """For W2SG heads: cross-entropy on soft labels, on rounded ones, or with the log-confidence auxiliary loss,
+    which `converged` heads do not have: they take soft labels. Supervisor and ceiling learn true labels, by plain
+    cross-entropy.
+    """
+    paper: PaperProtocol = PaperProtocol()
+    converged: ConvergedProtocol = ConvergedProtocol()
+
+
+class Probe(Section):
+    """Linear probe of single texts, chosen against rejected."""
+
+    penalty: Positive = 1e-2
+    """L2 penalty on standardised features."""
+    splits: Listed[Literal["pair", "text"]] = ["pair", "text"]
+    """Whether both texts of a pair stay together when train and test are dealt. Statistics read pair, which must be
+    among them.
+    """
+    test_fraction: Share = 0.2
+    """Share of test texts."""
+
+
+class Intervals(Section):
+    """Intervals of a head's metrics, over test pairs."""
+
+    bootstrap: Annotated[int, Field(ge=20)] = 1000
+    """Resamples of test pairs."""
+    seed: Natural = 0
+    """Seed of the resamples; the same for all heads, so differences are paired."""
+    confidence: Share = 0.95
+    """Coverage of the percentile intervals."""
+
+
+class Statistics(Section):
+    """Correlations and transitions over revisions."""
+
+    resamples: Annotated[int, Field(ge=100)] = 1000
+    """Bootstrap resamples of revisions."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    """Coverage of the intervals."""
+    block: Natural = 0
+    """Neighbouring revisions that a resample draws together, cut to a quarter of them all; 0: chosen by their
+    autocorrelation.
+    """
+    first: Annotated[int, Field(ge=3)] = 50
+    """Number of first revisions that have correlations of their own (the paper's tables use 50)."""
+    late: Rate = 0.2
+    """Share of the revisions, from the end, that count as late; they are four at least, or a third of fewer than
+    twelve.
+    """
+    seed: Natural = 0
+    """Seed of the resamples."""
+
+
+class Phase(Section):
+    """Phase diagrams of the success probability."""
+
+    dimension: Annotated[int, Field(ge=1000)] = 100000
+    """Input dimension d."""
+    grid: Annotated[int, Field(ge=3)] = 12
+    """Points per axis."""
+    seeds: AtLeastTwo = 4
+    """Runs per cell."""
+
+
+class Theory(Section):
+    """The synthetic branch: spiked-Gaussian experiments."""
+
+    seeds: AtLeastTwo = 10
+    """Runs per setting; experiments whose criteria need more run more."""
+    seed: Natural = 0
+    """Study seed; every run has its own random stream below it."""
+    phase: Phase = Phase()
+
+
+class Study(Section):
+    """Configuration of a study; config/README.md is its prose twin."""
+
+    study: Name
+    """Name of the study, shown in the report."""
+    banded: list[Name] = []
+    """Families whose acceptance bands on newsgroups_tech are checked in the summary."""
+    sweep: Sweep
+    partial: bool = False
+    """Join and report on the tables that are there by now, of an unfinished or partly failed sweep, and say what is
+    missing; what is missing is not measured.
+    """
+    scratch: Text = "scratch"
+    """Folder for downloaded revisions, best on a disk of its own."""
+    fetch: Fetch = Fetch()
+    audit: Audit = Audit()
+    activations: Activations = Activations()
+    evaluation: Evaluation
+    heads: Heads = Heads()
+    probe: Probe = Probe()
+    intervals: Intervals = Intervals()
+    statistics: Statistics = Statistics()
+    theory: Theory = Theory()
+    corpora: Named[CorpusEntry] = {}
+    """Corpora read out of package files."""
+    datasets: Named[DatasetEntry] = {}
+    """Preference datasets."""
+    models: Named[ModelEntry] = {}
+    """Models and where their revisions come from."""
+    families: Named[FamilyEntry] = {}
+    """Pairs of models, with the revisions to sweep."""
