@@ -1,4 +1,4 @@
-"""Reads the headline trajectories and writes how well probe accuracy and evaluation loss foretell W2SG accuracy."""
+"""Reads the headline trajectories; writes when and how W2SG sets in, and how well probe and loss predict its accuracy."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -9,9 +9,11 @@ from threadpoolctl import threadpool_limits
 from w2sg.runtime import jobs
 from w2sg.tables import schemas
 from w2sg.tables.files import read_table, write_table
-from w2sg.trajectories import correlations, coverage, series
+from w2sg.trajectories import coverage
+from w2sg.trajectories.correlations import correlate_all
 from w2sg.trajectories.selection import headline_rows
-from w2sg.trajectories.series import ResamplingSettings
+from w2sg.trajectories.series import ResamplingSettings, collect_series
+from w2sg.trajectories.transitions import estimate_transition
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -22,7 +24,7 @@ def main(
     metrics: str,
     audited: str,
     transitions: str,
-    output: str,
+    correlations: str,
     exclude: bool,
     confidence: float,
     settings: Mapping[str, Any],
@@ -33,21 +35,21 @@ def main(
         threadpool_limits(1)  # sums are formed in the same order on every machine
         frame = read_table(metrics, schemas.METRICS, where=headline_rows())
         frame = coverage.exclude_flagged(frame, read_table(audited, schemas.AUDIT)) if exclude else frame
-        rows = correlations.correlate_all(
-            series.collect_series(frame, confidence=confidence),
-            read_table(transitions, schemas.TRANSITIONS),
-            ResamplingSettings(**settings),
-        )
+        series, resampling = list(collect_series(frame, confidence=confidence)), ResamplingSettings(**settings)
+        moved = pd.DataFrame(estimate_transition(series, resampling), columns=schemas.TRANSITIONS.fields.names)
+        rows = correlate_all(series, moved, resampling)
         table = pd.DataFrame(rows, columns=schemas.CORRELATIONS.fields.names)
-        write_table(table, output, schemas.CORRELATIONS, provenance={"recipe": recipe, "statistics": dict(settings)})
+        origin = {"recipe": recipe, "statistics": dict(settings)}
+        write_table(moved, transitions, schemas.TRANSITIONS, provenance=origin)
+        write_table(table, correlations, schemas.CORRELATIONS, provenance=origin)
 
 
 if __name__ == "__main__":
     main(
         metrics=snakemake.input["metrics"],
         audited=snakemake.input["audit"],
-        transitions=snakemake.input["transitions"],
-        output=snakemake.output[0],
+        transitions=snakemake.output["transitions"],
+        correlations=snakemake.output["correlations"],
         exclude=snakemake.params["exclude"],
         confidence=snakemake.params["confidence"],
         settings=snakemake.params["statistics"],
