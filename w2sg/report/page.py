@@ -84,6 +84,8 @@ class Evidence:
     """Acceptance of the synthetic branch, schema ACCEPTANCE; None where it was not run."""
     study: Mapping[str, Any]
     """The part of the configuration that decides the numbers."""
+    origin: Mapping[str, Any]
+    """What the page says of its origin: :func:`w2sg.runtime.provenance.origin`, with the configuration."""
 
 
 def render(evidence: Evidence) -> str:
@@ -152,7 +154,10 @@ def _origin(evidence: Evidence) -> dict[str, Any]:
         "coverage": {name: as_percent(evidence.study[name]["confidence"]) for name in ("intervals", "statistics")},
         "files": list(FILES.items()),
         "version": __version__,
-        "code": provenance.code_commit(),
+        "origin": json.dumps(evidence.origin, sort_keys=True),
+        "code": evidence.origin["code"],
+        "digest": evidence.origin["config_sha256"],
+        "mixed": provenance.mixtures(evidence.origin["versions"]),
         "versions": provenance.versions(),
         "weights": weights.sort_values(["model", "step"]).astype(str),
     }

@@ -57,8 +57,8 @@ def _svg(path: Path) -> str:
     return html.unescape(_between(rb"<dc:description>(.*?)</dc:description>", path).decode())
 
 
-def _page(path: Path) -> bytes:
-    return _between(rb'<script type="application/json" id="origin">(.*?)</script>', path)
+def _page(path: Path) -> str:
+    return html.unescape(_between(rb'<meta name="origin" content="(.*?)">', path).decode())
 
 
 def _pdf(path: Path) -> bytes:
@@ -130,6 +130,14 @@ def mismatches(path: str | Path, found: Mapping[str, Any], wanted: Mapping[str, 
     if not found:
         return [f"{path}: says nothing of its origin, an earlier version made it"]
     return [f"{path}: {key} is {got!r}, wanted {want!r}" for key, want, got in differences(plain(wanted), found)]
+
+
+def compare(path: str | Path, wanted: Mapping[str, Any]) -> list[str]:
+    """Returns :func:`mismatches` of a file, or that it cannot be read."""
+    try:
+        return mismatches(path, read_origin(path).get("made", {}), wanted)
+    except TableError as error:
+        return [str(error)]
 
 
 def describe(wrong: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import pyarrow.compute as compute
 
 from w2sg.report.sentences import describe_missing
 from w2sg.runtime import jobs
-from w2sg.tables import schemas
+from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_arrow, read_table, write_table
 from w2sg.trajectories import coverage
 
@@ -29,11 +29,12 @@ def main(
     metrics: str,
     all_floors: str,
     completeness: str,
-    recipe: int,
+    made: Mapping[str, Any],
+    config: Mapping[str, Any],
     log: str,
 ) -> None:
     with jobs.log_to(log) as lines:
-        origin = {"recipe": recipe}
+        origin = origins.trace("collect_metrics", made, [*families, *floors], config=config)
         by_name = sorted(families, key=lambda path: Path(path).stem)  # in the order of the keys
         table = pa.concat_tables([read_arrow(path, schemas.METRICS) for path in by_name]).unify_dictionaries()
         write_table(table, metrics, schemas.METRICS, provenance=origin)
@@ -55,6 +56,7 @@ if __name__ == "__main__":
         metrics=snakemake.output["metrics"],
         all_floors=snakemake.output["floors"],
         completeness=snakemake.output["completeness"],
-        recipe=snakemake.params["recipe"],
+        made=snakemake.params["made"],
+        config=snakemake.config,
         log=snakemake.log[0],
     )

@@ -7,7 +7,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from w2sg.runtime import jobs
-from w2sg.tables import schemas
+from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_table, write_table
 from w2sg.trajectories import coverage
 from w2sg.trajectories.correlations import correlate_all
@@ -25,21 +25,25 @@ def main(
     audited: str,
     transitions: str,
     correlations: str,
-    exclude: bool,
     confidence: float,
-    settings: Mapping[str, Any],
-    recipe: int,
+    made: Mapping[str, Any],
+    config: Mapping[str, Any],
     log: str,
 ) -> None:
     with jobs.log_to(log):
+        origin = origins.trace("correlate", made, [metrics, audited], config=config)
         threadpool_limits(1)  # sums are formed in the same order on every machine
         frame = read_table(metrics, schemas.METRICS, where=headline_rows())
-        frame = coverage.exclude_flagged(frame, read_table(audited, schemas.AUDIT)) if exclude else frame
-        series, resampling = list(collect_series(frame, confidence=confidence)), ResamplingSettings(**settings)
+        frame = (
+            coverage.exclude_flagged(frame, read_table(audited, schemas.AUDIT)) if made["audit"]["exclude"] else frame
+        )
+        series, resampling = (
+            list(collect_series(frame, confidence=confidence)),
+            ResamplingSettings(**made["statistics"]),
+        )
         moved = pd.DataFrame(estimate_transition(series, resampling), columns=schemas.TRANSITIONS.fields.names)
         rows = correlate_all(series, moved, resampling)
         table = pd.DataFrame(rows, columns=schemas.CORRELATIONS.fields.names)
-        origin = {"recipe": recipe, "statistics": dict(settings)}
         write_table(moved, transitions, schemas.TRANSITIONS, provenance=origin)
         write_table(table, correlations, schemas.CORRELATIONS, provenance=origin)
 
@@ -50,9 +54,8 @@ if __name__ == "__main__":
         audited=snakemake.input["audit"],
         transitions=snakemake.output["transitions"],
         correlations=snakemake.output["correlations"],
-        exclude=snakemake.params["exclude"],
         confidence=snakemake.params["confidence"],
-        settings=snakemake.params["statistics"],
-        recipe=snakemake.params["recipe"],
+        made=snakemake.params["made"],
+        config=snakemake.config,
         log=snakemake.log[0],
     )

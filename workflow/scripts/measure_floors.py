@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from w2sg.runtime import jobs
-from w2sg.tables import schemas
+from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_table, write_table
 
 if TYPE_CHECKING:
@@ -17,12 +17,8 @@ def main(*, pairs: str, output: str, dataset: str, intervals: Mapping[str, Any],
         from w2sg.tables.schemas import PAIRS
 
         rows = floors.measure_floors(read_table(pairs, PAIRS), intervals=intervals).assign(dataset=dataset)
-        write_table(
-            rows,
-            output,
-            schemas.FLOORS,
-            provenance={"recipe": recipe, "dataset": dataset, "intervals": dict(intervals)},
-        )
+        origin = origins.trace("measure_floors", {"intervals": dict(intervals), "recipes.FLOORS": recipe}, [pairs])
+        write_table(rows, output, schemas.FLOORS, provenance=origin)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from w2sg.runtime import jobs
+from w2sg.tables import origins
 from w2sg.tables.files import write_table
 from w2sg.tables.theory import schema_of
 from w2sg.theory.experiments import catalogue
@@ -38,8 +39,8 @@ def main(
             "phase": dict(phase),
             "settings": catalogue.describe_experiment(experiment),
         }
-        provenance = {"recipe": recipe, "experiment": experiment, **used}
-        write_table(frame, output, schema_of(experiment), provenance=provenance)
+        made = {f"experiments.{experiment}": used, "recipes.THEORY": recipe}
+        write_table(frame, output, schema_of(experiment), provenance=origins.trace("simulate_experiment", made))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from w2sg.runtime import jobs, machine
-from w2sg.tables import schemas
+from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_provenance, read_table, write_table
 
 if TYPE_CHECKING:
@@ -36,13 +36,14 @@ def main(
         parts = split_layers(states, read_table(pairs, PAIRS))
         weak = read_table(labels, schemas.LABELS)
         rows = evaluate.evaluate_revision(parts, weak, heads=heads, probe=probe, intervals=intervals, workers=threads)
-        sections = {"heads": dict(heads), "probe": dict(probe), "intervals": dict(intervals)}
+        own = {"heads": dict(heads), "probe": dict(probe), "intervals": dict(intervals), "recipes.HEADS": recipe}
+        origin = origins.trace("train_heads", own, [features, labels, pairs])
         supervisor = {key: read_provenance(labels)[key] for key in ("model", "revision", "commit")}
         write_table(
             rows.assign(**keys, commit=states.metadata["commit"]),
             output,
             schemas.RESULTS,
-            provenance={**states.metadata, "recipe": recipe, "weak": supervisor, **sections},
+            provenance={**states.metadata, **origin, "weak": supervisor},
         )
 
 

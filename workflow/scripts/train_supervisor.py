@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from w2sg.runtime import jobs, machine
-from w2sg.tables import schemas
+from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_table, write_table
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ def main(
         states = read_features(features, expect=keys)
         splits = split_features(states, read_table(pairs, PAIRS))
         made = evaluate.supervise(splits, heads=heads, intervals=intervals)
-        provenance = {**states.metadata, "recipe": recipe, "heads": dict(heads), "intervals": dict(intervals)}
+        own = {"heads": dict(heads), "intervals": dict(intervals), "recipes.SUPERVISOR": recipe}
+        # It teaches from its final layer, whichever layers are kept.
+        provenance = states.metadata | origins.trace("train_supervisor", own, [features, pairs], without="layers")
         write_table(made.labels, labels, schemas.LABELS, provenance=provenance)
         rows = made.metrics.assign(**keys, commit=states.metadata["commit"])
         write_table(rows, metrics, schemas.RESULTS, provenance=provenance)
