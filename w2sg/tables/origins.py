@@ -6,7 +6,7 @@ import html
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,8 @@ def trace(
         made = found | made
         versions.append(origin.get("versions", {}))
     if wrong:
-        raise TableError(describe(wrong))
+        more = [f"and {len(wrong) - NAMED} more"] if len(wrong) > NAMED else []
+        raise TableError("\n  ".join(["other settings made these files:", *wrong[:NAMED], *more, REMAKE]))
     made_of = provenance.origin(stage, made, inputs=versions, config=config)
     known = {sentence for stages in versions for sentence in provenance.mixtures(stages)}
     for sentence in set(provenance.mixtures(made_of["versions"])) - known:
@@ -132,18 +133,12 @@ def mismatches(path: str | Path, found: Mapping[str, Any], wanted: Mapping[str, 
     return [f"{path}: {key} is {got!r}, wanted {want!r}" for key, want, got in differences(plain(wanted), found)]
 
 
-def compare(path: str | Path, wanted: Mapping[str, Any]) -> list[str]:
+def file_mismatches(path: str | Path, wanted: Mapping[str, Any]) -> list[str]:
     """Returns :func:`mismatches` of a file, or that it cannot be read."""
     try:
         return mismatches(path, read_origin(path).get("made", {}), wanted)
     except TableError as error:
         return [str(error)]
-
-
-def describe(wrong: Sequence[str]) -> str:
-    """Returns the message of an error on :func:`mismatches`, and what to do."""
-    more = [f"and {len(wrong) - NAMED} more"] if len(wrong) > NAMED else []
-    return "\n  ".join(["other settings made these files:", *wrong[:NAMED], *more, REMAKE])
 
 
 def plain(made: Mapping[str, Any]) -> dict[str, Any]:

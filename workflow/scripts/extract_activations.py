@@ -43,19 +43,18 @@ def main(
         from w2sg.activations.check import check_model
         from w2sg.activations.models import load_model, read_model_config
         from w2sg.runtime import machine
-        from w2sg.tables.schemas import PAIRS
 
         settings = extraction.ExtractionSettings.from_config(activations, dtype=model["dtype"])
         device = machine.pick_device(settings.device)
         machine.pin_threads(settings.threads)
-        frames = {dataset: read_table(path, PAIRS) for dataset, path in pairs.items()}
+        frames = {dataset: read_table(path, schemas.PAIRS) for dataset, path in pairs.items()}
         texts = extraction.evaluation_texts(documents, documents_wanted=evaluation["documents"])
         passes = definitions.forward_settings(activations)
         kept = {"layers": passes.pop("layers")}
         own = {f"models.{name}": dict(model), "activations": passes, "recipes.ACTIVATIONS": recipe}
         made_of = {d: origins.trace("extract_activations", own | kept, [path, *trained]) for d, path in pairs.items()}
-        read = {"evaluation": dict(evaluation)}
-        loss_origin = origins.trace("extract_activations", own | read, [documents, *trained])
+        own |= {"evaluation": dict(evaluation)}
+        loss_origin = origins.trace("extract_activations", own, [documents, *trained])
         # Everything slow that needs no weights is done by now: from here on a place on the disk is taken.
         opened = access.open_revision(model, revision, name=name, root=Path(root), store=store, fetched=fetched)
         with opened as folder:

@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 def main(*, pairs: str, output: str, dataset: str, intervals: Mapping[str, Any], recipe: int, log: str) -> None:
     with jobs.log_to(log):
         from w2sg.measures import floors
-        from w2sg.tables.schemas import PAIRS
 
-        rows = floors.measure_floors(read_table(pairs, PAIRS), intervals=intervals).assign(dataset=dataset)
+        rows = floors.measure_floors(read_table(pairs, schemas.PAIRS), intervals=intervals).assign(dataset=dataset)
         origin = origins.trace("measure_floors", {"intervals": dict(intervals), "recipes.FLOORS": recipe}, [pairs])
         write_table(rows, output, schemas.FLOORS, provenance=origin)
 

@@ -28,12 +28,11 @@ def main(
     with jobs.log_to(log):
         from w2sg.activations.features import open_features, split_layers
         from w2sg.heads import evaluate
-        from w2sg.tables.schemas import PAIRS
 
         machine.pin_threads(1)
         machine.keep_memory()
         states = open_features(features, expect=keys)
-        parts = split_layers(states, read_table(pairs, PAIRS))
+        parts = split_layers(states, read_table(pairs, schemas.PAIRS))
         weak = read_table(labels, schemas.LABELS)
         rows = evaluate.evaluate_revision(parts, weak, heads=heads, probe=probe, intervals=intervals, workers=threads)
         own = {"heads": dict(heads), "probe": dict(probe), "intervals": dict(intervals), "recipes.HEADS": recipe}

@@ -26,11 +26,10 @@ def main(
     with jobs.log_to(log):
         from w2sg.activations.features import read_features, split_features
         from w2sg.heads import evaluate
-        from w2sg.tables.schemas import PAIRS
 
         machine.pin_threads(1)
         states = read_features(features, expect=keys)
-        splits = split_features(states, read_table(pairs, PAIRS))
+        splits = split_features(states, read_table(pairs, schemas.PAIRS))
         made = evaluate.supervise(splits, heads=heads, intervals=intervals)
         own = {"heads": dict(heads), "intervals": dict(intervals), "recipes.SUPERVISOR": recipe}
         # It teaches from its final layer, whichever layers are kept.

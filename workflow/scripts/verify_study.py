@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def main(*, wanted: Mapping[str, Mapping[str, Any]], log: str) -> None:
     with jobs.log_to(log):
         there = [path for path in wanted if Path(path).exists()]
-        wrong = [line for path in there for line in origins.compare(path, wanted[path])]
+        wrong = [line for path in there for line in origins.file_mismatches(path, wanted[path])]
         if wrong:
             text = f"{len(wrong)} of the study's settings and files differ; delete these files and run snakemake again"
             raise TableError("\n  ".join([text, *wrong]))

@@ -54,7 +54,7 @@ def test_files_without_an_origin_and_broken_ones_are_told_apart(tmp_path):
     for name, content in (("a.svg", "<svg/>"), ("a.png", "x"), ("a.pdf", "x"), ("a.html", "<p>")):
         (tmp_path / name).write_text(content)
         assert origins.read_origin(tmp_path / name) == {}
-        assert "says nothing of its origin" in origins.compare(tmp_path / name, {"heads": 1})[0]
+        assert "says nothing of its origin" in origins.file_mismatches(tmp_path / name, {"heads": 1})[0]
     (tmp_path / "a.parquet").write_text("x")
     (tmp_path / "a.safetensors").write_text("x")
     for name in ("a.parquet", "a.safetensors", "none.json", "a.csv"):
@@ -67,7 +67,7 @@ def test_what_decided_the_inputs_is_handed_on(tmp_path):
     second = table(tmp_path / "b.parquet", {"heads": {"seeds": [0]}, "datasets.x": {"words": 3}})
     made = origins.trace("join", {"recipes.JOIN": 2}, [first, second], without="layers")["made"]
     assert made == {"heads": {"seeds": [0]}, "datasets.x": {"words": 3}, "recipes.JOIN": 2}
-    assert origins.compare(first, {"heads": {"seeds": [0]}, "layers": "all"}) == []
+    assert origins.file_mismatches(first, {"heads": {"seeds": [0]}, "layers": "all"}) == []
 
 
 @pytest.mark.parametrize("told", [{"datasets.x": {"words": 4, "pool": "last"}}, {}])
