@@ -25,13 +25,17 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "workflow" / "scripts")]
 
 from w2sg.tables import schemas  # noqa: E402
-from w2sg.tables.files import read_arrow, read_table, write_table  # noqa: E402
-from w2sg.trajectories.selection import headline_rows  # noqa: E402
+from w2sg.tables.files import read_table, write_table  # noqa: E402
+from w2sg.trajectories.selection import shown_rows  # noqa: E402
 
 COUNTS = {"pythia": 154, "olmo": 317}
 DATASETS = ("helpful", "harmless")
 METRICS = ("accuracy", "auc", "brier", "gain", "log_loss", "pgr", "tie_rate")
 SETTINGS = ("cv", "lr=0.001", "lr=0.005", "lr=0.01", "lr=0.0001", "lr=1e-05", "selected")
+
+
+ORIGIN = {"made": {"recipes.HEADS": 1}}
+JOINED = {"made": {"recipes.HEADS": 1}, "config": {"study": "benchmark"}}
 
 
 def revision_table(model: str, revision: str, dataset: str, layers: int) -> pd.DataFrame:
@@ -55,10 +59,10 @@ def write_inputs(folder: Path, layers: int) -> dict[str, dict]:
                 path = folder / family / row["name"] / f"{dataset}.parquet"
                 size = layers if dataset != "corpus" else 1
                 frame = revision_table(family, row["name"], dataset, size)
-                write_table(frame, path, schemas.RESULTS, provenance={})
+                write_table(frame, path, schemas.RESULTS, provenance=ORIGIN)
                 (losses if dataset == "corpus" else heads).append(str(path))
         weak = folder / family / "weak.parquet"
-        write_table(revision_table(f"{family}-small", "last", "helpful", 1), weak, schemas.RESULTS, provenance={})
+        write_table(revision_table(f"{family}-small", "last", "helpful", 1), weak, schemas.RESULTS, provenance=ORIGIN)
         facts = {"name": family, "strong": family, "weak": f"{family}-small", "weak_revision": "last"}
         made[family] = {
             "heads": heads,
@@ -85,18 +89,13 @@ def timed(action: str, main: Callable[..., None], arguments: dict) -> dict[str, 
 
 def _measure(main: Callable[..., None], arguments: dict, sender) -> None:
     start = time.perf_counter()
-    main(recipe=0, **arguments)
+    main(**arguments)
     sender.send((time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)))
 
 
-def read_whole(path: str, recipe: int) -> None:
-    """Reads the long table as the step that joins does."""
-    read_arrow(path, schemas.METRICS)
-
-
-def read_headline(path: str, recipe: int) -> None:
-    """Reads what statistics, figures and report need of the long table."""
-    read_table(path, schemas.METRICS, where=headline_rows())
+def read_shown(path: str) -> None:
+    """Reads what summary, figures and report need of the long table."""
+    read_table(path, schemas.METRICS, where=shown_rows())
 
 
 def main() -> None:
@@ -113,12 +112,12 @@ def main() -> None:
         inputs = write_inputs(folder, max(1, round(options.rows / per_layer)))
         rows = []
         for family, arguments in inputs.items():
-            given = arguments | {"log": str(folder / "log")}
+            given = arguments | JOINED | {"log": str(folder / "log")}
             rows.append(timed(f"collect_family {family}", collect_family.main, given))
         floors = pd.DataFrame(
             {"dataset": ["x"], "floor": ["y"], "metric": ["z"], "value": 0.5, "low": 0.4, "high": 0.6, "n": 9}
         )
-        write_table(floors, folder / "floors.parquet", schemas.FLOORS, provenance={})
+        write_table(floors, folder / "floors.parquet", schemas.FLOORS, provenance=ORIGIN)
         given = {
             "families": [arguments["output"] for arguments in inputs.values()],
             "floors": [str(folder / "floors.parquet")],
@@ -131,10 +130,9 @@ def main() -> None:
             },
             "datasets": DATASETS,
             "log": str(folder / "log"),
-        }
+        } | JOINED
         rows.append(timed("collect_metrics", collect_metrics.main, given))
-        rows.append(timed("read whole", read_whole, {"path": str(folder / "metrics.parquet")}))
-        rows.append(timed("read the headline", read_headline, {"path": str(folder / "metrics.parquet")}))
+        rows.append(timed("read headline settings", read_shown, {"path": str(folder / "metrics.parquet")}))
         total = pq.read_metadata(folder / "metrics.parquet").num_rows
         rows = [{"rows": total, **row} for row in rows]
     typed = f"python benchmarks/collect.py --rows {options.rows}"

@@ -147,6 +147,7 @@ def _tables(evidence: Evidence) -> dict[str, Any]:
 
 
 def _origin(evidence: Evidence) -> dict[str, Any]:
+    found = evidence.origin["versions"]
     weights = evidence.metrics[["model", "revision", "step", "commit"]].drop_duplicates()
     return {
         "study": evidence.study,
@@ -157,10 +158,17 @@ def _origin(evidence: Evidence) -> dict[str, Any]:
         "origin": json.dumps(evidence.origin, sort_keys=True),
         "code": evidence.origin["code"],
         "digest": evidence.origin["config_sha256"],
-        "mixed": provenance.mixtures(evidence.origin["versions"]),
+        "made_with": [
+            _libraries(stage, found[stage]) for stage in ("extract_activations", "train_heads") if stage in found
+        ],
+        "mixed": provenance.mixtures(found),
         "versions": provenance.versions(),
         "weights": weights.sort_values(["model", "step"]).astype(str),
     }
+
+
+def _libraries(stage: str, versions: Mapping[str, Sequence[str]]) -> str:
+    return f"{stage}: " + ", ".join(f"{name} {' and '.join(numbers)}" for name, numbers in sorted(versions.items()))
 
 
 COLUMNS = ("stage", "jobs", "hours", "cpu_hours", "peak_gb")
