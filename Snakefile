@@ -28,6 +28,7 @@ include: "workflow/rules/trajectories.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/theory.smk"
 include: "workflow/rules/costs.smk"
+include: "workflow/rules/verify.smk"
 
 
 localrules:

@@ -53,6 +53,7 @@ from w2sg.tables.schemas import PAIRS  # noqa: E402
 WIDTH, PAIRS_EACH, LAYERS = 4096, 4000, 33
 WEAK_WIDTH = 2048
 KEYS = {"model": "strong", "revision": "last", "dataset": "synthetic"}
+MADE = {"made": {"datasets.synthetic": "made up"}}
 DISTINCT = 11
 """Layers drawn; in deeper models they come again, and are computed with again."""
 SEEDS, FOLDS, RATES = 3, 5, 5
@@ -92,11 +93,11 @@ def write_inputs(folder: Path, layers: int) -> None:
     split = np.repeat(SPLITS, PAIRS_EACH)
     empty = dict.fromkeys(FIELDS, "")
     pairs = pd.DataFrame({"row_id": ids, "split": split, "position": np.tile(np.arange(PAIRS_EACH), len(SPLITS))})
-    write_table(pairs.assign(dataset="synthetic", **empty), folder / "pairs.parquet", PAIRS, provenance={})
+    write_table(pairs.assign(dataset="synthetic", **empty), folder / "pairs.parquet", PAIRS, provenance=MADE)
     weak = states(g, rng, share=0.8, width=WEAK_WIDTH).float().numpy()[:, None]
     features = Features(chosen=weak[0], rejected=weak[1], row_ids=ids, layers=(0,), metadata={})
     made = evaluate.supervise(split_features(features, pairs), heads=Heads(), intervals=Intervals())
-    origin = {"model": "weak", "revision": "last", "commit": "0" * 40}
+    origin = {"model": "weak", "revision": "last", "commit": "0" * 40} | MADE
     write_table(made.labels, folder / "labels.parquet", schemas.LABELS, provenance=origin)
     size = layers * len(g) * WIDTH
     both = [
@@ -112,7 +113,7 @@ def write_inputs(folder: Path, layers: int) -> None:
         "layers": torch.arange(layers),
         "row_ids": torch.from_numpy(ids.astype(f"S{ID_BYTES}").view(np.uint8).reshape(len(ids), ID_BYTES).copy()),
     }
-    metadata = {"w2sg": json.dumps(KEYS | {"commit": "0" * 40})}
+    metadata = {"w2sg": json.dumps(KEYS | {"commit": "0" * 40} | MADE)}
     save_file(tensors, folder / "features.safetensors", metadata=metadata)
     for name in ("chosen", "rejected"):
         (folder / name).unlink()

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from w2sg.report import page
+from w2sg.runtime.provenance import origin
 from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.tables.schemas import FLOORS, METRICS
 from w2sg.trajectories import bands, coverage, summary
@@ -125,6 +126,7 @@ def made_evidence(
         "completeness": coverage.completeness(metrics, {}, []),
         "stages": page.stage_costs({}),
         "theory": None,
+        "origin": origin("write_report", {}, config={"study": "nano"}),
         "study": {
             "study": "nano",
             "intervals": {"confidence": 0.95},

@@ -8,7 +8,6 @@ from sphinx.application import Sphinx
 from sphinx.pycode import ModuleAnalyzer
 
 import w2sg
-from w2sg.tables import column_meanings
 from w2sg.tables.reference import MODULES, columns_table, declared_tables
 
 FOLDER = "docs/reference"
@@ -48,7 +47,7 @@ def _append(app: Sphinx, docname: str, source: list[str]) -> None:
         return
     if page == "tables":
         source[0] += "\n" + table_sections()
-        for module in (*MODULES, column_meanings):
+        for module in MODULES:
             app.env.note_dependency(str(Path(module.__file__ or "")))
     elif page.startswith("api_"):
         source[0] += "\n" + module_sections(page)

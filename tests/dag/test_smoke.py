@@ -25,8 +25,6 @@ AGGREGATES = dict.fromkeys(
     [
         "collect_audit",
         "collect_metrics",
-        "check_completeness",
-        "estimate_transition",
         "correlate",
         "summarize_sweep",
         "write_report",
@@ -241,6 +239,7 @@ def test_a_model_goes_to_the_device_that_its_job_claimed(finished, tmp_path, mon
         pairs={"mine": str(here / "resources/pairs/mine.parquet")},
         pools={"mine": "last"},
         documents=str(next((here / "resources/corpora").glob("*.parquet"))),
+        trained=[],
         features={"mine": str(made)},
         loss=str(tmp_path / "loss.parquet"),
         activations=Activations(**finished.config["activations"]).model_dump(),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,9 @@ from tests.dag.conftest import Workflow, run_once, study
 from tests.dag.test_smoke import planned
 
 COSTLY = {"fetch_pairs", "pretrain_family", "fetch_revision", "extract_activations", "train_supervisor", "train_heads"}
+INPUTS = "stale_inputs"
+"""Folder of the user's files, beside the working directory."""
+
 REVISIONS = 3
 """Extractions of the study: two revisions and the supervisor's."""
 
@@ -23,15 +28,16 @@ def describe(folder: Path) -> dict:
     config["sweep"]["families"] = ["olmo"]
     config["heads"]["seeds"] = [0]
     config["intervals"]["bootstrap"] = 20
-    return config
+    return json.loads(json.dumps(config).replace(str(folder), f"../{folder.name}"))
 
 
 @pytest.fixture
 def workflow(tmp_path_factory, tmp_path) -> Workflow:
     """A copy of the study, run once, time stamps kept."""
     done = run_once(tmp_path_factory, "stale", describe)
-    shutil.copytree(done.folder, tmp_path / "run", symlinks=True)
-    return Workflow(folder=tmp_path / "run", config=copy.deepcopy(done.config))
+    for folder in (done.folder, done.folder.with_name(INPUTS)):
+        shutil.copytree(folder, tmp_path / folder.name, symlinks=True)
+    return Workflow(folder=tmp_path / done.folder.name, config=copy.deepcopy(done.config))
 
 
 def costly(jobs: dict[str, int]) -> dict[str, int]:
@@ -97,3 +103,21 @@ def test_a_new_dataset_needs_every_revision_again(workflow):
     workflow.config["sweep"]["datasets"] = ["mine", "posts", "more"]
     jobs = planned(workflow)
     assert (jobs["fetch_pairs"], jobs["extract_activations"]) == (1, REVISIONS)
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "jobs"),
+    [
+        ("pairs/test.jsonl.gz", "pairs/ground_truth.jsonl.gz", {"fetch_pairs": 1, "extract_activations": REVISIONS}),
+        ("olmo/step8/model.safetensors", "olmo/step0/model.safetensors", {"extract_activations": 1}),
+    ],
+)
+def test_a_users_file_counts_by_what_it_holds_not_by_its_date(workflow, name, other, jobs):
+    inputs = workflow.folder.with_name(INPUTS)
+    os.utime(inputs / name)
+    assert planned(workflow) == {}
+    shutil.copyfile(inputs / other, inputs / name)
+    os.utime(inputs / name, (1.5e9, 1.5e9))  # as an unpacked archive leaves it
+    assert costly(planned(workflow)).items() >= jobs.items()
+    wrong = workflow.run("--", "verify", check=False) if "fetch_pairs" in jobs else ""
+    assert ("resources/pairs/mine.parquet: datasets.mine.content is" in wrong) == bool(wrong)

@@ -80,7 +80,7 @@ def test_every_rule_has_log_conda_docstring_and_recipe():
                 assert "log:" in block, name
                 assert "conda:" in block, name
             if "script:" in block:
-                assert "recipe=recipes." in block, name
+                assert re.search(r"(recipe=recipes\.|made=|wanted=)", block), name
 
 
 def test_environments_pin_what_the_lock_pins():

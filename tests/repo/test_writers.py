@@ -93,7 +93,6 @@ record = training_state.RevisionRecord(step=0, training_loss=None, files={"model
 state = training_state.TrainingState(digest=str(value), records=(), training={})
 write = {
     "write_table": lambda: tables.write_table(pd.DataFrame({"a": [value]}), path, schema, provenance={}),
-    "write_parts": lambda: tables.write_parts([pa.table({"a": [value]})], path, schema, provenance={}),
     "write_features": lambda: features.write_features(path, kept, dtype="float32"),
     "write_tokens": lambda: pretraining_data.write_tokens(np.array([value], dtype=np.uint16), path),
     "write_manifest": lambda: training_state.write_manifest(path, [record], tokens_per_step=1, dtype="float32"),
@@ -103,7 +102,7 @@ if moment == "killed":
     os.replace = lambda *arguments: os._exit(9)
 write()
 """
-WRITERS = ["write_table", "write_parts", "write_features", "write_tokens", "write_manifest", "save_state"]
+WRITERS = ["write_table", "write_features", "write_tokens", "write_manifest", "save_state"]
 
 
 def test_killed_between_write_and_rename_every_writer_leaves_the_old_file_and_the_next_one_cleans_up(tmp_path):

@@ -113,7 +113,8 @@ def write_all_features(
     outputs: Mapping[str, str],
     pools: Mapping[str, str],
     settings: ExtractionSettings,
-    origin: Mapping[str, str],
+    keys: Mapping[str, str],
+    origins: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """Writes one feature file per dataset from one loaded model.
 
@@ -123,12 +124,13 @@ def write_all_features(
         outputs: Feature file per dataset.
         pools: ``last`` or ``mean`` per dataset.
         settings: How forward passes are run.
-        origin: Metadata of the files: model, revision, commit, recipe.
+        keys: Metadata of all files: model, revision, commit.
+        origins: Origin of each dataset's file.
 
     Raises:
         ValueError: Naming model, revision, dataset and row, if hidden states are not finite.
     """
-    name = f"{origin['model']} {origin['revision']}"
+    name = f"{keys['model']} {keys['revision']}"
     layers = layer_indices(settings.layers, len(model.blocks), model=name)
     limit = min(settings.max_tokens, model.context)
     encoded = {}
@@ -162,7 +164,7 @@ def write_all_features(
             rejected=states[:, n:],
             row_ids=row_ids,
             layers=layers,
-            metadata={**origin, "dataset": dataset, "pool": pools[dataset], "max_tokens": str(limit)},
+            metadata={**keys, **origins[dataset], "dataset": dataset, "pool": pools[dataset], "max_tokens": limit},
         )
         write_features(outputs[dataset], features, dtype=settings.dtype)
         del states, features  # before the next dataset's take as much again

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,8 +40,8 @@ class Features:
     """Row id of each pair, str, (pairs,)."""
     layers: tuple[int, ...]
     """Hidden-state index of each layer."""
-    metadata: dict[str, str]
-    """Origin: model, revision, commit, dataset and recipe."""
+    metadata: dict[str, Any]
+    """Model, revision, commit, dataset, and the origin."""
 
     def rows(self, row_ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Returns chosen and rejected states of the named rows, in that order.
@@ -97,8 +98,8 @@ class FeatureFile:
     """Hidden-state index of each layer."""
     width: int
     """Numbers in a state."""
-    metadata: dict[str, str]
-    """Origin: model, revision, commit, dataset and recipe."""
+    metadata: dict[str, Any]
+    """Model, revision, commit, dataset, and the origin."""
 
     def read(self, part: slice = slice(None)) -> Features:
         """Returns the features of some layers, given by position, as float32."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -33,20 +35,23 @@ STEP_COLOURS = "cividis"
 MARKED = 60
 """Up to this many revisions each one gets a marker."""
 
-METADATA: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
-"""Kinds of files that a figure is written as, with the metadata that would differ from day to day."""
+METADATA = {"svg": ("Description", "Date"), "pdf": ("Subject", "CreationDate"), "png": ("Description", "Software")}
+"""Kinds of files that a figure is written as: the entry that holds its origin, and the one that differs from day to day."""
 
 
-def save_figure(figure: Figure, paths: Mapping[str, str | Path]) -> None:
-    """Writes a figure without dates or versions, so that equal input gives equal bytes, and closes it.
+def save_figure(figure: Figure, paths: Mapping[str, str | Path], origin: Mapping[str, Any]) -> None:
+    """Writes a figure with its origin and without dates, so that equal input gives equal bytes, and closes it.
 
     Args:
         figure: What to write.
         paths: File per kind: ``svg``, ``pdf``, ``png``.
+        origin: JSON-serialisable facts.
     """
+    text = json.dumps(origin, sort_keys=True)
     for kind, target in paths.items():
+        holder, changing = METADATA[kind]
         with atomic_path(target) as path:
-            figure.savefig(path, format=kind, metadata=METADATA[kind])
+            figure.savefig(path, format=kind, metadata={holder: text, changing: None})
     plt.close(figure)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -13,12 +16,13 @@ from safetensors.numpy import save as save_tensors
 from w2sg.runtime.files import atomic_path, sha256
 
 
-def write_tokens(ids: np.ndarray, path: str | os.PathLike[str]) -> None:
-    """Writes a token stream (n,) uint16 as safetensors, atomically; equal streams give equal bytes."""
+def write_tokens(ids: np.ndarray, path: str | os.PathLike[str], *, origin: Mapping[str, Any] | None = None) -> None:
+    """Writes a token stream (n,) uint16 and its origin as safetensors, atomically; equal streams give equal bytes."""
     if ids.ndim != 1 or ids.dtype != np.uint16:
         raise ValueError(f"ids: got shape {ids.shape} and type {ids.dtype}, allowed: one dimension of uint16")
     with atomic_path(path) as temporary:
-        temporary.write_bytes(save_tensors({"ids": np.ascontiguousarray(ids)}))
+        facts = {"w2sg": json.dumps(origin or {}, sort_keys=True)}
+        temporary.write_bytes(save_tensors({"ids": np.ascontiguousarray(ids)}, metadata=facts))
 
 
 def read_tokens(path: str | os.PathLike[str]) -> np.ndarray:

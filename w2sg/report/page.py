@@ -70,6 +70,8 @@ class Evidence:
     """Acceptance of the synthetic branch, schema ACCEPTANCE; None where it was not run."""
     study: Mapping[str, Any]
     """The part of the configuration that decides the numbers."""
+    origin: Mapping[str, Any]
+    """What the page says of its origin: :func:`w2sg.runtime.provenance.origin`, with the configuration."""
 
 
 def render(evidence: Evidence) -> str:
@@ -131,6 +133,7 @@ def _tables(evidence: Evidence) -> dict[str, Any]:
 
 
 def _origin(evidence: Evidence) -> dict[str, Any]:
+    found = evidence.origin["versions"]
     weights = evidence.metrics[["model", "revision", "step", "commit"]].drop_duplicates()
     return {
         "study": evidence.study,
@@ -138,10 +141,20 @@ def _origin(evidence: Evidence) -> dict[str, Any]:
         "coverage": {name: as_percent(evidence.study[name]["confidence"]) for name in ("intervals", "statistics")},
         "files": list(FILES.items()),
         "version": __version__,
-        "code": provenance.code_commit(),
+        "origin": json.dumps(evidence.origin, sort_keys=True),
+        "code": evidence.origin["code"],
+        "digest": evidence.origin["config_sha256"],
+        "made_with": [
+            _libraries(stage, found[stage]) for stage in ("extract_activations", "train_heads") if stage in found
+        ],
+        "mixed": provenance.mixtures(found),
         "versions": provenance.versions(),
         "weights": weights.sort_values(["model", "step"]).astype(str),
     }
+
+
+def _libraries(stage: str, versions: Mapping[str, Sequence[str]]) -> str:
+    return f"{stage}: " + ", ".join(f"{name} {' and '.join(numbers)}" for name, numbers in sorted(versions.items()))
 
 
 def stage_costs(files: Mapping[str, Sequence[str]]) -> pd.DataFrame:

@@ -1,17 +1,21 @@
-"""What a study shares with others in the same folder, and whether they mean the same by it.
+"""What decides the content of a study's files, and whether the studies of a folder mean the same by the names they share.
 
 Pre-trained models, corpora, pairs and features are made once for all studies of a folder, under the names that the studies
 give them. Each study leaves its definitions in ``results/<study>/definitions.json``; one that means something else by a name
-is refused, or the two would overwrite each other's files in turn.
+is refused, or the two would overwrite each other's files in turn. Every file carries what decided its content, so that one
+made with another configuration is not taken for a new one (:mod:`w2sg.tables.origins`).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from w2sg.study import recipes
 from w2sg.study.families import Family, kept_layers, used_revisions
 from w2sg.study.fields import ConfigError, Mistake
 
@@ -106,3 +110,109 @@ def differences(wanted: Any, found: Any, key: str = "") -> Iterator[tuple[str, A
 def as_json(own: Mapping[str, Any]) -> str:
     """Returns :func:`shared_definitions` as the text of ``definitions.json``."""
     return json.dumps(own, indent=1, sort_keys=True) + "\n"
+
+
+def dataset_settings(spec: Mapping[str, Any], content: Sequence[str]) -> dict[str, Any]:
+    """Returns what decides a dataset's pairs; files count by what they hold, and their names are places on one machine.
+
+    Args:
+        spec: Entry of ``datasets``.
+        content: SHA-256 of each local file.
+    """
+    return {key: value for key, value in spec.items() if key not in ("file", "files")} | {"content": list(content)}
+
+
+def listing(names: Sequence[Any]) -> str:
+    """Returns how many there are, and a hash that tells these from others."""
+    digest = hashlib.sha256(json.dumps(names).encode()).hexdigest()
+    return f"{len(names)} ({digest[:12]})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deciding:
+    """What decides the content of each kind of file: what its origin must say, by dotted key of the configuration.
+
+    The jobs write the same from their parameters and from the origins of their inputs.
+    """
+
+    config: Mapping[str, Any]
+    """The checked configuration."""
+    families: Mapping[str, Family]
+    """The study's families, resolved."""
+    content: Callable[[str], Sequence[str]]
+    """Returns the SHA-256 of each local file of a dataset."""
+
+    def documents(self, corpus: str) -> dict[str, Any]:
+        """Returns it for a corpus; where its file lies does not count."""
+        entry = {key: value for key, value in self.config["corpora"][corpus].items() if key != "path"}
+        return {f"corpora.{corpus}": entry, "recipes.CORPUS": recipes.CORPUS}
+
+    def pairs(self, dataset: str) -> dict[str, Any]:
+        """Returns it for a dataset's pairs."""
+        spec = self.config["datasets"][dataset]
+        own = {f"datasets.{dataset}": dataset_settings(spec, self.content(dataset)), "recipes.PAIRS": recipes.PAIRS}
+        return own | (self.documents(spec["corpus"]) if "corpus" in spec else {})
+
+    def floors(self, dataset: str) -> dict[str, Any]:
+        """Returns it for a dataset's floors."""
+        return self.pairs(dataset) | {"intervals": self.config["intervals"], "recipes.FLOORS": recipes.FLOORS}
+
+    def tokens(self, corpus: str) -> dict[str, Any]:
+        """Returns it for a tokenizer and its token stream."""
+        return self.documents(corpus) | {"recipes.TOKENIZER": recipes.TOKENIZER}
+
+    def weights(self, model: str) -> dict[str, Any]:
+        """Returns it for a model's revisions."""
+        entry = self.config["models"][model]
+        own = {f"models.{model}": identity(entry)}
+        if entry["source"] != "pretrain":
+            return own
+        return own | self.tokens(entry["corpus"]) | {"recipes.PRETRAINING": recipes.PRETRAINING}
+
+    def _passes(self, model: str) -> dict[str, Any]:
+        settings = {
+            key: value for key, value in forward_settings(self.config["activations"]).items() if key != "layers"
+        }
+        return self.weights(model) | {"activations": settings, "recipes.ACTIVATIONS": recipes.ACTIVATIONS}
+
+    def loss(self, model: str) -> dict[str, Any]:
+        """Returns it for the evaluation loss of a model's revisions."""
+        evaluation = self.config["evaluation"]
+        return self._passes(model) | self.documents(evaluation["corpus"]) | {"evaluation": evaluation}
+
+    def features(self, model: str, revision: str, dataset: str) -> dict[str, Any]:
+        """Returns it for the features of a revision."""
+        layers = kept_layers(self.config["activations"]["layers"], self.families, model, revision)
+        return self._passes(model) | self.pairs(dataset) | {"layers": layers}
+
+    def supervision(self, family: str, dataset: str) -> dict[str, Any]:
+        """Returns it for a supervisor's labels and metrics: its final layer is there whatever is kept."""
+        own = {name: self.config[name] for name in ("heads", "intervals")} | {"recipes.SUPERVISOR": recipes.SUPERVISOR}
+        return self._passes(self.families[family].weak) | self.pairs(dataset) | own
+
+    def heads(self, family: str, dataset: str) -> dict[str, Any]:
+        """Returns it for the heads of a family's revisions."""
+        strong = self.families[family]
+        features = self.features(strong.strong, strong.revisions[0].name, dataset)
+        own = {"probe": self.config["probe"], "recipes.HEADS": recipes.HEADS}
+        return features | self.supervision(family, dataset) | own
+
+    def family(self, name: str, datasets: Sequence[str], files: Sequence[str]) -> dict[str, Any]:
+        """Returns it for the joined table of a family.
+
+        Args:
+            name: Name of the family.
+            datasets: Datasets on which it was measured.
+            files: The tables that are joined.
+        """
+        family = self.families[name]
+        entry = {"strong": family.strong, "weak": family.weak, "weak_revision": family.weak_revision}
+        entry["revisions"] = listing([[one.name, one.step, one.tokens] for one in family.revisions])
+        made = {f"families.{name}": entry, f"tables.{name}": listing(files), "recipes.COLLECT": recipes.COLLECT}
+        for dataset in datasets:
+            made |= self.heads(name, dataset)
+        return made | self.loss(family.strong)
+
+    def audit(self, model: str, listed: Sequence[str]) -> dict[str, Any]:
+        """Returns it for the audit of a Hub model whose listed revisions are these."""
+        return self.weights(model) | {f"audited.{model}": listing(listed), "recipes.AUDIT": recipes.AUDIT}

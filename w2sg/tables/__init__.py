@@ -1,4 +1,4 @@
-"""Schemas of all tables with the meaning of every column, and the only code that reads or writes a table.
+"""Schemas of all tables with the meaning of every column, the only code that reads or writes a table, and the origin of files.
 
-Imports runtime. Never computes what stands in a table.
+Imports study and runtime. Never computes what stands in a table.
 """

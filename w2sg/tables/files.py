@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as compute
@@ -21,9 +22,6 @@ pc: Any = compute  # its functions are made at import, unseen by type checkers
 
 PROVENANCE = b"w2sg"
 """Metadata key under which a table keeps its provenance, as JSON."""
-
-ROWS_PER_GROUP = 1 << 20
-"""Rows of a parquet row group in tables that are written part by part; bounds the memory of writer and readers."""
 
 
 class TableError(ValueError):
@@ -37,13 +35,43 @@ class TableSchema:
     name: str
     """Name used in messages and in the file metadata."""
     fields: pa.Schema
-    """Columns in order; a nullable field may hold nulls, the others may hold neither nulls nor NaN."""
+    """Columns in order, with their ``meaning``; a nullable one may hold nulls, the others neither nulls nor NaN."""
     keys: tuple[str, ...]
     """Columns that are unique together; rows are sorted by them."""
 
 
+def declare(name: str, *columns: pa.Field, keys: tuple[str, ...]) -> TableSchema:
+    """Returns the declaration of a table."""
+    return TableSchema(name=name, fields=pa.schema(columns), keys=keys)
+
+
+def text(name: str, meaning: str) -> pa.Field:
+    """Returns a column of text; the meaning is Markdown, one line."""
+    return pa.field(name, pa.string(), nullable=False, metadata={"meaning": meaning})
+
+
+def whole(name: str, meaning: str) -> pa.Field:
+    """Returns a column of whole numbers."""
+    return pa.field(name, pa.int64(), nullable=False, metadata={"meaning": meaning})
+
+
+def flag(name: str, meaning: str) -> pa.Field:
+    """Returns a column of truth values."""
+    return pa.field(name, pa.bool_(), nullable=False, metadata={"meaning": meaning})
+
+
+def real(name: str, meaning: str) -> pa.Field:
+    """Returns a column of numbers."""
+    return pa.field(name, pa.float64(), nullable=False, metadata={"meaning": meaning})
+
+
+def maybe(name: str, meaning: str) -> pa.Field:
+    """Returns a column of numbers that may be null."""
+    return real(name, meaning).with_nullable(True)
+
+
 def write_table(
-    frame: pd.DataFrame,
+    rows: pd.DataFrame | pa.Table,
     path: str | os.PathLike[str],
     schema: TableSchema,
     *,
@@ -52,103 +80,43 @@ def write_table(
     """Writes a checked, sorted table atomically; equal content gives equal bytes.
 
     Args:
-        frame: Columns as declared, in any order; the index is ignored.
+        rows: Columns as declared, in any order; the index of a frame is ignored. Text may be coded as in :func:`read_arrow`.
         path: Parquet file to write.
         schema: Declaration to check against.
-        provenance: JSON-serialisable facts (recipe, config section, revision, versions); no times, no paths.
+        provenance: JSON-serialisable facts on the origin; no times.
 
     Raises:
         ValueError: On missing or unknown columns, values of another type, undeclared nulls, or repeated keys.
     """
-    declared, found = set(schema.fields.names), set(frame.columns)
+    names = schema.fields.names
+    declared, found = set(names), set(rows.columns if isinstance(rows, pd.DataFrame) else rows.column_names)
     if declared != found:
         raise ValueError(
             f"table {schema.name}: missing columns {sorted(declared - found)}, unknown columns {sorted(found - declared)}"
         )
-    ordered = frame[schema.fields.names].sort_values(list(schema.keys), kind="stable", ignore_index=True)
-    _check_keys(ordered, schema)
-    _check_nulls(ordered, schema)
+    free = pa.schema([field.with_nullable(True) for field in schema.fields])
     try:
-        table = pa.Table.from_pandas(ordered, schema=schema.fields, preserve_index=False)
+        is_frame = isinstance(rows, pd.DataFrame)
+        table = pa.Table.from_pandas(rows[names], schema=free, preserve_index=False) if is_frame else rows.select(names)
+        table = table.cast(_coded(free))
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise ValueError(f"table {schema.name}: {error}") from error
-    metadata = _metadata(schema, provenance)
-    with atomic_path(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd", write_page_checksum=True)
+    for field in schema.fields:
+        undefined = 0 if field.nullable else _count_undefined(table[field.name])
+        if undefined:
+            raise ValueError(f"table {schema.name}: column {field.name} holds {undefined} null or NaN values")
+    table = sort_rows(table.cast(_coded(schema.fields)), schema)
+    options = {"compression": "zstd", "write_page_checksum": True, "store_schema": False}
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, table.schema, **options) as writer:
+        writer.write_table(table)
+        origin = json.dumps({"table": schema.name, **provenance}, sort_keys=True)
+        writer.add_key_value_metadata({PROVENANCE: origin.encode()})
 
 
-def write_parts(
-    parts: Iterable[pa.Table],
-    path: str | os.PathLike[str],
-    schema: TableSchema,
-    *,
-    provenance: Mapping[str, Any],
-) -> None:
-    """Writes a table of any length atomically from parts whose keys follow one another; holds one row group in memory.
-
-    Args:
-        parts: Tables with the declared columns, of any lengths; the keys of all rows, part after part, strictly increase.
-        path: Parquet file to write.
-        schema: Declaration to check against.
-        provenance: As for :func:`write_table`.
-
-    Raises:
-        ValueError: On other columns or types, undeclared nulls, or keys that repeat or go back.
-    """
-    fields = schema.fields.with_metadata(_metadata(schema, provenance))
-    with (
-        atomic_path(path) as temporary,
-        pq.ParquetWriter(temporary, fields, compression="zstd", write_page_checksum=True) as writer,
-    ):
-        for group in _regroup(_checked_parts(parts, schema), schema):
-            writer.write_table(group.replace_schema_metadata(fields.metadata), row_group_size=ROWS_PER_GROUP)
-
-
-def _checked_parts(parts: Iterable[pa.Table], schema: TableSchema) -> Iterator[pa.Table]:
-    last = None
-    for part in parts:
-        try:
-            table = part.select(schema.fields.names).cast(schema.fields)
-        except (pa.ArrowException, KeyError, ValueError) as error:
-            raise ValueError(f"table {schema.name}: {error}") from error
-        for field in schema.fields:
-            if not field.nullable and _count_undefined(table[field.name]):
-                raise ValueError(f"table {schema.name}: column {field.name} holds null or NaN values")
-        if not len(table):
-            continue
-        joined = pa.concat_tables([last, table]) if last is not None else table
-        if not keys_increase(joined, schema.keys):
-            raise ValueError(
-                f"table {schema.name}: rows are not in the order of their keys, or a key occurs more than once"
-            )
-        last = table.slice(len(table) - 1)
-        yield table
-
-
-def _regroup(parts: Iterable[pa.Table], schema: TableSchema) -> Iterator[pa.Table]:
-    """Yields the rows of all parts in tables of ``ROWS_PER_GROUP`` rows, so that equal rows give equal bytes."""
-    waiting, rows = [schema.fields.empty_table()], 0
-    for part in parts:
-        waiting.append(part)
-        rows += len(part)
-        while rows >= ROWS_PER_GROUP:
-            table = pa.concat_tables(waiting)
-            yield table.slice(0, ROWS_PER_GROUP).combine_chunks()
-            waiting = [table.slice(ROWS_PER_GROUP)]
-            rows -= ROWS_PER_GROUP
-    yield pa.concat_tables(waiting).combine_chunks()
-
-
-def keys_increase(table: pa.Table, keys: Iterable[str]) -> bool:
-    """Returns whether the rows are strictly sorted by ``keys``: then no key occurs twice."""
-    rows = max(len(table) - 1, 0)
-    later, equal = pa.scalar(False), pa.scalar(True)
-    for key in keys:
-        column = table[key].combine_chunks()
-        before, after = column.slice(0, rows), column.slice(1)
-        later = pc.or_(later, pc.and_(equal, pc.less(before, after)))
-        equal = pc.and_(equal, pc.equal(before, after))
-    return rows == 0 or bool(pc.all(later).as_py())
+def _coded(fields: pa.Schema) -> pa.Schema:
+    """Returns the fields with text coded: a number per row and each text once, which is a tenth of the memory."""
+    kind = pa.dictionary(pa.int32(), pa.string())
+    return pa.schema([field.with_type(kind) if field.type == pa.string() else field for field in fields])
 
 
 def _count_undefined(column: pa.ChunkedArray) -> int:
@@ -156,16 +124,81 @@ def _count_undefined(column: pa.ChunkedArray) -> int:
     return column.null_count + nan
 
 
-def read_parts(path: str | os.PathLike[str], schema: TableSchema) -> Iterator[pa.Table]:
-    """Yields the row groups of a table, one at a time; checks what :func:`read_table` checks, except unique keys.
+def sort_rows(table: pa.Table, schema: TableSchema) -> pa.Table:
+    """Returns coded rows in the order of the schema's keys, each of which occurs once; equal rows are coded alike.
 
     Raises:
-        TableError: As :func:`read_table`.
+        ValueError: Naming a key that occurs more than once.
     """
-    with _trusted(path, schema), pq.ParquetFile(path, page_checksum_verification=True) as file:
-        _check_columns(path, file.schema_arrow, schema)
-        for group in range(file.num_row_groups):
-            yield file.read_row_group(group).replace_schema_metadata(None)
+    columns = [_sort_codes(column) if pa.types.is_dictionary(column.type) else column for column in table.columns]
+    table = pa.table(columns, schema=table.schema)
+    if _increase(_order(table[key]) for key in schema.keys).all():
+        return table
+    codes = [_order(table[key]) for key in schema.keys]
+    order = np.lexsort(codes[::-1])
+    alone = _increase(code[order] for code in codes)
+    table = table.take(order)
+    if not alone.all():
+        row = table.select(schema.keys).slice(int(alone.argmin()), 1).to_pylist()[0]
+        raise ValueError(f"table {schema.name}: key {row} occurs more than once")
+    return table
+
+
+def _sort_codes(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    """Returns coded text whose dictionary holds what occurs, in order, so that the codes sort like the texts."""
+    chunks = column.unify_dictionaries().chunks
+    if not chunks:
+        return pa.DictionaryArray.from_arrays(pa.array([], pa.int32()), pa.array([], pa.string()))
+    codes = np.concatenate([chunk.indices.to_numpy() for chunk in chunks])
+    known = chunks[0].dictionary.to_numpy(zero_copy_only=False)
+    occurs = np.bincount(codes, minlength=len(known)) > 0
+    order = np.argsort(known)
+    order = order[occurs[order]]
+    place = np.zeros(len(known), np.int32)
+    place[order] = np.arange(len(order))
+    return pa.DictionaryArray.from_arrays(place[codes], pa.array(known[order], pa.string()))
+
+
+def _order(column: pa.ChunkedArray) -> np.ndarray:
+    """Returns numbers in the order of a column's values, nulls last, (n,); text must be coded in order."""
+    if pa.types.is_floating(column.type):
+        return np.unique(column.to_numpy(), return_inverse=True)[1]
+    if pa.types.is_dictionary(column.type):
+        return np.concatenate([chunk.indices.to_numpy() for chunk in column.chunks])
+    return column.to_numpy()
+
+
+def _increase(columns: Iterable[np.ndarray]) -> np.ndarray:
+    """Returns for each row but the first whether it comes after the one before, by the first column that differs."""
+    later, equal = np.bool_(False), np.bool_(True)
+    for column in columns:
+        before, after = column[:-1], column[1:]
+        later, equal = later | (equal & (before < after)), equal & (before == after)
+    return np.asarray(later)
+
+
+def read_arrow(path: str | os.PathLike[str], schema: TableSchema, *, where: Any = None) -> pa.Table:
+    """Returns the rows of a table whose checksums and schema were verified; ten million of METRICS take about a GB.
+
+    Args:
+        path: Parquet file written by :func:`write_table`.
+        schema: What the caller expects.
+        where: Arrow expression that the returned rows fulfil; the others take no memory.
+
+    Returns:
+        Columns as declared, text coded as a dictionary.
+
+    Raises:
+        TableError: If the file is missing, cut, corrupt, or holds another schema.
+    """
+    fields = _coded(schema.fields)
+    texts = [field.name for field in schema.fields if field.type == pa.string()]
+    with _trusted(path, schema):
+        table = pq.read_table(path, filters=where, read_dictionary=texts, page_checksum_verification=True)
+    if not table.schema.equals(fields, check_metadata=False):
+        wrong = sorted(set(map(str, table.schema)) ^ set(map(str, fields)))
+        raise TableError(f"{path}: other columns than table {schema.name} declares: {wrong}; {_remake(schema)}")
+    return sort_rows(table.replace_schema_metadata(None), schema)
 
 
 @contextlib.contextmanager
@@ -183,51 +216,12 @@ def _remake(schema: TableSchema) -> str:
     return f"delete it and run snakemake again to remake it (table {schema.name})"
 
 
-def _check_columns(path: str | os.PathLike[str], found: pa.Schema, schema: TableSchema) -> None:
-    if not found.equals(schema.fields, check_metadata=False):
-        wrong = sorted(set(map(str, found)) ^ set(map(str, schema.fields)))
-        raise TableError(f"{path}: other columns than table {schema.name} declares: {wrong}; {_remake(schema)}")
-
-
 def read_table(path: str | os.PathLike[str], schema: TableSchema, *, where: Any = None) -> pd.DataFrame:
-    """Returns the rows of a table whose checksums and schema were verified.
-
-    Args:
-        path: Parquet file written by :func:`write_table`.
-        schema: What the caller expects.
-        where: Arrow expression that the returned rows fulfil; the others are never held as a frame.
-
-    Raises:
-        TableError: If the file is missing, cut, corrupt, or holds another schema.
-    """
-    with _trusted(path, schema):
-        table = pq.read_table(path, filters=where, page_checksum_verification=True)
-    _check_columns(path, table.schema, schema)
-    frame = table.to_pandas()
-    if not keys_increase(table, schema.keys):
-        _check_keys(frame, schema)
-    return frame
+    """Returns :func:`read_arrow` as a frame; arguments and errors are the same."""
+    return read_arrow(path, schema, where=where).cast(schema.fields).to_pandas()
 
 
 def read_provenance(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Returns what :func:`write_table` stored about a file's origin; empty for foreign parquet files."""
     metadata = pq.read_metadata(Path(path)).metadata or {}
     return json.loads(metadata.get(PROVENANCE, b"{}"))
-
-
-def _metadata(schema: TableSchema, provenance: Mapping[str, Any]) -> dict[bytes, bytes]:
-    return {PROVENANCE: json.dumps({"table": schema.name, **provenance}, sort_keys=True).encode()}
-
-
-def _check_keys(frame: pd.DataFrame, schema: TableSchema) -> None:
-    repeated = frame.duplicated(subset=list(schema.keys), keep=False)
-    if repeated.any():
-        row = frame.loc[repeated, list(schema.keys)].iloc[0].to_dict()
-        raise ValueError(f"table {schema.name}: key {row} occurs more than once")
-
-
-def _check_nulls(frame: pd.DataFrame, schema: TableSchema) -> None:
-    for field in schema.fields:
-        nulls = 0 if field.nullable else int(frame[field.name].isna().sum())
-        if nulls:
-            raise ValueError(f"table {schema.name}: column {field.name} holds {nulls} null or NaN values")

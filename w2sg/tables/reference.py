@@ -8,7 +8,6 @@ from types import ModuleType
 import pyarrow as pa
 
 from w2sg.tables import schemas, theory
-from w2sg.tables.column_meanings import meaning
 from w2sg.tables.files import TableSchema
 
 MODULES: tuple[ModuleType, ...] = (schemas, theory)
@@ -27,23 +26,13 @@ def declared_tables() -> dict[tuple[str, str], TableSchema]:
     }
 
 
-def column_type(schema: TableSchema, column: str) -> str:
-    """Returns a column's type in words, such as ``float or null``."""
-    field = schema.fields.field(column)
-    return _TYPES[field.type] + (" or null" if field.nullable else "")
-
-
 def columns_table(schema: TableSchema) -> str:
-    """Returns the keys of a table and, in Markdown, one row per column with its type and meaning.
-
-    Raises:
-        KeyError: If a column has no recorded meaning.
-    """
-    rows = [
-        f"| {name} | {column_type(schema, name)} | {meaning(schema, name).replace('|', '&#124;')} |"
-        for name in schema.fields.names
-    ]
+    """Returns the keys of a table and, in Markdown, one row per column with its type (``float or null``) and meaning."""
     head = [f"Keys: {', '.join(schema.keys)}.", "", "| column | type | meaning |", "| --- | --- | --- |"]
+    rows = []
+    for field in schema.fields:
+        meaning = field.metadata[b"meaning"].decode().replace("|", "&#124;")
+        rows.append(f"| {field.name} | {_TYPES[field.type]}{' or null' * field.nullable} | {meaning} |")
     return "\n".join(head + rows) + "\n"
 
 

@@ -1,209 +1,215 @@
-"""Declared tables of the sweep branch; results/README.md is their prose twin."""
+"""Declared tables of the sweep branch with the meaning of every column; results/README.md is made of them."""
 
 from __future__ import annotations
 
-import pyarrow as pa
+from w2sg.tables.files import declare, flag, maybe, real, text, whole
 
-from w2sg.study.protocols import FIELDS
-from w2sg.tables.files import TableSchema
+_DATASET = text("dataset", "preference dataset; for the evaluation loss, the corpus")
+_SPLIT = text("split", "`ground_truth`, `weak_supervision` or `test`")
+_ROW_ID = text("row_id", "id of the pair: 16 hexadecimal digits of its content")
 
-DOCUMENTS = TableSchema(
-    name="documents",
-    fields=pa.schema(
-        [pa.field(name, pa.string(), nullable=False) for name in ("doc_id", "part", "label", "cluster", "text")]
-    ),
+DOCUMENTS = declare(
+    "documents",
+    text("doc_id", "id of the document in its corpus"),
+    text("part", "`train`, `heldout` (evaluation loss) or `pair_texts` (pairs)"),
+    text("label", "class that the corpus gives the document"),
+    text("cluster", "smallest doc_id among the pair texts that nearly repeat one another"),
+    text("text", "the document"),
     keys=("doc_id",),
 )
-"""Documents of a corpus. ``part``: train, heldout (evaluation loss) or pair_texts (pairs).
+"""Documents of a corpus."""
 
-``cluster`` is the same for pair texts that near-duplicate each other, such as two replies that
-quote the same post: the smallest doc_id among them.
-"""
-
-PAIRS = TableSchema(
-    name="pairs",
-    fields=pa.schema(
-        [
-            *(pa.field(name, pa.string(), nullable=False) for name in ("dataset", "split", "row_id")),
-            pa.field("position", pa.int64(), nullable=False),
-            *(pa.field(name, pa.string(), nullable=False) for name in FIELDS),
-        ]
-    ),
+PAIRS = declare(
+    "pairs",
+    _DATASET,
+    _SPLIT,
+    _ROW_ID,
+    whole("position", "place in the source, from 0, within a split"),
+    text("prompt", "text that comes before either response; may be empty"),
+    text("chosen", "preferred response"),
+    text("rejected", "other response"),
     keys=("dataset", "split", "row_id"),
 )
-"""Pairs of a dataset. ``position`` counts from 0 in the order of the source, within a split."""
+"""Pairs of a dataset."""
 
-
-def _text(*names: str) -> list[pa.Field]:
-    return [pa.field(name, pa.string(), nullable=False) for name in names]
-
-
+_FAMILY = text("family", "strong model with its supervisor, as in `config/models.yaml`")
+_MODEL = text("model", "what was measured: a name in `models`")
+_REVISION = text("revision", "branch or folder of the weights, as published")
+_STEP = whole("step", "optimiser steps of the strong revision")
+_COMMIT = text("commit", "identifies the weights; empty where the revision is missing or unknown")
+_LAYER = whole("layer", "hidden state: 0 embedding, last after the final norm; -1 whole model")
+_SEED = whole("seed", "seed of the head")
+_PROTOCOL = text("protocol", "heads: `paper`, `converged`; probe: split `pair` or `text`; loss: `language_model`")
+_NOTE = text("note", "why the value or an end of its interval is null, or may be wrong; else empty")
+_ENDS = [
+    maybe("low", "lower end of the interval; null where there is none"),
+    maybe("high", "upper end of the interval; null where there is none"),
+]
 _ESTIMATE = [
-    pa.field("value", pa.float64(), nullable=True),
-    pa.field("low", pa.float64(), nullable=True),
-    pa.field("high", pa.float64(), nullable=True),
-    pa.field("n", pa.int64(), nullable=False),
+    maybe("value", "estimate; null where undefined (PGR unless ceiling > weak)"),
+    *_ENDS,
+    whole("n", "test pairs (for the probe, pairs of which a text was tested; for the loss, tokens)"),
 ]
 _HEAD = [
-    pa.field("layer", pa.int64(), nullable=False),
-    *_text("head", "protocol", "setting"),
-    pa.field("seed", pa.int64(), nullable=False),
-    *_text("metric"),
+    _LAYER,
+    text("head", "`w2s`, `ceiling`, `weak`, `probe`, or `model` (evaluation loss)"),
+    _PROTOCOL,
+    text("setting", "`lr=…`, `selected` (rate chosen without test data), `cv` (penalty chosen by cross-validation), …"),
+    _SEED,
+    text(
+        "metric",
+        "`accuracy`, `auroc`, `log_loss` (nats), `ece`, `agreement`, `gain`, `pgr`, `nats_per_token`, `bits_per_byte`, …",
+    ),
 ]
 _HEAD_KEYS = ("dataset", "layer", "head", "protocol", "setting", "seed", "metric")
 
-RESULTS = TableSchema(
-    name="results",
-    fields=pa.schema([*_text("model", "revision", "commit", "dataset"), *_HEAD, *_ESTIMATE]),
+RESULTS = declare(
+    "results",
+    _MODEL,
+    _REVISION,
+    _COMMIT,
+    _DATASET,
+    *_HEAD,
+    *_ESTIMATE,
     keys=("model", "revision", *_HEAD_KEYS),
 )
 """Metrics of one revision: heads and probes on a dataset, or its evaluation loss."""
 
-METRICS = TableSchema(
-    name="metrics",
-    fields=pa.schema(
-        [
-            *_text("family", "model", "revision"),
-            pa.field("step", pa.int64(), nullable=False),
-            pa.field("tokens", pa.float64(), nullable=False),
-            *_text("commit", "weak", "weak_revision", "dataset"),
-            *_HEAD,
-            *_ESTIMATE,
-        ]
-    ),
+METRICS = declare(
+    "metrics",
+    _FAMILY,
+    _MODEL,
+    _REVISION,
+    _STEP,
+    real("tokens", "training tokens that the strong revision had seen, billions"),
+    _COMMIT,
+    text("weak", "the supervisor: a name in `models`"),
+    text("weak_revision", "revision of the supervisor"),
+    _DATASET,
+    *_HEAD,
+    *_ESTIMATE,
     keys=("family", "step", "model", "revision", *_HEAD_KEYS),
 )
-"""All metrics of a study; ``tokens`` in billions."""
+"""All metrics of a study."""
 
-LABELS = TableSchema(
-    name="weak_labels",
-    fields=pa.schema(
-        [
-            *_text("protocol"),
-            pa.field("seed", pa.int64(), nullable=False),
-            *_text("split", "row_id"),
-            pa.field("swapped", pa.bool_(), nullable=False),
-            pa.field("probability", pa.float64(), nullable=False),
-            pa.field("margin", pa.float64(), nullable=False),
-        ]
-    ),
+LABELS = declare(
+    "weak_labels",
+    _PROTOCOL,
+    _SEED,
+    _SPLIT,
+    _ROW_ID,
+    flag("swapped", "whether the student saw the rejected text first"),
+    real("probability", "the supervisor's P(first > second), in the order shown to the student"),
+    real("margin", "s(chosen) - s(rejected) of the supervisor"),
     keys=("protocol", "seed", "split", "row_id"),
 )
-"""A supervisor's view of the weak-supervision and test pairs.
+"""A supervisor's view of the weak-supervision and test pairs."""
 
-``margin`` is s(chosen) - s(rejected). ``probability`` is P(first > second) in the order shown to the student:
-(chosen, rejected), or (rejected, chosen) where ``swapped``.
-"""
-
-FLOORS = TableSchema(
-    name="floors",
-    fields=pa.schema([*_text("dataset", "floor", "metric"), *_ESTIMATE]),
+FLOORS = declare(
+    "floors",
+    _DATASET,
+    text(
+        "floor",
+        "`longer_response`, `tfidf` (words of the training pairs) or `same_ending` (word or mark that both end in)",
+    ),
+    text("metric", "`accuracy`, `auroc`, or `tie_rate` (share of pairs that the floor cannot tell apart)"),
+    *_ESTIMATE[:3],
+    whole("n", "test pairs"),
     keys=("dataset", "floor", "metric"),
 )
 """Accuracies that need no language model."""
 
-_PLACE = [pa.field(name, pa.float64(), nullable=True) for name in ("x", "x_low", "x_high")]
-
-FIGURE = TableSchema(
-    name="figure",
-    fields=pa.schema(
-        [
-            *_text("panel", "series"),
-            pa.field("layer", pa.int64(), nullable=False),
-            pa.field("step", pa.int64(), nullable=False),
-            pa.field("tokens", pa.float64(), nullable=True),
-            *_PLACE,
-            *_ESTIMATE[:3],
-        ]
-    ),
+FIGURE = declare(
+    "figure",
+    text("panel", "panel of the figure: head protocol, metric or predictor, joined by a colon where it takes two"),
+    text("series", "what is drawn: a head, `loss`, `floor:<name>`, `revision` (point) or `fit` (line)"),
+    _LAYER,
+    whole("step", "optimiser steps of the revision; -1 for a level or a fitted line, which belong to none"),
+    maybe("tokens", "training tokens that the revision had seen, billions; null where there is no revision"),
+    maybe("x", "horizontal coordinate: the step or a predictor; null for a level that holds for every revision"),
+    maybe("x_low", "lower end of the interval of `x`; null where there is none"),
+    maybe("x_high", "upper end of the interval of `x`; null where there is none"),
+    *_ESTIMATE[:3],
     keys=("panel", "series", "layer", "step", "x"),
 )
-"""What a figure of one family on one dataset shows: ``value`` with its interval against ``x``.
+"""What a figure of one family on one dataset shows: ``value`` with its interval against ``x``."""
 
-``x`` is the step, or a predictor with its own interval. A level that holds for all revisions has no ``x``; it and the
-points of a fitted line belong to no revision: their ``step`` is -1 and ``tokens`` (billions) is null. The layer of the whole
-model is -1.
-"""
-
-AUDIT = TableSchema(
-    name="audit",
-    fields=pa.schema(
-        [
-            *_text("model", "revision", "commit", "weights_hash"),
-            pa.field("files", pa.int64(), nullable=False),
-            pa.field("bytes", pa.int64(), nullable=False),
-            pa.field("flagged", pa.bool_(), nullable=False),
-            *_text("duplicate_of", "reason"),
-        ]
+AUDIT = declare(
+    "audit",
+    _MODEL,
+    _REVISION,
+    _COMMIT,
+    text("weights_hash", "SHA-256 of the weight file; of several files' hashes, in name order"),
+    whole("files", "number of weight files that are used; 0 where the revision is missing or unknown"),
+    whole("bytes", "size of the weight files that are used"),
+    flag("flagged", "kept out of summary, correlations and figures unless `audit.exclude` is off"),
+    text("duplicate_of", "the revision that has the same weights (or one equal file), else empty"),
+    text(
+        "reason",
+        "why it is flagged, in words; also, not flagged, that nothing is known of it or that only an unused file is another's",
     ),
     keys=("model", "revision"),
 )
-"""What the published hashes of a model's revisions say, one row per listed revision.
+"""What the published hashes of a model's revisions say, one row per listed revision; what does not apply is empty or 0."""
 
-``weights_hash`` is the SHA-256 of the weight file, or of the hashes of several in name order; ``files`` and ``bytes``
-describe those files, all in the format that is used. ``flagged`` rows stay out of summaries and correlations unless
-``audit.exclude`` is off; ``reason`` says why in words, ``duplicate_of`` names the revision with the same weights. A revision
-of which nothing is known, or of which only a file in the unused format is another's, is not flagged, but ``reason`` says so.
-What does not apply is empty or 0.
-"""
-
-CORRELATIONS = TableSchema(
-    name="correlations",
-    fields=pa.schema(
-        [
-            *_text("family", "dataset", "protocol"),
-            pa.field("layer", pa.int64(), nullable=False),
-            *_text("span", "predictor", "statistic"),
-            *_ESTIMATE[:3],
-            pa.field("p_naive", pa.float64(), nullable=True),
-            pa.field("n", pa.int64(), nullable=False),
-            pa.field("n_effective", pa.float64(), nullable=True),
-            *_text("note"),
-        ]
+CORRELATIONS = declare(
+    "correlations",
+    _FAMILY,
+    _DATASET,
+    _PROTOCOL,
+    _LAYER,
+    text("span", "revisions that enter: `all`, `first_50` (or the number configured) or `before_saturation`"),
+    text(
+        "predictor",
+        "`probe` (accuracy), `loss` (nats per token) or `difference` (probe minus loss, from the same resamples)",
     ),
+    text(
+        "statistic",
+        "`r2`, `spearman` (of `difference`: of the magnitudes) or `r2_given_log_tokens` (squared partial correlation)",
+    ),
+    maybe("value", "the statistic; null where undefined"),
+    *_ENDS,
+    maybe("p_naive", "p-value as if revisions were independent, which they are not: too small; null for differences"),
+    whole("n", "revisions"),
+    maybe(
+        "n_effective",
+        "number of revisions corrected for the autocorrelation of both series; null for a trend, whose revisions are no sample",
+    ),
+    _NOTE,
     keys=("family", "dataset", "protocol", "layer", "span", "predictor", "statistic"),
 )
-"""How well a predictor foretells W2SG accuracy over revisions.
+"""How well a predictor predicts W2SG accuracy over revisions."""
 
-``predictor``: ``probe`` (accuracy), ``loss`` (nats per token), ``difference`` (probe minus loss). ``span``: ``first_50``
-(the name follows the configured number), ``all``, ``before_saturation``. ``statistic``: ``r2``, ``spearman`` (of the
-difference: of magnitudes), ``r2_given_log_tokens`` (squared partial correlation). ``p_naive`` takes revisions for
-independent, which they are not; ``n_effective`` is their number corrected for autocorrelation, null for a
-trend. ``note`` says why the value or an end of its interval is null, or why the interval may be too short; else it is empty.
-"""
-
-TRANSITIONS = TableSchema(
-    name="transitions",
-    fields=pa.schema(
-        [
-            *_text("family", "dataset", "protocol"),
-            pa.field("layer", pa.int64(), nullable=False),
-            pa.field("seed", pa.int64(), nullable=False),
-            *_text("estimate"),
-            *_ESTIMATE,
-            *_text("note"),
-        ]
-    ),
+TRANSITIONS = declare(
+    "transitions",
+    _FAMILY,
+    _DATASET,
+    text("protocol", "`paper`, `converged`, or their comparison `converged_minus_paper`"),
+    _LAYER,
+    whole("seed", "seed of the heads; -1: mean over seeds"),
+    text("estimate", "name of the estimate; it decides the unit of the value"),
+    maybe("value", "the estimate; null where there is none"),
+    *_ENDS,
+    whole("n", "revisions that the estimate rests on"),
+    _NOTE,
     keys=("family", "dataset", "protocol", "layer", "seed", "estimate"),
 )
-"""When and how W2SG sets in over pre-training; seed -1 is the mean over head seeds.
+"""When and how W2SG sets in over pre-training.
 
 Steps: ``onset_step``. Billions of tokens: ``onset_tokens``, ``sigmoid_midpoint``, ``saturation_tokens``, ``change_point``.
 Doublings of tokens: ``sigmoid_width`` (from 10 to 90 % of the rise). Accuracy: ``sigmoid_floor``, ``sigmoid_rise``,
 ``saturation`` (level of the late revisions), ``saturation_gain`` (above the supervisor), ``fluctuation`` (standard
 deviation over the late revisions). Protocol ``converged_minus_paper`` compares the protocols: differences of accuracies,
-and of positions in doublings of tokens. ``note`` says why a value or an end of its interval is null; empty otherwise.
+and of positions in doublings of tokens.
 """
 
-COMPLETENESS = TableSchema(
-    name="completeness",
-    fields=pa.schema(
-        [
-            *_text("family", "dataset", "revision"),
-            pa.field("step", pa.int64(), nullable=False),
-            pa.field("measured", pa.bool_(), nullable=False),
-        ]
-    ),
+COMPLETENESS = declare(
+    "completeness",
+    _FAMILY,
+    _DATASET,
+    _REVISION,
+    _STEP,
+    flag("measured", "whether heads were trained on this revision's features of this dataset"),
     keys=("family", "dataset", "step", "revision"),
 )
 """What the study wants, one row per family, dataset and selected revision, and whether it was measured."""

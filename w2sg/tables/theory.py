@@ -1,131 +1,165 @@
-"""Declared tables of the theory branch; results/README.md is their prose twin."""
+"""Declared tables of the theory branch with the meaning of every column; results/README.md is made of them."""
 
 from __future__ import annotations
 
-import pyarrow as pa
+from w2sg.tables.files import declare, flag, maybe, real, text, whole
 
-from w2sg.tables.files import TableSchema
+_EXPERIMENT = text("experiment", "name of the experiment (docs/theory.md, section 9)")
+_DIMENSION = whole("dimension", "input dimension d")
+_LAM = real("lam", "spike strength λ")
+_KAPPA = real("kappa", "alignment κ of spike and target; null in the radii where they do not depend on it")
+_CW = real("c_w", "weak correlation ⟨θ_w, θ*⟩")
+_RUN = whole("seed", "number of the run, from 0; each has its own random stream")
+_CASE = text("case", "setting of the check: spike strength or activation")
+_CHECK = text("check", "name of the check")
+_SEEDS = whole("seeds", "independent runs behind the number; 0 for a deterministic one")
+_WEAK_DISTANCE = real("weak_distance", "distance D_w of the supervisor")
+_DISTANCE = real("distance", "D = |θ - θ*| of the student; in a phase diagram, the mean over runs")
+_OVERLAPS = [
+    real("m", "overlap of the student with the target, ⟨θ, θ*⟩"),
+    real("q", "overlap of the student with the spike, ⟨θ, v⟩"),
+    real("w", "overlap of the student with the supervisor, ⟨θ, θ_w⟩"),
+]
 
-
-def _text(*names: str) -> list[pa.Field]:
-    return [pa.field(name, pa.string(), nullable=False) for name in names]
-
-
-def _real(*names: str, nullable: bool = False) -> list[pa.Field]:
-    return [pa.field(name, pa.float64(), nullable=nullable) for name in names]
-
-
-def _whole(*names: str) -> list[pa.Field]:
-    return [pa.field(name, pa.int64(), nullable=False) for name in names]
-
-
-RUNS = TableSchema(
-    name="theory_runs",
-    fields=pa.schema(
-        [
-            *_text("experiment", "variant"),
-            *_whole("dimension"),
-            *_real("lam", "kappa", "c_w", "eta"),
-            *_real("m0", nullable=True),
-            *_whole("seed", "step"),
-            *_real("m", "q", "w", "distance", "risk", "weak_loss", "weak_distance", "weak_risk"),
-        ]
-    ),
+RUNS = declare(
+    "theory_runs",
+    _EXPERIMENT,
+    text("variant", "which grid of the experiment the run belongs to"),
+    _DIMENSION,
+    _LAM,
+    _KAPPA,
+    _CW,
+    real("eta", "learning rate η"),
+    maybe("m0", "overlap of a warm start with the target; null for the spectral start"),
+    _RUN,
+    whole("step", "steps of fine-tuning done"),
+    *_OVERLAPS,
+    _DISTANCE,
+    real("risk", "risk L of the student"),
+    real("weak_loss", "weak loss L_w of the student"),
+    _WEAK_DISTANCE,
+    real("weak_risk", "risk L(θ_w) of the supervisor"),
     keys=("experiment", "variant", "dimension", "lam", "kappa", "c_w", "eta", "m0", "seed", "step"),
 )
-"""Fine-tuning runs at their recorded steps; ``m0`` is null for the spectral start.
+"""Fine-tuning runs at their recorded steps."""
 
-``m, q, w`` = <theta, theta*>, <theta, v>, <theta, theta_w>; ``weak_distance`` and ``weak_risk`` belong to theta_w.
-"""
-
-LANDSCAPE = TableSchema(
-    name="theory_landscape",
-    fields=pa.schema([*_text("case"), *_real("lam"), *_whole("seed", "step"), *_real("angle", "mu", "eps", "pull")]),
+LANDSCAPE = declare(
+    "theory_landscape",
+    _CASE,
+    _LAM,
+    _RUN,
+    whole("step", "power iterations done"),
+    real("angle", "angle to the target, degrees"),
+    real("mu", "one-point convexity ⟨∇L, θ - θ*⟩ / |θ - θ*|²"),
+    real("eps", "bias |∇L_w - ∇L| of the supervisor there"),
+    real("pull", "component of -∇L along the tangent towards the target"),
     keys=("case", "seed", "step"),
 )
-"""Landscape metrics along power iteration; ``angle`` in degrees."""
+"""Landscape metrics along power iteration."""
 
-SIGNS = TableSchema(
-    name="theory_signs",
-    fields=pa.schema(
-        [
-            *_real("lam", "kappa"),
-            *_whole("seed"),
-            pa.field("wrong", pa.bool_(), nullable=False),
-            *_real("margin"),
-        ]
-    ),
+SIGNS = declare(
+    "theory_signs",
+    _LAM,
+    _KAPPA,
+    _RUN,
+    flag("wrong", "whether the weak-loss rule turned the start away from the target"),
+    real("margin", "population margin (H6) at the start, oriented by the truth"),
     keys=("lam", "kappa", "seed"),
 )
-"""Choices of the weak-loss sign rule; ``margin`` is the population margin at the drawn start, truth-oriented."""
+"""Choices of the weak-loss sign rule."""
 
-REGION = TableSchema(
-    name="theory_region",
-    fields=pa.schema([*_text("check", "case"), *_real("value"), *_real("bound", nullable=True)]),
+REGION = declare(
+    "theory_region",
+    _CHECK,
+    _CASE,
+    real("value", "what was computed or measured"),
+    maybe("bound", "what the value must respect; null where there is nothing to respect"),
     keys=("check", "case"),
 )
 """Constants, radii and numerical checks of the effective region: a value and what bounds it, if anything."""
 
-AGREEMENT = TableSchema(
-    name="theory_agreement",
-    fields=pa.schema([*_text("check", "engine"), *_whole("batch", "seed"), *_real("m", "q", "w")]),
+AGREEMENT = declare(
+    "theory_agreement",
+    _CHECK,
+    text("engine", "`direct` or `reduced`; in the check of the amplitude, `unit` or `raw`"),
+    whole("batch", "samples per step B; 1 is the online algorithm"),
+    _RUN,
+    *_OVERLAPS,
     keys=("check", "engine", "batch", "seed"),
 )
 """Final overlaps of the same setting in two engines."""
 
-BOUND = TableSchema(
-    name="theory_bound",
-    fields=pa.schema([*_text("curve"), *_whole("seed"), *_real("time", "squared_distance")]),
+BOUND = declare(
+    "theory_bound",
+    text("curve", "`measured`, `bound` (3), `bias floor` (its limit) or `supervisor`"),
+    _RUN,
+    real("time", "rescaled time α η μ"),
+    real("squared_distance", "D²"),
     keys=("curve", "seed", "time"),
 )
 """Squared distance against alpha eta mu: the bound, its limit, measured runs."""
 
-PHASE = TableSchema(
-    name="theory_phase",
-    fields=pa.schema(
-        [
-            *_real("lam", "kappa", "c_w"),
-            *_whole("dimension", "seeds"),
-            *_real("success", "success_risk", "wrong_sign", "distance", "weak_distance"),
-            *_real("limit_overlap", "limit_margin", "limit_distance"),
-        ]
-    ),
+PHASE = declare(
+    "theory_phase",
+    _LAM,
+    _KAPPA,
+    _CW,
+    _DIMENSION,
+    _SEEDS,
+    real("success", "share of runs that end closer to the target than the supervisor is"),
+    real("success_risk", "share of runs that end with a smaller risk than the supervisor's"),
+    real("wrong_sign", "share of runs that the weak-loss rule turned the wrong way"),
+    _DISTANCE,
+    _WEAK_DISTANCE,
+    real("limit_overlap", "overlap that the spectral law predicts for d → ∞"),
+    real("limit_margin", "margin of the sign rule for d → ∞; negative: the rule is wrong"),
+    real("limit_distance", "final distance of the limit equation, start oriented by the truth"),
     keys=("lam", "kappa", "c_w"),
 )
 """Success fractions per cell, beside the predictions of spectral law, sign rule and limit flow."""
 
-ACCEPTANCE = TableSchema(
-    name="theory_acceptance",
-    fields=pa.schema(
-        [
-            *_text("section", "experiment", "criterion", "expected"),
-            *_real("measured"),
-            *_real("standard_error", nullable=True),
-            *_whole("seeds"),
-            pa.field("holds", pa.bool_(), nullable=False),
-        ]
-    ),
+ACCEPTANCE = declare(
+    "theory_acceptance",
+    text("section", "section under which docs/theory.md lists the experiment"),
+    _EXPERIMENT,
+    text("criterion", "what was tested, in words"),
+    text("expected", "what it should be, in words"),
+    real("measured", "what was measured"),
+    maybe("standard_error", "standard error of the measured number; null where it is exact or an extreme of runs"),
+    _SEEDS,
+    flag("holds", "whether the criterion holds"),
     keys=("section", "experiment", "criterion"),
 )
 """Acceptance criteria: what was expected, what was measured, and whether it holds."""
 
-FIGURE = TableSchema(
-    name="theory_figure",
-    fields=pa.schema([*_text("panel", "series"), *_real("x"), *_real("y", "value", "low", "high", nullable=True)]),
+FIGURE = declare(
+    "theory_figure",
+    text("panel", "panel of the figure"),
+    text("series", "line or plane in the panel"),
+    real("x", "horizontal coordinate"),
+    maybe("y", "second coordinate of a value on a plane; null for lines"),
+    maybe("value", "what is drawn; null where there is nothing to draw"),
+    maybe("low", "value minus one standard error; null where there is none"),
+    maybe("high", "value plus one standard error; null where there is none"),
     keys=("panel", "series", "x", "y"),
 )
-"""What a figure shows: lines (``y`` null; ``low`` and ``high`` are one standard error) or values on a plane."""
+"""What a figure shows: lines, or values on a plane."""
 
-RADII = TableSchema(
-    name="theory_radii",
-    fields=pa.schema(
-        [
-            *_text("example"),
-            *_real("lam"),
-            *_real("kappa", nullable=True),
-            *_real("c1", "c2", "c3", "c_sig", "l1", "l2", "r_conv", "r_drift", "radius", "degrees"),
-        ]
-    ),
+RADII = declare(
+    "theory_radii",
+    text("example", "which activation, and whose c_σ"),
+    _LAM,
+    _KAPPA.with_nullable(True),
+    real("c1", "supremum C₁ of |σ'|"),
+    real("c2", "supremum C₂ of |σ''|"),
+    real("c3", "supremum C₃ of |σ'''|"),
+    real("c_sig", "non-degeneracy constant c_σ, equation (15)"),
+    real("l1", "L₁, equation (23)"),
+    real("l2", "L₂, equation (24)"),
+    real("r_conv", "R_conv, equation (25)"),
+    real("r_drift", "R_drift, equation (26)"),
+    real("radius", "R = min(R_conv, R_drift)"),
+    real("degrees", "the same as an angle to the target"),
     keys=("example", "lam"),
 )
 """Worked radii of the effective region; ``kappa`` is null where the radius does not depend on it."""

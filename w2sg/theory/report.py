@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from w2sg.theory.figures.catalogue import FIGURES, caption_of
 
 TEMPLATE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="origin" content="{{ origin }}">
 <title>Spiked-Gaussian theory of weak-to-strong generalization</title>
 <style>
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
@@ -57,6 +59,7 @@ def render_theory(
     figures: Mapping[str, str],
     verdicts: Mapping[str, str],
     settings: Mapping[str, Any],
+    origin: Mapping[str, Any],
 ) -> str:
     """Returns the report's HTML.
 
@@ -66,6 +69,7 @@ def render_theory(
         figures: SVG text per figure name; embedded as images, so nothing inside them is executed.
         verdicts: Sentence on the criteria per figure name.
         settings: The part of the configuration that decides the numbers.
+        origin: What the page says of its origin.
     """
     shown = [
         (figure, caption_of(name, settings), base64.b64encode(figures[name].encode()).decode(), verdicts[name])
@@ -77,6 +81,7 @@ def render_theory(
         rows=list(acceptance.itertuples()),
         radii=format_radii(radii),
         figures=shown,
+        origin=json.dumps(origin, sort_keys=True),
         settings=yaml.safe_dump(dict(settings), sort_keys=False),
         version=__version__,
     )

@@ -57,6 +57,18 @@ def headline_rows() -> Any:
     )
 
 
+def shown_rows(family: str = "") -> Any:
+    """Returns, as an Arrow expression, the rows that summary, figures and report read: all headline settings.
+
+    Args:
+        family: Family to select; all of them by default.
+    """
+    own = [("family", "==", family)] if family else []
+    kinds = [[("head", "in", ["probe", "model"])]]
+    kinds += [[("protocol", "==", name), ("setting", "==", setting)] for name, setting in HEADLINE_SETTINGS.items()]
+    return parquet.filters_to_expression([own + kind for kind in kinds])
+
+
 def case_rows(metrics: pd.DataFrame, *, family: str, dataset: str) -> pd.DataFrame:
     """Returns the rows of one family on one dataset, and its evaluation loss, which has a corpus of its own.
 

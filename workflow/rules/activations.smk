@@ -2,10 +2,10 @@
 
 
 def published(wildcards):
-    """Returns the revision list that a model's own pre-training publishes; nothing for the others."""
-    if config["models"][wildcards.model]["source"] == "pretrain":
-        return f"results/pretrained/{wildcards.model}/manifest.tsv"
-    return []
+    """Returns the revision list that a model's own pre-training publishes, and its origin; nothing for the others."""
+    folder = f"results/pretrained/{wildcards.model}"
+    trained = config["models"][wildcards.model]["source"] == "pretrain"
+    return [f"{folder}/manifest.tsv", f"{folder}/origin.json"] if trained else []
 
 
 def ticket(wildcards):
@@ -26,6 +26,21 @@ def kept_settings(wildcards):
     settings = forward_settings()
     layers = families.kept_layers(settings["layers"], FAMILIES, wildcards.model, wildcards.revision)
     return settings | {"layers": layers}
+
+
+def mark(path):
+    """Returns what tells a user's file from another one: its hash; of weights, too large to read at each start, size and date."""
+    facts = path.stat()
+    return file_sha256(path) if facts.st_size <= 2**20 else f"{facts.st_size} bytes of {facts.st_mtime_ns}"
+
+
+def local_revision(wildcards):
+    """Returns the marks of all files of a revision that lies in a folder of the user's."""
+    entry = config["models"][wildcards.model]
+    if entry["source"] != "local":
+        return []
+    folder = Path(entry["path"]) / wildcards.revision
+    return [f"{path.name}: {mark(path)}" for path in sorted(folder.iterdir()) if path.is_file()]
 
 
 def places_taken(wildcards):
@@ -58,6 +73,7 @@ rule extract_activations:
         # nothing, and the latter comes with the dataset's pairs, which are made again when it changes.
         activations=kept_settings,
         evaluation=lookup(dpath="evaluation", within=config),
+        content=local_revision,
         recipe=recipes.ACTIVATIONS,
     script:
         "../scripts/extract_activations.py"

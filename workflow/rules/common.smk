@@ -1,13 +1,14 @@
 """Configuration, families, wildcard constraints and what happens around a run. No cost."""
 
 from dataclasses import asdict
+from functools import cache
 
 from snakemake.exceptions import WorkflowError
 
 from w2sg.report.catalogue import FIGURES, as_percent
 from w2sg.revisions import offline, scratch
 from w2sg.runtime import driver, slurm
-from w2sg.runtime.files import atomic_path
+from w2sg.runtime.files import atomic_path, file_sha256
 from w2sg.study import config as study, definitions, families, recipes, revision_lists
 from w2sg.study.datasets import required_inputs
 from w2sg.theory.experiments.catalogue import EXPERIMENTS, describe_experiment, experiment_of
@@ -108,6 +109,15 @@ def loss_table(model, revision):
 def identity(wildcards):
     """Returns the part of a model's entry that decides its numbers."""
     return definitions.identity(config["models"][wildcards.model])
+
+
+@cache
+def content(dataset):
+    """Returns the hashes of a dataset's local files: they count by what they hold, not by when they were written."""
+    return [file_sha256(Path(path)) for path in required_inputs(config["datasets"][dataset])]
+
+
+DECIDING = definitions.Deciding(config=config, families=FAMILIES, content=content)
 
 
 def forward_settings():

@@ -46,6 +46,7 @@ rule fetch_pairs:
         "../../envs/analysis.yaml"
     params:
         spec=lookup(dpath="datasets/{dataset}", within=config),
+        content=lambda wildcards: content(wildcards.dataset),
         recipe=recipes.PAIRS,
     script:
         "../scripts/fetch_pairs.py"

@@ -43,6 +43,7 @@ rule pretrain_family:
         datasets=unread_datasets,
     output:
         manifest="results/pretrained/{model}/manifest.tsv",
+        origin="results/pretrained/{model}/origin.json",
     log:
         "logs/pretrain_family/{model}.log",
     benchmark:

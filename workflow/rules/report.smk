@@ -1,5 +1,11 @@
 """Figures and the report. Seconds."""
 
+@cache
+def made_figures():
+    """Returns what decides the figures."""
+    own = {"statistics.confidence": config["statistics"]["confidence"], "recipes.FIGURES": recipes.FIGURES}
+    return made_metrics() | made_audit() | {"audit": config["audit"]} | own
+
 
 # One job for all: a process per figure spends more time on its start than on the figure.
 rule plot_figures:
@@ -27,14 +33,12 @@ rule plot_figures:
         "../../envs/analysis.yaml"
     params:
         figures=list(FIGURES),
-        exclude=lookup(dpath="audit/exclude", within=config),
-        confidence=lookup(dpath="statistics/confidence", within=config),
         # What captions say of the tables' intervals, and of those of fitted lines.
         coverage={
             "intervals": as_percent(config["intervals"]["confidence"]),
             "lines": as_percent(config["statistics"]["confidence"]),
         },
-        recipe=recipes.FIGURES,
+        made=lambda wildcards: made_figures(),
     script:
         "../scripts/plot_figures.py"
 
@@ -70,6 +74,12 @@ def study_settings():
     return {name: config[name] for name in names} | {"activations": forward_settings()}
 
 
+@cache
+def made_report():
+    """Returns what decides the report."""
+    return made_summary() | {"recipes.REPORT": recipes.REPORT}
+
+
 rule write_report:
     """Writes the self-contained report: the answer in words, interactive charts, tables, provenance."""
     input:
@@ -82,6 +92,7 @@ rule write_report:
         acceptance="<study>/tables/acceptance.csv",
         excluded="<study>/tables/excluded.csv",
         completeness="<study>/tables/completeness.parquet",
+        origin="<study>/tables/summary.json",
     output:
         report(
             "<study>/report.html",
@@ -98,6 +109,6 @@ rule write_report:
         # Shown as they are at this moment: they neither start a job nor make the report stale.
         benchmarks=measured_jobs(),
         criteria=f"{STUDY}/theory/acceptance.parquet",
-        recipe=recipes.REPORT,
+        made=lambda wildcards: made_report(),
     script:
         "../scripts/write_report.py"

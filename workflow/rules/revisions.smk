@@ -12,11 +12,11 @@ def share_of(most):
     return 10000 // most
 
 
-def listed_revisions(wildcards):
+def listed_revisions(model):
     """Returns the names of all published revisions of a model, by step, and of those that are used besides."""
-    listed = revision_lists.revisions_of(wildcards.model, config["models"][wildcards.model], ROOT)
+    listed = revision_lists.revisions_of(model, config["models"][model], ROOT)
     names = [revision.name for revision in sorted(listed, key=lambda revision: revision.step)]
-    return list(dict.fromkeys([*names, *USED.get(wildcards.model, [])]))
+    return list(dict.fromkeys([*names, *USED.get(model, [])]))
 
 
 def audit_answers(wildcards):
@@ -27,12 +27,17 @@ def audit_answers(wildcards):
 def audit_source(wildcards):
     """Returns what an audit of a model rests on now: the Hub, or what the local cache holds."""
     repo = config["models"][wildcards.model]["repo"]
-    return offline.source_of(repo, listed_revisions(wildcards), Path(audit_answers(wildcards)))
+    return offline.source_of(repo, listed_revisions(wildcards.model), Path(audit_answers(wildcards)))
 
 
 def audit_tables():
     """Returns the audits of the study's Hub models."""
     return present(f"results/audit/{name}.parquet" for name in HUB_MODELS)
+
+
+def own_losses():
+    """Returns the loss tables of the models that are not on the Hub: their commits are the weights' hashes."""
+    return [loss_table(model, name) for model, names in own_revisions().items() for name in names]
 
 
 def own_revisions():
@@ -83,7 +88,7 @@ rule audit_revisions:
         "../../envs/torch.yaml"
     params:
         model=identity,
-        revisions=listed_revisions,
+        revisions=lambda wildcards: listed_revisions(wildcards.model),
         source=audit_source,
         kept=audit_answers,
         recipe=recipes.AUDIT,
@@ -91,11 +96,26 @@ rule audit_revisions:
         "../scripts/audit_revisions.py"
 
 
+@cache
+def made_audit():
+    """Returns what decides the joined audit."""
+    made = {
+        "tables.audit": definitions.listing([*audit_tables(), *own_losses()]),
+        "recipes.AUDIT": recipes.AUDIT,
+    }
+    for model in USED:
+        if model in HUB_MODELS:
+            made |= DECIDING.audit(model, listed_revisions(model))
+        else:
+            made |= DECIDING.loss(model)
+    return made
+
+
 rule collect_audit:
     """Joins the audits of the study's models; revisions that are not on the Hub are compared by their own hashes."""
     input:
         audits=audit_tables(),
-        losses=[loss_table(model, name) for model, names in own_revisions().items() for name in names],
+        losses=own_losses(),
     output:
         "<study>/tables/audit.parquet",
     log:
@@ -104,7 +124,6 @@ rule collect_audit:
         "../../envs/analysis.yaml"
     params:
         revisions=own_revisions(),
-        inputs=audit_tables(),
-        recipe=recipes.AUDIT,
+        made=lambda wildcards: made_audit(),
     script:
         "../scripts/collect_audit.py"

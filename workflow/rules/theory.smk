@@ -65,7 +65,22 @@ use rule simulate_phase as simulate_first_phase with:
     priority: 80
 
 
-rule compare_theory:
+def made_experiment(name):
+    """Returns what decides the table of an experiment."""
+    section = config["theory"]
+    phase = section["phase"] if name.startswith("phase_") else {}
+    seeds = {"seeds": phase.get("seeds", section["seeds"]), "seed": section["seed"]}
+    own = {f"experiments.{name}": seeds | {"phase": phase, "settings": describe_experiment(name)}}
+    return own | {"recipes.THEORY": recipes.THEORY}
+
+
+@cache
+def made_theory():
+    """Returns what decides all that is made of the experiments."""
+    return {key: value for name in EXPERIMENTS for key, value in made_experiment(name).items()}
+
+
+rule judge_theory:
     """Evaluates every acceptance criterion on the experiments' tables, and the worked radii."""
     input:
         collect("<study>/theory/experiments/{experiment}.parquet", experiment=EXPERIMENTS),
@@ -76,14 +91,14 @@ rule compare_theory:
         ),
         radii="<study>/theory/worked_radii.parquet",
     log:
-        "logs/compare_theory.log",
+        "logs/judge_theory.log",
     conda:
         "../../envs/analysis.yaml"
     params:
         experiments=list(EXPERIMENTS),
-        recipe=recipes.THEORY,
+        made=lambda wildcards: made_theory(),
     script:
-        "../scripts/compare_theory.py"
+        "../scripts/judge_theory.py"
 
 
 rule check_theory:
@@ -125,12 +140,12 @@ rule plot_theory:
         experiments=list(EXPERIMENTS),
         captions={name: caption_of(name, config["theory"]) for name in THEORY_FIGURES},
         titles={name: figure.title for name, figure in THEORY_FIGURES.items()},
-        recipe=recipes.THEORY,
+        made=lambda wildcards: made_theory(),
     script:
         "../scripts/plot_theory.py"
 
 
-rule report_theory:
+rule write_theory_report:
     """Writes the self-contained theory report: figures, worked radii, acceptance table."""
     input:
         acceptance="<study>/theory/acceptance.parquet",
@@ -139,11 +154,11 @@ rule report_theory:
     output:
         "<study>/theory/report.html",
     log:
-        "logs/report_theory.log",
+        "logs/write_theory_report.log",
     conda:
         "../../envs/analysis.yaml"
     params:
         settings=lookup(dpath="theory", within=config),
-        recipe=recipes.THEORY,
+        made=lambda wildcards: made_theory(),
     script:
-        "../scripts/report_theory.py"
+        "../scripts/write_theory_report.py"

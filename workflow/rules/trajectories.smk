@@ -5,13 +5,11 @@ localrules:
     collect_family,
     collect_metrics,
     correlate,
-    estimate_transition,
-    check_completeness,
 
 
-def family_tables(wildcards):
+def family_tables(name):
     """Returns the tables of one family: heads and losses per revision, and its supervisor's."""
-    family = FAMILIES[wildcards.family]
+    family = FAMILIES[name]
     weak = f"{STUDY}/weak_metrics/{family.weak}/{family.weak_revision}"
     return {
         "heads": [path for dataset in DATASETS for path in head_tables(family.name, dataset)],
@@ -20,18 +18,16 @@ def family_tables(wildcards):
     }
 
 
-def family_inputs(wildcards):
-    """Returns the names of a family's tables: as a parameter they make the joined one anew when one is no longer wanted.
-
-    Parameters made from ``input`` would not: Snakemake leaves those out when it looks for changes.
-    """
-    return sorted(path for paths in family_tables(wildcards).values() for path in paths)
+def made_family(name):
+    """Returns what decides a family's table; among it are the names of its inputs, of which one may be no longer wanted."""
+    files = sorted(path for paths in family_tables(name).values() for path in paths)
+    return DECIDING.family(name, CELLS[name], files)
 
 
 rule collect_family:
     """Joins the tables of one family, with step and tokens of each revision."""
     input:
-        unpack(family_tables),
+        unpack(lambda wildcards: family_tables(wildcards.family)),
     output:
         "<study>/tables/families/{family}.parquet",
     log:
@@ -40,96 +36,86 @@ rule collect_family:
         "../../envs/analysis.yaml"
     params:
         family=lambda wildcards: asdict(FAMILIES[wildcards.family]),
-        inputs=family_inputs,
-        recipe=recipes.COLLECT,
+        made=lambda wildcards: made_family(wildcards.family),
     script:
         "../scripts/collect_family.py"
 
 
+def measured_datasets():
+    """Returns the datasets on which a family was measured."""
+    return [name for name in DATASETS if any(name in datasets for datasets in CELLS.values())]
+
+
+@cache
+def made_metrics():
+    """Returns what decides the long table and what is joined beside it."""
+    made = {"sweep": config["sweep"]}
+    for dataset in measured_datasets():
+        made |= DECIDING.floors(dataset)
+    for family in CELLS:
+        made |= made_family(family)
+    return made
+
+
 rule collect_metrics:
-    """Joins the families into the one long table, and the datasets' floors into another."""
+    """Joins the families into the one long table, and the floors into another; says which wanted revisions are missing."""
     input:
         families=collect("<study>/tables/families/{family}.parquet", family=CELLS),
-        floors=[
-            f"<study>/floors/{name}.parquet" for name in DATASETS if any(name in d for d in CELLS.values())
-        ],
+        floors=collect("<study>/floors/{dataset}.parquet", dataset=measured_datasets()),
     output:
         metrics="<study>/tables/metrics.parquet",
         floors="<study>/tables/floors.parquet",
+        completeness="<study>/tables/completeness.parquet",
     log:
         "logs/collect_metrics.log",
     conda:
         "../../envs/analysis.yaml"
     params:
-        inputs=CELLS,
-        recipe=recipes.COLLECT,
+        wanted={name: {r.name: r.step for r in family.revisions} for name, family in FAMILIES.items()},
+        datasets=DATASETS,
+        made=lambda wildcards: made_metrics(),
     script:
         "../scripts/collect_metrics.py"
 
 
-rule estimate_transition:
-    """Estimates when W2SG sets in, how fast it rises, and where it saturates."""
-    input:
-        metrics="<study>/tables/metrics.parquet",
-        audit="<study>/tables/audit.parquet",
-    output:
-        "<study>/tables/transitions.parquet",
-    log:
-        "logs/estimate_transition.log",
-    conda:
-        "../../envs/analysis.yaml"
-    params:
-        exclude=lookup(dpath="audit/exclude", within=config),
-        confidence=lookup(dpath="intervals/confidence", within=config),
-        statistics=lookup(dpath="statistics", within=config),
-        recipe=recipes.TRANSITIONS,
-    script:
-        "../scripts/estimate_transition.py"
+@cache
+def made_statistics():
+    """Returns what decides transitions and correlations."""
+    own = {name: config[name] for name in ("statistics", "audit")} | {
+        "recipes.CORRELATIONS": recipes.CORRELATIONS
+    }
+    return made_metrics() | made_audit() | own
 
 
 rule correlate:
-    """Asks how well probe accuracy and evaluation loss foretell W2SG accuracy."""
+    """Estimates when W2SG sets in and saturates, and how well probe accuracy and evaluation loss predict its accuracy."""
     input:
         metrics="<study>/tables/metrics.parquet",
         audit="<study>/tables/audit.parquet",
-        transitions="<study>/tables/transitions.parquet",
     output:
-        "<study>/tables/correlations.parquet",
+        transitions="<study>/tables/transitions.parquet",
+        correlations="<study>/tables/correlations.parquet",
     log:
         "logs/correlate.log",
     conda:
         "../../envs/analysis.yaml"
     params:
-        exclude=lookup(dpath="audit/exclude", within=config),
         confidence=lookup(dpath="intervals/confidence", within=config),
-        statistics=lookup(dpath="statistics", within=config),
-        recipe=recipes.CORRELATIONS,
+        made=lambda wildcards: made_statistics(),
     script:
         "../scripts/correlate.py"
-
-
-rule check_completeness:
-    """Compares what the study wants with what was measured: which revisions are missing on which dataset."""
-    input:
-        "<study>/tables/metrics.parquet",
-    output:
-        "<study>/tables/completeness.parquet",
-    log:
-        "logs/check_completeness.log",
-    conda:
-        "../../envs/analysis.yaml"
-    params:
-        wanted={name: {r.name: r.step for r in family.revisions} for name, family in FAMILIES.items()},
-        datasets=DATASETS,
-        recipe=recipes.COMPLETENESS,
-    script:
-        "../scripts/check_completeness.py"
 
 
 def banded_families():
     """Returns the families whose acceptance bands are known for the datasets swept."""
     judged = not PARTIAL and "newsgroups_tech" in DATASETS
     return [name for name in FAMILIES if judged and name in config.get("banded", [])]
+
+
+@cache
+def made_summary():
+    """Returns what decides the summary."""
+    return made_statistics() | {"banded": banded_families(), "recipes.SUMMARY": recipes.SUMMARY}
 
 
 rule summarize_sweep:
@@ -146,13 +132,13 @@ rule summarize_sweep:
         text="<study>/tables/summary.txt",
         acceptance="<study>/tables/acceptance.csv",
         excluded="<study>/tables/excluded.csv",
+        origin="<study>/tables/summary.json",
     log:
         "logs/summarize_sweep.log",
     conda:
         "../../envs/analysis.yaml"
     params:
         banded=banded_families(),
-        exclude=lookup(dpath="audit/exclude", within=config),
-        recipe=recipes.SUMMARY,
+        made=lambda wildcards: made_summary(),
     script:
         "../scripts/summarize_sweep.py"

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from w2sg.runtime import jobs
-from w2sg.tables import schemas
+from w2sg.study.definitions import listing
+from w2sg.tables import origins, schemas
 from w2sg.tables.files import write_table
 
 if TYPE_CHECKING:
@@ -29,12 +30,9 @@ def main(
         earlier = offline.read_answers(Path(kept), model["repo"])
         known = published.ask_hub(model["repo"], revisions, label=f"audit {name}", earlier=earlier)
         published.keep_answers(Path(kept), model["repo"], known, earlier=earlier)
-        write_table(
-            audit.audit_table(name, known),
-            output,
-            schemas.AUDIT,
-            provenance={"recipe": recipe, "repo": model["repo"], "source": source},
-        )
+        made = {f"models.{name}": dict(model), f"audited.{name}": listing(revisions), "recipes.AUDIT": recipe}
+        origin = origins.trace("audit_revisions", made) | {"source": source}
+        write_table(audit.audit_table(name, known), output, schemas.AUDIT, provenance=origin)
 
 
 if __name__ == "__main__":

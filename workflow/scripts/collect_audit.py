@@ -1,13 +1,13 @@
 """Joins the audits of the study's models; revisions that are not on the Hub are compared by what was extracted."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from w2sg.revisions import audit
 from w2sg.runtime import jobs
-from w2sg.tables import schemas
+from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_table, write_table
 
 if TYPE_CHECKING:
@@ -20,15 +20,17 @@ def main(
     losses: Sequence[str],
     revisions: Mapping[str, Sequence[str]],
     output: str,
-    recipe: int,
+    made: Mapping[str, Any],
+    config: Mapping[str, Any],
     log: str,
 ) -> None:
     with jobs.log_to(log):
+        origin = origins.trace("collect_audit", made, [*audits, *losses], config=config)
         frames = [read_table(path, schemas.AUDIT) for path in audits]
         measured = [read_table(path, schemas.RESULTS) for path in losses]
         frames += audit.audit_measured(measured, revisions)
         frame = pd.concat(frames, ignore_index=True)
-        write_table(frame, output, schemas.AUDIT, provenance={"recipe": recipe})
+        write_table(frame, output, schemas.AUDIT, provenance=origin)
 
 
 if __name__ == "__main__":
@@ -37,6 +39,7 @@ if __name__ == "__main__":
         losses=snakemake.input["losses"],
         revisions=snakemake.params["revisions"],
         output=snakemake.output[0],
-        recipe=snakemake.params["recipe"],
+        made=snakemake.params["made"],
+        config=snakemake.config,
         log=snakemake.log[0],
     )

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from w2sg.runtime import jobs
-from w2sg.tables import schemas
-from w2sg.tables.files import read_parts, write_parts
+from w2sg.tables import origins, schemas
+from w2sg.tables.files import read_arrow, write_table
 from w2sg.trajectories import collect
 
 if TYPE_CHECKING:
@@ -22,22 +22,18 @@ def main(
     weak: Sequence[str],
     family: Mapping[str, Any],
     output: str,
-    recipe: int,
+    made: Mapping[str, Any],
+    config: Mapping[str, Any],
     log: str,
 ) -> None:
     with jobs.log_to(log):
-        paths: dict[str, list[str]] = {}
+        origin = origins.trace("collect_family", made, [*heads, *losses, *weak], config=config)
+        revisions: dict[str, list[pa.Table]] = {}
         for path in (*heads, *losses):
-            paths.setdefault(Path(path).parent.name, []).append(path)
-        # A revision without tables is one that a partial study has not measured.
-        revisions = ([read(path) for path in paths.get(revision["name"], [])] for revision in family["revisions"])
-        parts = collect.join_family(family=family, revisions=revisions, weak=[read(path) for path in weak])
-        write_parts(parts, output, schemas.METRICS, provenance={"recipe": recipe, "family": dict(family)})
-
-
-def read(path: str) -> pa.Table:
-    """Returns the rows of one revision's table."""
-    return pa.concat_tables(read_parts(path, schemas.RESULTS))
+            revisions.setdefault(Path(path).parent.name, []).append(read_arrow(path, schemas.RESULTS))
+        supervisor = [read_arrow(path, schemas.RESULTS) for path in weak]
+        table = collect.join_family(family=family, revisions=revisions, weak=supervisor)
+        write_table(table, output, schemas.METRICS, provenance=origin)
 
 
 if __name__ == "__main__":
@@ -47,6 +43,7 @@ if __name__ == "__main__":
         weak=snakemake.input["weak"],
         family=snakemake.params["family"],
         output=snakemake.output[0],
-        recipe=snakemake.params["recipe"],
+        made=snakemake.params["made"],
+        config=snakemake.config,
         log=snakemake.log[0],
     )

@@ -1,4 +1,4 @@
-"""Reads the headline trajectories and writes how well probe accuracy and evaluation loss foretell W2SG accuracy."""
+"""Reads the headline trajectories; writes when and how W2SG sets in, and how well probe and loss predict its accuracy."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -7,11 +7,13 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from w2sg.runtime import jobs
-from w2sg.tables import schemas
+from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_table, write_table
-from w2sg.trajectories import correlations, coverage, series
+from w2sg.trajectories import coverage
+from w2sg.trajectories.correlations import correlate_all
 from w2sg.trajectories.selection import headline_rows
-from w2sg.trajectories.series import ResamplingSettings
+from w2sg.trajectories.series import ResamplingSettings, collect_series
+from w2sg.trajectories.transitions import estimate_transition
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -22,35 +24,38 @@ def main(
     metrics: str,
     audited: str,
     transitions: str,
-    output: str,
-    exclude: bool,
+    correlations: str,
     confidence: float,
-    settings: Mapping[str, Any],
-    recipe: int,
+    made: Mapping[str, Any],
+    config: Mapping[str, Any],
     log: str,
 ) -> None:
     with jobs.log_to(log):
+        origin = origins.trace("correlate", made, [metrics, audited], config=config)
         threadpool_limits(1)  # sums are formed in the same order on every machine
         frame = read_table(metrics, schemas.METRICS, where=headline_rows())
-        frame = coverage.exclude_flagged(frame, read_table(audited, schemas.AUDIT)) if exclude else frame
-        rows = correlations.correlate_all(
-            series.collect_series(frame, confidence=confidence),
-            read_table(transitions, schemas.TRANSITIONS),
-            ResamplingSettings(**settings),
+        frame = (
+            coverage.exclude_flagged(frame, read_table(audited, schemas.AUDIT)) if made["audit"]["exclude"] else frame
         )
+        series, resampling = (
+            list(collect_series(frame, confidence=confidence)),
+            ResamplingSettings(**made["statistics"]),
+        )
+        moved = pd.DataFrame(estimate_transition(series, resampling), columns=schemas.TRANSITIONS.fields.names)
+        rows = correlate_all(series, moved, resampling)
         table = pd.DataFrame(rows, columns=schemas.CORRELATIONS.fields.names)
-        write_table(table, output, schemas.CORRELATIONS, provenance={"recipe": recipe, "statistics": dict(settings)})
+        write_table(moved, transitions, schemas.TRANSITIONS, provenance=origin)
+        write_table(table, correlations, schemas.CORRELATIONS, provenance=origin)
 
 
 if __name__ == "__main__":
     main(
         metrics=snakemake.input["metrics"],
         audited=snakemake.input["audit"],
-        transitions=snakemake.input["transitions"],
-        output=snakemake.output[0],
-        exclude=snakemake.params["exclude"],
+        transitions=snakemake.output["transitions"],
+        correlations=snakemake.output["correlations"],
         confidence=snakemake.params["confidence"],
-        settings=snakemake.params["statistics"],
-        recipe=snakemake.params["recipe"],
+        made=snakemake.params["made"],
+        config=snakemake.config,
         log=snakemake.log[0],
     )

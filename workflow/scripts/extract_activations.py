@@ -9,7 +9,8 @@ import pandas as pd
 from w2sg.revisions import access
 from w2sg.revisions.scratch import Store
 from w2sg.runtime import jobs
-from w2sg.tables import schemas
+from w2sg.study import definitions
+from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_table, write_table
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def main(
     pairs: Mapping[str, str],
     pools: Mapping[str, str],
     documents: str,
+    trained: Sequence[str],
     features: Mapping[str, str],
     loss: str,
     activations: Mapping[str, Any],
@@ -41,13 +43,18 @@ def main(
         from w2sg.activations.check import check_model
         from w2sg.activations.models import load_model, read_model_config
         from w2sg.runtime import machine
-        from w2sg.tables.schemas import PAIRS
 
         settings = extraction.ExtractionSettings.from_config(activations, dtype=model["dtype"])
         device = machine.pick_device(settings.device)
         machine.pin_threads(settings.threads)
-        frames = {dataset: read_table(path, PAIRS) for dataset, path in pairs.items()}
+        frames = {dataset: read_table(path, schemas.PAIRS) for dataset, path in pairs.items()}
         texts = extraction.evaluation_texts(documents, documents_wanted=evaluation["documents"])
+        passes = definitions.forward_settings(activations)
+        kept = {"layers": passes.pop("layers")}
+        own = {f"models.{name}": dict(model), "activations": passes, "recipes.ACTIVATIONS": recipe}
+        made_of = {d: origins.trace("extract_activations", own | kept, [path, *trained]) for d, path in pairs.items()}
+        own |= {"evaluation": dict(evaluation)}
+        loss_origin = origins.trace("extract_activations", own, [documents, *trained])
         # Everything slow that needs no weights is done by now: from here on a place on the disk is taken.
         opened = access.open_revision(model, revision, name=name, root=Path(root), store=store, fetched=fetched)
         with opened as folder:
@@ -56,14 +63,13 @@ def main(
             with machine.claim_device(device) as claimed:
                 loaded = load_model(folder.path, dtype=settings.dtype, device=claimed)
                 check_model(loaded)
-                origin = {"model": name, "revision": revision, "commit": folder.commit, "recipe": str(recipe)}
+                keys = {"model": name, "revision": revision, "commit": folder.commit}
                 measured = extraction.measure_loss(loaded, texts, settings=settings)
                 extraction.write_all_features(
-                    loaded, frames, outputs=features, pools=pools, settings=settings, origin=origin
+                    loaded, frames, outputs=features, pools=pools, settings=settings, keys=keys, origins=made_of
                 )
-        keys = {"model": name, "revision": revision, "commit": folder.commit, "dataset": evaluation["corpus"]}
-        rows = pd.DataFrame([keys | row for row in measured])
-        write_table(rows, loss, schemas.RESULTS, provenance={"recipe": recipe, "evaluation": dict(evaluation)})
+        rows = pd.DataFrame([keys | {"dataset": evaluation["corpus"]} | row for row in measured])
+        write_table(rows, loss, schemas.RESULTS, provenance=loss_origin)
 
 
 def by_dataset(paths: Sequence[str]) -> dict[str, str]:
@@ -80,6 +86,7 @@ if __name__ == "__main__":
         pairs=pairs,
         pools={dataset: snakemake.config["datasets"][dataset].get("pool", "last") for dataset in pairs},
         documents=snakemake.input["documents"],
+        trained=[path for path in snakemake.input.get("published", []) if path.endswith(".json")],
         features=by_dataset(snakemake.output["features"]),
         loss=snakemake.output["loss"],
         activations={**snakemake.config["activations"], **snakemake.params["activations"]},

@@ -8,7 +8,7 @@ from w2sg.data import corpora
 from w2sg.runtime import jobs
 from w2sg.study.datasets import CorpusEntry
 from w2sg.study.fields import read
-from w2sg.tables import schemas
+from w2sg.tables import origins, schemas
 from w2sg.tables.files import write_table
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ def main(*, name: str, spec: Mapping[str, Any], output: str, recipe: int, log: s
         entry = read(CorpusEntry, spec, ("corpora", name))
         corpus = corpora.load_corpus(entry, name=name, cache=CACHE)
         lines.writelines(f"{line}\n" for line in corpora.facts_lines(corpus))
-        origin = {key: spec[key] for key in ("package", "version", "sha256", "reader") if key in spec}
-        provenance = {"recipe": recipe, "corpus": name, "origin": origin, "facts": corpus.facts}
-        write_table(corpus.documents, output, schemas.DOCUMENTS, provenance=provenance)
+        settings = {key: value for key, value in spec.items() if key != "path"}  # a place on one machine
+        origin = origins.trace("fetch_corpus", {f"corpora.{name}": settings, "recipes.CORPUS": recipe})
+        write_table(corpus.documents, output, schemas.DOCUMENTS, provenance={**origin, "facts": corpus.facts})
 
 
 if __name__ == "__main__":

@@ -1,40 +1,46 @@
 """Reads a dataset's pairs from its corpus, files or the Hub, checks them, writes them with their splits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from w2sg.data import sources
 from w2sg.runtime import jobs
 from w2sg.study.datasets import DatasetEntry
+from w2sg.study.definitions import dataset_settings
 from w2sg.study.fields import read
-from w2sg.tables import schemas
+from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_table, write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def main(*, name: str, spec: Mapping[str, Any], documents: str | None, output: str, recipe: int, log: str) -> None:
+def main(
+    *,
+    name: str,
+    spec: Mapping[str, Any],
+    content: Sequence[str],
+    documents: str | None,
+    output: str,
+    recipe: int,
+    log: str,
+) -> None:
     with jobs.log_to(log) as lines:
         frame = read_table(documents, schemas.DOCUMENTS) if documents else None
         entry = read(DatasetEntry, spec, ("datasets", name))
         checked = sources.load_checked(entry, name=name, documents=frame)
         lines.writelines(f"{line}\n" for line in checked.lines())
-        # File names are places on one machine, not part of the result.
-        settings = {key: value for key, value in spec.items() if key not in ("file", "files")}
-        counts = {
-            "rows": checked.rows,
-            "dropped": len(checked.dropped),
-            "shared_prompts": checked.shared_prompts,
-        }
-        provenance = {"recipe": recipe, "dataset": name, "settings": settings, **counts}
-        write_table(checked.pairs, output, schemas.PAIRS, provenance=provenance)
+        made = {f"datasets.{name}": dataset_settings(spec, content), "recipes.PAIRS": recipe}
+        origin = origins.trace("fetch_pairs", made, [documents] if documents else [])
+        counts = {"rows": checked.rows, "dropped": len(checked.dropped), "shared_prompts": checked.shared_prompts}
+        write_table(checked.pairs, output, schemas.PAIRS, provenance=origin | counts)
 
 
 if __name__ == "__main__":
     main(
         name=snakemake.wildcards["dataset"],
         spec=snakemake.params["spec"],
+        content=snakemake.params["content"],
         documents=snakemake.input.get("documents"),
         output=snakemake.output[0],
         recipe=snakemake.params["recipe"],

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from w2sg.runtime import jobs
-from w2sg.tables import schemas
+from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_table, write_table
 
 if TYPE_CHECKING:
@@ -15,16 +15,11 @@ def main(*, pairs: str, output: str, dataset: str, intervals: Mapping[str, Any],
     with jobs.log_to(log):
         from w2sg.measures import floors
         from w2sg.study.sections import Intervals
-        from w2sg.tables.schemas import PAIRS
 
         section = Intervals.model_validate(intervals)
-        rows = floors.measure_floors(read_table(pairs, PAIRS), intervals=section).assign(dataset=dataset)
-        write_table(
-            rows,
-            output,
-            schemas.FLOORS,
-            provenance={"recipe": recipe, "dataset": dataset, "intervals": dict(intervals)},
-        )
+        rows = floors.measure_floors(read_table(pairs, schemas.PAIRS), intervals=section).assign(dataset=dataset)
+        origin = origins.trace("measure_floors", {"intervals": dict(intervals), "recipes.FLOORS": recipe}, [pairs])
+        write_table(rows, output, schemas.FLOORS, provenance=origin)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Reads all experiments, derives what each figure shows, writes the figures and those tables into one folder."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from w2sg.runtime import jobs
+from w2sg.tables import origins
 from w2sg.tables.files import read_table
 from w2sg.tables.theory import ACCEPTANCE
 from w2sg.theory.figures.catalogue import FIGURES
@@ -20,7 +21,8 @@ def main(
     acceptance: str,
     folder: str,
     threads: int,
-    recipe: int,
+    made: Mapping[str, Any],
+    config: Mapping[str, Any],
     log: str,
     figures: Sequence[str] = tuple(FIGURES),
 ) -> None:
@@ -32,6 +34,7 @@ def main(
         from w2sg.theory.figures.drawing import draw
 
         judged: pd.DataFrame = read_table(acceptance, ACCEPTANCE)
+        origin = origins.trace("plot_theory", made, [acceptance, *sources.values()], config=config)
         of = {name: FIGURES[name].experiment for name in figures}
         # Processes, since matplotlib is not safe in threads; new ones, since a fork copies locks that other threads hold.
         with ProcessPoolExecutor(min(threads, len(of)), mp_context=get_context("spawn")) as pool:
@@ -42,7 +45,7 @@ def main(
                     source=sources[item],
                     verdict=criteria_verdict(judged, item),
                     folder=folder,
-                    recipe=recipe,
+                    origin=origin,
                 )
                 for name, item in of.items()
             ]
@@ -56,6 +59,7 @@ if __name__ == "__main__":
         acceptance=snakemake.input["acceptance"],
         folder=snakemake.output[0],
         threads=snakemake.threads,
-        recipe=snakemake.params["recipe"],
+        made=snakemake.params["made"],
+        config=snakemake.config,
         log=snakemake.log[0],
     )

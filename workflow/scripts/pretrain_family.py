@@ -1,10 +1,14 @@
 """Reads tokenizer and tokens, pre-trains one model or continues it, writes its revisions and their list."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from w2sg.runtime import jobs, machine
+from w2sg.runtime.files import atomic_path
+from w2sg.study import definitions
+from w2sg.tables import origins
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -17,6 +21,7 @@ def main(
     tokens: str,
     model: Mapping[str, Any],
     manifest: str,
+    origin: str,
     state: str,
     recipe: int,
     log: str,
@@ -42,6 +47,9 @@ def main(
             label=name,
         )
         write_manifest(Path(manifest), made.records, tokens_per_step=settings.tokens_per_step, dtype=made.dtype)
+        own = {f"models.{name}": definitions.identity(model), "recipes.PRETRAINING": recipe}
+        with atomic_path(origin) as path:
+            path.write_text(json.dumps(origins.trace("pretrain_family", own, [tokens]), sort_keys=True, indent=1))
 
 
 if __name__ == "__main__":
@@ -51,6 +59,7 @@ if __name__ == "__main__":
         tokens=snakemake.input["tokens"],
         model=snakemake.params["model"],
         manifest=snakemake.output["manifest"],
+        origin=snakemake.output["origin"],
         state=f"{Path(snakemake.output['manifest']).parent}/.state",
         recipe=snakemake.params["recipe"],
         log=snakemake.log[0],

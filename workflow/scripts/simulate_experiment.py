@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from w2sg.runtime import jobs
+from w2sg.tables import origins
 from w2sg.tables.files import write_table
 from w2sg.theory.experiments import catalogue
 
@@ -40,8 +41,9 @@ def main(
             "phase": dict(phase),
             "settings": catalogue.describe_experiment(experiment),
         }
-        provenance = {"recipe": recipe, "experiment": experiment, **used}
-        write_table(frame, output, run.schema_of(experiment), provenance=provenance)
+        made = {f"experiments.{experiment}": used, "recipes.THEORY": recipe}
+        origin = origins.trace("simulate_experiment", made)
+        write_table(frame, output, run.schema_of(experiment), provenance=origin)
 
 
 if __name__ == "__main__":

@@ -1,24 +1,34 @@
 """Condenses the long table into a summary (CSV), a text for the terminal, and the study's acceptance bands."""
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from w2sg.report.sentences import summary_text
 from w2sg.runtime import jobs
 from w2sg.runtime.files import atomic_path
-from w2sg.tables import schemas
+from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_table
 from w2sg.trajectories import bands, coverage, summary
+from w2sg.trajectories.selection import shown_rows
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
 def main(
-    *, inputs: Mapping[str, str], outputs: Mapping[str, str], banded: Sequence[str], exclude: bool, log: str
+    *,
+    inputs: Mapping[str, str],
+    outputs: Mapping[str, str],
+    banded: Sequence[str],
+    made: Mapping[str, Any],
+    config: Mapping[str, Any],
+    log: str,
 ) -> None:
     with jobs.log_to(log):
-        frame = read_table(inputs["metrics"], schemas.METRICS)
+        origin = origins.trace("summarize_sweep", made, inputs.values(), config=config)
+        exclude = made["audit"]["exclude"]
+        frame = read_table(inputs["metrics"], schemas.METRICS, where=shown_rows())
         hashes = read_table(inputs["audit"], schemas.AUDIT)
         flagged = coverage.left_out(frame, hashes).assign(excluded=exclude)
         frame = coverage.exclude_flagged(frame, hashes) if exclude else frame
@@ -35,9 +45,13 @@ def main(
             with atomic_path(outputs[name]) as path:
                 table.to_csv(path, index=False, float_format="%.6g")
         wanted = read_table(inputs["completeness"], schemas.COMPLETENESS)
-        text = summary_text(tables["table"], bands=tables["acceptance"], completeness=wanted, flagged=flagged)
-        with atomic_path(outputs["text"]) as path:
-            path.write_text(text, encoding="utf-8")
+        texts = {
+            "text": summary_text(tables["table"], bands=tables["acceptance"], completeness=wanted, flagged=flagged),
+            "origin": json.dumps(origin, sort_keys=True, indent=1),
+        }
+        for name, text in texts.items():
+            with atomic_path(outputs[name]) as path:
+                path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
@@ -45,6 +59,7 @@ if __name__ == "__main__":
         inputs=dict(snakemake.input.items()),
         outputs=dict(snakemake.output.items()),
         banded=snakemake.params["banded"],
-        exclude=snakemake.params["exclude"],
+        made=snakemake.params["made"],
+        config=snakemake.config,
         log=snakemake.log[0],
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from w2sg.runtime import jobs, machine
-from w2sg.tables import schemas
+from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_provenance, read_table, write_table
 
 if TYPE_CHECKING:
@@ -29,12 +29,11 @@ def main(
         from w2sg.activations.features import open_features, split_layers
         from w2sg.heads import evaluate
         from w2sg.study.sections import Heads, Intervals, Probe
-        from w2sg.tables.schemas import PAIRS
 
         machine.pin_threads(1)
         machine.keep_memory()
         states = open_features(features, expect=keys)
-        parts = split_layers(states, read_table(pairs, PAIRS))
+        parts = split_layers(states, read_table(pairs, schemas.PAIRS))
         weak = read_table(labels, schemas.LABELS)
         rows = evaluate.evaluate_revision(
             parts,
@@ -44,13 +43,14 @@ def main(
             intervals=Intervals.model_validate(intervals),
             workers=threads,
         )
-        sections = {"heads": dict(heads), "probe": dict(probe), "intervals": dict(intervals)}
+        own = {"heads": dict(heads), "probe": dict(probe), "intervals": dict(intervals), "recipes.HEADS": recipe}
+        origin = origins.trace("train_heads", own, [features, labels, pairs])
         supervisor = {key: read_provenance(labels)[key] for key in ("model", "revision", "commit")}
         write_table(
             rows.assign(**keys, commit=states.metadata["commit"]),
             output,
             schemas.RESULTS,
-            provenance={**states.metadata, "recipe": recipe, "weak": supervisor, **sections},
+            provenance={**states.metadata, **origin, "weak": supervisor},
         )
 
 

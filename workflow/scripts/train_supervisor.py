@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from w2sg.runtime import jobs, machine
-from w2sg.tables import schemas
+from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_table, write_table
 
 if TYPE_CHECKING:
@@ -27,15 +27,16 @@ def main(
         from w2sg.activations.features import read_features, split_features
         from w2sg.heads import evaluate
         from w2sg.study.sections import Heads, Intervals
-        from w2sg.tables.schemas import PAIRS
 
         machine.pin_threads(1)
         states = read_features(features, expect=keys)
-        splits = split_features(states, read_table(pairs, PAIRS))
+        splits = split_features(states, read_table(pairs, schemas.PAIRS))
         made = evaluate.supervise(
             splits, heads=Heads.model_validate(heads), intervals=Intervals.model_validate(intervals)
         )
-        provenance = {**states.metadata, "recipe": recipe, "heads": dict(heads), "intervals": dict(intervals)}
+        own = {"heads": dict(heads), "intervals": dict(intervals), "recipes.SUPERVISOR": recipe}
+        # It teaches from its final layer, whichever layers are kept.
+        provenance = states.metadata | origins.trace("train_supervisor", own, [features, pairs], without="layers")
         write_table(made.labels, labels, schemas.LABELS, provenance=provenance)
         rows = made.metrics.assign(**keys, commit=states.metadata["commit"])
         write_table(rows, metrics, schemas.RESULTS, provenance=provenance)

@@ -4,13 +4,14 @@ from typing import TYPE_CHECKING
 
 from w2sg.runtime import jobs
 from w2sg.runtime.files import atomic_path
+from w2sg.tables import origins
 from w2sg.tables.files import read_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def main(*, documents: str, vocabulary: int, tokenizer: str, tokens: str, log: str) -> None:
+def main(*, documents: str, vocabulary: int, tokenizer: str, tokens: str, recipe: int, log: str) -> None:
     with jobs.log_to(log) as lines:
         from w2sg.data import corpora
         from w2sg.pretraining.tokenizer import encode_documents, train_tokenizer
@@ -22,7 +23,7 @@ def main(*, documents: str, vocabulary: int, tokenizer: str, tokens: str, log: s
         ids = encode_documents(trained, texts)
         with atomic_path(tokenizer) as path:
             trained.save(str(path))
-        write_tokens(ids, tokens)
+        write_tokens(ids, tokens, origin=origins.trace("train_tokenizer", {"recipes.TOKENIZER": recipe}, [documents]))
         lines.write(f"{len(texts)} documents, {trained.get_vocab_size()} entries, {len(ids)} tokens\n")
 
 
@@ -32,5 +33,6 @@ if __name__ == "__main__":
         vocabulary=int(snakemake.wildcards["vocabulary"]),
         tokenizer=snakemake.output["tokenizer"],
         tokens=snakemake.output["tokens"],
+        recipe=snakemake.params["recipe"],
         log=snakemake.log[0],
     )

@@ -8,10 +8,11 @@ import pandas as pd
 
 from w2sg.runtime import jobs
 from w2sg.runtime.files import atomic_path
-from w2sg.tables import schemas
+from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_table
 from w2sg.tables.theory import ACCEPTANCE
 from w2sg.trajectories import coverage
+from w2sg.trajectories.selection import shown_rows
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -23,13 +24,17 @@ def main(
     study: Mapping[str, Any],
     benchmarks: Mapping[str, Sequence[str]],
     criteria: str,
+    made: Mapping[str, Any],
+    config: Mapping[str, Any],
     output: str,
     log: str,
 ) -> None:
     with jobs.log_to(log):
         from w2sg.report import page
 
-        frame = read_table(inputs["metrics"], schemas.METRICS)
+        read = [path for path in inputs.values() if not path.endswith(".csv")]  # whose origin stands in summary.json
+        origin = origins.trace("write_report", made, read, config=config)
+        frame = read_table(inputs["metrics"], schemas.METRICS, where=shown_rows())
         hashes = read_table(inputs["audit"], schemas.AUDIT)
         judged = Path(criteria)
         evidence = page.Evidence(
@@ -44,6 +49,7 @@ def main(
             stages=page.stage_costs(benchmarks),
             theory=read_table(judged, ACCEPTANCE) if judged.exists() else None,
             study=study,
+            origin=origin,
         )
         with atomic_path(output) as path:
             path.write_text(page.render(evidence), encoding="utf-8")
@@ -55,6 +61,8 @@ if __name__ == "__main__":
         study=snakemake.params["study"],
         benchmarks=snakemake.params["benchmarks"],
         criteria=snakemake.params["criteria"],
+        made=snakemake.params["made"],
+        config=snakemake.config,
         output=snakemake.output[0],
         log=snakemake.log[0],
     )

@@ -61,7 +61,8 @@ def test_states_of_one_dataset_are_in_memory_at_a_time(monkeypatch, tmp_path):
             outputs={name: str(tmp_path / name) for name in frames},
             pools=dict.fromkeys(frames, "last"),
             settings=settings(),
-            origin={"model": "m", "revision": "r"},
+            keys={"model": "m", "revision": "r"},
+            origins=dict.fromkeys(frames, {}),
         )
         peak = tracemalloc.get_traced_memory()[1]
     finally:

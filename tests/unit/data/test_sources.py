@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -247,16 +248,19 @@ def test_adaptor_writes_pairs_log_and_provenance(tmp_path, monkeypatch):
     from workflow.scripts import fetch_pairs
 
     monkeypatch.chdir(tmp_path)
-    write_table(documents(), "c.parquet", DOCUMENTS, provenance={})
-    fetch_pairs.main(name="t", spec=TOPIC, documents="c.parquet", output="p.parquet", recipe=1, log="logs/t.log")
+    write_table(documents(), "c.parquet", DOCUMENTS, provenance={"made": {"corpora.c": {"sha256": "x"}}})
+    main = partial(fetch_pairs.main, recipe=1, log="logs/t.log")
+    main(name="t", spec=TOPIC, content=[], documents="c.parquet", output="p.parquet")
     pairs = read_table("p.parquet", schemas.PAIRS)
     assert len(pairs) == 60
     assert read_provenance("p.parquet")["rows"] == dict.fromkeys(SPLITS, 20)
     assert "pairs: {'ground_truth': 20" in Path("logs/t.log").read_text()
     files = {s: write(tmp_path / f"{s}.jsonl", rows(12, i)) for i, s in enumerate(SPLITS)}
     spec = {"source": "files", "files": files}
-    fetch_pairs.main(name="f", spec=spec, documents=None, output="f.parquet", recipe=1, log="logs/f.log")
-    assert str(tmp_path) not in str(read_provenance("f.parquet"))
+    main(name="f", spec=spec, content=["1", "2", "3"], documents=None, output="f.parquet")
+    made = read_provenance("f.parquet")["made"]
+    assert made["datasets.f"] == {"source": "files", "content": ["1", "2", "3"]}
+    assert read_provenance("p.parquet")["made"]["corpora.c"] == {"sha256": "x"}
 
 
 @pytest.mark.hub_data

@@ -180,6 +180,16 @@ def test_the_commit_is_that_of_the_code_or_unknown(tmp_path):
     assert {"python", "pandas", "altair"} <= set(provenance.versions())
 
 
+def test_the_page_says_how_it_came_to_be_and_names_a_mixture_of_versions():
+    made = {"extract_activations": {"torch": ["2.10", "2.9"], "numpy": ["2.4"]}}
+    origin = provenance.origin("write_report", {"recipes.REPORT": 3}, inputs=[made], config={"study": "<nano>"})
+    html = page.render(made_evidence(effect=True, origin=origin))
+    assert origin["config_sha256"] in html and origin["code"] in html
+    assert "extract_activations: numpy 2.4, torch 2.10 and 2.9" in html
+    assert "Not all files were made with the same versions: extract_activations: torch 2.10, 2.9." in html
+    assert "same versions" not in page.render(made_evidence(effect=True))
+
+
 def test_all_text_is_escaped_and_data_cannot_end_their_script():
     flagged = pd.DataFrame({"model": ["m"], "revision": ["step1"], "reason": [MARK], "excluded": [True]})
     html = page.render(made_evidence(effect=True, dataset=MARK, excluded=flagged))

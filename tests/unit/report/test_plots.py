@@ -35,7 +35,9 @@ def test_every_figure_is_drawn_from_its_table_alone(name, metrics, tmp_path):
     plt.style.use(style.STYLE)
     write_table(shown(name, metrics), tmp_path / "table.parquet", schemas.FIGURE, provenance={})
     kept = read_table(tmp_path / "table.parquet", schemas.FIGURE)
-    style.save_figure(plots.plot_figure(name, kept, title="nano", confidence=0.95), {"pdf": tmp_path / "figure.pdf"})
+    style.save_figure(
+        plots.plot_figure(name, kept, title="nano", confidence=0.95), {"pdf": tmp_path / "figure.pdf"}, {}
+    )
     assert (tmp_path / "figure.pdf").stat().st_size > 5_000
 
 
@@ -43,7 +45,7 @@ def test_a_figure_is_written_alike_each_time(metrics, tmp_path):
     table = shown("layers", metrics)
     for run in ("a", "b"):
         paths = {kind: tmp_path / f"{run}.{kind}" for kind in style.METADATA}
-        style.save_figure(plots.plot_figure("layers", table, title="nano", confidence=0.95), paths)
+        style.save_figure(plots.plot_figure("layers", table, title="nano", confidence=0.95), paths, {})
     for kind in style.METADATA:
         assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
 

@@ -12,6 +12,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from w2sg.plotting.style import STYLE
+from w2sg.tables import origins
 from w2sg.tables.files import read_provenance, read_table, write_table
 from w2sg.tables.theory import ACCEPTANCE, FIGURE
 from w2sg.theory.acceptance import criteria_checks, judge
@@ -188,7 +189,9 @@ def test_other_scripts_run_without_snakemake(tmp_path, monkeypatch):
         experiment="kappa_threshold", seeds=2, seed=0, phase={}, threads=1, output=source, recipe=1, log=log
     )
     rows = judge.acceptance({"kappa_threshold": read_table(source, schema_of("kappa_threshold"))})
-    write_table(rows, tmp_path / "a.parquet", ACCEPTANCE, provenance={})
+    made = read_provenance(source)["made"]
+    assert made["experiments.kappa_threshold"]["seeds"] == 2
+    write_table(rows, tmp_path / "a.parquet", ACCEPTANCE, provenance={"made": made})
     found = []
     for threads in (1, 2):
         plot_theory.main(
@@ -197,12 +200,13 @@ def test_other_scripts_run_without_snakemake(tmp_path, monkeypatch):
             folder=str(tmp_path / str(threads)),
             figures=["fig1a"] * threads,
             threads=threads,
-            recipe=1,
+            made=made,
+            config={"study": "s"},
             log=log,
         )
         found.append({path.name: path.read_bytes() for path in (tmp_path / str(threads)).iterdir()})
     assert found[0] == found[1] and set(found[0]) == {"fig1a.svg", "fig1a.png", "fig1a.parquet"}
-    assert read_provenance(source)["experiment"] == "kappa_threshold"
+    assert all(origins.read_origin(tmp_path / "1" / name)["made"] == made for name in found[0])
 
 
 def test_report_shows_failures(threshold):
@@ -214,8 +218,10 @@ def test_report_shows_failures(threshold):
         radii=radii.worked_radii(),
         figures={name: "<svg/>" for name in FIGURES},
         verdicts={name: judge.criteria_verdict(rows, item.experiment) for name, item in FIGURES.items()},
+        origin={"study": "<s>"},
         settings={"seeds": 2, "phase": {"dimension": 5000, "grid": 3, "seeds": 7}},
     )
+    assert 'content="{&#34;study&#34;: &#34;&lt;s&gt;&#34;}"' in html
     failed = int((~rows["holds"]).sum())
     assert failed and f"{failed} fail" in html and 'class="no">NO' in html and "smoothed ReLU" in html
     assert "d = 5000, 7 runs per cell" in html and "Means over 8 runs per setting" in html

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from pkgutil import resolve_name
+from typing import Any
 
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -18,7 +20,7 @@ from w2sg.theory.figures import tables
 from w2sg.theory.figures.catalogue import figure_of
 
 
-def draw(figure: str, *, source: str, verdict: str, folder: str, recipe: int) -> None:
+def draw(figure: str, *, source: str, verdict: str, folder: str, origin: Mapping[str, Any]) -> None:
     """Writes ``<figure>.parquet``, ``.svg`` and ``.png``; equal input gives equal bytes.
 
     A function of a module, not of the script: worker processes import it by name.
@@ -28,14 +30,14 @@ def draw(figure: str, *, source: str, verdict: str, folder: str, recipe: int) ->
         source: Table of its experiment.
         verdict: Sentence on the experiment's acceptance criteria, shown below the figure.
         folder: Receives the files; created.
-        recipe: Version of the numerical recipe.
+        origin: What the files say of their origin.
     """
     plt.style.use(STYLE)
     place = Path(folder) / figure
     shown = theory_figure_table(figure, read_table(source, schema_of(figure_of(figure).experiment)))
-    write_table(shown, place.with_suffix(".parquet"), FIGURE, provenance={"recipe": recipe, "figure": figure})
+    write_table(shown, place.with_suffix(".parquet"), FIGURE, provenance={**origin, "figure": figure})
     drawn = plot_theory_figure(figure, shown, verdict=verdict)
-    save_figure(drawn, {kind: place.with_suffix(f".{kind}") for kind in ("svg", "png")})
+    save_figure(drawn, {kind: place.with_suffix(f".{kind}") for kind in ("svg", "png")}, origin)
 
 
 def theory_figure_table(name: str, table: pd.DataFrame) -> pd.DataFrame:
