@@ -91,6 +91,7 @@ def command(setting: Setting, folder: Path) -> list[str]:
     start = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "benchmarks" / "disk.smk")]
     start += ["--directory", str(folder), "--cores", str(setting.cores), "--scheduler", "greedy", "--keep-going"]
     start += ["--nolock", "--rerun-incomplete", "--quiet", "all", "--workflow-profile", "none"]
+    start += ["--resources", "snapshots=10000", "downloads=10000"]
     return [*start, "--config", *(f"{key}={value}" for key, value in config.items())]
 
 

@@ -127,7 +127,7 @@ def test_faults_the_mode_and_a_cache_change_nothing(workflow, remote, finished, 
     excluded = pd.read_csv(workflow.folder / "results/smoke/tables/excluded.csv")
     assert list(excluded["revision"]) == ["step16"]
     for name in ("tables/summary.txt", "report.html"):
-        assert re.search("step16.*equal to those of step64", (workflow.folder / "results" / name).read_text())
+        assert re.search("step16.*equal to those of step64", (workflow.folder / "results/smoke" / name).read_text())
     assert "Nothing to be done" in workflow.run("-n")
     workflow.config["fetch"]["mode"] = "fused"
     assert "Nothing to be done" in workflow.run("-n", "--rerun-triggers", "mtime", "params")

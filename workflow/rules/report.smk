@@ -1,11 +1,5 @@
 """Figures and the report. Seconds."""
 
-@cache
-def made_figures():
-    """Returns what decides the figures."""
-    own = {"statistics.confidence": config["statistics"]["confidence"], "recipes.FIGURES": recipes.FIGURES}
-    return made_metrics() | made_audit() | {"audit": config["audit"]} | own
-
 
 # One job for all: a process per figure spends more time on its start than on the figure.
 rule plot_figures:
@@ -41,43 +35,6 @@ rule plot_figures:
         made=lambda wildcards: made_figures(),
     script:
         "../scripts/plot_figures.py"
-
-
-def measured_jobs():
-    """Returns the benchmark files of the study's own jobs, by stage; those that are there are shown."""
-    runs, used = "benchmarks/runs", [(model, name) for model, names in USED.items() for name in names]
-    heads = [
-        (f, one.name, d) for f, datasets in CELLS.items() for one in FAMILIES[f].revisions for d in datasets
-    ]
-    trained = [model for model in USED if config["models"][model]["source"] == "pretrain"]
-    return {
-        "pretrain_family": [f"{runs}/pretrain_family/{model}.tsv" for model in trained],
-        "fetch_revision": [f"{runs}/fetch_revision/{model}/{name}.tsv" for model, name in used if SPLIT],
-        "extract_activations": [f"{runs}/extract_activations/{model}/{name}.tsv" for model, name in used],
-        "train_heads": [f"{runs}/train_heads/{config['study']}/{f}/{name}/{d}.tsv" for f, name, d in heads],
-    }
-
-
-def study_settings():
-    """Returns what decides the report's numbers, section by section in the order of the configuration."""
-    names = (
-        "study",
-        "sweep",
-        "audit",
-        "activations",
-        "evaluation",
-        "heads",
-        "probe",
-        "intervals",
-        "statistics",
-    )
-    return {name: config[name] for name in names} | {"activations": forward_settings()}
-
-
-@cache
-def made_report():
-    """Returns what decides the report."""
-    return made_summary() | {"recipes.REPORT": recipes.REPORT}
 
 
 rule write_report:

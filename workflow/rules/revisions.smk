@@ -7,48 +7,6 @@ localrules:
     collect_audit,
 
 
-def share_of(most):
-    """Returns what one of at most ``most`` jobs takes of a resource of 10,000, which the profiles declare."""
-    return 10000 // most
-
-
-def listed_revisions(model):
-    """Returns the names of all published revisions of a model, by step, and of those that are used besides."""
-    listed = revision_lists.revisions_of(model, config["models"][model], ROOT)
-    names = [revision.name for revision in sorted(listed, key=lambda revision: revision.step)]
-    return list(dict.fromkeys([*names, *USED.get(model, [])]))
-
-
-def audit_answers(wildcards):
-    """Returns the file that keeps what audits of a model learned; no output, or Snakemake would delete it before each."""
-    return f"results/audit/{wildcards.model}.json"
-
-
-def audit_source(wildcards):
-    """Returns what an audit of a model rests on now: the Hub, or what the local cache holds."""
-    repo = config["models"][wildcards.model]["repo"]
-    return offline.source_of(repo, listed_revisions(wildcards.model), Path(audit_answers(wildcards)))
-
-
-def audit_tables():
-    """Returns the audits of the study's Hub models."""
-    return present(f"results/audit/{name}.parquet" for name in HUB_MODELS)
-
-
-def own_losses():
-    """Returns the loss tables of the models that are not on the Hub: their commits are the weights' hashes."""
-    return [loss_table(model, name) for model, names in own_revisions().items() for name in names]
-
-
-def own_revisions():
-    """Returns the used revisions of each model that is not on the Hub."""
-    return {
-        model: [name for name in names if present([loss_table(model, name)])]
-        for model, names in USED.items()
-        if model not in HUB_MODELS
-    }
-
-
 rule fetch_revision:
     """Split mode: fetches one Hub revision where there is a network; the extraction that follows deletes it."""
     input:
@@ -94,21 +52,6 @@ rule audit_revisions:
         recipe=recipes.AUDIT,
     script:
         "../scripts/audit_revisions.py"
-
-
-@cache
-def made_audit():
-    """Returns what decides the joined audit."""
-    made = {
-        "tables.audit": definitions.listing([*audit_tables(), *own_losses()]),
-        "recipes.AUDIT": recipes.AUDIT,
-    }
-    for model in USED:
-        if model in HUB_MODELS:
-            made |= DECIDING.audit(model, listed_revisions(model))
-        else:
-            made |= DECIDING.loss(model)
-    return made
 
 
 rule collect_audit:

@@ -12,11 +12,6 @@ rule theory:
         "<study>/theory/verdict.txt",
 
 
-def cores_of(wildcards):
-    """Returns the threads of an experiment: half the cores for the costly ones, so that two of them share a machine."""
-    return max(1, (workflow.cores or 1) // 2) if experiment_of(wildcards.experiment).costly else 1
-
-
 rule simulate_experiment:
     """Runs one experiment, all seeds and settings inside; its table does not depend on the number of threads."""
     output:
@@ -63,21 +58,6 @@ use rule simulate_phase as simulate_first_phase with:
     wildcard_constraints:
         experiment="phase_lam_kappa",
     priority: 80
-
-
-def made_experiment(name):
-    """Returns what decides the table of an experiment."""
-    section = config["theory"]
-    phase = section["phase"] if name.startswith("phase_") else {}
-    seeds = {"seeds": phase.get("seeds", section["seeds"]), "seed": section["seed"]}
-    own = {f"experiments.{name}": seeds | {"phase": phase, "settings": describe_experiment(name)}}
-    return own | {"recipes.THEORY": recipes.THEORY}
-
-
-@cache
-def made_theory():
-    """Returns what decides all that is made of the experiments."""
-    return {key: value for name in EXPERIMENTS for key, value in made_experiment(name).items()}
 
 
 rule judge_theory:

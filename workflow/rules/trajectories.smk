@@ -7,23 +7,6 @@ localrules:
     correlate,
 
 
-def family_tables(name):
-    """Returns the tables of one family: heads and losses per revision, and its supervisor's."""
-    family = FAMILIES[name]
-    weak = f"{STUDY}/weak_metrics/{family.weak}/{family.weak_revision}"
-    return {
-        "heads": [path for dataset in DATASETS for path in head_tables(family.name, dataset)],
-        "losses": present(loss_table(family.strong, one.name) for one in family.revisions),
-        "weak": present(f"{weak}/{dataset}.parquet" for dataset in DATASETS),
-    }
-
-
-def made_family(name):
-    """Returns what decides a family's table; among it are the names of its inputs, of which one may be no longer wanted."""
-    files = sorted(path for paths in family_tables(name).values() for path in paths)
-    return DECIDING.family(name, CELLS[name], files)
-
-
 rule collect_family:
     """Joins the tables of one family, with step and tokens of each revision."""
     input:
@@ -39,22 +22,6 @@ rule collect_family:
         made=lambda wildcards: made_family(wildcards.family),
     script:
         "../scripts/collect_family.py"
-
-
-def measured_datasets():
-    """Returns the datasets on which a family was measured."""
-    return [name for name in DATASETS if any(name in datasets for datasets in CELLS.values())]
-
-
-@cache
-def made_metrics():
-    """Returns what decides the long table and what is joined beside it."""
-    made = {"sweep": config["sweep"]}
-    for dataset in measured_datasets():
-        made |= DECIDING.floors(dataset)
-    for family in CELLS:
-        made |= made_family(family)
-    return made
 
 
 rule collect_metrics:
@@ -78,15 +45,6 @@ rule collect_metrics:
         "../scripts/collect_metrics.py"
 
 
-@cache
-def made_statistics():
-    """Returns what decides transitions and correlations."""
-    own = {name: config[name] for name in ("statistics", "audit")} | {
-        "recipes.CORRELATIONS": recipes.CORRELATIONS
-    }
-    return made_metrics() | made_audit() | own
-
-
 rule correlate:
     """Estimates when W2SG sets in and saturates, and how well probe accuracy and evaluation loss predict its accuracy."""
     input:
@@ -104,18 +62,6 @@ rule correlate:
         made=lambda wildcards: made_statistics(),
     script:
         "../scripts/correlate.py"
-
-
-def banded_families():
-    """Returns the families whose acceptance bands are known for the datasets swept."""
-    judged = not PARTIAL and "newsgroups_tech" in DATASETS
-    return [name for name in FAMILIES if judged and name in config.get("banded", [])]
-
-
-@cache
-def made_summary():
-    """Returns what decides the summary."""
-    return made_statistics() | {"banded": banded_families(), "recipes.SUMMARY": recipes.SUMMARY}
 
 
 rule summarize_sweep:

@@ -1,0 +1,358 @@
+"""What the rules ask of the configuration: their inputs, and what decides their outputs; in the order of the rule files. No cost."""
+
+# data
+
+
+def pair_inputs(wildcards):
+    """Returns what a dataset is built from: its corpus, or its local files."""
+    spec = config["datasets"][wildcards.dataset]
+    named = {"documents": f"resources/corpora/{spec['corpus']}.parquet"} if "corpus" in spec else {}
+    # Files of the user's own lie where Snakemake runs, also where all other files live in a bucket.
+    return named | {"files": [local(path) for path in required_inputs(spec)]}
+
+
+# pretraining
+
+
+def tokenizer_folder(wildcards):
+    """Returns where tokenizer and tokens of a model that is trained here lie."""
+    model = config["models"][wildcards.model]
+    return f"resources/tokenizers/{model['corpus']}/{model['pretraining']['vocabulary_size']}"
+
+
+def unread_datasets(wildcards):
+    """Returns datasets that must be read before a first training: a broken one stops the study before it costs minutes.
+
+    No trained model depends on them: one that is there waits for none.
+    """
+    if Path(f"results/pretrained/{wildcards.model}/manifest.tsv").exists():
+        return []
+    return [path for name in DATASETS if not Path(path := f"resources/pairs/{name}.parquet").exists()]
+
+
+# revisions
+
+
+def share_of(most):
+    """Returns what one of at most ``most`` jobs takes of a resource of 10,000, which the profiles declare."""
+    return 10000 // most
+
+
+def listed_revisions(model):
+    """Returns the names of all published revisions of a model, by step, and of those that are used besides."""
+    listed = revision_lists.revisions_of(model, config["models"][model], ROOT)
+    names = [revision.name for revision in sorted(listed, key=lambda revision: revision.step)]
+    return list(dict.fromkeys([*names, *USED.get(model, [])]))
+
+
+def audit_answers(wildcards):
+    """Returns the file that keeps what audits of a model learned; no output, or Snakemake would delete it before each."""
+    return f"results/audit/{wildcards.model}.json"
+
+
+def audit_source(wildcards):
+    """Returns what an audit of a model rests on now: the Hub, or what the local cache holds."""
+    repo = config["models"][wildcards.model]["repo"]
+    return offline.source_of(repo, listed_revisions(wildcards.model), Path(audit_answers(wildcards)))
+
+
+def audit_tables():
+    """Returns the audits of the study's Hub models."""
+    return present(f"results/audit/{name}.parquet" for name in HUB_MODELS)
+
+
+def own_losses():
+    """Returns the loss tables of the models that are not on the Hub: their commits are the weights' hashes."""
+    return [loss_table(model, name) for model, names in own_revisions().items() for name in names]
+
+
+def own_revisions():
+    """Returns the used revisions of each model that is not on the Hub."""
+    return {
+        model: [name for name in names if present([loss_table(model, name)])]
+        for model, names in USED.items()
+        if model not in HUB_MODELS
+    }
+
+
+@cache
+def made_audit():
+    """Returns what decides the joined audit."""
+    made = {
+        "tables.audit": definitions.listing([*audit_tables(), *own_losses()]),
+        "recipes.AUDIT": recipes.AUDIT,
+    }
+    for model in USED:
+        if model in HUB_MODELS:
+            made |= DECIDING.audit(model, listed_revisions(model))
+        else:
+            made |= DECIDING.loss(model)
+    return made
+
+
+# activations
+
+
+def published(wildcards):
+    """Returns the revision list that a model's own pre-training publishes, and its origin; nothing for the others."""
+    folder = f"results/pretrained/{wildcards.model}"
+    trained = config["models"][wildcards.model]["source"] == "pretrain"
+    return [f"{folder}/manifest.tsv", f"{folder}/origin.json"] if trained else []
+
+
+def ticket(wildcards):
+    """Returns the ticket of a Hub revision that another job fetches (split mode); nothing otherwise."""
+    if SPLIT and wildcards.model in HUB_MODELS:
+        return f"results/snapshots/{wildcards.model}/{wildcards.revision}.json"
+    return []
+
+
+def extraction_inputs(wildcards):
+    """Returns what every extraction of the study reads besides the revision."""
+    pairs = [f"resources/pairs/{dataset}.parquet" for dataset in DATASETS]
+    return {"pairs": pairs, "documents": f"resources/corpora/{config['evaluation']['corpus']}.parquet"}
+
+
+def kept_settings(wildcards):
+    """Returns the settings that decide a revision's numbers: one that only supervises keeps its final layer."""
+    settings = forward_settings()
+    layers = families.kept_layers(settings["layers"], FAMILIES, wildcards.model, wildcards.revision)
+    return settings | {"layers": layers}
+
+
+def mark(path):
+    """Returns what tells a user's file from another one: its hash; of weights, too large to read at each start, size and date."""
+    facts = path.stat()
+    return file_sha256(path) if facts.st_size <= 2**20 else f"{facts.st_size} bytes of {facts.st_mtime_ns}"
+
+
+def local_revision(wildcards):
+    """Returns the marks of all files of a revision that lies in a folder of the user's."""
+    entry = config["models"][wildcards.model]
+    if entry["source"] != "local":
+        return []
+    folder = Path(entry["path"]) / wildcards.revision
+    return [f"{path.name}: {mark(path)}" for path in sorted(folder.iterdir()) if path.is_file()]
+
+
+def places_taken(wildcards):
+    """Returns what an extraction takes of the scratch disk: a place from its start if it downloads itself."""
+    return share_of(config["fetch"]["snapshots"]) if not SPLIT and wildcards.model in HUB_MODELS else 0
+
+
+# heads
+
+
+def head_inputs(wildcards):
+    """Returns a revision's features and the labels of its family's weak supervisor."""
+    family = FAMILIES[wildcards.family]
+    return {
+        "features": f"results/activations/{family.strong}/{wildcards.revision}/{wildcards.dataset}.safetensors",
+        "labels": f"{STUDY}/weak_labels/{family.weak}/{family.weak_revision}/{wildcards.dataset}.parquet",
+        "pairs": f"resources/pairs/{wildcards.dataset}.parquet",
+    }
+
+
+# trajectories
+
+
+def family_tables(name):
+    """Returns the tables of one family: heads and losses per revision, and its supervisor's."""
+    family = FAMILIES[name]
+    weak = f"{STUDY}/weak_metrics/{family.weak}/{family.weak_revision}"
+    return {
+        "heads": [path for dataset in DATASETS for path in head_tables(family.name, dataset)],
+        "losses": present(loss_table(family.strong, one.name) for one in family.revisions),
+        "weak": present(f"{weak}/{dataset}.parquet" for dataset in DATASETS),
+    }
+
+
+def made_family(name):
+    """Returns what decides a family's table; among it are the names of its inputs, of which one may be no longer wanted."""
+    files = sorted(path for paths in family_tables(name).values() for path in paths)
+    return DECIDING.family(name, CELLS[name], files)
+
+
+def measured_datasets():
+    """Returns the datasets on which a family was measured."""
+    return [name for name in DATASETS if any(name in datasets for datasets in CELLS.values())]
+
+
+@cache
+def made_metrics():
+    """Returns what decides the long table and what is joined beside it."""
+    made = {"sweep": config["sweep"]}
+    for dataset in measured_datasets():
+        made |= DECIDING.floors(dataset)
+    for family in CELLS:
+        made |= made_family(family)
+    return made
+
+
+@cache
+def made_statistics():
+    """Returns what decides transitions and correlations."""
+    own = {name: config[name] for name in ("statistics", "audit")} | {
+        "recipes.CORRELATIONS": recipes.CORRELATIONS
+    }
+    return made_metrics() | made_audit() | own
+
+
+def banded_families():
+    """Returns the families whose acceptance bands are known for the datasets swept."""
+    judged = not PARTIAL and "newsgroups_tech" in DATASETS
+    return [name for name in FAMILIES if judged and name in config.get("banded", [])]
+
+
+@cache
+def made_summary():
+    """Returns what decides the summary."""
+    return made_statistics() | {"banded": banded_families(), "recipes.SUMMARY": recipes.SUMMARY}
+
+
+# report
+
+
+@cache
+def made_figures():
+    """Returns what decides the figures."""
+    own = {"statistics.confidence": config["statistics"]["confidence"], "recipes.FIGURES": recipes.FIGURES}
+    return made_metrics() | made_audit() | {"audit": config["audit"]} | own
+
+
+def measured_jobs():
+    """Returns the benchmark files of the study's own jobs, by stage; those that are there are shown."""
+    runs, used = "benchmarks/runs", [(model, name) for model, names in USED.items() for name in names]
+    heads = [
+        (f, one.name, d) for f, datasets in CELLS.items() for one in FAMILIES[f].revisions for d in datasets
+    ]
+    trained = [model for model in USED if config["models"][model]["source"] == "pretrain"]
+    return {
+        "pretrain_family": [f"{runs}/pretrain_family/{model}.tsv" for model in trained],
+        "fetch_revision": [f"{runs}/fetch_revision/{model}/{name}.tsv" for model, name in used if SPLIT],
+        "extract_activations": [f"{runs}/extract_activations/{model}/{name}.tsv" for model, name in used],
+        "train_heads": [f"{runs}/train_heads/{config['study']}/{f}/{name}/{d}.tsv" for f, name, d in heads],
+    }
+
+
+def study_settings():
+    """Returns what decides the report's numbers, section by section in the order of the configuration."""
+    names = (
+        "study",
+        "sweep",
+        "audit",
+        "activations",
+        "evaluation",
+        "heads",
+        "probe",
+        "intervals",
+        "statistics",
+    )
+    return {name: config[name] for name in names} | {"activations": forward_settings()}
+
+
+@cache
+def made_report():
+    """Returns what decides the report."""
+    return made_summary() | {"recipes.REPORT": recipes.REPORT}
+
+
+# theory
+
+
+def cores_of(wildcards):
+    """Returns the threads of an experiment: half the cores for the costly ones, so that two of them share a machine."""
+    return max(1, (workflow.cores or 1) // 2) if experiment_of(wildcards.experiment).costly else 1
+
+
+def made_experiment(name):
+    """Returns what decides the table of an experiment."""
+    section = config["theory"]
+    phase = section["phase"] if name.startswith("phase_") else {}
+    seeds = {"seeds": phase.get("seeds", section["seeds"]), "seed": section["seed"]}
+    own = {f"experiments.{name}": seeds | {"phase": phase, "settings": describe_experiment(name)}}
+    return own | {"recipes.THEORY": recipes.THEORY}
+
+
+@cache
+def made_theory():
+    """Returns what decides all that is made of the experiments."""
+    return {key: value for name in EXPERIMENTS for key, value in made_experiment(name).items()}
+
+
+# costs
+
+
+def planned_study():
+    """Returns what the study's costs depend on."""
+    return {
+        "families": {
+            name: {"strong": family.strong, "weak": family.weak, "revisions": len(family.revisions)}
+            for name, family in FAMILIES.items()
+        },
+        "used": {name: len(names) for name, names in USED.items()},
+        "repos": {name: config["models"][name]["repo"] for name in HUB_MODELS},
+        "dtypes": {name: config["models"][name]["dtype"] for name in HUB_MODELS},
+        # Files of the user's own need not say how many pairs they hold.
+        "pairs": {name: config["datasets"][name].get("pairs") for name in DATASETS},
+        "layers": config["activations"]["layers"],
+        **config["fetch"],
+    }
+
+
+# verify
+
+
+def measured_origins():
+    """Returns what must have decided each file per dataset, model and revision, by path."""
+    entries = [config["datasets"][name] for name in DATASETS] + [config["models"][name] for name in USED]
+    corpora = {entry["corpus"] for entry in (*entries, config["evaluation"]) if "corpus" in entry}
+    files = {f"resources/corpora/{name}.parquet": DECIDING.documents(name) for name in sorted(corpora)}
+    for name in DATASETS:
+        files[f"resources/pairs/{name}.parquet"] = DECIDING.pairs(name)
+        files[f"{STUDY}/floors/{name}.parquet"] = DECIDING.floors(name)
+    for model, revisions in USED.items():
+        entry = config["models"][model]
+        if entry["source"] == "pretrain":
+            size = entry["pretraining"]["vocabulary_size"]
+            tokens = f"resources/tokenizers/{entry['corpus']}/{size}/tokens.safetensors"
+            files[tokens] = DECIDING.tokens(entry["corpus"])
+            files[f"results/pretrained/{model}/origin.json"] = DECIDING.weights(model)
+        elif model in HUB_MODELS:
+            files[f"results/audit/{model}.parquet"] = DECIDING.audit(model, listed_revisions(model))
+        for revision in revisions:
+            files[loss_table(model, revision)] = DECIDING.loss(model)
+            for name in DATASETS:
+                features = f"results/activations/{model}/{revision}/{name}.safetensors"
+                files[features] = DECIDING.features(model, revision, name)
+    return files
+
+
+def joined_origins():
+    """Returns the same for the study's heads, tables, figures and pages."""
+    files = {}
+    for family, datasets in CELLS.items():
+        weak = f"{FAMILIES[family].weak}/{FAMILIES[family].weak_revision}"
+        for dataset in datasets:
+            for kind in ("weak_labels", "weak_metrics"):
+                files[f"{STUDY}/{kind}/{weak}/{dataset}.parquet"] = DECIDING.supervision(family, dataset)
+            files |= dict.fromkeys(head_tables(family, dataset), DECIDING.heads(family, dataset))
+            for name in FIGURES:
+                figure = f"{STUDY}/figures/{name}/{family}/{dataset}"
+                files |= {f"{figure}.{kind}": made_figures() for kind in ("svg", "pdf", "png", "parquet")}
+        files[f"{STUDY}/tables/families/{family}.parquet"] = made_family(family)
+    files |= {
+        f"{STUDY}/tables/{name}.parquet": made_metrics() for name in ("metrics", "floors", "completeness")
+    }
+    files |= {f"{STUDY}/tables/{name}.parquet": made_statistics() for name in ("transitions", "correlations")}
+    files |= {f"{STUDY}/tables/audit.parquet": made_audit(), f"{STUDY}/tables/summary.json": made_summary()}
+    return files | {f"{STUDY}/report.html": made_report()}
+
+
+def theory_origins():
+    """Returns the same for the synthetic branch."""
+    folder = f"{STUDY}/theory"
+    files = {f"{folder}/experiments/{name}.parquet": made_experiment(name) for name in EXPERIMENTS}
+    drawn = [f"figures/{figure}.{kind}" for figure in THEORY_FIGURES for kind in ("svg", "png", "parquet")]
+    names = ["acceptance.parquet", "worked_radii.parquet", *drawn, "report.html"]
+    return files | {f"{folder}/{name}": made_theory() for name in names}
