@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.studies import made_metrics
+from w2sg.runtime.provenance import origin
 from w2sg.tables import schemas
 from w2sg.tables.files import write_table
 
@@ -103,7 +104,7 @@ class Checkout:
             made_metrics(effect=True),
             folder / "results/nano/tables/metrics.parquet",
             schemas.METRICS,
-            provenance={"recipe": 1},
+            provenance=origin("collect_metrics", {}, config={"study": "nano"}),
         )
         return cls(folder=folder)
 

@@ -6,7 +6,6 @@ versions, needs and the wiring are tested, conda-forge's builds are not. Run by 
 
 from __future__ import annotations
 
-import copy
 import os
 import shutil
 import subprocess
@@ -17,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.conda import channel
-from tests.dag.conftest import ROOT, Workflow
+from tests.dag.conftest import ROOT, unstarted
 
 SOLVER = os.environ.get("CONDA_TEST", "")
 """The interpreter of the environment that holds rattler."""
@@ -57,8 +56,7 @@ def on_path(conda, monkeypatch) -> None:
 
 
 def test_the_study_run_in_conda_environments_gives_the_same_tables(undisturbed, conda, tmp_path):
-    workflow = Workflow(folder=tmp_path / "run", config=copy.deepcopy(undisturbed.config))
-    workflow.folder.mkdir()
+    workflow = unstarted(undisturbed, tmp_path / "run")
     workflow.run("--use-conda")
     made = sorted(path.parent.name for path in workflow.folder.glob(".snakemake/conda/*/conda-meta"))
     assert len(made) == 2, made  # torch and analysis

@@ -6,6 +6,7 @@ import copy
 import csv
 import hashlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -77,7 +78,7 @@ def study(folder: Path) -> dict:
     return {
         "study": "smoke",
         "banded": [],
-        "sweep": {"families": ["smoke", "olmo", "llama"], "datasets": ["mine", "posts"]},
+        "sweep": {"families": ["smoke", "olmo"], "datasets": ["mine", "posts"]},
         "activations": {"batch_tokens": 512, "max_tokens": 32},
         "evaluation": {"corpus": "tiny", "documents": 3},
         "heads": heads,
@@ -179,18 +180,29 @@ class Workflow:
 
 
 def run_once(tmp_path_factory, name: str, describe: Callable[[Path], dict]) -> Workflow:
-    """A study that the first of the processes that share the tests runs, while the others wait for it."""
+    """A study that the first of the processes that share the tests runs, while the others wait for it.
+
+    Its files lie in ``inputs`` below its folder and are named relative to that, so that a copy has its own.
+    """
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
     folder, described = shared / name, shared / f"{name}.yaml"
     with FileLock(shared / f"{name}.lock"):
         if not described.exists():
-            workflow = Workflow(folder=folder, config=describe(shared / f"{name}_inputs"))
             folder.mkdir()
+            config = json.dumps(describe(folder / "inputs")).replace(f"{folder}/", "")
+            workflow = Workflow(folder=folder, config=json.loads(config))
             workflow.run()
             described.write_text(yaml.safe_dump(workflow.config))
     return Workflow(folder=folder, config=yaml.safe_load(described.read_text()))
+
+
+def unstarted(done: Workflow, folder: Path) -> Workflow:
+    """Returns the same study in another folder, with nothing but its inputs."""
+    folder.mkdir(exist_ok=True)
+    (folder / "inputs").symlink_to(done.folder / "inputs")
+    return Workflow(folder=folder, config=copy.deepcopy(done.config))
 
 
 @pytest.fixture(scope="session")

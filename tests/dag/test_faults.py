@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dag.conftest import Workflow
+from tests.dag.conftest import unstarted
 
 
 def rows_of(path: str) -> list[dict]:
@@ -65,13 +65,14 @@ def nothing_was_computed(folder: Path) -> bool:
 
 
 def test_wrong_rows_end_before_any_compute_and_name_the_culprit(finished, tmp_path):
-    config = copy.deepcopy(finished.config)
+    workflow = unstarted(finished, tmp_path)
+    config = workflow.config
     mine = config["datasets"].pop("mine")
     for name, (change, _) in ROWS.items():
         config["datasets"][name] = copy.deepcopy(mine)
         change(config["datasets"][name], tmp_path / f"{name}.jsonl")
     config["sweep"]["datasets"] = list(ROWS)
-    text = Workflow(folder=tmp_path, config=config).run("--keep-going", check=False)
+    text = workflow.run("--keep-going", check=False)
     for name, (_, parts) in ROWS.items():
         log = (tmp_path / "logs" / "fetch_pairs" / f"{name}.log").read_text()
         for part in [name, *parts]:
@@ -83,9 +84,9 @@ def test_wrong_rows_end_before_any_compute_and_name_the_culprit(finished, tmp_pa
 @pytest.mark.parametrize("fault", FAULTS)
 def test_wrong_inputs_end_before_any_compute_and_name_the_culprit(finished, tmp_path, fault):
     change, parts = FAULTS[fault]
-    config = copy.deepcopy(finished.config)
-    change(config, tmp_path)
-    text = Workflow(folder=tmp_path, config=config).run(check=False)
+    workflow = unstarted(finished, tmp_path)
+    change(workflow.config, tmp_path)
+    text = workflow.run(check=False)
     for part in parts:
         assert part in text, text[-3000:]
     assert nothing_was_computed(tmp_path)

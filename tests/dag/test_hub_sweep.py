@@ -99,20 +99,13 @@ def faulty(seed: int, share: float):
 
 def test_faults_the_mode_and_a_cache_change_nothing(workflow, remote, finished, monkeypatch):
     hub, _ = remote
-    clean = Workflow(folder=workflow.folder.parent / "clean", config=workflow.config)
-    clean.folder.mkdir()
-    clean.run("--", *TABLES)
-    assert not left_behind(clean)
-    assert_equal_to_the_local_sweep(clean, finished)
-
     hub.fault, met = faulty(seed=5, share=0.2)
-    hub.requests.clear()
     workflow.config["fetch"]["mode"] = "split"
     workflow.run("--cores", "3")
     assert len(met) > 0.1 * len(hub.requests)
     assert {request.method for request in met} == {"GET", "HEAD"}
     assert not left_behind(workflow)
-    assert clean.tables().items() <= workflow.tables().items()
+    assert_equal_to_the_local_sweep(workflow, finished)
     assert any(TOKEN in (request.token or "") for request in hub.requests)
     assert holding(workflow.folder.parent, TOKEN) == []
 
@@ -140,19 +133,20 @@ def test_faults_the_mode_and_a_cache_change_nothing(workflow, remote, finished, 
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     offline = Workflow(folder=workflow.folder.parent / "offline", config=workflow.config)
     offline.folder.mkdir()
-    offline.run("--", TABLES[0])
+    heads = "results/smoke/metrics/remote/step8/mine.parquet"
+    offline.run("--", heads)
     assert not hub.requests
-    assert (offline.folder / TABLES[0]).read_bytes() == (clean.folder / TABLES[0]).read_bytes()
-
-
-TABLES = ["results/smoke/tables/metrics.parquet", "results/smoke/tables/audit.parquet"]
+    assert not left_behind(offline)
+    assert (offline.folder / heads).read_bytes() == (workflow.folder / heads).read_bytes()
 
 
 def assert_equal_to_the_local_sweep(swept: Workflow, local: Workflow) -> None:
     """The same weights give the same numbers, whether they come over the network or were trained here."""
     keys = ["step", "dataset", "layer", "head", "protocol", "setting", "seed", "metric"]
     here, there = (
-        read_table(workflow.folder / TABLES[0], schemas.METRICS).query("family == @family").set_index(keys)
+        read_table(workflow.folder / "results/smoke/tables/metrics.parquet", schemas.METRICS)
+        .query("family == @family")
+        .set_index(keys)
         for workflow, family in ((local, "smoke"), (swept, "remote"))
     )
     shared = there.index.intersection(here.index)
@@ -221,7 +215,7 @@ def test_a_broken_revision_stops_itself_only_and_is_fetched_again(workflow, remo
     whole = hub.branches["owner/strong"]["step8"]
     hub.branches["owner/strong"]["step8"] = spoil(whole)
     workflow.config["fetch"]["mode"] = "split"
-    targets = ["--cores", "1", "--", *(f"results/activations/remote/step{step}/loss.parquet" for step in STEPS)]
+    targets = ["--cores", "1", "--", *(f"results/activations/remote/step{step}/loss.parquet" for step in STEPS[:2])]
     try:
         text = workflow.run("--retries", str(retries), *targets, check=False)
     finally:
@@ -229,6 +223,6 @@ def test_a_broken_revision_stops_itself_only_and_is_fetched_again(workflow, remo
     assert [reason for reason in reasons if reason not in text] == []
     assert not left_behind(workflow)
     measured = workflow.folder.glob("results/activations/*/*/loss.parquet")
-    assert {path.parent.name for path in measured} == {"step0", "step64"}
+    assert {path.parent.name for path in measured} == {"step0"}
     workflow.run(*targets)
     assert not left_behind(workflow)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections import Counter
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tests import faults
-from tests.dag.conftest import Workflow
+from tests.dag.conftest import unstarted
 from tests.dag.kills import KINDS, Attacked, left_behind
 
 SHARE = 0.25
@@ -26,11 +25,7 @@ def test_a_killed_study_ends_with_the_bytes_of_an_undisturbed_one(undisturbed, t
     for number in itertools.count():
         if not waiting:
             break
-        attacked = Attacked(
-            workflow=Workflow(folder=tmp_path / str(number), config=copy.deepcopy(undisturbed.config)),
-            rng=rng, longest=longest,
-        )  # fmt: skip
-        attacked.workflow.folder.mkdir()
+        attacked = Attacked(workflow=unstarted(undisturbed, tmp_path / str(number)), rng=rng, longest=longest)
         met: list[str] = []
         whole: dict[Path, int] = {}
         while waiting and attacked.strike(waiting[0]):

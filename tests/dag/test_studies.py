@@ -47,7 +47,7 @@ def test_a_second_study_extracts_nothing_and_changes_no_byte_of_the_first(first,
         "report.html",
     }
     assert planned(first) == {}
-    # "Time" counts the study's own jobs: two of its heads, not the sixteen of the first study.
+    # "Time" counts the study's own jobs: two of its heads, not the twelve of the first study.
     report = (first.folder / "results" / "other" / "report.html").read_text()
     cost = report.partition("<!-- cost -->")[2].partition("<!-- /cost -->")[0]
     assert re.search(r"train heads</td>\s*<td[^>]*>2<", cost.replace("_", " ")), cost
@@ -75,7 +75,7 @@ def test_a_study_that_means_something_else_by_a_name_is_refused(second, path, va
 
 def test_the_same_study_may_change_its_mind(first):
     first.config["activations"]["max_tokens"] = 16
-    assert planned(first)["extract_activations"] == 10
+    assert planned(first)["extract_activations"] == 8
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_the_same_study_may_change_its_mind(first):
             {"train_tokenizer": 1, "pretrain_family": 2, "extract_activations": 5, "train_heads": 8, "write_report": 1},
         ),
         ("PRETRAINING", {"pretrain_family": 2, "extract_activations": 5, "train_heads": 8, "write_report": 1}),
-        ("HEADS", {"train_heads": 16, "write_report": 1}),
+        ("HEADS", {"train_heads": 12, "write_report": 1}),
     ],
 )
 def test_a_raised_recipe_number_reaches_everything_that_is_made_of_it(first, tmp_path, recipe, reached):
