@@ -80,9 +80,8 @@ def write_table(
         )
     free = pa.schema([field.with_nullable(True) for field in schema.fields])
     try:
-        if isinstance(rows, pd.DataFrame):
-            rows = pa.Table.from_pandas(rows, schema=free, preserve_index=False)
-        table = rows.select(names).cast(_coded(free))
+        table = pa.Table.from_pandas(rows, schema=free, preserve_index=False) if isinstance(rows, pd.DataFrame) else rows
+        table = table.select(names).cast(_coded(free))
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise ValueError(f"table {schema.name}: {error}") from error
     for field in schema.fields:

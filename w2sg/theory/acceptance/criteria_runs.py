@@ -1,4 +1,4 @@
-"""Acceptance criteria of the fine-tuning grids, sections 8.1 to 8.6."""
+"""Acceptance criteria of the fine-tuning grids, sections 8.1 to 8.6 and Lemma 3.2 (8.8)."""
 
 from __future__ import annotations
 
@@ -188,6 +188,20 @@ def judge_learning_rate(ledger: Ledger, runs: pd.DataFrame) -> None:
     for m0, reference in zip((0.5, 0.6, 0.7, 0.9), (0.841, 0.803, 0.807, 0.826), strict=True):
         k = int(np.argmin(np.abs(np.log(eta / 10**-2.25))))
         ledger.reference(f"D at eta 10^-2.25, m0 {m0:g}", d[m0][:, k], reference)
+
+
+def judge_random_start(ledger: Ledger, runs: pd.DataFrame) -> None:
+    """Records the rows of Lemma 3.2 (8.8): a random start stays random, a warm start reaches the target."""
+    last = finals(runs)
+    for d, part in split(last.loc[last["variant"] == "random"], "dimension").items():
+        size = part["m"].abs().to_numpy()
+        ledger.within(f"d {d:g}: sqrt(d) mean |m_T|", mean(math.sqrt(d) * size), 0.3, 1.8)
+        # The maximum grows with the number of runs: it is taken over the stated twelve, the quantile over all.
+        twelve = part.loc[part["seed"] < 12, "m"].abs()
+        ledger.below(f"d {d:g}: max |m_T| of 12 runs", extreme(twelve, np.max), 0.2)
+        ledger.below(f"d {d:g}: 90 % quantile of |m_T|", extreme(size, lambda v: np.quantile(v, 0.9)), 0.2)
+    warm = last.loc[last["variant"] == "warm", "m"]
+    ledger.above("m0 .4, true labels: min m_T", extreme(warm, np.min), 0.999)
 
 
 def _least(values: np.ndarray) -> RunMean:

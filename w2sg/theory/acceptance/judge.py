@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pkgutil import resolve_name
 
 import pandas as pd
 
+from w2sg.theory.acceptance import criteria_checks, criteria_runs
 from w2sg.theory.acceptance.ledger import Ledger
 from w2sg.theory.experiments.catalogue import experiment_of
 
@@ -20,7 +20,7 @@ def judge(name: str, table: pd.DataFrame) -> Ledger:
     """
     item = experiment_of(name)
     ledger = Ledger(section=item.section, experiment=name)
-    resolve_name(f"{__package__}.{item.criteria}")(ledger, table)
+    getattr(criteria_runs if item.grids else criteria_checks, f"judge_{name}")(ledger, table)
     return ledger
 
 

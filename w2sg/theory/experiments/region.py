@@ -174,7 +174,7 @@ def admitted_degrees(sigma: Activation, *, lam: float, kappa: float) -> tuple[fl
     return float(angle), 2 * (constants.largest_bias(region) / region.mu) ** 2 / weak_distance**2
 
 
-def check_region(experiment: Experiment, asked: RunSettings) -> pd.DataFrame:
+def simulate_region(experiment: Experiment, asked: RunSettings) -> pd.DataFrame:
     """Returns all checks in the columns of ``tables.theory.REGION``; ``bound`` is what the value must respect."""
     settings: RegionSettings = experiment.settings
     lam, kappa, wide = settings.lam, settings.kappa, settings.empirical_kappa
