@@ -80,7 +80,7 @@ def write_table(
         )
     free = pa.schema([field.with_nullable(True) for field in schema.fields])
     try:
-        table = pa.Table.from_pandas(rows, schema=free, preserve_index=False) if isinstance(rows, pd.DataFrame) else rows
+        table = rows if isinstance(rows, pa.Table) else pa.Table.from_pandas(rows, schema=free, preserve_index=False)
         table = table.select(names).cast(_coded(free))
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise ValueError(f"table {schema.name}: {error}") from error
