@@ -80,8 +80,9 @@ def write_table(
         )
     free = pa.schema([field.with_nullable(True) for field in schema.fields])
     try:
-        table = rows if isinstance(rows, pa.Table) else pa.Table.from_pandas(rows, schema=free, preserve_index=False)
-        table = table.select(names).cast(_coded(free))
+        is_frame = isinstance(rows, pd.DataFrame)
+        table = pa.Table.from_pandas(rows[names], schema=free, preserve_index=False) if is_frame else rows.select(names)
+        table = table.cast(_coded(free))
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise ValueError(f"table {schema.name}: {error}") from error
     for field in schema.fields:

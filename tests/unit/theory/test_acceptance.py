@@ -24,7 +24,7 @@ from w2sg.theory.experiments.catalogue import EXPERIMENTS, KAPPA_GRID, RATE_GRID
 from w2sg.theory.experiments.phase import cells_of
 from w2sg.theory.experiments.run import schema_of
 from w2sg.theory.experiments.settings import BoundSettings, Grid, RunSettings
-from w2sg.theory.figures import drawing, tables
+from w2sg.theory.figures import drawing, maps, plots, tables
 from w2sg.theory.figures.catalogue import FIGURES, caption_of
 from w2sg.theory.model import radii
 
@@ -65,7 +65,7 @@ def test_all_that_an_entry_names_exists():
         assert (item.settings is None) == bool(item.grids) and schema_of(name).name.startswith("theory_")
     for name, figure in FIGURES.items():
         assert figure.experiment in EXPERIMENTS and callable(getattr(tables, f"table_{name}")), name
-        assert callable(resolve_name(f"w2sg.theory.figures.{figure.module}:{name}")), name
+        assert hasattr(plots, name) != hasattr(maps, name), name
     drawn = {figure.experiment for figure in FIGURES.values()}
     assert set(EXPERIMENTS) - drawn == {"agreement"}
 
@@ -143,10 +143,10 @@ def test_tables_keep_their_schema_and_units_are_counted(name, tmp_path, threshol
     read = read_table(tmp_path / "t.parquet", schema_of(name))
     write_table(judge.acceptance({name: read}), tmp_path / "a.parquet", ACCEPTANCE, provenance={})
     plt.style.use(STYLE)
-    for figure in (f for f in FIGURES.values() if f.experiment == name):
-        shown = drawing.theory_figure_table(figure.name, read)
+    for figure in (f for f, item in FIGURES.items() if item.experiment == name):
+        shown = drawing.theory_figure_table(figure, read)
         write_table(shown, tmp_path / "f.parquet", FIGURE, provenance={})
-        drawn = drawing.plot_theory_figure(figure.name, shown, verdict="all 2 acceptance criteria hold")
+        drawn = drawing.plot_theory_figure(figure, shown, verdict="all 2 acceptance criteria hold")
         assert drawn.axes
         plt.close(drawn)
 
