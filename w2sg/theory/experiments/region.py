@@ -105,7 +105,8 @@ def inequality_checks(sigma: Activation, settings: RegionSettings, rng: np.rando
         }
         rows.append(row)
     table = pd.DataFrame(rows)
-    return table[[*LOWER_LIMITS]].min().to_dict() | table[[*UPPER_LIMITS]].max().to_dict()
+    least, most = table[[*LOWER_LIMITS]].min(), table[[*UPPER_LIMITS]].max()
+    return {str(name): float(value) for name, value in pd.concat([least, most]).items()}
 
 
 def worst_curvature(
