@@ -58,7 +58,7 @@ def orient_by_loss(
     *,
     samples: int = 20000,
 ) -> NDArray[np.float64]:
-    """Returns theta_0 or -theta_0, a state (4,), whichever has the smaller weak-label loss on fresh samples (at least 1).
+    """Returns theta_0 or -theta_0, a state (4,), whichever has the smaller weak-label loss on fresh samples.
 
     Regime: the rule can be wrong with probability near 1, see ``closed_forms.sign_margin``.
     """

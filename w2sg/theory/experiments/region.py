@@ -114,7 +114,7 @@ def worst_curvature(
 ) -> tuple[float, float]:
     """Returns the least one-point convexity and the least Hessian eigenvalue at a positive angle, over all directions.
 
-    By symmetry only the direction's component along v's own part matters: ``directions`` is the number of psi in [0, pi].
+    By symmetry only their component along v's own part matters: ``directions`` is the number of psi in [0, pi].
     """
     target, spike = axes(lam, kappa)
     points, eigenvalues = [], []

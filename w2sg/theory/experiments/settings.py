@@ -1,4 +1,4 @@
-"""Parameters of a run, of a grid of fine-tuning runs, and of the experiments that measure something else. No array library.
+"""Parameters of a run, of a grid of fine-tuning runs, and of the other experiments. No array library.
 
 Where nothing else is said, ``lam`` is the spike strength, ``kappa`` the alignment of spike and target, ``c_w`` the weak
 correlation, ``dimension`` d, ``ratio`` N/d of the spectral start, ``eta`` the learning rate and ``steps`` T.

@@ -29,96 +29,99 @@ class TheoryFigure:
 
 _PHASE = (
     "Fraction of runs whose student ends closer to the target than its supervisor, over {plane}, from a spectral start "
-    "(N/d = {{s.ratio:g}}) whose sign the weak loss chose ({{s.samples}} samples); he3, {fixed}, step {{s.eta:g}}, "
-    "T = {{s.steps}}, noise nu = {{s.noise:g}}, d = {{dimension}}, {{seeds}} runs per cell. Lines are predictions for d to "
-    "infinity without any fit: spectral threshold, sign rule, and the limit equation's crossing of D_w."
+    "(N/d = {{s.ratio:g}}) whose sign the weak loss chose ({{s.samples}} samples); he3, {fixed}, step {{s.eta:g}}, T "
+    "= {{s.steps}}, noise nu = {{s.noise:g}}, d = {{dimension}}, {{seeds}} runs per cell. Lines are predictions for d "
+    "to infinity without any fit: spectral threshold, sign rule, and the limit equation's crossing of D_w."
 )
 
 FIGURES = {
     "fig1a": TheoryFigure(
         title="Figure 1a: a threshold in the alignment of pre-training",
         experiment="kappa_threshold",
-        caption="Final distance and risk of the student against kappa. {run}, lam = {g.lams[0]:g}, step {g.etas[0]:g}. Below "
-        "the dashed line the student beats its supervisor; the dotted curve is the start, the black one the limit equation.",
+        caption="Final distance and risk of the student against kappa. {run}, lam = {g.lams[0]:g}, step {g.etas[0]:g}. "
+        "Below the dashed line the student beats its supervisor; the dotted curve is the start, the black one the "
+        "limit equation.",
     ),
     "fig1b": TheoryFigure(
         title="Figure 1b: initial improvement, then saturation at the supervisor",
         experiment="trajectories",
-        caption="Distance along fine-tuning from four warm starts m0. {run}, lam = {g.lams[0]:g}, kappa = {g.kappas[0]:g}; "
-        "batch (step {g.etas[0]:g}), online (one sample per step, eta 0.005, T = 800 d) and exact gradient; dotted: limit "
-        "equation. All good starts dip below D_w and return to it.",
+        caption="Distance along fine-tuning from four warm starts m0. {run}, lam = {g.lams[0]:g}, kappa = "
+        "{g.kappas[0]:g}; batch (step {g.etas[0]:g}), online (one sample per step, eta 0.005, T = 800 d) and exact "
+        "gradient; dotted: limit equation. All good starts dip below D_w and return to it.",
     ),
     "fig3": TheoryFigure(
         title="Figure 3 (computed): pre-training enters the effective region",
         experiment="region",
-        caption="Left: one-point convexity of the he3 loss over c_sig/2 at every direction around the target (radius: angle; "
-        "horizontal: towards v), lam = {s.lam:g}, kappa = {s.kappa:g}; inside the black line strong convexity holds. Dots: "
-        "spectral starts with growing N/d. Right: the worst direction at each angle for two activations; the vertical line is "
-        "softplus's analytic radius.",
+        caption="Left: one-point convexity of the he3 loss over c_sig/2 at every direction around the target (radius: "
+        "angle; horizontal: towards v), lam = {s.lam:g}, kappa = {s.kappa:g}; inside the black line strong convexity "
+        "holds. Dots: spectral starts with growing N/d. Right: the worst direction at each angle for two activations; "
+        "the vertical line is softplus's analytic radius.",
     ),
     "fig4": TheoryFigure(
         title="Figure 4 (computed): the weak gradient leads past the target to the supervisor",
         experiment="trajectories",
-        caption="Flow of the exact weak gradient on the half disc spanned by the target (up), the supervisor's own part "
-        "(right) and a remaining direction, he3, lam = {g.lams[0]:g}, kappa = {g.kappas[0]:g}, c_w = {g.c_ws[0]:g}. Where "
-        "shaded, the distance to the target falls. Lines: mean batch runs of figure 1b; above the dashed line a student beats "
-        "its supervisor.",
+        caption="Flow of the exact weak gradient on the half disc spanned by the target (up), the supervisor's own "
+        "part (right) and a remaining direction, he3, lam = {g.lams[0]:g}, kappa = {g.kappas[0]:g}, c_w = "
+        "{g.c_ws[0]:g}. Where shaded, the distance to the target falls. Lines: mean batch runs of figure 1b; above "
+        "the dashed line a student beats its supervisor.",
     ),
     "fig5": TheoryFigure(
         title="Figure 5: condition 1, a detectable spike",
         experiment="spike_strength",
-        caption="Final distance against the spike strength. {run}, step {g.etas[0]:g}. The vertical line is the spectral "
-        "threshold sqrt(d/N); dotted curves are the limit equation.",
+        caption="Final distance against the spike strength. {run}, step {g.etas[0]:g}. The vertical line is the "
+        "spectral threshold sqrt(d/N); dotted curves are the limit equation.",
     ),
     "fig6": TheoryFigure(
         title="Figure 6: condition 2, an aligned spike",
         experiment="alignment",
-        caption="Final distance against the alignment kappa. {run}, step {g.etas[0]:g}. Below the dashed line the student "
-        "beats its supervisor; dotted curves are the limit equation.",
+        caption="Final distance against the alignment kappa. {run}, step {g.etas[0]:g}. Below the dashed line the "
+        "student beats its supervisor; dotted curves are the limit equation.",
     ),
     "fig7": TheoryFigure(
         title="Figure 7: condition 3, an informative supervisor",
         experiment="weak_quality",
-        caption="Final distance against the weak correlation c_w, lam = {g.lams[0]:g}, he3, d = {g.dimensions[0]}, "
-        "B = {g.batch}, T = {g.steps}, N/d = {g.ratio:g}, step {g.etas[0]:g}. Below the dashed curve D_w the student beats "
-        "its supervisor; dotted curves are the limit equation.",
+        caption="Final distance against the weak correlation c_w, lam = {g.lams[0]:g}, he3, d = {g.dimensions[0]}, B = "
+        "{g.batch}, T = {g.steps}, N/d = {g.ratio:g}, step {g.etas[0]:g}. Below the dashed curve D_w the student "
+        "beats its supervisor; dotted curves are the limit equation.",
     ),
     "fig8": TheoryFigure(
         title="Figure 8: condition 4, a stable step",
         experiment="learning_rate",
-        caption="Final distance against the step from four warm starts. {run}, lam = {g.lams[0]:g}, kappa = {g.kappas[0]:g}. "
-        "Small steps do not move, middle ones beat the supervisor, larger ones end at it, and too large ones end nowhere "
-        "(sqrt 2).",
+        caption="Final distance against the step from four warm starts. {run}, lam = {g.lams[0]:g}, kappa = "
+        "{g.kappas[0]:g}. Small steps do not move, middle ones beat the supervisor, larger ones end at it, and too "
+        "large ones end nowhere (sqrt 2).",
     ),
     "fig9": TheoryFigure(
         title="Figure 9: convexity, bias and pull along pre-training",
         experiment="landscape",
-        caption="Landscape at the iterates of power iteration on the empirical covariance: one-point convexity mu, bias eps, "
-        "pull towards the target (top) and angle to the target (bottom). tanh(z)^3, kappa = {s.kappa:g}, c_w = {s.c_w:g}, "
-        "d = {s.dimension}, N/d = {s.ratio:g}; A: lam = {s.cases[0][1]:g}, B: lam = {s.cases[1][1]:g}, "
-        "C: lam = {s.cases[2][1]:g}. Where eps exceeds mu the weak gradient need not point to the target.",
+        caption="Landscape at the iterates of power iteration on the empirical covariance: one-point convexity mu, "
+        "bias eps, pull towards the target (top) and angle to the target (bottom). tanh(z)^3, kappa = {s.kappa:g}, "
+        "c_w = {s.c_w:g}, d = {s.dimension}, N/d = {s.ratio:g}; A: lam = {s.cases[0][1]:g}, B: lam = "
+        "{s.cases[1][1]:g}, C: lam = {s.cases[2][1]:g}. Where eps exceeds mu the weak gradient need not point to the "
+        "target.",
     ),
     "bound": TheoryFigure(
         title="Bound (3) beside measured trajectories",
         experiment="bound",
         caption="Squared distance against alpha eta mu inside the provable region of softplus(1), lam = {s.lam:g}, "
-        "kappa = {s.kappa:g}, supervisor at {s.supervisor_degrees:g} degrees, eta = {s.fraction:g} of the largest admissible "
-        "one, d = {s.dimension}. The bound holds, with much room; its bias floor lies above the supervisor's own error, so it "
-        "cannot certify W2SG.",
+        "kappa = {s.kappa:g}, supervisor at {s.supervisor_degrees:g} degrees, eta = {s.fraction:g} of the largest "
+        "admissible one, d = {s.dimension}. The bound holds, with much room; its bias floor lies above the "
+        "supervisor's own error, so it cannot certify W2SG.",
     ),
     "lemma": TheoryFigure(
         title="Lemma 3.2: without pre-training nothing is learned",
         experiment="random_start",
-        caption="Overlap with the target along online fine-tuning on true labels from a random start, times sqrt d (mean over "
-        "runs and their largest), he3, lam = {g.lams[0]:g}, kappa = {g.kappas[0]:g}, eta {g.etas[0]:g}, T = {g.steps} d. "
-        "Staying of order one means that the overlap itself vanishes; a warm start m0 = 0.4 reaches the target (right).",
+        caption="Overlap with the target along online fine-tuning on true labels from a random start, times sqrt d "
+        "(mean over runs and their largest), he3, lam = {g.lams[0]:g}, kappa = {g.kappas[0]:g}, eta {g.etas[0]:g}, T "
+        "= {g.steps} d. Staying of order one means that the overlap itself vanishes; a warm start m0 = 0.4 reaches "
+        "the target (right).",
     ),
     "sign_rule": TheoryFigure(
         title="Where the weak loss picks the wrong sign",
         experiment="sign_rule",
         caption="Fraction of spectral starts that the weak-loss rule turns away from the target; he3, c_w = {s.c_w:g}, "
-        "d = {s.dimension}, N/d = {s.ratio:g}, {s.samples} samples. Solid: zero of the population margin at the limiting "
-        "overlap; dashed: the same at overlap one.",
+        "d = {s.dimension}, N/d = {s.ratio:g}, {s.samples} samples. Solid: zero of the population margin at the "
+        "limiting overlap; dashed: the same at overlap one.",
     ),
     "phase_lam_kappa": TheoryFigure(
         title="Phase diagram in spike strength and alignment",
@@ -156,5 +159,5 @@ def caption_of(name: str, settings: Mapping[str, Any]) -> str:
 
 
 def _shared(grid: Grid) -> str:
-    start = "" if grid.starts != (None,) else f", N/d = {grid.ratio:g}"
-    return f"he3 with unit amplitude, d = {grid.dimensions[0]}, B = {grid.batch}, T = {grid.steps}, c_w = {grid.c_ws[0]:g}{start}"
+    sizes = f"d = {grid.dimensions[0]}, B = {grid.batch}, T = {grid.steps}, c_w = {grid.c_ws[0]:g}"
+    return f"he3 with unit amplitude, {sizes}" + (f", N/d = {grid.ratio:g}" if grid.starts == (None,) else "")

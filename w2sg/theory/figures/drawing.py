@@ -22,14 +22,8 @@ from w2sg.theory.figures.catalogue import figure_of
 def draw(figure: str, *, source: str, verdict: str, folder: str, origin: Mapping[str, Any]) -> None:
     """Writes ``<figure>.parquet``, ``.svg`` and ``.png``; equal input gives equal bytes.
 
-    A function of a module, not of the script: worker processes import it by name.
-
-    Args:
-        figure: Name in ``FIGURES``.
-        source: Table of its experiment.
-        verdict: Sentence on the experiment's acceptance criteria, shown below the figure.
-        folder: Receives the files; created.
-        origin: What the files say of their origin.
+    A function of a module, not of the script: worker processes import it by name. ``source`` is the file of the
+    experiment's table, ``verdict`` the sentence on its acceptance criteria below the figure; the folder is created.
     """
     plt.style.use(STYLE)
     place = Path(folder) / figure

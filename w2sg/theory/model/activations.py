@@ -85,8 +85,8 @@ def he3(variance: float, amplitude: str = "unit") -> Activation:
     """Returns a (z^3 - 3 s^2 z), the third Hermite polynomial shifted to the spiked marginal.
 
     E sigma'(z) = E sigma''(z) = 0 for z ~ N(0, s^2): information exponent 3. A run with amplitude a and step eta
-    equals a run with amplitude 1 and step a^2 eta. The variance is s^2 = 1 + lam kappa^2, the amplitude ``raw`` (a = 1) or
-    ``unit`` (a = s^-3 / sqrt 6, so that E sigma(z)^2 = 1).
+    equals a run with amplitude 1 and step a^2 eta. The variance is s^2 = 1 + lam kappa^2, the amplitude ``raw``
+    (a = 1) or ``unit`` (a = s^-3 / sqrt 6, so that E sigma(z)^2 = 1).
 
     Equation: (A1).
 

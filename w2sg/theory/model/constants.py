@@ -69,7 +69,7 @@ class Conditions:
 
 
 def nondegeneracy(sigma: Activation, variance: float) -> float:
-    """Returns c_sig = min(E sigma'(z)^2, E[z^2 sigma'(z)^2]/s^2), z ~ N(0, s^2 = 1 + lam kappa^2). Equation: (14)-(15)."""
+    """Returns c_sig = min(E sigma'(z)^2, E[z^2 sigma'(z)^2]/s^2), z ~ N(0, variance). Equation: (14)-(15)."""
     return min(population.target_moments(sigma, variance))
 
 
@@ -180,8 +180,8 @@ def conditions(
 ) -> Conditions:
     """Returns the margins of the four conditions of the main theorem. Equation: (C1)-(C4).
 
-    aspect is c = d/N, overlap the limit of <v, theta_0>, eps the supervisor's bias over the region, eta the learning rate
-    of the online algorithm, c_g the gradient constant C_G and tau the slack of condition 2.
+    aspect is c = d/N, overlap the limit of <v, theta_0>, eps the supervisor's bias over the region, eta the learning
+    rate of the online algorithm, c_g the gradient constant C_G and tau the slack of condition 2.
 
     Raises:
         ValueError: If lam, kappa or the overlap is out of range, or eps, eta or tau negative.
@@ -204,8 +204,8 @@ def squared_error_bound(
 ) -> NDArray[np.float64]:
     """Returns the bound on E D^2 after ``time`` alpha = T/d, without its O(polylog d / sqrt d) residual.
 
-    With a dimension d from the finite product (1 - eta mu/d)^T, else from its limit exp(-alpha eta mu); time may have any
-    shape. Equation: (3), (59).
+    With a dimension d from the finite product (1 - eta mu/d)^T, else from its limit exp(-alpha eta mu); time may have
+    any shape. Equation: (3), (59).
 
     Raises:
         ValueError: If eta mu reaches d, where the product has no meaning.

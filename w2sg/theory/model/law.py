@@ -103,7 +103,7 @@ class Geometry:
         return self.weak if labels == "weak" else self.target
 
     def overlaps(self, states: ArrayLike) -> NDArray[np.float64]:
-        """Returns (m, q, w) = (<theta,theta*>, <theta,v>, <theta,theta_w>), shape (..., 3), of unit students (..., 4)."""
+        """Returns (m, q, w) = (<theta,theta*>, <theta,v>, <theta,theta_w>), (..., 3), of unit students (..., 4)."""
         t = np.asarray(states, dtype=np.float64)[..., :3]
         return np.stack([t[..., 0], t @ self.spike, t @ self.weak], axis=-1)
 
@@ -172,8 +172,8 @@ def random_start(dimension: int, rng: np.random.Generator) -> NDArray[np.float64
 def spectral_start(overlap: float, where: Geometry, rng: np.random.Generator) -> NDArray[np.float64]:
     """Returns overlap v + sqrt(1-overlap^2) n with n uniform orthogonal to v, as a state (4,), before the sign.
 
-    The overlap |<v, theta_0>| comes from the exact sampler or the spectral law; the part of theta_0 inside the span of the
-    named directions is exact in law.
+    The overlap |<v, theta_0>| comes from the exact sampler or the spectral law; the part of theta_0 inside the span of
+    the named directions is exact in law.
 
     Raises:
         ValueError: If the overlap is outside [0, 1].

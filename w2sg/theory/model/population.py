@@ -45,7 +45,7 @@ class Coefficients:
 
 
 def covariance(vectors: ArrayLike, spike: Vector, lam: float) -> Vector:
-    """Returns Sigma u = u + lam <u,v> v of vectors u (..., k) and v (k,), in orthonormal coordinates whose span holds v."""
+    """Returns Sigma u = u + lam <u,v> v of u (..., k) and v (k,), in orthonormal coordinates whose span holds v."""
     u = np.asarray(vectors, dtype=np.float64)
     return u + lam * (u @ spike)[..., None] * spike
 
@@ -149,7 +149,7 @@ def target_moments(sigma: Activation, variance: float) -> tuple[float, float]:
 
 
 def noise_coefficient(sigma: Activation, law: PairLaw) -> float:
-    """Returns V = E[h^2], h = (sigma(a)-sigma(b)) sigma'(a), the gradient's variance per bulk direction. Equation: (P4)."""
+    """Returns V = E[h^2], h = (sigma(a)-sigma(b)) sigma'(a): gradient variance per bulk direction. Equation: (P4)."""
     return float(_noise_moments(sigma, law)[0])
 
 

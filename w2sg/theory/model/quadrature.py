@@ -24,7 +24,7 @@ def _trapezoid(step: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 @lru_cache(maxsize=64)
 def hermite_grid(count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Returns ``count`` Gauss-Hermite nodes and weights of N(0, 1), exact for polynomials of degree below ``2 count``."""
+    """Returns ``count`` Gauss-Hermite nodes and weights of N(0, 1), exact for polynomials up to degree 2 count - 1."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(count)
     weights = weights / weights.sum()
     nodes.flags.writeable = weights.flags.writeable = False

@@ -11,7 +11,9 @@ from w2sg.theory.model.checks import require_count, require_positive
 
 
 def limit_overlap(lam: float, aspect: float) -> float:
-    """Returns |<v, theta_0>| for d, N -> infinity: sqrt((1 - c/lam^2)/(1 + c/lam)), 0 below lam = sqrt c. Equation: (34).
+    """Returns |<v, theta_0>| for d, N -> infinity: sqrt((1 - c/lam^2)/(1 + c/lam)), 0 below lam = sqrt c.
+
+    Equation: (34).
 
     Raises:
         ValueError: If lam or the aspect c = d/N is not positive.
@@ -34,7 +36,7 @@ def limit_top_eigenvalue(lam: float, aspect: float) -> float:
 
 
 def bidiagonal(lam: float, dimension: int, samples: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
-    """Returns diagonal (min(N, d),) and superdiagonal (min(N, d-1),) of the bidiagonal form of N x d data, exactly in law.
+    """Returns diagonal (min(N, d),) and superdiagonal (min(N, d-1),) of bidiagonal N x d data, exactly in law.
 
     Alternate Householder reflections of a Gaussian matrix whose first column has variance 1+lam: a reflection
     of rows turns the first column into sqrt(1+lam) chi_N; one of columns 2..d, which leaves the spike coordinate
