@@ -31,7 +31,7 @@ RATE_GRID = tuple(round(10 ** (-4 + k / 4), 10) for k in range(21))
 
 @dataclass(frozen=True)
 class Experiment:
-    """A named experiment of the synthetic branch, judged by ``judge_<name>`` of ``acceptance``."""
+    """A named experiment of the synthetic branch, judged by ``judge_<name>`` of ``criteria_runs`` or ``criteria_checks``."""
 
     name: str
     """Name in rules and files."""
