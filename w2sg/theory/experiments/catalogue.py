@@ -1,4 +1,4 @@
-"""The experiments of the synthetic branch: one entry each, with all that is known about it by name. Standard library only.
+"""The experiments of the synthetic branch: one entry each, with all that is known about it. No array library.
 
 A new experiment is a module, an entry here, a schema in ``tables.theory`` (unless it is a grid of fine-tuning runs),
 its criteria in ``acceptance`` and its figures in ``figures``; nothing else lists experiments.
@@ -31,7 +31,7 @@ RATE_GRID = tuple(round(10 ** (-4 + k / 4), 10) for k in range(21))
 
 @dataclass(frozen=True)
 class Experiment:
-    """A named experiment of the synthetic branch, judged by ``judge_<name>`` of ``criteria_runs`` or ``criteria_checks``."""
+    """A named experiment, judged by ``judge_<name>`` of ``acceptance.criteria_runs`` or ``criteria_checks``."""
 
     name: str
     """Name in rules and files."""
