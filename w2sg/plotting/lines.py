@@ -12,14 +12,9 @@ LEVEL: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 1.0}
 
 
 def draw_series(axis: Axes, table: pd.DataFrame, series: str, *, label: str, **style: Any) -> None:
-    """Draws one series as a line, with a band between the ends of its intervals where it has any.
+    """Draws one series of a panel as a line, with a band between the ends of its intervals where it has any.
 
-    Args:
-        axis: Where.
-        table: Rows of one panel: columns series, x, value, low, high.
-        series: Which rows.
-        label: Legend text.
-        style: Line properties.
+    The table has the columns series, x, value, low and high; ``style`` are properties of the line.
     """
     part = table[table["series"] == series].sort_values("x")
     axis.plot(part["x"], part["value"], label=label, **style)
@@ -30,11 +25,7 @@ def draw_series(axis: Axes, table: pd.DataFrame, series: str, *, label: str, **s
 def draw_lines(axis: Axes, table: pd.DataFrame, *, labelled: bool = True, **style: Any) -> None:
     """Draws all series of a panel, in the order of the number in their names, in the colours of the style.
 
-    Args:
-        axis: Where.
-        table: Rows of one panel.
-        labelled: Whether the series appear in the legend.
-        style: Line properties shared by all.
+    ``labelled`` says whether they appear in the legend; ``style`` are properties of all lines.
     """
     for k, name in enumerate(sorted(set(table["series"]), key=lambda name: float(name.rpartition("=")[2]))):
         draw_series(axis, table, name, label=symbol(name) if labelled else "_", color=f"C{k}", **style)

@@ -42,10 +42,7 @@ METADATA = {"svg": ("Description", "Date"), "pdf": ("Subject", "CreationDate"), 
 def save_figure(figure: Figure, paths: Mapping[str, str | Path], origin: Mapping[str, Any]) -> None:
     """Writes a figure with its origin and without dates, so that equal input gives equal bytes, and closes it.
 
-    Args:
-        figure: What to write.
-        paths: File per kind: ``svg``, ``pdf``, ``png``.
-        origin: JSON-serialisable facts.
+    To a path per kind (``svg``, ``pdf``, ``png``); the origin holds what JSON can.
     """
     text = json.dumps(origin, sort_keys=True)
     for kind, target in paths.items():

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as compute
@@ -45,29 +44,14 @@ def declare(name: str, *columns: pa.Field, keys: tuple[str, ...]) -> TableSchema
     return TableSchema(name=name, fields=pa.schema(columns), keys=keys)
 
 
-def text(name: str, meaning: str) -> pa.Field:
-    """Returns a column of text; the meaning is Markdown, one line."""
-    return pa.field(name, pa.string(), nullable=False, metadata={"meaning": meaning})
+def _column(kind: pa.DataType, name: str, meaning: str, *, nullable: bool = False) -> pa.Field:
+    """Returns a column of a declared table; the meaning is Markdown, one line."""
+    return pa.field(name, kind, nullable=nullable, metadata={"meaning": meaning})
 
 
-def whole(name: str, meaning: str) -> pa.Field:
-    """Returns a column of whole numbers."""
-    return pa.field(name, pa.int64(), nullable=False, metadata={"meaning": meaning})
-
-
-def flag(name: str, meaning: str) -> pa.Field:
-    """Returns a column of truth values."""
-    return pa.field(name, pa.bool_(), nullable=False, metadata={"meaning": meaning})
-
-
-def real(name: str, meaning: str) -> pa.Field:
-    """Returns a column of numbers."""
-    return pa.field(name, pa.float64(), nullable=False, metadata={"meaning": meaning})
-
-
-def maybe(name: str, meaning: str) -> pa.Field:
-    """Returns a column of numbers that may be null."""
-    return real(name, meaning).with_nullable(True)
+text, whole, flag, real = (partial(_column, kind) for kind in (pa.string(), pa.int64(), pa.bool_(), pa.float64()))
+maybe = partial(real, nullable=True)
+"""Columns of text, whole numbers, truth values, numbers, and numbers that may be null, by name and meaning."""
 
 
 def write_table(
@@ -102,8 +86,8 @@ def write_table(
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise ValueError(f"table {schema.name}: {error}") from error
     for field in schema.fields:
-        undefined = 0 if field.nullable else _count_undefined(table[field.name])
-        if undefined:
+        undefined = pc.sum(pc.is_null(table[field.name], nan_is_null=True)).as_py()
+        if undefined and not field.nullable:
             raise ValueError(f"table {schema.name}: column {field.name} holds {undefined} null or NaN values")
     table = sort_rows(table.cast(_coded(schema.fields)), schema)
     options = {"compression": "zstd", "write_page_checksum": True, "store_schema": False}
@@ -119,62 +103,29 @@ def _coded(fields: pa.Schema) -> pa.Schema:
     return pa.schema([field.with_type(kind) if field.type == pa.string() else field for field in fields])
 
 
-def _count_undefined(column: pa.ChunkedArray) -> int:
-    nan = pc.sum(pc.is_nan(column)).as_py() or 0 if pa.types.is_floating(column.type) else 0
-    return column.null_count + nan
-
-
 def sort_rows(table: pa.Table, schema: TableSchema) -> pa.Table:
     """Returns coded rows in the order of the schema's keys, each of which occurs once; equal rows are coded alike.
 
     Raises:
         ValueError: Naming a key that occurs more than once.
     """
+    keys = list(schema.keys)
     columns = [_sort_codes(column) if pa.types.is_dictionary(column.type) else column for column in table.columns]
     table = pa.table(columns, schema=table.schema)
-    if _increase(_order(table[key]) for key in schema.keys).all():
-        return table
-    codes = [_order(table[key]) for key in schema.keys]
-    order = np.lexsort(codes[::-1])
-    alone = _increase(code[order] for code in codes)
-    table = table.take(order)
-    if not alone.all():
-        row = table.select(schema.keys).slice(int(alone.argmin()), 1).to_pylist()[0]
-        raise ValueError(f"table {schema.name}: key {row} occurs more than once")
-    return table
+    counted = table.group_by(keys).aggregate([([], "count_all")])
+    repeated = counted.filter(pc.field("count_all") > 1).select(keys)
+    if len(repeated):
+        raise ValueError(f"table {schema.name}: key {repeated.slice(0, 1).to_pylist()[0]} occurs more than once")
+    codes = pa.table([getattr(column, "indices", column) for column in columns], names=table.column_names)
+    return table.take(pc.sort_indices(codes, sort_keys=[(key, "ascending") for key in keys]))
 
 
 def _sort_codes(column: pa.ChunkedArray) -> pa.DictionaryArray:
     """Returns coded text whose dictionary holds what occurs, in order, so that the codes sort like the texts."""
-    chunks = column.unify_dictionaries().chunks
-    if not chunks:
-        return pa.DictionaryArray.from_arrays(pa.array([], pa.int32()), pa.array([], pa.string()))
-    codes = np.concatenate([chunk.indices.to_numpy() for chunk in chunks])
-    known = chunks[0].dictionary.to_numpy(zero_copy_only=False)
-    occurs = np.bincount(codes, minlength=len(known)) > 0
-    order = np.argsort(known)
-    order = order[occurs[order]]
-    place = np.zeros(len(known), np.int32)
-    place[order] = np.arange(len(order))
-    return pa.DictionaryArray.from_arrays(place[codes], pa.array(known[order], pa.string()))
-
-
-def _order(column: pa.ChunkedArray) -> np.ndarray:
-    """Returns numbers in the order of a column's values, nulls last, (n,); text must be coded in order."""
-    if pa.types.is_floating(column.type):
-        return np.unique(column.to_numpy(), return_inverse=True)[1]
-    if pa.types.is_dictionary(column.type):
-        return np.concatenate([chunk.indices.to_numpy() for chunk in column.chunks])
-    return column.to_numpy()
-
-
-def _increase(columns: Iterable[np.ndarray]) -> np.ndarray:
-    """Returns for each row but the first whether it comes after the one before, by the first column that differs."""
-    later, equal = np.bool_(False), np.bool_(True)
-    for column in columns:
-        before, after = column[:-1], column[1:]
-        later, equal = later | (equal & (before < after)), equal & (before == after)
-    return np.asarray(later)
+    coded = column.unify_dictionaries().combine_chunks()
+    known = coded.dictionary.take(pc.unique(coded.indices))
+    known = known.take(pc.sort_indices(known))
+    return pa.DictionaryArray.from_arrays(pc.index_in(coded.dictionary, known).take(coded.indices), known)
 
 
 def read_arrow(path: str | os.PathLike[str], schema: TableSchema, *, where: Any = None) -> pa.Table:
@@ -193,27 +144,17 @@ def read_arrow(path: str | os.PathLike[str], schema: TableSchema, *, where: Any 
     """
     fields = _coded(schema.fields)
     texts = [field.name for field in schema.fields if field.type == pa.string()]
-    with _trusted(path, schema):
-        table = pq.read_table(path, filters=where, read_dictionary=texts, page_checksum_verification=True)
-    if not table.schema.equals(fields, check_metadata=False):
-        wrong = sorted(set(map(str, table.schema)) ^ set(map(str, fields)))
-        raise TableError(f"{path}: other columns than table {schema.name} declares: {wrong}; {_remake(schema)}")
-    return sort_rows(table.replace_schema_metadata(None), schema)
-
-
-@contextlib.contextmanager
-def _trusted(path: str | os.PathLike[str], schema: TableSchema) -> Iterator[None]:
-    """Turns the errors of reading a file into ones that name it and say what to do."""
+    remake = f"delete it and run snakemake again to remake it (table {schema.name})"
     try:
-        yield
+        table = pq.read_table(path, filters=where, read_dictionary=texts, page_checksum_verification=True)
     except FileNotFoundError:
         raise TableError(f"{path}: no such file; run snakemake to make it (table {schema.name})") from None
     except (pa.ArrowException, OSError) as error:
-        raise TableError(f"{path}: not a whole parquet file ({error}); {_remake(schema)}") from error
-
-
-def _remake(schema: TableSchema) -> str:
-    return f"delete it and run snakemake again to remake it (table {schema.name})"
+        raise TableError(f"{path}: not a whole parquet file ({error}); {remake}") from error
+    if not table.schema.equals(fields, check_metadata=False):
+        wrong = sorted(set(map(str, table.schema)) ^ set(map(str, fields)))
+        raise TableError(f"{path}: other columns than table {schema.name} declares: {wrong}; {remake}")
+    return table.replace_schema_metadata(None)
 
 
 def read_table(path: str | os.PathLike[str], schema: TableSchema, *, where: Any = None) -> pd.DataFrame:

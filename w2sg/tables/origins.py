@@ -7,6 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +54,8 @@ def _between(pattern: bytes, path: Path) -> bytes:
     return found[1] if found else b"{}"
 
 
-def _svg(path: Path) -> str:
-    return html.unescape(_between(rb"<dc:description>(.*?)</dc:description>", path).decode())
-
-
-def _page(path: Path) -> str:
-    return html.unescape(_between(rb'<meta name="origin" content="(.*?)">', path).decode())
+def _markup(pattern: bytes, path: Path) -> str:
+    return html.unescape(_between(pattern, path).decode())
 
 
 def _pdf(path: Path) -> bytes:
@@ -75,8 +72,8 @@ def _png(path: Path) -> bytes:
 _READERS = {
     ".parquet": read_provenance,
     ".safetensors": _safetensors,
-    ".svg": _svg,
-    ".html": _page,
+    ".svg": partial(_markup, rb"<dc:description>(.*?)</dc:description>"),
+    ".html": partial(_markup, rb'<meta name="origin" content="(.*?)">'),
     ".pdf": _pdf,
     ".png": _png,
     ".json": Path.read_text,

@@ -24,13 +24,14 @@ def main(
     log: str,
 ) -> None:
     with jobs.log_to(log):
+        from w2sg.study.sections import Phase
         from w2sg.theory.experiments import run
-        from w2sg.theory.experiments.settings import PhaseSize, RunSettings
+        from w2sg.theory.experiments.settings import RunSettings
 
         asked = RunSettings(
             seeds=seeds,
             seed=seed,
-            phase=PhaseSize(**phase),
+            phase=Phase(**phase),
             threads=threads,
             watch=lambda total: jobs.Progress(f"simulate {experiment}", total, "units").update,
         )

@@ -12,23 +12,24 @@ import pytest
 from matplotlib import pyplot as plt
 
 from w2sg.plotting.style import STYLE
+from w2sg.study.sections import Phase
 from w2sg.tables import origins
 from w2sg.tables.files import read_provenance, read_table, write_table
 from w2sg.tables.theory import ACCEPTANCE, FIGURE
 from w2sg.theory.acceptance import criteria_checks, judge
 from w2sg.theory.acceptance.ledger import Ledger, RunMean, crossing, exact, jackknife, mean
 from w2sg.theory.engines.streams import parallel, stream
-from w2sg.theory.experiments import grids, run
+from w2sg.theory.experiments import run, runs
 from w2sg.theory.experiments.catalogue import EXPERIMENTS, KAPPA_GRID, RATE_GRID, describe_experiment
 from w2sg.theory.experiments.phase import cells_of
 from w2sg.theory.experiments.run import schema_of
-from w2sg.theory.experiments.settings import BoundSettings, Grid, PhaseSize, RunSettings
-from w2sg.theory.figures import drawing, tables
+from w2sg.theory.experiments.settings import BoundSettings, Grid, RunSettings
+from w2sg.theory.figures import drawing, maps, plots, tables
 from w2sg.theory.figures.catalogue import FIGURES, caption_of
 from w2sg.theory.model import radii
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "workflow" / "scripts"
-SMALL = RunSettings(seeds=2, seed=0, phase=PhaseSize(dimension=1000, grid=3, seeds=2))
+SMALL = RunSettings(seeds=2, seed=0, phase=Phase(dimension=1000, grid=3, seeds=2))
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +59,13 @@ def test_grids_have_the_stated_sizes():
 
 def test_all_that_an_entry_names_exists():
     for name, item in EXPERIMENTS.items():
-        assert callable(resolve_name(f"w2sg.theory.experiments.{item.simulate}")), name
-        assert callable(resolve_name(f"w2sg.theory.acceptance.{item.criteria}")), name
+        assert callable(resolve_name(f"w2sg.theory.experiments.{item.kind}:simulate_{item.kind}")), name
+        criteria = f"criteria_{'runs' if item.grids else 'checks'}"
+        assert callable(resolve_name(f"w2sg.theory.acceptance.{criteria}:judge_{name}")), name
         assert (item.settings is None) == bool(item.grids) and schema_of(name).name.startswith("theory_")
     for name, figure in FIGURES.items():
         assert figure.experiment in EXPERIMENTS and callable(getattr(tables, f"table_{name}")), name
-        assert callable(resolve_name(f"w2sg.theory.figures.{figure.module}:{name}")), name
+        assert hasattr(plots, name) != hasattr(maps, name), name
     drawn = {figure.experiment for figure in FIGURES.values()}
     assert set(EXPERIMENTS) - drawn == {"agreement"}
 
@@ -119,7 +121,7 @@ def test_results_do_not_depend_on_threads(threshold):
 def test_more_seeds_extend_the_same_runs():
     grid = Grid(lams=(2.0,), kappas=(0.5,), etas=(0.002,), steps=3, batch=5)
     item = replace(EXPERIMENTS["kappa_threshold"], grids=(grid,), seed_factor=1)
-    few, many = (grids.simulate_grid(item, replace(SMALL, seeds=n)) for n in (2, 4))
+    few, many = (runs.simulate_runs(item, replace(SMALL, seeds=n)) for n in (2, 4))
     pd.testing.assert_frame_equal(few, many[many["seed"] < 2].reset_index(drop=True))
 
 
@@ -141,10 +143,10 @@ def test_tables_keep_their_schema_and_units_are_counted(name, tmp_path, threshol
     read = read_table(tmp_path / "t.parquet", schema_of(name))
     write_table(judge.acceptance({name: read}), tmp_path / "a.parquet", ACCEPTANCE, provenance={})
     plt.style.use(STYLE)
-    for figure in (f for f in FIGURES.values() if f.experiment == name):
-        shown = drawing.theory_figure_table(figure.name, read)
+    for figure in (f for f, item in FIGURES.items() if item.experiment == name):
+        shown = drawing.theory_figure_table(figure, read)
         write_table(shown, tmp_path / "f.parquet", FIGURE, provenance={})
-        drawn = drawing.plot_theory_figure(figure.name, shown, verdict="all 2 acceptance criteria hold")
+        drawn = drawing.plot_theory_figure(figure, shown, verdict="all 2 acceptance criteria hold")
         assert drawn.axes
         plt.close(drawn)
 
@@ -233,8 +235,6 @@ def test_report_shows_failures(threshold):
         (lambda: run.simulate_experiment("nothing", SMALL), "experiment"),
         (lambda: schema_of("nothing"), "experiment"),
         (lambda: judge.judge("nothing", pd.DataFrame()), "experiment"),
-        (lambda: RunSettings(seeds=1, seed=0), "seeds"),
-        (lambda: PhaseSize(grid=1), "grid"),
         (lambda: drawing.theory_figure_table("fig2", pd.DataFrame()), "figure"),
         (lambda: drawing.plot_theory_figure("fig2", pd.DataFrame(), verdict=""), "figure"),
         (lambda: caption_of("fig2", {}), "figure"),

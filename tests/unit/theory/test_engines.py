@@ -229,6 +229,6 @@ def test_bad_settings_are_named(call, named):
 def test_engines_do_not_import_torch():
     import subprocess
 
-    code = "from w2sg.theory.experiments import agreement, bounds, grids, landscape, phase, region, run, signs\n"
+    code = "from w2sg.theory.experiments import agreement, bound, landscape, phase, region, run, runs, signs\n"
     code += "import sys, w2sg.theory.figures.tables; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

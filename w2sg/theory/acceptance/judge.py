@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pkgutil import resolve_name
 
 import pandas as pd
 
+from w2sg.theory.acceptance import criteria_checks, criteria_runs
 from w2sg.theory.acceptance.ledger import Ledger
 from w2sg.theory.experiments.catalogue import experiment_of
 
 
 def judge(name: str, table: pd.DataFrame) -> Ledger:
-    """Returns the acceptance rows of one experiment's table.
-
-    Args:
-        name: Experiment.
-        table: Its table, as ``run.schema_of`` declares.
-    """
+    """Returns the acceptance rows of one experiment's table, which is as ``run.schema_of`` declares."""
     item = experiment_of(name)
     ledger = Ledger(section=item.section, experiment=name)
-    resolve_name(f"{__package__}.{item.criteria}")(ledger, table)
+    getattr(criteria_runs if item.grids else criteria_checks, f"judge_{name}")(ledger, table)
     return ledger
 
 
@@ -30,12 +25,7 @@ def acceptance(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def criteria_verdict(table: pd.DataFrame, experiment: str) -> str:
-    """Returns one sentence on an experiment's criteria, for its figure.
-
-    Args:
-        table: Acceptance table.
-        experiment: Experiment; ``8.2`` criteria and others of one experiment are counted together.
-    """
+    """Returns one sentence on an experiment's criteria in the acceptance table, those of all sections together."""
     part = table.loc[table["experiment"] == experiment]
     failed = part.loc[~part["holds"], "criterion"]
     if failed.empty:

@@ -27,11 +27,7 @@ class RunMean:
 
 
 def mean(values: ArrayLike) -> RunMean:
-    """Returns the mean over runs with its standard error (nan for one run).
-
-    Args:
-        values: One number per run, shape (runs,).
-    """
+    """Returns the mean over runs (runs,) with its standard error (nan for one run)."""
     v = np.asarray(values, dtype=np.float64)
     error = float(v.std(ddof=1) / math.sqrt(len(v))) if len(v) > 1 else math.nan
     return RunMean(value=float(v.mean()), error=error, seeds=len(v))
@@ -55,12 +51,7 @@ def exact(value: float) -> RunMean:
 
 
 def jackknife(curves: NDArray[np.float64], statistic: Callable[[NDArray], float]) -> RunMean:
-    """Returns a statistic of a mean curve with its jackknife standard error over runs.
-
-    Args:
-        curves: One curve per run, shape (runs, points).
-        statistic: Function of a mean curve (points,).
-    """
+    """Returns a statistic of the mean curve (points,) with its jackknife standard error over curves (runs, points)."""
     n = len(curves)
     value = statistic(curves.mean(axis=0))
     if n == 1:
@@ -94,13 +85,8 @@ def farthest(estimates: Iterable[RunMean]) -> RunMean:
 
 
 def steepest_rise(values: NDArray[np.float64]) -> RunMean:
-    """Returns the largest step upwards between neighbouring points of the mean curve (negative if it only falls).
-
-    Args:
-        values: One curve per seed, shape (seeds, points).
-    """
-    points = values.shape[1]
-    return worst((mean_difference(values[:, k + 1], values[:, k]) for k in range(points - 1)), max)
+    """Returns the largest step upwards between neighbours of the mean of curves (seeds, points); negative if it falls."""
+    return worst(map(mean_difference, values.T[1:], values.T[:-1]), max)
 
 
 @dataclass(kw_only=True)
@@ -116,9 +102,8 @@ class Ledger:
 
     def below(self, criterion: str, estimate: RunMean, limit: float, *, slack: float = 0.0) -> None:
         """Records a criterion that holds where the estimate is below the limit, plus ``slack`` standard errors."""
-        more = _allowance(estimate, slack)
-        expected = f"< {limit:.6g}" + _note(slack)
-        self._add(criterion, expected, estimate, estimate.value < limit + more)
+        holds = estimate.value < limit + _allowance(estimate, slack)
+        self._add(criterion, f"< {limit:.6g}" + _note(slack), estimate, holds)
 
     def above(self, criterion: str, estimate: RunMean, limit: float) -> None:
         """Records a criterion that holds where the estimate is above the limit."""
@@ -128,12 +113,10 @@ class Ledger:
         """Records a criterion that holds where the estimate lies in [low, high]."""
         self._add(criterion, f"in [{low:.6g}, {high:.6g}]", estimate, low <= estimate.value <= high)
 
-    def near(
-        self, criterion: str, estimate: RunMean, reference: float, tolerance: float, *, slack: float = 0.0
-    ) -> None:
+    def near(self, criterion: str, estimate: RunMean, stated: float, tolerance: float, *, slack: float = 0.0) -> None:
         """Records a criterion that holds within a tolerance, plus ``slack`` standard errors, of a reference."""
-        holds = abs(estimate.value - reference) <= tolerance + _allowance(estimate, slack)
-        self._add(criterion, f"{reference:.6g} +- {tolerance:.3g}" + _note(slack), estimate, holds)
+        holds = abs(estimate.value - stated) <= tolerance + _allowance(estimate, slack)
+        self._add(criterion, f"{stated:.6g} +- {tolerance:.3g}" + _note(slack), estimate, holds)
 
     def reference(self, name: str, values: ArrayLike, stated: float) -> None:
         """Records a criterion that holds where a mean over runs is near a stated one, itself an estimate of unknown error."""

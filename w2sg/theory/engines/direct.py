@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,27 +17,19 @@ BLOCK = 2**21
 """Normals drawn at once: bounds the memory of large batches."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Directions:
-    """Named directions of several independent runs in R^d."""
+class Directions(NamedTuple):
+    """Named directions theta*, v and theta_w of several independent runs in R^d, shape (runs, d) each."""
 
     target: Array
-    """theta*, shape (runs, d)."""
     spike: Array
-    """v, shape (runs, d)."""
     weak: Array
-    """theta_w, shape (runs, d)."""
 
 
 def draw_directions(model: SpikedModel, runs: int, rng: np.random.Generator) -> Directions:
     """Returns theta* = e1 and v, theta_w with uniform independent remainders, for ``runs`` runs. Equation: (M2)."""
     target = np.zeros((runs, model.dimension))
     target[:, 0] = 1.0
-    return Directions(
-        target=target,
-        spike=_lean(target, model.kappa, rng),
-        weak=_lean(target, model.c_w, rng),
-    )
+    return Directions(target=target, spike=_lean(target, model.kappa, rng), weak=_lean(target, model.c_w, rng))
 
 
 def draw_start(where: Directions, alignment: float, rng: np.random.Generator) -> Array:
@@ -74,31 +66,20 @@ def fine_tune(
 ) -> tuple[NDArray[np.int64], Array]:
     """Returns recorded steps (R,) and overlaps (m, q, w), shape (R, runs, 3), of independent runs side by side.
 
-    Equation: (1).
+    The start theta_0 has unit rows, shape (runs, d); ``points`` is the number of evenly spread records after it.
 
-    Args:
-        start: theta_0, shape (runs, d), unit rows.
-        where: Named directions.
-        model: lam and d.
-        schedule: Learning rate, steps, batch, labels.
-        sigma: Activation.
-        rng: Source of all samples of all runs.
-        points: Number of evenly spread records after the start.
+    Equation: (1).
     """
     theta = np.array(start, dtype=np.float64)
     teacher = where.weak if schedule.labels == "weak" else where.target
-    record = record_steps(schedule.steps, points)
-    found = np.empty((len(record), len(theta), 3))
-    done = 0
-    for k, stop in enumerate(record):
-        for _ in range(done, stop):
+    record, found = record_steps(schedule.steps, points), []
+    for steps in np.diff(record, prepend=0):
+        for _ in range(steps):
             gradient = mean_gradient(theta, teacher, where.spike, model.lam, schedule.batch, sigma, rng)
             theta -= schedule.step(model.dimension) * gradient
             theta /= np.linalg.norm(theta, axis=1, keepdims=True)
-        done = stop
-        overlaps = [np.einsum("rd,rd->r", theta, u) for u in (where.target, where.spike, where.weak)]
-        found[k] = np.stack(overlaps, axis=-1)
-    return record, found
+        found.append(np.stack([np.einsum("rd,rd->r", theta, u) for u in where], axis=-1))
+    return record, np.array(found)
 
 
 def mean_gradient(

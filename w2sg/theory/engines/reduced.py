@@ -28,46 +28,24 @@ def fine_tune(
     gradient of a sample needs its three coordinates there and the one along the rest; the other d-4 coordinates
     of a batch sum are independent normals of variance sum h^2, so only their norm, a chi variable, matters.
 
-    Equation: (1), (E1), (E2).
+    The start theta_0 is such a state (4,), of unit norm; ``points`` is the number of evenly spread records after it.
 
-    Args:
-        start: theta_0 as a state (4,), of unit norm.
-        where: Named directions; its dimension is d.
-        schedule: Learning rate, steps, batch, labels.
-        sigma: Activation.
-        rng: Source of all samples of this run.
-        points: Number of evenly spread records after the start.
+    Equation: (1), (E1), (E2).
 
     Raises:
         ValueError: If the start is not a unit state.
     """
     _require_state(start)
     record = record_steps(schedule.steps, points)
-    path = np.empty((len(record), 4))
-    kernels.fine_tune(
-        rng,
-        np.ascontiguousarray(start, dtype=np.float64),
-        where.teacher(schedule.labels),
-        where.spike,
-        where.lam,
-        sigma.code,
-        sigma.p0,
-        sigma.p1,
-        schedule.step(where.dimension),
-        schedule.batch,
-        where.dimension,
-        record,
-        path,
-    )
+    path, state = np.empty((len(record), 4)), np.ascontiguousarray(start, dtype=np.float64)
+    law = (where.teacher(schedule.labels), where.spike, where.lam, sigma.code, sigma.p0, sigma.p1)
+    size = (schedule.step(where.dimension), schedule.batch, where.dimension)
+    kernels.fine_tune(rng, state, *law, *size, record, path)
     return Path(steps=record, states=path)
 
 
 def orient_by_truth(start: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Returns theta_0 or -theta_0 with positive correlation with theta*: the convention of the experiments.
-
-    Args:
-        start: Direction whose sign is free, as a state (4,).
-    """
+    """Returns theta_0 or -theta_0, a state (4,), with positive correlation with theta*: the experiments' convention."""
     _require_state(start)
     return start if start[0] >= 0 else flip(start)
 
@@ -80,14 +58,7 @@ def orient_by_loss(
     *,
     samples: int = 20000,
 ) -> NDArray[np.float64]:
-    """Returns theta_0 or -theta_0, whichever has the smaller weak-label loss on fresh samples.
-
-    Args:
-        start: Direction whose sign is free, as a state (4,).
-        where: Named directions.
-        sigma: Activation.
-        rng: Source of the samples.
-        samples: Their number, at least 1.
+    """Returns theta_0 or -theta_0, a state (4,), whichever has the smaller weak-label loss on fresh samples.
 
     Regime: the rule can be wrong with probability near 1, see ``closed_forms.sign_margin``.
     """

@@ -26,11 +26,7 @@ def parallel(
 ) -> list[Result]:
     """Returns the results of independent tasks in task order, whatever the number of threads.
 
-    Args:
-        function: Work of a task.
-        tasks: What ``function`` takes, one by one.
-        threads: Threads.
-        watch: Called with the number of tasks; gives a function that is called with 1 when a task is done.
+    ``watch`` is called with the number of tasks; it gives a function that is called with 1 when a task is done.
     """
     tasks = list(tasks)
     advance = watch(len(tasks))

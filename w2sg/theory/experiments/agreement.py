@@ -16,23 +16,28 @@ from w2sg.theory.model import spectral
 from w2sg.theory.model.activations import he3
 from w2sg.theory.model.law import FineTuning, SpikedModel, draw_geometry, spectral_start, warm_start
 
+Array = NDArray[np.float64]
+
 
 def simulate_agreement(experiment: Experiment, asked: RunSettings) -> pd.DataFrame:
     """Returns final overlaps of every setting, engine and run, in the columns of ``tables.theory.AGREEMENT``."""
     settings: AgreementSettings = experiment.settings
-    runs, number = experiment.runs(0), experiment.number
+    runs, samples = experiment.runs(0), round(settings.ratio * settings.dimension)
     model = SpikedModel(lam=settings.lam, kappa=settings.kappa, c_w=settings.c_w, dimension=settings.dimension)
+
+    def streams(*key: int, runs: int) -> list[np.random.Generator]:
+        return [stream(asked.seed, experiment.number, *key, run) for run in range(runs)]
 
     def one(task: tuple[int, tuple[int, float, int]]) -> list[pd.DataFrame]:
         index, (batch, eta, steps) = task
         schedule = FineTuning(eta=eta, steps=steps, batch=batch, mode="online" if batch == 1 else "batch")
-        slow = _run_direct(model, schedule, settings.ratio, runs, stream(asked.seed, number, index, 0))
-        streams = [stream(asked.seed, number, index, 1, run) for run in range(runs)]
-        fast = [_run_reduced(model, schedule, settings.ratio, rng) for rng in streams]
+        rng = stream(asked.seed, experiment.number, index, 0)
+        slow = _run_direct(model, schedule, samples, runs, rng)
+        fast = [_run_reduced(model, schedule, samples, rng) for rng in streams(index, 1, runs=runs)]
         frames = [_rows("law", "direct", batch, slow), _rows("law", "reduced", batch, np.array(fast))]
         for amplitude in ("unit", "raw"):
-            streams = [stream(asked.seed, number, 9, batch, run) for run in range(settings.amplitude_seeds)]
-            found = [_run_amplitude(model, schedule, amplitude, rng) for rng in streams]
+            same = streams(9, batch, runs=settings.amplitude_seeds)
+            found = [_run_amplitude(model, schedule, amplitude, rng) for rng in same]
             frames.append(_rows("amplitude", amplitude, batch, np.array(found)))
         return frames
 
@@ -40,28 +45,20 @@ def simulate_agreement(experiment: Experiment, asked: RunSettings) -> pd.DataFra
     return pd.concat([frame for frames in found for frame in frames], ignore_index=True)
 
 
-def _run_direct(
-    model: SpikedModel, schedule: FineTuning, ratio: float, runs: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
+def _run_direct(model: SpikedModel, schedule: FineTuning, samples: int, runs: int, rng: np.random.Generator) -> Array:
     where = direct.draw_directions(model, runs, rng)
-    start = direct.sampled_spectral_start(model, where, round(ratio * model.dimension), rng)
-    _, overlaps = direct.fine_tune(start, where, model, schedule, he3(model.variance), rng)
-    return overlaps[-1]
+    start = direct.sampled_spectral_start(model, where, samples, rng)
+    return direct.fine_tune(start, where, model, schedule, he3(model.variance), rng)[1][-1]
 
 
-def _run_reduced(
-    model: SpikedModel, schedule: FineTuning, ratio: float, rng: np.random.Generator
-) -> NDArray[np.float64]:
+def _run_reduced(model: SpikedModel, schedule: FineTuning, samples: int, rng: np.random.Generator) -> Array:
     where = draw_geometry(model, rng)
-    overlap, _ = spectral.sample_overlap(model.lam, model.dimension, round(ratio * model.dimension), rng)
+    overlap, _ = spectral.sample_overlap(model.lam, model.dimension, samples, rng)
     start = reduced.orient_by_truth(spectral_start(overlap, where, rng))
-    path = reduced.fine_tune(start, where, schedule, he3(model.variance), rng)
-    return where.overlaps(path.states)[-1]
+    return where.overlaps(reduced.fine_tune(start, where, schedule, he3(model.variance), rng).states)[-1]
 
 
-def _run_amplitude(
-    model: SpikedModel, schedule: FineTuning, amplitude: str, rng: np.random.Generator
-) -> NDArray[np.float64]:
+def _run_amplitude(model: SpikedModel, schedule: FineTuning, amplitude: str, rng: np.random.Generator) -> Array:
     """A run with (a, eta) equals one with (1, a^2 eta) for equal random numbers: h scales by a^2."""
     if amplitude == "raw":
         schedule = replace(schedule, eta=schedule.eta * he3(model.variance, "unit").p0 ** 2)
@@ -70,6 +67,6 @@ def _run_amplitude(
     return where.overlaps(reduced.fine_tune(start, where, schedule, he3(model.variance, amplitude), rng).states)[-1]
 
 
-def _rows(check: str, engine: str, batch: int, overlaps: NDArray[np.float64]) -> pd.DataFrame:
+def _rows(check: str, engine: str, batch: int, overlaps: Array) -> pd.DataFrame:
     frame = pd.DataFrame(overlaps, columns=["m", "q", "w"])
     return frame.assign(check=check, engine=engine, batch=batch, seed=np.arange(len(frame)))

@@ -25,15 +25,8 @@ def probe(
     """Returns the landscape metrics at a unit student (d,): angle, mu, eps and pull.
 
     ``mu`` is the one-point convexity <grad L, theta-theta*>/|theta-theta*|^2, ``eps`` = |grad L_w - grad L|,
-    ``pull`` the component of -grad L along the tangent towards theta*, ``angle`` that to theta* in degrees.
-
-    Args:
-        sigma: Activation.
-        theta: Student, not equal to plus or minus theta*.
-        target: theta*.
-        weak: theta_w.
-        spike: v.
-        lam: Spike strength.
+    ``pull`` the component of -grad L along the tangent towards theta*, ``angle`` that to theta* in degrees. The student
+    must not equal plus or minus theta*.
     """
     true = population.gradient(sigma, theta, target, spike=spike, lam=lam)
     biased = population.gradient(sigma, theta, weak, spike=spike, lam=lam)

@@ -38,58 +38,41 @@ def simulate_phase(experiment: Experiment, asked: RunSettings) -> pd.DataFrame:
     settings: PhaseSettings = experiment.settings
     size = asked.phase
     cells = cells_of(settings, size.grid)
-    overlaps = draw_overlaps(
-        sorted({lam for lam, _, _ in cells}),
-        dimension=size.dimension,
-        samples=round(settings.ratio * size.dimension),
-        runs=size.seeds,
-        streams=lambda k, run: stream(asked.seed, experiment.number, 0, k, run),
-        threads=asked.threads,
-    )
+    lams = sorted({lam for lam, _, _ in cells})
+    overlaps = draw_overlaps(lams, experiment, asked, dimension=size.dimension, runs=size.seeds)
+    batch = round(settings.eta * size.dimension / settings.noise)
+    schedule = FineTuning(eta=settings.eta, steps=settings.steps, batch=batch)
 
     def one_cell(task: tuple[int, tuple[float, float, float]]) -> dict[str, Any]:
         number, cell = task
-        streams = [stream(asked.seed, experiment.number, 1, number, run) for run in range(size.seeds)]
-        row = _simulate_cell(cell, overlaps[cell[0]], size.dimension, settings, streams)
-        return row | predict_cell(cell, settings)
+        lam, kappa, c_w = cell
+        model = SpikedModel(lam=lam, kappa=kappa, c_w=c_w, dimension=size.dimension)
+        sigma, found = activation_of(lam, kappa), []
+        for run, overlap in enumerate(overlaps[lam]):
+            rng = stream(asked.seed, experiment.number, 1, number, run)
+            where = draw_geometry(model, rng)
+            start = spectral_start(overlap, where, rng)
+            start = reduced.orient_by_loss(start, where, sigma, rng, samples=settings.samples)
+            last = reduced.fine_tune(start, where, schedule, sigma, rng).states[-1]
+            students = np.array([last, np.append(where.weak, 0.0)])
+            risk, own = closed_forms.loss(sigma, closed_forms.laws(students, where.target, where))
+            found.append((float(distance(last[0])), risk < own, start[0] < 0))
+        distances, better, wrong = map(np.array, zip(*found, strict=True))
+        return {
+            "lam": lam,
+            "kappa": kappa,
+            "c_w": c_w,
+            "dimension": size.dimension,
+            "seeds": size.seeds,
+            "success": float(np.mean(distances < model.weak_distance)),
+            "success_risk": float(np.mean(better)),
+            "wrong_sign": float(np.mean(wrong)),
+            "distance": float(distances.mean()),
+            "weak_distance": model.weak_distance,
+            **predict_cell(cell, settings),
+        }
 
     return pd.DataFrame(parallel(one_cell, enumerate(cells), threads=asked.threads, watch=asked.watch))
-
-
-def _simulate_cell(
-    cell: tuple[float, float, float],
-    overlaps: list[float],
-    dimension: int,
-    settings: PhaseSettings,
-    streams: list[np.random.Generator],
-) -> dict[str, Any]:
-    lam, kappa, c_w = cell
-    model = SpikedModel(lam=lam, kappa=kappa, c_w=c_w, dimension=dimension)
-    sigma = activation_of(lam, kappa)
-    batch = round(settings.eta * dimension / settings.noise)
-    schedule = FineTuning(eta=settings.eta, steps=settings.steps, batch=batch)
-    found = []
-    for overlap, rng in zip(overlaps, streams, strict=True):
-        where = draw_geometry(model, rng)
-        start = spectral_start(overlap, where, rng)
-        start = reduced.orient_by_loss(start, where, sigma, rng, samples=settings.samples)
-        last = reduced.fine_tune(start, where, schedule, sigma, rng).states[-1]
-        risk = closed_forms.loss(sigma, closed_forms.laws(last, where.target, where))
-        own = closed_forms.loss(sigma, closed_forms.laws(np.append(where.weak, 0.0), where.target, where))
-        found.append((float(distance(last[0])), float(risk) < float(own), start[0] < 0))
-    d = np.array([row[0] for row in found])
-    return {
-        "lam": lam,
-        "kappa": kappa,
-        "c_w": c_w,
-        "dimension": dimension,
-        "seeds": len(streams),
-        "success": float(np.mean(d < model.weak_distance)),
-        "success_risk": float(np.mean([row[1] for row in found])),
-        "wrong_sign": float(np.mean([row[2] for row in found])),
-        "distance": float(d.mean()),
-        "weak_distance": model.weak_distance,
-    }
 
 
 def predict_cell(cell: tuple[float, float, float], settings: PhaseSettings) -> dict[str, float]:

@@ -18,14 +18,8 @@ def projection_remainder(
 ) -> Vector:
     """Returns |e_t| of single online steps, shape (draws,): what the second-order expansion of P leaves out.
 
-    theta_{t+1} = theta_t - s grad^S l - (s^2/2) |g|^2 theta_t + e_t with s = eta/d and grad^S l = g - <g,theta> theta.
-
-    Args:
-        sigma: Activation.
-        model: Settings; its dimension is d.
-        eta: Learning rate.
-        draws: Number of samples x, all at one student with correlation 1/2.
-        rng: Source of the samples.
+    theta_{t+1} = theta_t - s grad^S l - (s^2/2) |g|^2 theta_t + e_t with s = eta/d and grad^S l = g - <g,theta> theta;
+    all samples x are drawn at one student with correlation 1/2.
 
     Equation: (27), (33).
     """
@@ -45,19 +39,11 @@ def projection_remainder(
 def remainder_exponent(sigma: Activation, *, lam: float, kappa: float, rng: np.random.Generator) -> float:
     """Returns the slope of log median |e_t| on log d between d = 400 and 10,000; the lemma says -3/2.
 
-    Args:
-        sigma: Activation with bounded derivatives.
-        lam: Spike strength.
-        kappa: Alignment.
-        rng: Source of the samples.
-
-    Equation: (33).
+    It holds for activations with bounded derivatives. Equation: (33).
     """
     sizes = (400, 2000, 10_000)
-    medians = []
-    for d in sizes:
-        model = SpikedModel(lam=lam, kappa=kappa, dimension=d)
-        medians.append(float(np.median(projection_remainder(sigma, model, eta=1.0, draws=500, rng=rng))))
+    models = [SpikedModel(lam=lam, kappa=kappa, dimension=d) for d in sizes]
+    medians = [np.median(projection_remainder(sigma, model, eta=1.0, draws=500, rng=rng)) for model in models]
     return float(np.polyfit(np.log(sizes), np.log(medians), 1)[0])
 
 
@@ -76,18 +62,8 @@ def recursion_margin(
     """Returns right minus left side of the one-step recursion, in units of eta/d and without its o(1/d).
 
     E D_{t+1}^2 - D_t^2 = 2 s (<grad L_w, theta*> - <grad L_w, theta> m) + s^2 E|g|^2 m with s = eta/d, m = <theta, theta*>;
-    the recursion allows -(eta mu/d) D_t^2 + (eta/d) (2 eps^2/mu + eta C_G).
-
-    Args:
-        sigma: Activation with bounded derivatives.
-        theta: Student inside the effective region, shape (k,).
-        target: theta*.
-        weak: theta_w.
-        spike: v.
-        lam: Spike strength.
-        eta: Learning rate of the online algorithm.
-        eps: Bias over the region.
-        dimension: d.
+    the recursion allows -(eta mu/d) D_t^2 + (eta/d) (2 eps^2/mu + eta C_G). The activation has bounded derivatives, the
+    student theta lies inside the effective region, eps is the bias over it, and all vectors have shape (k,).
 
     Equation: (53).
     """

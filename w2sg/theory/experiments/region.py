@@ -5,6 +5,7 @@ Vectors have five coordinates: theta*, towards v, towards theta_w, the student's
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 from functools import partial
@@ -24,8 +25,9 @@ from w2sg.theory.model.law import SpikedModel, geometry
 
 Array = NDArray[np.float64]
 
-LIMITS = {"convexity": 1.0, "perturbed": 0.0, "recursion": 0.0, "hessian": 1.0, "radial": 1.0, "moment": 1.0}
-"""What the checks of the region must respect: the first three are lower limits, the others upper ones."""
+LOWER_LIMITS = {"convexity": 1.0, "perturbed": 0.0, "recursion": 0.0}
+UPPER_LIMITS = {"hessian": 1.0, "radial": 1.0, "moment": 1.0}
+"""What the checks of the region must respect, at every student of it."""
 
 
 def axes(lam: float, kappa: float) -> tuple[Array, Array]:
@@ -63,16 +65,12 @@ def bias(sigma: Activation, weak: Array, radius: float, *, lam: float, kappa: fl
     """
     target, spike = axes(lam, kappa)
     angle, students = 2 * math.asin(radius / 2), [target]
-    for signs in np.ndindex(3, 3, 3):
-        away = np.array([0.0, *signs, 1.0]) - np.array([0.0, 1.0, 1.0, 1.0, 1.0])
-        if np.linalg.norm(away) > 0:
+    for signs in itertools.product((-1.0, 0.0, 1.0), repeat=3):
+        if any(signs):
+            away = np.array([0.0, *signs, 0.0])
             students.append(math.cos(angle) * target + math.sin(angle) * away / np.linalg.norm(away))
-    gaps = (
-        population.gradient(sigma, theta, weak, spike=spike, lam=lam)
-        - population.gradient(sigma, theta, target, spike=spike, lam=lam)
-        for theta in students
-    )
-    return float(max(np.linalg.norm(gap) for gap in gaps))
+    slope = partial(population.gradient, sigma, spike=spike, lam=lam)
+    return float(max(np.linalg.norm(slope(theta, weak) - slope(theta, target)) for theta in students))
 
 
 def inequality_checks(sigma: Activation, settings: RegionSettings, rng: np.random.Generator) -> dict[str, float]:
@@ -83,44 +81,40 @@ def inequality_checks(sigma: Activation, settings: RegionSettings, rng: np.rando
     lam, kappa = settings.lam, settings.kappa
     region, bounds = constants.region_of(sigma, lam, kappa), sigma.required_bounds()
     target, spike = axes(lam, kappa)
-    weak = supervisor(settings.supervisor_degrees)
+    weak, place = supervisor(settings.supervisor_degrees), {"spike": spike, "lam": lam}
     eps = bias(sigma, weak, region.radius, lam=lam, kappa=kappa)
-    centre = population.target_hessian(sigma, target, spike=spike, lam=lam)
-    found: dict[str, list[float]] = {name: [] for name in LIMITS}
+    centre, rows = population.target_hessian(sigma, target, **place), []
     eta = region.mu / constants.gradient_constant(bounds, lam) * (1 - region.gamma)
     for _ in range(settings.points):
         theta = draw_student(region.radius, rng)
         delta = theta - target
         size = float(np.linalg.norm(delta))
-        true = population.gradient(sigma, theta, target, spike=spike, lam=lam)
-        biased = population.gradient(sigma, theta, weak, spike=spike, lam=lam)
-        bend = population.hessian(sigma, theta, target, spike=spike, lam=lam) - centre
-        moment = population.gradient_second_moment(sigma, theta, weak, spike=spike, lam=lam, dimension=50)
-        found["convexity"].append(float(true @ delta) / (region.mu * size**2))
-        found["perturbed"].append(float(biased @ delta) / size - region.mu * size + eps)
-        found["hessian"].append(float(np.linalg.norm(bend, 2)) / (region.l1 * size + region.l2 * size**2))
-        found["radial"].append(abs(float(true @ theta)) / (bounds.c1**2 * (1 + lam) * size))
-        found["moment"].append(moment / constants.gradient_moment(bounds, lam, 50))
-        setting = {"spike": spike, "lam": lam, "eta": eta, "eps": eps, "dimension": 50}
-        found["recursion"].append(recursion.recursion_margin(sigma, theta, target, weak, **setting))
-    least = {name: min(found[name]) for name in ("convexity", "perturbed", "recursion")}
-    return least | {name: max(found[name]) for name in ("hessian", "radial", "moment")}
+        true = population.gradient(sigma, theta, target, **place)
+        biased = population.gradient(sigma, theta, weak, **place)
+        bend = population.hessian(sigma, theta, target, **place) - centre
+        moment = population.gradient_second_moment(sigma, theta, weak, **place, dimension=50)
+        row = {
+            "convexity": float(true @ delta) / (region.mu * size**2),
+            "perturbed": float(biased @ delta) / size - region.mu * size + eps,
+            "recursion": recursion.recursion_margin(
+                sigma, theta, target, weak, **place, eta=eta, eps=eps, dimension=50
+            ),
+            "hessian": float(np.linalg.norm(bend, 2)) / (region.l1 * size + region.l2 * size**2),
+            "radial": abs(float(true @ theta)) / (bounds.c1**2 * (1 + lam) * size),
+            "moment": moment / constants.gradient_moment(bounds, lam, 50),
+        }
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    least, most = table[[*LOWER_LIMITS]].min(), table[[*UPPER_LIMITS]].max()
+    return {str(name): float(value) for name, value in pd.concat([least, most]).items()}
 
 
 def worst_curvature(
-    sigma: Activation, degrees: float, *, lam: float, kappa: float, bend: bool = True, directions: int = 13
+    sigma: Activation, degrees: float, *, lam: float, kappa: float, directions: int = 13
 ) -> tuple[float, float]:
-    """Returns the least one-point convexity and the least Hessian eigenvalue at an angle, over all directions.
+    """Returns the least one-point convexity and the least Hessian eigenvalue at a positive angle, over all directions.
 
-    By symmetry only the direction's component along v's own part matters.
-
-    Args:
-        sigma: Activation.
-        degrees: Angle to theta*, positive.
-        lam: Spike strength.
-        kappa: Alignment.
-        bend: Whether to compute the eigenvalue (nan otherwise).
-        directions: Number of psi in [0, pi].
+    By symmetry only their component along v's own part matters: ``directions`` is the number of psi in [0, pi].
     """
     target, spike = axes(lam, kappa)
     points, eigenvalues = [], []
@@ -129,31 +123,24 @@ def worst_curvature(
         delta = theta - target
         slope = population.gradient(sigma, theta, target, spike=spike, lam=lam)
         points.append(float(slope @ delta / (delta @ delta)))
-        if bend:
-            matrix = population.hessian(sigma, theta, target, spike=spike, lam=lam)
-            eigenvalues.append(float(np.linalg.eigvalsh(matrix)[0]))
-    return min(points), min(eigenvalues) if bend else math.nan
+        matrix = population.hessian(sigma, theta, target, spike=spike, lam=lam)
+        eigenvalues.append(float(np.linalg.eigvalsh(matrix)[0]))
+    return min(points), min(eigenvalues)
 
 
 def empirical_degrees(sigma: Activation, *, lam: float, kappa: float, grid: Array) -> tuple[float, float]:
     """Returns the angles up to which one-point convexity and the least Hessian eigenvalue exceed c_sig/2.
 
-    Args:
-        sigma: Activation.
-        lam: Spike strength.
-        kappa: Alignment.
-        grid: Increasing angles in degrees; the answers are the last ones before the first violation.
+    They are the last ones of ``grid``, increasing angles in degrees, before the first violation.
     """
     level = constants.nondegeneracy(sigma, target_variance(lam, kappa)) / 2
-    reach, alive = [0.0, 0.0], [True, True]
+    reach, alive = np.zeros(2), np.ones(2, dtype=bool)
     for degrees in grid:
-        least = worst_curvature(sigma, float(degrees), lam=lam, kappa=kappa, bend=alive[1])
-        for k in range(2):
-            alive[k] = alive[k] and least[k] >= level
-            reach[k] = float(degrees) if alive[k] else reach[k]
-        if not any(alive):
+        alive &= np.array(worst_curvature(sigma, float(degrees), lam=lam, kappa=kappa)) >= level
+        reach[alive] = degrees
+        if not alive.any():
             break
-    return reach[0], reach[1]
+    return float(reach[0]), float(reach[1])
 
 
 def admitted_degrees(sigma: Activation, *, lam: float, kappa: float) -> tuple[float, float]:
@@ -174,7 +161,7 @@ def admitted_degrees(sigma: Activation, *, lam: float, kappa: float) -> tuple[fl
     return float(angle), 2 * (constants.largest_bias(region) / region.mu) ** 2 / weak_distance**2
 
 
-def check_region(experiment: Experiment, asked: RunSettings) -> pd.DataFrame:
+def simulate_region(experiment: Experiment, asked: RunSettings) -> pd.DataFrame:
     """Returns all checks in the columns of ``tables.theory.REGION``; ``bound`` is what the value must respect."""
     settings: RegionSettings = experiment.settings
     lam, kappa, wide = settings.lam, settings.kappa, settings.empirical_kappa
@@ -201,7 +188,7 @@ def _check_proof(
     checks = inequality_checks(sigma, chosen, rng)
     exponent = recursion.remainder_exponent(sigma, lam=lam, kappa=kappa, rng=other)
     return [
-        *((name, sigma.name, value, LIMITS[name]) for name, value in checks.items()),
+        *((name, sigma.name, value, (LOWER_LIMITS | UPPER_LIMITS)[name]) for name, value in checks.items()),
         ("remainder_exponent", sigma.name, exponent, -1.5),
         ("admitted_degrees", sigma.name, admitted, math.nan),
         ("floor_ratio", sigma.name, ratio, 1.0),
@@ -239,12 +226,7 @@ def one_point_map(lam: float, kappa: float, *, size: int = 97) -> tuple[Array, A
 
 
 def empirical_profile(lam: float, kappa: float) -> dict[str, Array]:
-    """Returns (angle, value) rows per series: worst-direction curvature over c_sig/2, and softplus's radius.
-
-    Args:
-        lam: Spike strength.
-        kappa: Alignment.
-    """
+    """Returns (angle, value) rows per series: worst-direction curvature over c_sig/2, and softplus's radius."""
     degrees = np.concatenate([[0.5], np.arange(3.0, 90.1, 3.0)])
     profiles: dict[str, Array] = {}
     for sigma in (activation_of(lam, kappa), softplus(1.0)):

@@ -25,7 +25,7 @@ def simulate_experiment(name: str, asked: RunSettings) -> pd.DataFrame:
     """
     item = experiment_of(name)
     with threadpool_limits(limits=1):  # sums of matrix products then have one order on every machine
-        return resolve_name(f"{__package__}.{item.simulate}")(item, asked)
+        return resolve_name(f"{__package__}.{item.kind}:simulate_{item.kind}")(item, asked)
 
 
 def schema_of(name: str) -> TableSchema:
@@ -34,4 +34,4 @@ def schema_of(name: str) -> TableSchema:
     Raises:
         ValueError: On an unknown experiment.
     """
-    return getattr(theory, experiment_of(name).schema)
+    return getattr(theory, experiment_of(name).kind.upper())

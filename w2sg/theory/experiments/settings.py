@@ -1,29 +1,17 @@
-"""Parameters of a run, of a grid of fine-tuning runs, and of the experiments that measure something else. Standard library only."""
+"""Parameters of a run, of a grid of fine-tuning runs, and of the other experiments. No array library.
+
+Where nothing else is said, ``lam`` is the spike strength, ``kappa`` the alignment of spike and target, ``c_w`` the weak
+correlation, ``dimension`` d, ``ratio`` N/d of the spectral start, ``eta`` the learning rate and ``steps`` T.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
-
-@dataclass(frozen=True, kw_only=True)
-class PhaseSize:
-    """Size of a phase diagram: the part of it that the configuration decides."""
-
-    dimension: int = 100_000
-    """d."""
-    grid: int = 12
-    """Points per axis."""
-    seeds: int = 4
-    """Runs per cell."""
-
-    def __post_init__(self) -> None:
-        if self.dimension < 1000 or self.grid < 3 or self.seeds < 1:
-            raise ValueError(
-                f"dimension must be at least 1000, grid at least 3 and seeds at least 1, "
-                f"got {self.dimension}, {self.grid} and {self.seeds}"
-            )
+from w2sg.study.sections import Phase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,34 +22,24 @@ class RunSettings:
     """Requested seeds; an experiment may run more (``Experiment.runs``)."""
     seed: int
     """Study seed."""
-    phase: PhaseSize = PhaseSize()
+    phase: Phase = Phase()
     """Size of the phase diagrams."""
     threads: int = 1
     """Threads."""
     watch: Callable[[int], Callable[[int], None]] = lambda total: lambda done: None
     """Called with the number of units of work; gives a function that is called with the number of finished ones."""
 
-    def __post_init__(self) -> None:
-        if self.seeds < 2:
-            raise ValueError(f"seeds must be at least 2 (one has no standard error), got {self.seeds}")
 
-
-@dataclass(frozen=True, kw_only=True)
-class Cell:
+class Cell(NamedTuple):
     """One setting of a grid; every seed runs all cells."""
 
+    dimension: int
     lam: float
-    """Spike strength."""
     kappa: float
-    """Alignment of spike and target."""
     c_w: float
-    """Correlation of the weak supervisor."""
-    eta: float
-    """Learning rate."""
     m0: float | None
     """Alignment of a warm start; None for the spectral start; 0 for a uniformly random start."""
-    dimension: int
-    """d."""
+    eta: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,19 +49,13 @@ class Grid:
     variant: str = "batch"
     """Name within the experiment."""
     lams: tuple[float, ...]
-    """Spike strengths."""
     kappas: tuple[float, ...]
-    """Alignments."""
     c_ws: tuple[float, ...] = (0.6,)
-    """Weak correlations."""
     etas: tuple[float, ...]
-    """Learning rates."""
     starts: tuple[float | None, ...] = (None,)
     """Warm starts m0; None is the spectral start."""
     dimensions: tuple[int, ...] = (1000,)
-    """Input dimensions d."""
     ratio: float = 4.0
-    """N/d of the spectral start."""
     steps: int = 50
     """T in batch mode; T/d in online mode."""
     batch: int = 2000
@@ -96,11 +68,9 @@ class Grid:
     """Records after the start."""
 
     def cells(self) -> Iterator[Cell]:
-        """Yields the cells in a fixed order, d slowest and eta fastest."""
-        for d, lam, kappa, c_w, m0, eta in itertools.product(
-            self.dimensions, self.lams, self.kappas, self.c_ws, self.starts, self.etas
-        ):
-            yield Cell(lam=lam, kappa=kappa, c_w=c_w, eta=eta, m0=m0, dimension=d)
+        """Returns the cells in a fixed order, d slowest and eta fastest."""
+        product = itertools.product(self.dimensions, self.lams, self.kappas, self.c_ws, self.starts, self.etas)
+        return itertools.starmap(Cell, product)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,13 +78,9 @@ class LandscapeSettings:
     """Probe of the landscape along power iteration (8.7)."""
 
     kappa: float = 0.5
-    """Alignment."""
     c_w: float = 0.5
-    """Weak correlation."""
     dimension: int = 500
-    """d."""
     ratio: float = 10.0
-    """N/d."""
     steps: int = 30
     """Power iterations."""
     cases: tuple[tuple[str, float], ...] = (("A", 1.0), ("B", 3.0), ("C", 10.0))
@@ -126,15 +92,10 @@ class SignSettings:
     """Weak-loss sign rule (8.8) on a grid of spike strength and alignment."""
 
     lams: tuple[float, ...] = (0.5, 0.7, 1.0, 1.4, 2.0, 2.5, 3.5, 5.0, 7.0, 10.0)
-    """Spike strengths."""
     kappas: tuple[float, ...] = (0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
-    """Alignments."""
     c_w: float = 0.6
-    """Weak correlation."""
     dimension: int = 1000
-    """d."""
     ratio: float = 4.0
-    """N/d."""
     samples: int = 20000
     """Fresh samples of the rule."""
 
@@ -144,15 +105,10 @@ class AgreementSettings:
     """Reduced against direct engine (8.9), both from their own spectral start."""
 
     lam: float = 2.0
-    """Spike strength."""
     kappa: float = 0.7
-    """Alignment."""
     c_w: float = 0.6
-    """Weak correlation."""
     ratio: float = 4.0
-    """N/d."""
     dimension: int = 60
-    """d."""
     settings: tuple[tuple[int, float, int], ...] = ((1, 0.002, 6000), (20, 0.002, 100))
     """(B, eta, T); the step is eta/d for B = 1 and eta otherwise."""
     amplitude_seeds: int = 8
@@ -164,7 +120,6 @@ class RegionSettings:
     """Checks of the effective region (8.8)."""
 
     lam: float = 1.0
-    """Spike strength."""
     kappa: float = 0.8
     """Alignment of the analytic checks."""
     empirical_kappa: float = 0.5
@@ -180,9 +135,7 @@ class BoundSettings:
     """Bound (3) beside measured trajectories inside the provable region of softplus."""
 
     lam: float = 1.0
-    """Spike strength."""
     kappa: float = 0.8
-    """Alignment."""
     supervisor_degrees: float = 0.25
     """Angle of theta_w; the bias condition admits 0.75 degrees at most."""
     dimension: int = 6
@@ -216,11 +169,8 @@ class PhaseSettings:
     c_w_range: tuple[float, float] = (0.05, 0.95)
     """Weak correlations, even."""
     ratio: float = 4.0
-    """N/d."""
     eta: float = 0.003
-    """Step."""
     steps: int = 50
-    """T."""
     noise: float = 0.02
     """nu = eta d/B fixes the batch B."""
     samples: int = 20000

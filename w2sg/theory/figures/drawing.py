@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any
 
 import pandas as pd
@@ -16,21 +15,15 @@ from w2sg.tables.files import read_table, write_table
 from w2sg.tables.theory import FIGURE
 from w2sg.theory.experiments.catalogue import experiment_of
 from w2sg.theory.experiments.run import schema_of
-from w2sg.theory.figures import tables
+from w2sg.theory.figures import maps, plots, tables
 from w2sg.theory.figures.catalogue import figure_of
 
 
 def draw(figure: str, *, source: str, verdict: str, folder: str, origin: Mapping[str, Any]) -> None:
     """Writes ``<figure>.parquet``, ``.svg`` and ``.png``; equal input gives equal bytes.
 
-    A function of a module, not of the script: worker processes import it by name.
-
-    Args:
-        figure: Name in ``FIGURES``.
-        source: Table of its experiment.
-        verdict: Sentence on the experiment's acceptance criteria, shown below the figure.
-        folder: Receives the files; created.
-        origin: What the files say of their origin.
+    A function of a module, not of the script: worker processes import it by name. ``source`` is the file of the
+    experiment's table, ``verdict`` the sentence on its acceptance criteria below the figure; the folder is created.
     """
     plt.style.use(STYLE)
     place = Path(folder) / figure
@@ -41,11 +34,7 @@ def draw(figure: str, *, source: str, verdict: str, folder: str, origin: Mapping
 
 
 def theory_figure_table(name: str, table: pd.DataFrame) -> pd.DataFrame:
-    """Returns what a figure shows, in the columns of ``tables.theory.FIGURE``.
-
-    Args:
-        name: Figure.
-        table: Table of its experiment.
+    """Returns what a figure shows, in the columns of ``tables.theory.FIGURE``, from the table of its experiment.
 
     Raises:
         ValueError: On an unknown figure.
@@ -55,18 +44,13 @@ def theory_figure_table(name: str, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def plot_theory_figure(name: str, table: pd.DataFrame, *, verdict: str) -> Figure:
-    """Returns a figure of the theory branch, with its acceptance verdict below it.
-
-    Args:
-        name: Figure.
-        table: What it shows, in the columns of ``tables.theory.FIGURE``.
-        verdict: Sentence on the acceptance criteria.
+    """Returns a figure from what it shows (``tables.theory.FIGURE``), the sentence on its acceptance criteria below it.
 
     Raises:
         ValueError: On an unknown figure.
     """
     item = figure_of(name)
-    figure = resolve_name(f"{__package__}.{item.module}:{name}")(table)
+    figure = getattr(plots if hasattr(plots, name) else maps, name)(table)
     figure.suptitle(item.title, fontsize=10)
     figure.supxlabel(verdict, fontsize=7, color="#b00020" if "FAIL" in verdict else "#555555")
     return figure

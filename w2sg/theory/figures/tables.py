@@ -58,13 +58,11 @@ def table_fig1b(experiment: Experiment, runs: pd.DataFrame) -> pd.DataFrame:
         time = part.assign(time=part["step"] / part["step"].max())
         parts.append(lines(time, panel=str(variant), series=f"m0 = {m0:g}", x="time", value="distance"))
     for grid in experiment.grids:
-        if grid.mode == "population":
-            continue
-        for m0 in (m0 for m0 in grid.starts if m0 is not None):
+        parts.append(_rows(grid.variant, "supervisor", [0.0, 1.0], [WEAK_DISTANCE] * 2))
+        starts = [] if grid.mode == "population" else [m0 for m0 in grid.starts if m0 is not None]
+        for m0 in starts:
             curve = limit_trajectory(grid, m0, points=100)
             parts.append(_rows(f"limit, {grid.variant}", f"m0 = {m0:g}", np.linspace(0, 1, len(curve)), curve))
-    for variant in sorted(set(runs["variant"])):
-        parts.append(_rows(str(variant), "supervisor", [0.0, 1.0], [WEAK_DISTANCE] * 2))
     return pd.concat(parts)
 
 
@@ -110,15 +108,7 @@ def table_fig4(experiment: Experiment, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def table_sweep(experiment: Experiment, runs: pd.DataFrame, *, axis: str, series: str, points: int) -> pd.DataFrame:
-    """Returns final distances along one setting, one series per value of another, with the limit equation.
-
-    Args:
-        experiment: A sweep from a spectral start.
-        runs: Its runs.
-        axis: Setting on the horizontal axis.
-        series: Setting that tells the curves apart.
-        points: Points of the predicted curves.
-    """
+    """Returns final distances along one setting, one series per value of another, with ``points`` of the limit equation."""
     grid, last, parts = experiment.grids[0], finals(runs), []
     ends = (float(last[axis].min()), float(last[axis].max()))
     flow = {"ratio": grid.ratio, **limit_of(grid), "points": 20}
@@ -200,13 +190,7 @@ def table_sign_rule(experiment: Experiment, table: pd.DataFrame) -> pd.DataFrame
 
 
 def table_phase(experiment: Experiment, table: pd.DataFrame, *, points: int = 49) -> pd.DataFrame:
-    """Returns success and wrong-sign fractions per cell of the plane, and the predictions on a finer grid.
-
-    Args:
-        experiment: A phase diagram.
-        table: Its table.
-        points: Points per axis of the predictions.
-    """
+    """Returns success and wrong-sign fractions per cell, and predictions with ``points`` per axis of the plane."""
     settings: PhaseSettings = experiment.settings
     x, y = settings.axes
     cells = cells_of(settings, points)

@@ -20,14 +20,11 @@ AMPLITUDE_NAMES = ("unit", "raw")
 
 @dataclass(frozen=True, kw_only=True)
 class DerivativeBounds:
-    """Suprema of an activation's derivatives over the real line."""
+    """Suprema of |sigma'|, |sigma''| and |sigma'''| over the real line."""
 
     c1: float
-    """sup |sigma'|."""
     c2: float
-    """sup |sigma''|."""
     c3: float
-    """sup |sigma'''|."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +48,7 @@ class Activation:
         return self.p0 / 2 if self.code in (SOFTPLUS, PROJECTED_LEAKY) else 1.0
 
     def derivative(self, z: ArrayLike, order: int = 0) -> NDArray[np.float64]:
-        """Returns the derivative of the given order at ``z``, elementwise.
-
-        Args:
-            z: Pre-activations, any shape.
-            order: 0 (the value) to 4.
+        """Returns the derivative of the given order (0: the value) at pre-activations of any shape, elementwise.
 
         Raises:
             ValueError: If ``order`` is not one of 0, ..., 4.
@@ -92,13 +85,10 @@ def he3(variance: float, amplitude: str = "unit") -> Activation:
     """Returns a (z^3 - 3 s^2 z), the third Hermite polynomial shifted to the spiked marginal.
 
     E sigma'(z) = E sigma''(z) = 0 for z ~ N(0, s^2): information exponent 3. A run with amplitude a and step eta
-    equals a run with amplitude 1 and step a^2 eta.
+    equals a run with amplitude 1 and step a^2 eta. The variance is s^2 = 1 + lam kappa^2, the amplitude ``raw``
+    (a = 1) or ``unit`` (a = s^-3 / sqrt 6, so that E sigma(z)^2 = 1).
 
     Equation: (A1).
-
-    Args:
-        variance: s^2 = 1 + lam kappa^2.
-        amplitude: ``raw`` (a = 1) or ``unit`` (a = s^-3 / sqrt 6, so that E sigma(z)^2 = 1).
 
     Raises:
         ValueError: On a variance below 1 or an unknown amplitude.
@@ -117,22 +107,14 @@ def activation_of(lam: float, kappa: float) -> Activation:
 
 
 def softplus(beta: float = 1.0) -> Activation:
-    """Returns log(1 + exp(beta z)) / beta, the smoothed ReLU. Equation: (A2).
-
-    Args:
-        beta: Sharpness, positive; ReLU is the limit of large beta.
-    """
+    """Returns log(1 + exp(beta z)) / beta, the smoothed ReLU, its limit for large (positive) beta. Equation: (A2)."""
     require_positive("beta", beta)
     bounds = DerivativeBounds(c1=1.0, c2=beta / 4, c3=beta**2 / (6 * math.sqrt(3)))
     return Activation(name="softplus", code=SOFTPLUS, p0=beta, bounds=bounds)
 
 
 def projected_tanh(variance: float) -> Activation:
-    """Returns tanh(z) - c z with c = E sech^2(z), z ~ N(0, s^2): odd, information exponent 3. Equation: (A3).
-
-    Args:
-        variance: s^2 = 1 + lam kappa^2.
-    """
+    """Returns tanh(z) - c z with c = E sech^2(z), z ~ N(0, s^2): odd, information exponent 3. Equation: (A3)."""
     _require_variance(variance)
     nodes, weights = normal_grid(math.sqrt(variance))
     c = float(weights @ (1.0 - np.tanh(math.sqrt(variance) * nodes) ** 2))
@@ -143,11 +125,7 @@ def projected_tanh(variance: float) -> Activation:
 def projected_leaky(leak: float = 0.1, beta: float = 1.0) -> Activation:
     """Returns b z + (1-b) softplus_beta(z) - c z with E sigma' = 0; by symmetry c = (1+b)/2 for every variance.
 
-    Equation: (A4).
-
-    Args:
-        leak: b in [0, 1).
-        beta: Sharpness, positive.
+    The leak b lies in [0, 1), the sharpness beta is positive. Equation: (A4).
     """
     require_positive("beta", beta)
     if not 0 <= leak < 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,46 +10,35 @@ from numpy.typing import ArrayLike, NDArray
 from w2sg.theory.model.activations import HE3, Activation, activation_of
 from w2sg.theory.model.checks import require_within
 from w2sg.theory.model.law import Geometry, SpikedModel, geometry
+from w2sg.theory.model.population import PairLaw
 from w2sg.theory.model.quadrature import hermite_grid
 
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Laws:
-    """Second moments of (<theta,x>, <u,x>) for many students at once."""
-
-    a: Array
-    """A = theta^T Sigma theta, shape (...)."""
-    b: Array
-    """B = u^T Sigma u, broadcastable to (...)."""
-    c: Array
-    """c = theta^T Sigma u, shape (...)."""
-
-
-def laws(states: ArrayLike, teacher: Array, where: Geometry) -> Laws:
+def laws(states: ArrayLike, teacher: Array, where: Geometry) -> PairLaw:
     """Returns A, B, c of students (t1, t2, t3, r), shape (..., 4), against a teacher of shape (3,). Equation: (P1)."""
     t = np.asarray(states, dtype=np.float64)
     q, uv = t[..., :3] @ where.spike, float(teacher @ where.spike)
     norm2 = np.sum(t**2, axis=-1)
     a, b = norm2 + where.lam * q**2, teacher @ teacher + where.lam * uv**2
-    return Laws(a=a, b=np.asarray(b), c=t[..., :3] @ teacher + where.lam * q * uv)
+    return PairLaw(a=a, b=np.asarray(b), c=t[..., :3] @ teacher + where.lam * q * uv)
 
 
-def product(sigma: Activation, law: Laws) -> Array:
+def product(sigma: Activation, law: PairLaw) -> Array:
     """Returns E sigma(a) sigma(b) = a^2 (6 c^3 + 9 c (A - s^2)(B - s^2)). Equation: (H1)."""
     scale, s2 = _he3_parameters(sigma)
     return scale**2 * (6 * law.c**3 + 9 * law.c * (law.a - s2) * (law.b - s2))
 
 
-def loss(sigma: Activation, law: Laws) -> Array:
+def loss(sigma: Activation, law: PairLaw) -> Array:
     """Returns L_u(theta), the exact risk (u = theta*) or weak loss (u = theta_w). Equation: (H2)."""
-    same, teacher = Laws(a=law.a, b=law.a, c=law.a), Laws(a=law.b, b=law.b, c=law.b)
+    same, teacher = PairLaw(a=law.a, b=law.a, c=law.a), PairLaw(a=law.b, b=law.b, c=law.b)
     total = product(sigma, same) + product(sigma, teacher) - 2 * product(sigma, law)
     return np.maximum(total / 2, 0.0)  # rounding may leave -1e-17 at theta = u
 
 
-def gradient_scalars(sigma: Activation, law: Laws) -> tuple[Array, Array]:
+def gradient_scalars(sigma: Activation, law: PairLaw) -> tuple[Array, Array]:
     """Returns (2 a^2 P, a^2 Q) with grad L_u = 2 a^2 P Sigma theta + a^2 Q Sigma u. Equation: (H3)."""
     scale, s2 = _he3_parameters(sigma)
     x, y = law.a - s2, law.b - s2
@@ -84,7 +72,7 @@ def hessian(sigma: Activation, state: Array, teacher: Array, where: Geometry) ->
     return p * matrix + scale**2 * bend
 
 
-def noise_coefficient(sigma: Activation, law: Laws) -> Array:
+def noise_coefficient(sigma: Activation, law: PairLaw) -> Array:
     """Returns V = E[h^2], h = (sigma(a)-sigma(b)) sigma'(a), exactly (Gauss-Hermite, degree 10). Equation: (P4)."""
     _he3_parameters(sigma)
     nodes, weights = hermite_grid(8)
@@ -96,12 +84,10 @@ def noise_coefficient(sigma: Activation, law: Laws) -> Array:
     return np.einsum("...ij,i,j->...", h**2, weights, weights)
 
 
-def sign_margin(sigma: Activation, law: Laws) -> Array:
+def sign_margin(sigma: Activation, law: PairLaw) -> Array:
     """Returns L_w(-theta) - L_w(theta) = 2 E sigma(a) sigma(b): the weak-loss sign rule is right where it is positive.
 
-    Meant for theta on the target's side, <theta,theta*> > 0. An odd activation is needed, which he3 is.
-
-    Equation: (H6).
+    Meant for theta on the target's side, <theta,theta*> > 0, and odd activations, as he3 is. Equation: (H6).
     """
     return 2 * product(sigma, law)
 

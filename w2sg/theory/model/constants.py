@@ -69,12 +69,7 @@ class Conditions:
 
 
 def nondegeneracy(sigma: Activation, variance: float) -> float:
-    """Returns c_sig = min(E sigma'(z)^2, E[z^2 sigma'(z)^2]/s^2), z ~ N(0, s^2). Equation: (14)-(15).
-
-    Args:
-        sigma: Activation.
-        variance: s^2 = 1 + lam kappa^2.
-    """
+    """Returns c_sig = min(E sigma'(z)^2, E[z^2 sigma'(z)^2]/s^2), z ~ N(0, variance). Equation: (14)-(15)."""
     return min(population.target_moments(sigma, variance))
 
 
@@ -83,9 +78,8 @@ def hessian_deviation(bounds: DerivativeBounds, lam: float) -> tuple[float, floa
 
     From E[|delta.x| (u.x)^2] <= sqrt 3 (1+lam)^{3/2} |delta| and E[(delta.x)^2 (u.x)^2] <= 3 (1+lam)^2 |delta|^2.
 
-    Args:
-        bounds: Derivative bounds of the activation.
-        lam: Spike strength, positive.
+    Raises:
+        ValueError: If ``lam`` is not positive, here and below.
     """
     require_positive("lam", lam)
     l1 = 3 * math.sqrt(3) * bounds.c1 * bounds.c2 * (1 + lam) ** 1.5
@@ -112,22 +106,13 @@ def drift_radius(c1: float, lam: float, mu: float) -> float:
 
 
 def effective_region(bounds: DerivativeBounds, lam: float, c_sig: float) -> EffectiveRegion:
-    """Returns mu, L1, L2 and the radii of the effective region. Equation: (16), (17), (23)-(26).
+    """Returns mu, L1, L2 and the radii of the effective region, for a positive c_sig. Equation: (16), (17), (23)-(26).
 
-    Args:
-        bounds: Derivative bounds; :meth:`Activation.required_bounds` refuses he3, which has none.
-        lam: Spike strength, positive.
-        c_sig: Non-degeneracy constant, positive.
+    :meth:`Activation.required_bounds` refuses he3, which has no derivative bounds.
     """
-    mu = c_sig / 2
-    l1, l2 = hessian_deviation(bounds, lam)
-    return EffectiveRegion(
-        c_sig=c_sig,
-        l1=l1,
-        l2=l2,
-        r_conv=convexity_radius(l1, l2, mu),
-        r_drift=drift_radius(bounds.c1, lam, mu),
-    )
+    mu, (l1, l2) = c_sig / 2, hessian_deviation(bounds, lam)
+    r_conv, r_drift = convexity_radius(l1, l2, mu), drift_radius(bounds.c1, lam, mu)
+    return EffectiveRegion(c_sig=c_sig, l1=l1, l2=l2, r_conv=r_conv, r_drift=r_drift)
 
 
 def region_of(sigma: Activation, lam: float, kappa: float) -> EffectiveRegion:
@@ -170,18 +155,10 @@ def largest_bias(region: EffectiveRegion) -> float:
 
 
 def largest_step(region: EffectiveRegion, c_g: float, eps: float, buffer: float = 0.0) -> float:
-    """Returns (mu/C_G) (2(1-gamma) - 2 eps^2/mu^2 - buffer), the largest admissible eta (condition 4).
-
-    Equation: (C4).
-
-    Args:
-        region: Effective region.
-        c_g: Gradient constant C_G.
-        eps: Bias, not negative.
-        buffer: Slack, not negative; admissible below 2(1-gamma) - 2 eps^2/mu^2.
+    """Returns (mu/C_G) (2(1-gamma) - 2 eps^2/mu^2 - buffer), the largest admissible eta (condition 4). Equation: (C4).
 
     Raises:
-        ValueError: If no positive step is admissible.
+        ValueError: If no positive step is admissible, or the slack ``buffer`` is negative.
     """
     room = 2 * (1 - region.gamma) - 2 * eps**2 / region.mu**2
     if not 0 <= buffer < room:
@@ -203,16 +180,8 @@ def conditions(
 ) -> Conditions:
     """Returns the margins of the four conditions of the main theorem. Equation: (C1)-(C4).
 
-    Args:
-        region: Effective region of the activation.
-        lam: Spike strength.
-        kappa: Alignment of spike and target.
-        aspect: c = d/N.
-        overlap: Limit of <v, theta_0>.
-        eps: Bias of the weak supervisor over the region.
-        eta: Learning rate of the online algorithm.
-        c_g: Gradient constant C_G.
-        tau: Slack of condition 2.
+    aspect is c = d/N, overlap the limit of <v, theta_0>, eps the supervisor's bias over the region, eta the learning
+    rate of the online algorithm, c_g the gradient constant C_G and tau the slack of condition 2.
 
     Raises:
         ValueError: If lam, kappa or the overlap is out of range, or eps, eta or tau negative.
@@ -231,23 +200,12 @@ def conditions(
 
 
 def squared_error_bound(
-    time: ArrayLike,
-    *,
-    region: EffectiveRegion,
-    eps: float,
-    eta: float,
-    c_g: float,
-    dimension: int | None = None,
+    time: ArrayLike, *, region: EffectiveRegion, eps: float, eta: float, c_g: float, dimension: int | None = None
 ) -> NDArray[np.float64]:
-    """Returns the bound on E D^2 after ``time`` = T/d, without its O(polylog d / sqrt d) residual. Equation: (3), (59).
+    """Returns the bound on E D^2 after ``time`` alpha = T/d, without its O(polylog d / sqrt d) residual.
 
-    Args:
-        time: alpha = T/d, any shape.
-        region: Effective region.
-        eps: Bias.
-        eta: Learning rate.
-        c_g: Gradient constant.
-        dimension: d for the finite product (1 - eta mu/d)^T; None for its limit exp(-alpha eta mu).
+    With a dimension d from the finite product (1 - eta mu/d)^T, else from its limit exp(-alpha eta mu); time may have
+    any shape. Equation: (3), (59).
 
     Raises:
         ValueError: If eta mu reaches d, where the product has no meaning.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,14 +19,14 @@ def loss(sigma: Activation, states: ArrayLike, teacher: Array, where: Geometry) 
     """Returns L_u at students of shape (..., 4) against a teacher of shape (3,), shape (...). Equation: (M5)."""
     if sigma.code == HE3:
         return closed_forms.loss(sigma, closed_forms.laws(states, teacher, where))
-    return _each(states, teacher, where, lambda t, u, **law: population.loss(sigma, t, u, **law))
+    return _each(states, teacher, where, partial(population.loss, sigma))
 
 
 def gradient(sigma: Activation, states: ArrayLike, teacher: Array, where: Geometry) -> Array:
     """Returns grad L_u at students of shape (..., 4), in the same coordinates, not projected. Equation: (P2)."""
     if sigma.code == HE3:
         return closed_forms.gradient(sigma, states, teacher, where)
-    return _each(states, teacher, where, lambda t, u, **law: population.gradient(sigma, t, u, **law))
+    return _each(states, teacher, where, partial(population.gradient, sigma))
 
 
 def noise_coefficient(sigma: Activation, states: ArrayLike, teacher: Array, where: Geometry) -> Array:
@@ -33,10 +34,7 @@ def noise_coefficient(sigma: Activation, states: ArrayLike, teacher: Array, wher
     if sigma.code == HE3:
         return closed_forms.noise_coefficient(sigma, closed_forms.laws(states, teacher, where))
     return _each(
-        states,
-        teacher,
-        where,
-        lambda t, u, spike, lam: population.noise_coefficient(sigma, population.pair_law(t, u, spike, lam=lam)),
+        states, teacher, where, lambda *u, **law: population.noise_coefficient(sigma, population.pair_law(*u, **law))
     )
 
 

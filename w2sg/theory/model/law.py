@@ -103,11 +103,7 @@ class Geometry:
         return self.weak if labels == "weak" else self.target
 
     def overlaps(self, states: ArrayLike) -> NDArray[np.float64]:
-        """Returns (m, q, w) = (<theta,theta*>, <theta,v>, <theta,theta_w>), shape (..., 3).
-
-        Args:
-            states: Students (t1, t2, t3, r), shape (..., 4), of unit norm.
-        """
+        """Returns (m, q, w) = (<theta,theta*>, <theta,v>, <theta,theta_w>), (..., 3), of unit students (..., 4)."""
         t = np.asarray(states, dtype=np.float64)[..., :3]
         return np.stack([t[..., 0], t @ self.spike, t @ self.weak], axis=-1)
 
@@ -129,13 +125,9 @@ def record_steps(steps: int, points: int) -> NDArray[np.int64]:
 
 
 def geometry(model: SpikedModel, cosine: float = 0.0) -> Geometry:
-    """Returns the named directions for a given cosine between the random parts of v and theta_w.
+    """Returns the named directions for a cosine in [-1, 1] between the random parts of v and theta_w. Equation: (M2).
 
-    Args:
-        model: Settings.
-        cosine: <u_v, u_w> in [-1, 1]; 0 is its limit for large d, where <theta_w, v> = c_w kappa.
-
-    Equation: (M2).
+    Its limit for large d is 0, where <theta_w, v> = c_w kappa.
     """
     require_within("cosine", cosine, -1, 1)
     across, weak_rest = math.sqrt(1 - model.kappa**2), math.sqrt(1 - model.c_w**2)
@@ -157,12 +149,7 @@ def draw_geometry(model: SpikedModel, rng: np.random.Generator) -> Geometry:
 
 
 def warm_start(alignment: float, dimension: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Returns m0 theta* + sqrt(1-m0^2) u with u uniform orthogonal to theta*, as a state (4,).
-
-    Args:
-        alignment: m0 in [-1, 1].
-        dimension: d.
-        rng: Source of the direction.
+    """Returns m0 theta* + sqrt(1-m0^2) u with u uniform orthogonal to theta*, as a state (4,); m0 is the alignment.
 
     Raises:
         ValueError: If m0 is outside [-1, 1].
@@ -185,10 +172,8 @@ def random_start(dimension: int, rng: np.random.Generator) -> NDArray[np.float64
 def spectral_start(overlap: float, where: Geometry, rng: np.random.Generator) -> NDArray[np.float64]:
     """Returns overlap v + sqrt(1-overlap^2) n with n uniform orthogonal to v, as a state (4,), before the sign.
 
-    Args:
-        overlap: |<v, theta_0>| in [0, 1], from the exact sampler or the spectral law.
-        where: Named directions; the part of theta_0 inside their span is exact in law.
-        rng: Source of n.
+    The overlap |<v, theta_0>| comes from the exact sampler or the spectral law; the part of theta_0 inside the span of
+    the named directions is exact in law.
 
     Raises:
         ValueError: If the overlap is outside [0, 1].
@@ -205,10 +190,6 @@ def spectral_start(overlap: float, where: Geometry, rng: np.random.Generator) ->
 
 def limit_start(overlap: float, where: Geometry) -> NDArray[np.float64]:
     """Returns the spectral start for d to infinity, overlap v + sqrt(1-overlap^2) (the rest), as a state (4,).
-
-    Args:
-        overlap: <v, theta_0> in [0, 1], from the spectral law.
-        where: Named directions.
 
     Raises:
         ValueError: If the overlap is outside [0, 1].

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,13 +18,13 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class PairLaw:
-    """Second moments of the two pre-activations (a, b) = (<theta,x>, <u,x>)."""
+    """Second moments of the two pre-activations (a, b) = (<theta,x>, <u,x>), of one student or of many, shape (...)."""
 
-    a: float
+    a: Any
     """A = theta^T Sigma theta."""
-    b: float
-    """B = u^T Sigma u."""
-    c: float
+    b: Any
+    """B = u^T Sigma u, broadcastable to (...)."""
+    c: Any
     """c = theta^T Sigma u."""
 
 
@@ -44,13 +45,7 @@ class Coefficients:
 
 
 def covariance(vectors: ArrayLike, spike: Vector, lam: float) -> Vector:
-    """Returns Sigma u = u + lam <u,v> v, shape (..., k).
-
-    Args:
-        vectors: u, shape (..., k), in any orthonormal coordinates whose span holds v.
-        spike: v, shape (k,).
-        lam: Spike strength.
-    """
+    """Returns Sigma u = u + lam <u,v> v of u (..., k) and v (k,), in orthonormal coordinates whose span holds v."""
     u = np.asarray(vectors, dtype=np.float64)
     return u + lam * (u @ spike)[..., None] * spike
 
@@ -97,12 +92,7 @@ class _Pair:
 def loss(sigma: Activation, theta: Vector, u: Vector, *, spike: Vector, lam: float) -> float:
     """Returns L_u(theta) = 1/2 E (sigma(<theta,x>) - sigma(<u,x>))^2. Equation: (M5).
 
-    Args:
-        sigma: Activation.
-        theta: Student, shape (k,), any norm.
-        u: Teacher (theta* or theta_w), shape (k,).
-        spike: v, shape (k,).
-        lam: Spike strength.
+    Student theta, of any norm, teacher u (theta* or theta_w) and spike v have shape (k,), here and below.
     """
     pair = _Pair(sigma, pair_law(theta, u, spike, lam))
     gap = pair.student(0)[:, None] - sigma.derivative(pair.b, 0)
@@ -110,10 +100,7 @@ def loss(sigma: Activation, theta: Vector, u: Vector, *, spike: Vector, lam: flo
 
 
 def coefficients(sigma: Activation, law: PairLaw, *, curvature: bool = True) -> Coefficients:
-    """Returns G1, K1 and, with ``curvature``, the three Hessian scalars (otherwise nan).
-
-    Equation: (P2), (P3).
-    """
+    """Returns G1, K1 and, with ``curvature``, the three Hessian scalars (otherwise nan). Equation: (P2), (P3)."""
     pair = _Pair(sigma, law)
     s0, s1, s2 = (pair.student(k) for k in range(3))
     b0, b1 = pair.teacher_mean(0), pair.teacher_mean(1)
@@ -127,18 +114,13 @@ def coefficients(sigma: Activation, law: PairLaw, *, curvature: bool = True) -> 
 
 
 def gradient(sigma: Activation, theta: Vector, u: Vector, *, spike: Vector, lam: float) -> Vector:
-    """Returns grad L_u(theta) = G1 Sigma theta - K1 Sigma u, shape (k,), in the ambient space (not projected).
-
-    Equation: (P2).
-    """
+    """Returns grad L_u(theta) = G1 Sigma theta - K1 Sigma u, shape (k,), in the ambient space. Equation: (P2)."""
     scalars = coefficients(sigma, pair_law(theta, u, spike, lam), curvature=False)
     return scalars.g1 * covariance(theta, spike, lam) - scalars.k1 * covariance(u, spike, lam)
 
 
 def hessian(sigma: Activation, theta: Vector, u: Vector, *, spike: Vector, lam: float) -> Vector:
-    """Returns Hess L_u(theta), shape (k, k), on the coordinates given.
-
-    Directions outside the coordinates given are eigenvectors with eigenvalue G1.
+    """Returns Hess L_u(theta), shape (k, k), on the coordinates given; outside them its eigenvalue is G1.
 
     Equation: (11), (P3).
     """
@@ -150,10 +132,7 @@ def hessian(sigma: Activation, theta: Vector, u: Vector, *, spike: Vector, lam: 
 
 
 def target_hessian(sigma: Activation, target: Vector, *, spike: Vector, lam: float) -> Vector:
-    """Returns H* = Hess L at theta*, shape (k, k).
-
-    Equation: (12), (13).
-    """
+    """Returns H* = Hess L at theta*, shape (k, k). Equation: (12), (13)."""
     st = covariance(target, spike, lam)
     s2 = float(target @ st)
     along, across = target_moments(sigma, s2)
@@ -162,12 +141,7 @@ def target_hessian(sigma: Activation, target: Vector, *, spike: Vector, lam: flo
 
 
 def target_moments(sigma: Activation, variance: float) -> tuple[float, float]:
-    """Returns (E[z^2 sigma'(z)^2]/s^2, E[sigma'(z)^2]) for z ~ N(0, s^2). Equation: (13).
-
-    Args:
-        sigma: Activation.
-        variance: s^2.
-    """
+    """Returns (E[z^2 sigma'(z)^2]/s^2, E[sigma'(z)^2]) for z ~ N(0, s^2), s^2 the variance. Equation: (13)."""
     deviation = math.sqrt(variance)
     x, weight = hermite_grid(12) if sigma.code == HE3 else normal_grid(sigma.sharpness * deviation)
     squared = sigma.derivative(deviation * x, 1) ** 2
@@ -175,10 +149,7 @@ def target_moments(sigma: Activation, variance: float) -> tuple[float, float]:
 
 
 def noise_coefficient(sigma: Activation, law: PairLaw) -> float:
-    """Returns V = E[h^2], h = (sigma(a)-sigma(b)) sigma'(a): the gradient's variance per bulk direction.
-
-    Equation: (P4).
-    """
+    """Returns V = E[h^2], h = (sigma(a)-sigma(b)) sigma'(a): gradient variance per bulk direction. Equation: (P4)."""
     return float(_noise_moments(sigma, law)[0])
 
 

@@ -24,11 +24,7 @@ def _trapezoid(step: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 @lru_cache(maxsize=64)
 def hermite_grid(count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Returns Gauss-Hermite nodes and weights of N(0, 1), exact for polynomials of degree below ``2 count``.
-
-    Args:
-        count: Number of nodes, at least 1.
-    """
+    """Returns ``count`` Gauss-Hermite nodes and weights of N(0, 1), exact for polynomials up to degree 2 count - 1."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(count)
     weights = weights / weights.sum()
     nodes.flags.writeable = weights.flags.writeable = False
@@ -40,10 +36,8 @@ def normal_grid(spread: float) -> tuple[NDArray[np.float64], NDArray[np.float64]
 
     The trapezoid rule converges geometrically in the distance of the poles of the integrand from the real axis
     over the step. That distance shrinks like 1/spread, so the step follows the spread (in quarter octaves, to
-    keep few grids); the relative error stays below 1e-12 up to fourth derivatives.
-
-    Args:
-        spread: Largest standard deviation of a pre-activation times the sharpness of the activation, positive.
+    keep few grids); the relative error stays below 1e-12 up to fourth derivatives. The spread is the largest
+    standard deviation of a pre-activation times the sharpness of the activation.
 
     Raises:
         ValueError: If ``spread`` is not positive and finite.

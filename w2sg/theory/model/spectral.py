@@ -13,11 +13,10 @@ from w2sg.theory.model.checks import require_count, require_positive
 def limit_overlap(lam: float, aspect: float) -> float:
     """Returns |<v, theta_0>| for d, N -> infinity: sqrt((1 - c/lam^2)/(1 + c/lam)), 0 below lam = sqrt c.
 
-    Args:
-        lam: Spike strength, positive.
-        aspect: c = d/N, positive.
-
     Equation: (34).
+
+    Raises:
+        ValueError: If lam or the aspect c = d/N is not positive.
     """
     _require_law(lam, aspect)
     if lam <= math.sqrt(aspect):
@@ -26,11 +25,9 @@ def limit_overlap(lam: float, aspect: float) -> float:
 
 
 def limit_top_eigenvalue(lam: float, aspect: float) -> float:
-    """Returns the limit of the top eigenvalue of the empirical covariance.
+    """Returns the limit of the top eigenvalue of the empirical covariance. Equation: (S1).
 
     (1+lam)(1+c/lam) above the threshold lam = sqrt c, the bulk edge (1+sqrt c)^2 below it.
-
-    Equation: (S1).
     """
     _require_law(lam, aspect)
     if lam <= math.sqrt(aspect):
@@ -39,21 +36,12 @@ def limit_top_eigenvalue(lam: float, aspect: float) -> float:
 
 
 def bidiagonal(lam: float, dimension: int, samples: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
-    """Returns diagonal and superdiagonal of the bidiagonal form of an N x d data matrix, exactly in law.
+    """Returns diagonal (min(N, d),) and superdiagonal (min(N, d-1),) of bidiagonal N x d data, exactly in law.
 
     Alternate Householder reflections of a Gaussian matrix whose first column has variance 1+lam: a reflection
     of rows turns the first column into sqrt(1+lam) chi_N; one of columns 2..d, which leaves the spike coordinate
     alone, turns the rest of the first row into chi_{d-1}; and so on with independent entries. As no column
     reflection touches coordinate 1, the first coordinate of a right-singular vector keeps its meaning <v, .>.
-
-    Args:
-        lam: Spike strength.
-        dimension: d.
-        samples: N.
-        rng: Source of the entries.
-
-    Returns:
-        Diagonal of length min(N, d), superdiagonal of length min(N, d-1).
 
     Equation: (S2).
     """
@@ -69,16 +57,10 @@ def sample_overlap(lam: float, dimension: int, samples: int, rng: np.random.Gene
 
     Costs O(min(N, d)) instead of the O(N d) of the data matrix. Equation: (S2).
 
-    Args:
-        lam: Spike strength, positive.
-        dimension: d, at least 2.
-        samples: N, at least 2.
-        rng: Source of the draws.
-
     Raises:
-        ValueError: On lam, d or N out of range.
+        ValueError: If lam is not positive, or d or N below 2.
     """
-    _require_law(lam, 1.0)
+    require_positive("lam", lam)
     require_count("dimension", dimension, 2)
     require_count("samples (N)", samples, 2)
     from scipy.linalg import eigh_tridiagonal  # figures import this module without needing it
@@ -94,12 +76,9 @@ def sample_overlap(lam: float, dimension: int, samples: int, rng: np.random.Gene
 
 
 def power_iteration(covariance: NDArray[np.float64], start: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
-    """Returns the iterates of power iteration, shape (steps + 1, d), unit rows.
+    """Returns the iterates of power iteration with a symmetric (d, d) matrix, shape (steps + 1, d), unit rows.
 
-    Args:
-        covariance: Symmetric matrix, shape (d, d).
-        start: First vector, shape (d,), not zero.
-        steps: Number of iterations, at least 1.
+    The start (d,) must not be zero; there is at least one step.
     """
     require_count("steps", steps, 1)
     path = np.empty((steps + 1, len(start)))
