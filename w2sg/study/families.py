@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from w2sg.study.fields import ConfigError, Count, Mistake, Name, Positive, Section, Text, did_you_mean, read
+from w2sg.study.fields import ConfigError, Mistake, Name, Positive, Section, Text, did_you_mean, read
 from w2sg.study.pretraining import Architecture, PretrainingSettings
-from w2sg.study.revision_lists import HUB_DEFAULT, Revision, revisions_of, select
+from w2sg.study.revision_lists import HUB_DEFAULT, Revision, Selection, revisions_of, select
 
 Dtype = Literal["float32", "bfloat16"]
 
@@ -62,23 +62,6 @@ ModelEntry = Annotated[PretrainedModel | LocalModel | HubModel, Field(discrimina
 """An entry of ``models``."""
 
 
-class Selection(Section):
-    """Which of the published revisions are swept; default all."""
-
-    first: Count | None = None
-    """The earliest ones, all taken."""
-    stride: Count | None = None
-    """Distance between those taken afterwards."""
-    count: Count | None = None
-    """Total number; the rest is spaced evenly to the end."""
-    last: Count | None = None
-    """Position at which the list is cut."""
-    thin: Count = 1
-    """Keep every n-th of the selected ones and the last."""
-    add: list[str] = []
-    """Names taken in any case."""
-
-
 class FamilyEntry(Section):
     """A strong model, its weak supervisor, and the revisions to sweep."""
 
@@ -123,7 +106,7 @@ def resolve_family(name: str, config: Mapping[str, Any], root: Path) -> Family:
     entry: FamilyEntry = read(FamilyEntry, config["families"][name], place)
     listed, weak_listed = (revisions_of(model, models[model], root) for model in (entry.strong, entry.weak))
     try:
-        revisions = select(listed, **entry.select.model_dump())
+        revisions = select(listed, entry.select)
     except ValueError as error:
         raise ConfigError([Mistake((*place, "select"), str(error))]) from None
     for one, other in itertools.pairwise(revisions):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from w2sg.runtime import jobs, machine
 from w2sg.runtime.files import atomic_path
 from w2sg.study import definitions
+from w2sg.study.families import PretrainedModel
+from w2sg.study.fields import read
 from w2sg.tables import origins
 
 if TYPE_CHECKING:
@@ -32,14 +34,14 @@ def main(
         from w2sg.pretraining.pretrain import pretrain
         from w2sg.pretraining.state import write_manifest
         from w2sg.pretraining.tokens import read_tokens
-        from w2sg.study.pretraining import read_settings
 
         machine.keep_memory()
-        architecture, settings = read_settings(model)
+        entry = read(PretrainedModel, model, ("models", name))
+        settings = entry.pretraining
         made = pretrain(
             ids=read_tokens(tokens),
             tokenizer=Tokenizer.from_file(tokenizer),
-            architecture=architecture,
+            architecture=entry.architecture,
             settings=settings,
             root=Path(manifest).parent,
             state_folder=Path(state),

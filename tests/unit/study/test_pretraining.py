@@ -8,13 +8,12 @@ import pytest
 
 from tests.pretraining_runs import SETTINGS, TINY
 from w2sg.runtime.machine import compute_type
-from w2sg.study.fields import ConfigError, read
+from w2sg.study.fields import read
 from w2sg.study.pretraining import (
     Architecture,
     PretrainingSettings,
     learning_rate,
     pythia_schedule,
-    read_settings,
     revision_name,
 )
 
@@ -56,15 +55,6 @@ def test_settings_name_what_is_wrong(changes, message):
 def test_architecture_names_what_is_wrong(changes, message):
     with pytest.raises(ValueError, match=message):
         read(Architecture, {**TINY.model_dump(), **changes})
-
-
-def test_settings_come_from_a_models_entry():
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    given = ("seed", "steps", "save_every", "batch_size", "sequence_length", "learning_rate", "warmup_steps")
-    section = {key: getattr(SETTINGS, key) for key in (*given, "vocabulary_size", "dtype", "state_every")}
-    assert read_settings({"architecture": sizes, "pretraining": section}) == (TINY, SETTINGS)
-    with pytest.raises(ConfigError, match="pretraining: unknown key 'stepz'; did you mean 'steps'"):
-        read_settings({"architecture": sizes, "pretraining": {**section, "stepz": 3}})
 
 
 def test_learning_rate_warms_up_then_falls_to_its_last_share():
@@ -139,24 +129,12 @@ def test_is_ascending_without_repeats_and_ends_at_the_last_step():
         assert schedule[-1] == steps
 
 
-@pytest.mark.parametrize(
-    ("steps", "every", "name"),
-    [
-        (0, 1, "steps"),
-        (8, 0, "every"),
-        (2.0, 1, "steps"),
-        (True, 1, "steps"),
-        (100, 1, "steps"),
-        (700, 128, "steps"),
-    ],
-)
-def test_refuses_what_would_not_end_at_a_published_step(steps, every, name):
-    with pytest.raises(ValueError, match=f"^{name}: got .*allowed"):
+@pytest.mark.parametrize(("steps", "every"), [(100, 1), (700, 128)])
+def test_refuses_what_would_not_end_at_a_published_step(steps, every):
+    with pytest.raises(ValueError, match="^steps: got .*allowed"):
         pythia_schedule(steps, every)
 
 
 def test_names_revisions_as_pythia_does():
     assert revision_name(0) == "step0"
     assert revision_name(143_000) == "step143000"
-    with pytest.raises(ValueError, match="step"):
-        revision_name(-1)
