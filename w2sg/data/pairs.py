@@ -78,10 +78,7 @@ def check_pairs(
     Raises:
         ValueError: Naming dataset, split, row, file, reason and what to do.
     """
-    if on_invalid not in ("error", "drop"):
-        raise ValueError(f"on_invalid: got {on_invalid!r}, allowed: error, drop")
-    _check_columns(frame, name)
-    ordered = _in_split_order(frame)
+    ordered = frame.sort_values(by="split", key=lambda split: split.map(SPLITS.index), kind="stable", ignore_index=True)
     faults = _faults(ordered)
     lines = tuple(f"dataset {name}: {place}: {reason}" for _, place, reason in faults)
     if faults and on_invalid == "error":
@@ -94,10 +91,13 @@ def check_pairs(
     _check_size(kept, name=name, minimum=minimum, dropped=len(faults))
     if limit is not None:
         kept = kept.groupby("split", sort=False).head(limit)
-    pairs = _as_table(kept, name)
+    ids = [row_id(*row) for row in zip(*(kept[field] for field in FIELDS), strict=True)]
+    position = kept.groupby("split", sort=False).cumcount().astype("int64")
+    table = kept.assign(dataset=name, row_id=ids, position=position)
+    pairs = table[list(PAIRS.fields.names)].reset_index(drop=True)
     return CheckedPairs(
         pairs=pairs,
-        rows={split: Counter(pairs["split"])[split] for split in SPLITS},
+        rows=pairs["split"].value_counts().reindex(SPLITS, fill_value=0).to_dict(),
         dropped=lines,
         shared_prompts=shared_prompts(pairs),
         skipped=dict(skipped or {}),
@@ -114,8 +114,8 @@ def deal(
     groups: Sequence[str],
     *,
     seed: int,
-    weights: Sequence[int] | np.ndarray | None = None,
-    sides: Sequence[int] | np.ndarray | None = None,
+    weights: Sequence[int] | np.ndarray | int = 1,
+    sides: Sequence[int] | np.ndarray | int = 0,
 ) -> np.ndarray:
     """Returns the split of every row, whole groups together, splits as even as the groups allow.
 
@@ -132,9 +132,8 @@ def deal(
         Numbers of :data:`SPLITS`, int64 of shape (n,).
     """
     names, codes = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
-    side = np.zeros(len(codes), dtype=np.int64) if sides is None else np.asarray(sides, dtype=np.int64)
-    loads = np.zeros((len(names), int(side.max(initial=0)) + 1), dtype=np.int64)
-    np.add.at(loads, (codes, side), 1 if weights is None else np.asarray(weights, dtype=np.int64))
+    loads = np.zeros((len(names), int(np.max(sides, initial=0)) + 1), dtype=np.int64)
+    np.add.at(loads, (codes, sides), weights)
     totals = np.zeros((len(SPLITS), loads.shape[1]), dtype=np.int64)
     chosen = np.zeros(len(names), dtype=np.int64)
     for group in np.random.default_rng(seed).permutation(len(names)):
@@ -157,20 +156,6 @@ def deal_by_prompt(frame: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     dealt = frame.assign(split=split, _id=ids).sort_values(by="_id", kind="stable")
     shuffled = dealt.iloc[np.random.default_rng([seed, 1]).permutation(len(dealt))]
     return shuffled.drop(columns="_id").reset_index(drop=True)
-
-
-def _check_columns(frame: pd.DataFrame, name: str) -> None:
-    missing = [field for field in ("split", *FIELDS) if field not in frame.columns]
-    if missing:
-        raise ValueError(f"dataset {name}: columns {missing} are missing; there are {sorted(frame.columns)}")
-    unknown = set(frame["split"]) - set(SPLITS)
-    if unknown:
-        raise ValueError(f"dataset {name}: split {sorted(map(str, unknown))}, allowed: {', '.join(SPLITS)}")
-
-
-def _in_split_order(frame: pd.DataFrame) -> pd.DataFrame:
-    number = [SPLITS.index(split) for split in frame["split"]]
-    return frame.iloc[np.argsort(number, kind="stable")].reset_index(drop=True)
 
 
 def _faults(frame: pd.DataFrame) -> list[tuple[int, str, str]]:
@@ -217,10 +202,3 @@ def _check_size(frame: pd.DataFrame, *, name: str, minimum: int, dropped: int) -
                 f"set pairs (or minimum) in datasets.{name} to at most {min(counts[s] for s in SPLITS)}, "
                 "or use a larger source"
             )
-
-
-def _as_table(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    ids = [row_id(*row) for row in zip(*(frame[field] for field in FIELDS), strict=True)]
-    position = frame.groupby("split", sort=False).cumcount().astype("int64")
-    table = frame.assign(dataset=name, row_id=ids, position=position)
-    return table[list(PAIRS.fields.names)].reset_index(drop=True)

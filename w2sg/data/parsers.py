@@ -48,9 +48,7 @@ def parse_hh_single_turn(row: Mapping[str, Any]) -> Parsed:
         if dialogue.count(HUMAN) != 1 or ASSISTANT in answer:
             return "more than one turn"
         halves.append((question + mark, answer))
-    if halves[0][0] != halves[1][0]:
-        return "chosen and rejected answer different prompts"
-    return halves[0][0], halves[0][1], halves[1][1]
+    return _one_prompt(*halves)
 
 
 def parse_cai_harmless(row: Mapping[str, Any]) -> Parsed:
@@ -66,9 +64,14 @@ def parse_cai_harmless(row: Mapping[str, Any]) -> Parsed:
             return "not one user message and one assistant message"
         question, answer = (str(message["content"] or "").strip() for message in messages)
         halves.append((f"{HUMAN} {question}{ASSISTANT}", f" {answer}"))
-    if halves[0][0] != halves[1][0]:
+    return _one_prompt(*halves)
+
+
+def _one_prompt(chosen: tuple[str, str], rejected: tuple[str, str]) -> Parsed:
+    """Returns the pair of two (prompt, response) with the same prompt."""
+    if chosen[0] != rejected[0]:
         return "chosen and rejected answer different prompts"
-    return halves[0][0], halves[0][1], halves[1][1]
+    return chosen[0], chosen[1], rejected[1]
 
 
 PARSERS: dict[str, Callable[[Mapping[str, Any]], Parsed]] = {
