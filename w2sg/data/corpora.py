@@ -49,7 +49,7 @@ def load_corpus(entry: CorpusEntry, *, name: str, cache: Path) -> Corpus:
     cut = _cut_pair_texts(dealt, own.words)
     deduplicated = _one_per_cluster(cut, rule) if own.deduplicate else cut
     documents, dropped = decontaminate(deduplicated, rule, entry.heldout)
-    words = documents["text"].str.split().str.len().groupby(documents["part"]).sum()
+    words = documents["text"].str.split().map(len).groupby(documents["part"]).sum()
     reasons = dropped["part"].value_counts().reindex(["pair_texts", "heldout"], fill_value=0)
     facts = {
         "documents_found": len(found),

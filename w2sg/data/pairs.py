@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from w2sg.runtime.files import sha256
 from w2sg.study.protocols import FIELDS, SPLITS
@@ -97,7 +98,7 @@ def check_pairs(
     pairs = table[list(PAIRS.fields.names)].reset_index(drop=True)
     return CheckedPairs(
         pairs=pairs,
-        rows=pairs["split"].value_counts().reindex(SPLITS, fill_value=0).to_dict(),
+        rows={split: int((pairs["split"] == split).sum()) for split in SPLITS},
         dropped=lines,
         shared_prompts=shared_prompts(pairs),
         skipped=dict(skipped or {}),
@@ -110,13 +111,7 @@ def shared_prompts(pairs: pd.DataFrame) -> dict[str, int]:
     return {f"{a}/{b}": len(prompts[a] & prompts[b]) for a, b in combinations(SPLITS, 2)}
 
 
-def deal(
-    groups: Sequence[str],
-    *,
-    seed: int,
-    weights: Sequence[int] | np.ndarray | int = 1,
-    sides: Sequence[int] | np.ndarray | int = 0,
-) -> np.ndarray:
+def deal(groups: Sequence[str], *, seed: int, weights: ArrayLike = 1, sides: ArrayLike = 0) -> np.ndarray:
     """Returns the split of every row, whole groups together, splits as even as the groups allow.
 
     Groups come in an order drawn by the seed from the sorted group names, and each goes to the split that is
@@ -133,7 +128,7 @@ def deal(
     """
     names, codes = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
     loads = np.zeros((len(names), int(np.max(sides, initial=0)) + 1), dtype=np.int64)
-    np.add.at(loads, (codes, sides), weights)
+    np.add.at(loads, (codes, np.asarray(sides)), weights)
     totals = np.zeros((len(SPLITS), loads.shape[1]), dtype=np.int64)
     chosen = np.zeros(len(names), dtype=np.int64)
     for group in np.random.default_rng(seed).permutation(len(names)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,10 +105,6 @@ def encode_documents(tokenizer: Any, texts: Sequence[str]) -> np.ndarray:
     """
     if not texts:
         raise ValueError("texts: got none, allowed: at least one document")
-    return np.concatenate(list(_encode_blocks(tokenizer, texts)))
-
-
-def _encode_blocks(tokenizer: Any, texts: Sequence[str]) -> Iterator[np.ndarray]:
-    for start in range(0, len(texts), _ENCODE_AT_ONCE):
-        for encoding in tokenizer.encode_batch_fast(list(texts[start : start + _ENCODE_AT_ONCE])):
-            yield np.asarray(encoding.ids, dtype=np.uint16)
+    starts = range(0, len(texts), _ENCODE_AT_ONCE)
+    blocks = (tokenizer.encode_batch_fast(list(texts[start : start + _ENCODE_AT_ONCE])) for start in starts)
+    return np.concatenate([np.asarray(one.ids, dtype=np.uint16) for block in blocks for one in block])

@@ -41,7 +41,7 @@ class PlannedStudy:
     """Most snapshots on the disk."""
 
 
-def read_rates(path: Path) -> list[dict[str, str]]:
+def read_rates(path: Path) -> list[dict[Any, str]]:
     """Returns the rows of ``resources/costs/rates.tsv``: name, value, unit, status, source."""
     return pd.read_csv(path, sep="\t", dtype=str).to_dict("records")
 
