@@ -13,11 +13,7 @@ Parsed = tuple[Any, Any, Any] | str
 
 
 def parse_columns(row: Mapping[str, Any], *, fields: Mapping[str, str | None]) -> Parsed:
-    """Returns the texts of a row that has a column for each; a field set to null is empty.
-
-    Args:
-        row: Column values.
-        fields: Column of each of prompt, chosen, rejected; its own name by default.
+    """Returns the texts of a row: ``fields`` names the column of each, by default like the text; one set to null is empty.
 
     Raises:
         ValueError: If a column is absent.

@@ -42,11 +42,11 @@ def topic_pairs(documents: pd.DataFrame, rule: CorpusPairs, *, skipped: Counter[
     """Returns pairs whose chosen and rejected texts are windows of documents with different labels.
 
     Documents, not windows, are dealt to the splits, so no document is in two of them; within a split, windows
-    of both sides are shuffled and paired off.
+    of both sides are shuffled and paired off; there are fewer pairs than wanted if the documents do not give more.
 
     Args:
         documents: doc_id, part, label, cluster, text; windows come from its pair texts.
-        rule: Entry of ``datasets`` with task topic; fewer pairs are returned if the documents do not give more.
+        rule: Entry of ``datasets`` with task topic.
         skipped: Counts windows left out, per reason.
 
     Returns:
@@ -66,17 +66,9 @@ def topic_pairs(documents: pd.DataFrame, rule: CorpusPairs, *, skipped: Counter[
 
 
 def order_pairs(documents: pd.DataFrame, rule: CorpusPairs, *, skipped: Counter[str]) -> pd.DataFrame:
-    """Returns pairs of a window and the same words shuffled, the last word kept in its place.
+    """Returns pairs of a window and the same words shuffled, the last word kept in its place; else as :func:`topic_pairs`.
 
-    Both texts have the same bag of words and the same end, so only their order tells them apart.
-
-    Args:
-        documents: doc_id, part, cluster, text; windows come from its pair texts, whatever the labels.
-        rule: Entry of ``datasets`` with task order; fewer pairs are returned if the documents do not give more.
-        skipped: Counts windows left out, per reason.
-
-    Returns:
-        split, prompt (empty), chosen, rejected, origin (the doc_id).
+    Both texts have the same bag of words and the same end, so only their order tells them apart. Labels play no part.
     """
     used = documents.loc[documents["part"] == "pair_texts"]
     rows = []

@@ -96,16 +96,10 @@ def is_whole(root: Path, record: RevisionRecord) -> bool:
 
 
 def write_manifest(path: Path, records: Sequence[RevisionRecord], *, tokens_per_step: int, dtype: str) -> None:
-    """Writes the published revision list, tab-separated, one row per revision by step.
+    """Writes the list of all published revisions atomically: tab-separated, one row per revision by step.
 
     Columns: revision, step, tokens (seen in training), training_loss (nats per token, empty for step 0),
     dtype (of the matrix products in training), sha256 (of the weight file).
-
-    Args:
-        path: File to write, atomically.
-        records: Every revision of the schedule, by step.
-        tokens_per_step: Tokens of a batch.
-        dtype: Compute type that was used.
     """
     rows = [
         {

@@ -71,12 +71,9 @@ def train_tokenizer(texts: Sequence[str], *, vocabulary: int) -> Tokenizer:
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path, *, context: int) -> None:
-    """Writes a tokenizer as ``AutoTokenizer`` expects it: :data:`FILES`, nothing else.
+    """Writes a tokenizer into an existing folder as ``AutoTokenizer`` expects it: :data:`FILES`, nothing else.
 
-    Args:
-        tokenizer: What :func:`train_tokenizer` returned.
-        folder: Existing folder.
-        context: Longest text of the models that will use it, in tokens.
+    ``context``: longest text of the models that will use it, in tokens.
     """
     from transformers import PreTrainedTokenizerFast
 
@@ -95,10 +92,6 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path, *, context: int) -> None:
 
 def encode_documents(tokenizer: Any, texts: Sequence[str]) -> np.ndarray:
     """Returns the token ids of all texts in a row, (n,) uint16, each text opened by ``<|endoftext|>``.
-
-    Args:
-        tokenizer: A ``tokenizers.Tokenizer`` of :func:`train_tokenizer`.
-        texts: Documents, in the order in which they are joined.
 
     Raises:
         ValueError: If there is no text.

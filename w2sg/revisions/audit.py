@@ -38,9 +38,7 @@ class _Finding:
 def audit_table(model: str, published: Sequence[Published]) -> pd.DataFrame:
     """Returns the audit of one model, schema AUDIT.
 
-    Args:
-        model: Name of the model.
-        published: Its revisions in order of their steps; ``main`` may be among them and gets no row.
+    ``published``: its revisions in order of their steps; ``main`` may be among them and gets no row.
     """
     findings: dict[str, list[_Finding]] = {}
     for finding in _findings(published):
@@ -75,15 +73,12 @@ def audit_measured(losses: Sequence[pd.DataFrame], revisions: Mapping[str, Seque
         revisions: Per model its extracted revisions, by step.
     """
     commits = {(row["model"], row["revision"]): row["commit"] for table in losses for row in table.to_dict("records")}
-    frames = []
-    for model, names in revisions.items():
-        known = [(name, commits[model, name]) for name in names]
-        found = [
-            Published(revision=name, commit=commit, hashes={"weights": commit.removeprefix("sha256:")})
-            for name, commit in known
-        ]
-        frames.append(audit_table(model, found))
-    return frames
+
+    def known(model: str, revision: str) -> Published:
+        commit = commits[model, revision]
+        return Published(revision=revision, commit=commit, hashes={"weights": commit.removeprefix("sha256:")})
+
+    return [audit_table(model, [known(model, name) for name in names]) for model, names in revisions.items()]
 
 
 def _findings(published: Sequence[Published]) -> Iterator[_Finding]:

@@ -59,11 +59,7 @@ class Origins:
 
 
 def check_config(config: Mapping[str, Any], origins: Origins) -> dict[str, Any]:
-    """Returns a configuration with all defaults filled in, as plain values in the order of the sections' keys.
-
-    Args:
-        config: The merged configuration.
-        origins: Where it was given.
+    """Returns the merged configuration with all defaults filled in, as plain values in the order of the sections' keys.
 
     Raises:
         ConfigError: If a key is unknown or missing, or a value is of a wrong kind, out of range, or fits no other.
@@ -79,16 +75,7 @@ def check_config(config: Mapping[str, Any], origins: Origins) -> dict[str, Any]:
 
 
 def check_sources(config: Mapping[str, Any], families: Mapping[str, Any], datasets: Sequence[str]) -> None:
-    """Raises :class:`ConfigError` if a local file or folder that the study needs is not there.
-
-    Args:
-        config: The checked configuration.
-        families: Resolved families of the study, by name.
-        datasets: Names of the study's datasets.
-
-    Raises:
-        ConfigError: With one line per missing file.
-    """
+    """Raises :class:`ConfigError`, a line per mistake, if a file or folder that the study needs is not there."""
     mistakes = [
         Mistake(("datasets", name), f"no file {path}; paths are relative to the working directory {Path.cwd()}")
         for name in datasets

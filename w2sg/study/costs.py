@@ -92,11 +92,6 @@ def cost_table(study: PlannedStudy, models: pd.DataFrame, measured: Sequence[Map
     """Returns one row per model with a known cost, and their total; columns as in :data:`COLUMNS`.
 
     What depends on the number of texts is NaN if that of one dataset is unknown: a sum without it would pass for the whole.
-
-    Args:
-        study: The study.
-        models: From :func:`read_models`.
-        measured: From :func:`read_rates`.
     """
     rates = {row["name"]: float(row["value"]) for row in measured}
     counts = [float("nan") if pairs is None else pairs for pairs in study.pairs.values()]

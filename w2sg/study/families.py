@@ -91,12 +91,7 @@ class Family:
 
 
 def resolve_family(name: str, config: Mapping[str, Any], root: Path) -> Family:
-    """Returns a family of the study with its revisions resolved.
-
-    Args:
-        name: Name in ``families``.
-        config: The checked configuration.
-        root: The project's folder.
+    """Returns a family of the study with its revisions resolved; ``root``: the project's folder.
 
     Raises:
         ConfigError: If a revision is unknown, the selection does not fit the list or takes two revisions of one
@@ -153,15 +148,9 @@ def used_revisions(families: Mapping[str, Family]) -> dict[str, list[str]]:
 
 
 def kept_layers(layers: str | Sequence[int], families: Mapping[str, Family], model: str, revision: str) -> Any:
-    """Returns the layers of a revision that a study keeps: what is asked for if it is swept, else the final one.
+    """Returns the layers of a revision that a study keeps: those asked for if it is swept, else the final one.
 
     A supervisor teaches from its final layer, and may have fewer layers than the models it supervises.
-
-    Args:
-        layers: ``activations.layers``.
-        families: The study's families.
-        model: Name of the model.
-        revision: Name of the revision.
     """
     swept = (family.revisions for family in families.values() if family.strong == model)
     return layers if any(revision == one.name for revisions in swept for one in revisions) else "final"

@@ -98,12 +98,7 @@ class PretrainingSettings(Section):
 
 
 def learning_rate(settings: PretrainingSettings, step: int) -> float:
-    """Returns the learning rate of an update: linear to the peak, then half a cosine to ``final_rate`` of it.
-
-    Args:
-        settings: The run.
-        step: Number of the update, 1 to ``settings.steps``.
-    """
+    """Returns the rate of an update (1 to ``steps``): linear to the peak, then half a cosine to ``final_rate`` of it."""
     if step <= settings.warmup_steps:
         return settings.learning_rate * step / settings.warmup_steps
     done = (step - settings.warmup_steps) / (settings.steps - settings.warmup_steps)
@@ -116,10 +111,6 @@ def pythia_schedule(steps: int, every: int) -> tuple[int, ...]:
 
     Multiples of ``every`` below 512 are not added, as in Pythia. The last step is always published, so that a
     training never ends in a state nobody can load.
-
-    Args:
-        steps: Optimiser steps of the whole training.
-        every: Distance between published steps after step 512.
 
     Raises:
         KeyMistake: If the schedule would not end at ``steps``.

@@ -144,10 +144,7 @@ def _read_row(row: Mapping[str, str]) -> Revision:
 def revisions_of(name: str, model: Mapping[str, Any], root: Path) -> tuple[Revision, ...]:
     """Returns every published revision of a model, sorted by step; of a Hub model without a list, ``main`` alone.
 
-    Args:
-        name: The model's name, for messages.
-        model: Its entry in ``models``.
-        root: The project's folder, against which list paths are resolved.
+    Paths of lists are relative to ``root``, the project's folder; ``name`` is for messages.
 
     Raises:
         ConfigError: If the list cannot be read or a local folder holds no ``step<N>`` folders.
