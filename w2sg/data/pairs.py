@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -89,7 +88,13 @@ def check_pairs(
             + f"{more}\ncorrect or remove these rows, or set on_invalid: drop in datasets.{name}"
         )
     kept = ordered.drop(index=[number for number, _, _ in faults])
-    _check_size(kept, name=name, minimum=minimum, dropped=len(faults))
+    counts = {split: int((kept["split"] == split).sum()) for split in SPLITS}
+    if short := [split for split in SPLITS if counts[split] < minimum]:
+        lost = f" after {len(faults)} rows were dropped" if faults else ""
+        raise ValueError(
+            f"dataset {name}: split {short[0]} has {counts[short[0]]} valid pairs{lost}, {minimum} are wanted; "
+            f"set pairs (or minimum) in datasets.{name} to at most {min(counts.values())}, or use a larger source"
+        )
     if limit is not None:
         kept = kept.groupby("split", sort=False).head(limit)
     ids = [row_id(*row) for row in zip(*(kept[field] for field in FIELDS), strict=True)]
@@ -155,13 +160,13 @@ def deal_by_prompt(frame: pd.DataFrame, *, seed: int) -> pd.DataFrame:
 
 def _faults(frame: pd.DataFrame) -> list[tuple[int, str, str]]:
     """Returns (index, place, reason) of every row that cannot be used; of equal triples all but the first."""
-    position = frame.groupby("split", sort=False).cumcount() + 1
-    rows = frame["row"] if "row" in frame.columns else position
-    origins = frame["origin"] if "origin" in frame.columns else [""] * len(frame)
+    placed = frame.assign(
+        row=frame.get("row", frame.groupby("split", sort=False).cumcount() + 1), origin=frame.get("origin", "")
+    )
     seen: dict[str, str] = {}
     faults = []
-    columns = (frame["split"], rows, origins, *(frame[field] for field in FIELDS))
-    for index, (split, row, origin, *texts) in enumerate(zip(*columns, strict=True)):
+    columns = placed[["split", "row", "origin", *FIELDS]].itertuples(index=False, name=None)
+    for index, (split, row, origin, *texts) in enumerate(columns):
         place = f"{split} row {row}" + (f" ({origin})" if origin else "")
         reason = _fault(*texts)
         if reason is None:
@@ -185,15 +190,3 @@ def _fault(*texts: Any) -> str | None:
         if any("\ud800" <= letter <= "\udfff" for letter in text):
             return f"{field} holds half of a surrogate pair, which UTF-8 cannot store"
     return "chosen and rejected are equal" if texts[1].strip() == texts[2].strip() else None
-
-
-def _check_size(frame: pd.DataFrame, *, name: str, minimum: int, dropped: int) -> None:
-    counts = Counter(frame["split"])
-    for split in SPLITS:
-        if counts[split] < minimum:
-            lost = f" after {dropped} rows were dropped" if dropped else ""
-            raise ValueError(
-                f"dataset {name}: split {split} has {counts[split]} valid pairs{lost}, {minimum} are wanted; "
-                f"set pairs (or minimum) in datasets.{name} to at most {min(counts[s] for s in SPLITS)}, "
-                "or use a larger source"
-            )

@@ -153,17 +153,14 @@ class _Stripper(HTMLParser):
         self._depth = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Opens a hidden section or separates words."""
         self._depth += tag in self.hidden
         self.text.append(" ")
 
     def handle_endtag(self, tag: str) -> None:
-        """Closes a hidden section or separates words."""
         self._depth = max(0, self._depth - (tag in self.hidden))
         self.text.append(" ")
 
     def handle_data(self, data: str) -> None:
-        """Keeps visible text."""
         if not self._depth:
             self.text.append(data)
 
