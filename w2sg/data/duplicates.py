@@ -92,7 +92,8 @@ def find_overlaps(protected: Shingles, texts: Shingles, rule: DuplicateRule) -> 
         rule: Definition; ``rule.ngram`` must be the one both were made with.
 
     Returns:
-        Sorted: ``text`` and ``protected``, their indices, and ``containment``, the largest share of a window's shingles found.
+        A row per pair, sorted, with ``text`` and ``protected``, their indices, and ``containment``, the largest share of a
+        window's shingles found.
     """
     # Positions of protected shingles, with a gap of one window between texts: no window spans two of them.
     place = np.arange(len(protected.hashes)) + protected.texts * rule.span

@@ -55,8 +55,8 @@ def read_models(path: Path, audits: Mapping[str, pd.DataFrame], repos: Mapping[s
         repos: Repository per model; those that the table lacks are left out.
 
     Returns:
-        By model: parameters (their number), size (bytes of the weight files), width (of the hidden states), layers (hidden
-        states: the embedding and one per block), source (how the size is known).
+        A row per model with parameters (their number), size (bytes of the weight files), width (of the hidden states),
+        layers (hidden states: the embedding and one per block), source (how the size is known).
     """
     table = pd.read_csv(path, sep="\t", index_col="repo")
     known = {model: repo for model, repo in repos.items() if repo in table.index}
