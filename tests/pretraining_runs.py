@@ -11,7 +11,6 @@ from safetensors.torch import load_file
 
 from tests.unit.pretraining.test_tokenizer import corpus
 from w2sg.pretraining.pretrain import pretrain
-from w2sg.pretraining.state import write_manifest
 from w2sg.pretraining.tokenizer import encode_documents, train_tokenizer
 from w2sg.study.pretraining import Architecture, PretrainingSettings, revision_name
 
@@ -39,18 +38,15 @@ class Killed(BaseException):
 
 def run(folder: Path, *, ids=IDS, tokenizer=TOKENIZER, architecture=TINY, recipe=1, **changes):
     settings = SETTINGS.model_copy(update=changes)
-    made = pretrain(
+    return pretrain(
         ids=ids,
         tokenizer=tokenizer,
         architecture=architecture,
         settings=settings,
         root=folder,
-        state_folder=folder / ".state",
         recipe=recipe,
         label="tiny",
     )
-    write_manifest(folder / "manifest.tsv", made.records, tokens_per_step=32, dtype=made.dtype)
-    return made
 
 
 def published(folder: Path) -> dict[str, bytes]:

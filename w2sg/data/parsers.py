@@ -13,11 +13,7 @@ Parsed = tuple[Any, Any, Any] | str
 
 
 def parse_columns(row: Mapping[str, Any], *, fields: Mapping[str, str | None]) -> Parsed:
-    """Returns the texts of a row that has a column for each; a field set to null is empty.
-
-    Args:
-        row: Column values.
-        fields: Column of each of prompt, chosen, rejected; its own name by default.
+    """Returns the texts of a row: ``fields`` names the column of each, by default like the text; one set to null is empty.
 
     Raises:
         ValueError: If a column is absent.
@@ -48,9 +44,7 @@ def parse_hh_single_turn(row: Mapping[str, Any]) -> Parsed:
         if dialogue.count(HUMAN) != 1 or ASSISTANT in answer:
             return "more than one turn"
         halves.append((question + mark, answer))
-    if halves[0][0] != halves[1][0]:
-        return "chosen and rejected answer different prompts"
-    return halves[0][0], halves[0][1], halves[1][1]
+    return _one_prompt(*halves)
 
 
 def parse_cai_harmless(row: Mapping[str, Any]) -> Parsed:
@@ -66,9 +60,14 @@ def parse_cai_harmless(row: Mapping[str, Any]) -> Parsed:
             return "not one user message and one assistant message"
         question, answer = (str(message["content"] or "").strip() for message in messages)
         halves.append((f"{HUMAN} {question}{ASSISTANT}", f" {answer}"))
-    if halves[0][0] != halves[1][0]:
+    return _one_prompt(*halves)
+
+
+def _one_prompt(chosen: tuple[str, str], rejected: tuple[str, str]) -> Parsed:
+    """Returns the pair of two (prompt, response) with the same prompt."""
+    if chosen[0] != rejected[0]:
         return "chosen and rejected answer different prompts"
-    return halves[0][0], halves[0][1], halves[1][1]
+    return chosen[0], chosen[1], rejected[1]
 
 
 PARSERS: dict[str, Callable[[Mapping[str, Any]], Parsed]] = {

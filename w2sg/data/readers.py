@@ -41,13 +41,9 @@ Record = tuple[str, str, str, str]
 
 
 def read_newsgroups(package: Path, members: Members | None) -> Iterator[Record]:
-    """Yields the posts of 20 Newsgroups, split by date, from a wheel.
+    """Yields the posts of 20 Newsgroups, split by date, from two members of a wheel.
 
     Each member is a tab-separated table with csv quoting and three header lines (names, types, roles).
-
-    Args:
-        package: Wheel.
-        members: The two files.
 
     Raises:
         ValueError: If a member is absent, has another checksum, or holds a row that is not (label, text).
@@ -80,14 +76,11 @@ def _newsgroups_rows(content: bytes, place: str) -> Iterator[tuple[str, str]]:
 
 
 def read_spam_assassin(package: Path, members: Members | None) -> Iterator[Record]:
-    """Yields the mails of the SpamAssassin public corpus from an npm archive, labelled spam or ham.
+    """Yields the mails of the SpamAssassin public corpus from an npm archive (.tgz), labelled spam or ham.
 
     Text is subject and body, lower-case letters only, like the posts of ``read_newsgroups``: without headers,
-    attachments, markup, and the signature or mailing-list footer, which would give the label away.
-
-    Args:
-        package: The .tgz.
-        members: Unused; the archive's checksum covers all its files.
+    attachments, markup, and the signature or mailing-list footer, which would give the label away. There are no
+    ``members``: the archive's checksum covers all its files.
 
     Raises:
         ValueError: If the archive does not hold all mails.
@@ -110,13 +103,10 @@ def read_spam_assassin(package: Path, members: Members | None) -> Iterator[Recor
 
 
 def mail_text(raw: bytes) -> str:
-    """Returns subject and body of a mail as lower-case words of letters a to z, single spaces between.
+    """Returns subject and body of a mail, given as sent, as lower-case words of letters a to z, single spaces between.
 
     Plain text parts are taken; HTML parts, without markup, where no plain text has a letter. Quoted lines
     stay; what follows a signature's or mailing list's separator near the end goes.
-
-    Args:
-        raw: The mail as sent: headers, empty line, body.
     """
     mail = email.message_from_bytes(raw)
     leaves = [part for part in mail.walk() if not part.is_multipart()]
@@ -163,17 +153,14 @@ class _Stripper(HTMLParser):
         self._depth = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Opens a hidden section or separates words."""
         self._depth += tag in self.hidden
         self.text.append(" ")
 
     def handle_endtag(self, tag: str) -> None:
-        """Closes a hidden section or separates words."""
         self._depth = max(0, self._depth - (tag in self.hidden))
         self.text.append(" ")
 
     def handle_data(self, data: str) -> None:
-        """Keeps visible text."""
         if not self._depth:
             self.text.append(data)
 
@@ -203,13 +190,5 @@ READERS: dict[str, Callable[[Path, Members | None], Iterator[Record]]] = {
 
 
 def read_documents(reader: str, package: Path, members: Members | None) -> pd.DataFrame:
-    """Returns the documents of a package file: doc_id, part, label, text, in the file's order.
-
-    Args:
-        reader: Key of ``READERS``.
-        package: Package file, its checksum verified.
-        members: Members of interest, as the reader wants them.
-    """
-    if reader not in READERS:
-        raise ValueError(f"reader: got {reader!r}, allowed: {', '.join(READERS)}")
+    """Returns the documents of a verified package file: doc_id, part, label, text, in the file's order."""
     return pd.DataFrame(list(READERS[reader](package, members)), columns=["doc_id", "part", "label", "text"])

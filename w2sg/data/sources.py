@@ -156,11 +156,7 @@ def _load_hub_split(entry: HubPairs, *, name: str, split: str) -> Any:
 
     try:
         return datasets.load_dataset(
-            entry.repo,
-            entry.subset,
-            data_dir=entry.data_dir,
-            revision=entry.revision,
-            split=split,
+            entry.repo, entry.subset, data_dir=entry.data_dir, revision=entry.revision, split=split
         )
     except Exception as error:  # the library raises errors of many unrelated kinds
         raise RuntimeError(

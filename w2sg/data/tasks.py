@@ -8,7 +8,7 @@ be half found in a training document.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -21,6 +21,8 @@ from w2sg.study.protocols import SPLITS
 
 Window = tuple[str, list[str]]
 """doc_id and the words of one window."""
+
+COLUMNS = ["split", "prompt", "chosen", "rejected", "origin"]
 
 FOUND = "window near-duplicates a training or held-out document"
 """Reason under which such windows are counted."""
@@ -40,11 +42,11 @@ def topic_pairs(documents: pd.DataFrame, rule: CorpusPairs, *, skipped: Counter[
     """Returns pairs whose chosen and rejected texts are windows of documents with different labels.
 
     Documents, not windows, are dealt to the splits, so no document is in two of them; within a split, windows
-    of both sides are shuffled and paired off.
+    of both sides are shuffled and paired off; there are fewer pairs than wanted if the documents do not give more.
 
     Args:
         documents: doc_id, part, label, cluster, text; windows come from its pair texts.
-        rule: Entry of ``datasets`` with task topic; fewer pairs are returned if the documents do not give more.
+        rule: Entry of ``datasets`` with task topic.
         skipped: Counts windows left out, per reason.
 
     Returns:
@@ -56,41 +58,25 @@ def topic_pairs(documents: pd.DataFrame, rule: CorpusPairs, *, skipped: Counter[
     evaluated = documents.loc[documents["part"] == "pair_texts"]
     number_of = _sides(sorted(set(evaluated["label"])), chosen=rule.chosen or [], rejected=rule.rejected or [])
     used = evaluated.loc[evaluated["label"].isin(list(number_of))]
-    windows = _fresh_windows(used, documents, rule, skipped)
-    sides = [number_of[label] for label in used["label"]]
-    parts = _deal_windows(used, windows, rule, sides=sides)
     rows = []
-    for number, split in enumerate(SPLITS):
-        rng = np.random.default_rng([rule.seed, number])
-        first, second = (_shuffled(parts[number][kind], rng) for kind in (0, 1))
+    for split, (first, second), _ in _dealt(used, documents, rule, used["label"].map(number_of).tolist(), skipped):
         for good, bad in list(zip(first, second, strict=False))[: rule.pairs]:
             rows.append((split, "", " ".join(good[1]), " ".join(bad[1]), f"{good[0]}, {bad[0]}"))
-    return pd.DataFrame(rows, columns=["split", "prompt", "chosen", "rejected", "origin"])
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def order_pairs(documents: pd.DataFrame, rule: CorpusPairs, *, skipped: Counter[str]) -> pd.DataFrame:
-    """Returns pairs of a window and the same words shuffled, the last word kept in its place.
+    """Returns pairs of a window and the same words shuffled, the last word kept in its place; else as :func:`topic_pairs`.
 
-    Both texts have the same bag of words and the same end, so only their order tells them apart.
-
-    Args:
-        documents: doc_id, part, cluster, text; windows come from its pair texts, whatever the labels.
-        rule: Entry of ``datasets`` with task order; fewer pairs are returned if the documents do not give more.
-        skipped: Counts windows left out, per reason.
-
-    Returns:
-        split, prompt (empty), chosen, rejected, origin (the doc_id).
+    Both texts have the same bag of words and the same end, so only their order tells them apart. Labels play no part.
     """
     used = documents.loc[documents["part"] == "pair_texts"]
-    windows = _fresh_windows(used, documents, rule, skipped)
-    parts = _deal_windows(used, windows, rule, sides=[0] * len(used))
     rows = []
-    for number, split in enumerate(SPLITS):
-        rng = np.random.default_rng([rule.seed, number])
-        varied = [item for item in _shuffled(parts[number][0], rng) if len(set(item[1][:-1])) > 1]
+    for split, (windows,), rng in _dealt(used, documents, rule, [0] * len(used), skipped):
+        varied = [item for item in windows if len(set(item[1][:-1])) > 1]
         for doc_id, words in varied[: rule.pairs]:
             rows.append((split, "", " ".join(words), " ".join(_disordered(words, rng)), doc_id))
-    return pd.DataFrame(rows, columns=["split", "prompt", "chosen", "rejected", "origin"])
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _sides(labels: Sequence[str], *, chosen: Sequence[str], rejected: Sequence[str]) -> dict[str, int]:
@@ -121,25 +107,20 @@ def _fresh_windows(
     return [[words for words in windows if next(number) not in found] for windows in cut]
 
 
-def _deal_windows(
-    documents: pd.DataFrame,
-    windows: Sequence[Sequence[list[str]]],
-    rule: CorpusPairs,
-    *,
-    sides: Sequence[int],
-) -> list[list[list[Window]]]:
-    """Returns the windows of every split and side, in the order of their document's id."""
-    together = documents["cluster" if rule.deal == "cluster" else "doc_id"].tolist()
-    split = deal(together, seed=rule.seed, weights=list(map(len, windows)), sides=sides)
-    parts: list[list[list[Window]]] = [[[], []] for _ in SPLITS]
-    for row in np.argsort(documents["doc_id"].to_numpy(dtype=str), kind="stable"):
-        doc_id = str(documents["doc_id"].iloc[row])
-        parts[split[row]][sides[row]] += [(doc_id, words) for words in windows[row]]
-    return parts
-
-
-def _shuffled(windows: list[Window], rng: np.random.Generator) -> list[Window]:
-    return [windows[index] for index in rng.permutation(len(windows))]
+def _dealt(
+    used: pd.DataFrame, documents: pd.DataFrame, rule: CorpusPairs, sides: Sequence[int], skipped: Counter[str]
+) -> Iterator[tuple[str, list[list[Window]], np.random.Generator]]:
+    """Yields every split, its windows per side in an order drawn by the seed, and the generator that drew it."""
+    windows = _fresh_windows(used, documents, rule, skipped)
+    together = used["cluster" if rule.deal == "cluster" else "doc_id"].tolist()
+    dealt = deal(together, seed=rule.seed, weights=list(map(len, windows)), sides=sides)
+    parts: list[list[list[Window]]] = [[[] for _ in set(sides)] for _ in SPLITS]
+    for row in np.argsort(used["doc_id"].to_numpy(dtype=str), kind="stable"):
+        doc_id = str(used["doc_id"].iloc[row])
+        parts[dealt[row]][sides[row]] += [(doc_id, words) for words in windows[row]]
+    for number, split in enumerate(SPLITS):
+        rng = np.random.default_rng([rule.seed, number])
+        yield split, [[side[index] for index in rng.permutation(len(side))] for side in parts[number]], rng
 
 
 def _disordered(words: list[str], rng: np.random.Generator) -> list[str]:

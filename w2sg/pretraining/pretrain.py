@@ -16,7 +16,15 @@ import numpy as np
 import torch
 import transformers
 
-from w2sg.pretraining.state import RevisionRecord, TrainingState, is_whole, load_state, save_state, write_revision
+from w2sg.pretraining.state import (
+    RevisionRecord,
+    TrainingState,
+    is_whole,
+    load_state,
+    save_state,
+    write_manifest,
+    write_revision,
+)
 from w2sg.pretraining.tokenizer import END_OF_TEXT, FILES, save_tokenizer
 from w2sg.pretraining.tokens import Batches
 from w2sg.pretraining.training import Training, one_thread
@@ -27,16 +35,6 @@ from w2sg.runtime.machine import compute_type
 from w2sg.study.pretraining import Architecture, PretrainingSettings
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pretrained:
-    """A finished training."""
-
-    records: tuple[RevisionRecord, ...]
-    """The revisions of the schedule, by step."""
-    dtype: str
-    """Type in which the matrix products were computed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +49,12 @@ class _Job:
     settings: PretrainingSettings
     dtype: str
     root: Path
-    state: Path
-    """File of the saved state."""
     label: str
+
+    @property
+    def state(self) -> Path:
+        """File of the saved state."""
+        return self.root / ".state" / "state.pt"
 
 
 def pretrain(
@@ -63,11 +64,10 @@ def pretrain(
     architecture: Architecture,
     settings: PretrainingSettings,
     root: Path,
-    state_folder: Path,
     recipe: int,
     label: str,
-) -> Pretrained:
-    """Returns the published revisions of a model after training whatever of it is not on disk yet.
+) -> list[RevisionRecord]:
+    """Returns the published revisions of a model, by step, after training whatever of it is not on disk yet.
 
     A run that was killed continues from its last saved state. If revisions are missing or were changed on disk,
     or settings, data or libraries are others, the training begins anew. In each case the folders end with the
@@ -78,8 +78,8 @@ def pretrain(
         tokenizer: Its ``tokenizers.Tokenizer``; every revision carries it.
         architecture: Sizes of the model.
         settings: Training run.
-        root: Receives one Hugging Face folder ``step{N}`` per revision.
-        state_folder: Keeps the state between runs; not an output, so that no scheduler deletes it.
+        root: Receives one Hugging Face folder ``step{N}`` per revision, their list ``manifest.tsv``, and ``.state``, which
+            keeps the state between runs; no output, so that no scheduler deletes it.
         recipe: Version of the numerical recipe.
         label: Name of the model in progress reports.
 
@@ -100,16 +100,17 @@ def pretrain(
         settings=settings,
         dtype=compute_type(settings.dtype),
         root=root,
-        state=state_folder / "state.pt",
         label=label,
     )
-    state_folder.mkdir(parents=True, exist_ok=True)
-    lock = state_folder / "lock"
+    job.state.parent.mkdir(parents=True, exist_ok=True)
+    lock = job.state.with_name("lock")
     if is_locked(lock):  # if a scheduler was killed and its job lives on, this one finds the work done
         _log.warning("another process trains in %s; waiting until it ends", root)
     with first_free([lock]), one_thread():
         records = _train(job, _digest(job, recipe))
-    return Pretrained(records=tuple(records[step] for step in settings.schedule), dtype=job.dtype)
+    published = [records[step] for step in settings.schedule]
+    write_manifest(root / "manifest.tsv", published, tokens_per_step=settings.tokens_per_step, dtype=job.dtype)
+    return published
 
 
 def _tokenizer_files(tokenizer: Any, *, context: int) -> dict[str, bytes]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 
 from w2sg.runtime.files import atomic_path, file_sha256
@@ -97,23 +96,21 @@ def is_whole(root: Path, record: RevisionRecord) -> bool:
 
 
 def write_manifest(path: Path, records: Sequence[RevisionRecord], *, tokens_per_step: int, dtype: str) -> None:
-    """Writes the published revision list, tab-separated, one row per revision by step.
+    """Writes the list of all published revisions atomically: tab-separated, one row per revision by step.
 
     Columns: revision, step, tokens (seen in training), training_loss (nats per token, empty for step 0),
     dtype (of the matrix products in training), sha256 (of the weight file).
-
-    Args:
-        path: File to write, atomically.
-        records: Every revision of the schedule, by step.
-        tokens_per_step: Tokens of a batch.
-        dtype: Compute type that was used.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerow(["revision", "step", "tokens", "training_loss", "dtype", "sha256"])
-    for record in records:
-        loss = "" if record.training_loss is None else repr(record.training_loss)
-        tokens = record.step * tokens_per_step
-        writer.writerow([revision_name(record.step), record.step, tokens, loss, dtype, record.files[WEIGHTS]])
+    rows = [
+        {
+            "revision": revision_name(record.step),
+            "step": record.step,
+            "tokens": record.step * tokens_per_step,
+            "training_loss": record.training_loss,
+            "dtype": dtype,
+            "sha256": record.files[WEIGHTS],
+        }
+        for record in records
+    ]
     with atomic_path(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
+        pd.DataFrame(rows).to_csv(temporary, sep="\t", index=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,12 +71,9 @@ def train_tokenizer(texts: Sequence[str], *, vocabulary: int) -> Tokenizer:
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path, *, context: int) -> None:
-    """Writes a tokenizer as ``AutoTokenizer`` expects it: :data:`FILES`, nothing else.
+    """Writes a tokenizer into an existing folder as ``AutoTokenizer`` expects it: :data:`FILES`, nothing else.
 
-    Args:
-        tokenizer: What :func:`train_tokenizer` returned.
-        folder: Existing folder.
-        context: Longest text of the models that will use it, in tokens.
+    ``context``: longest text of the models that will use it, in tokens.
     """
     from transformers import PreTrainedTokenizerFast
 
@@ -96,19 +93,11 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path, *, context: int) -> None:
 def encode_documents(tokenizer: Any, texts: Sequence[str]) -> np.ndarray:
     """Returns the token ids of all texts in a row, (n,) uint16, each text opened by ``<|endoftext|>``.
 
-    Args:
-        tokenizer: A ``tokenizers.Tokenizer`` of :func:`train_tokenizer`.
-        texts: Documents, in the order in which they are joined.
-
     Raises:
         ValueError: If there is no text.
     """
     if not texts:
         raise ValueError("texts: got none, allowed: at least one document")
-    return np.concatenate(list(_encode_blocks(tokenizer, texts)))
-
-
-def _encode_blocks(tokenizer: Any, texts: Sequence[str]) -> Iterator[np.ndarray]:
-    for start in range(0, len(texts), _ENCODE_AT_ONCE):
-        for encoding in tokenizer.encode_batch_fast(list(texts[start : start + _ENCODE_AT_ONCE])):
-            yield np.asarray(encoding.ids, dtype=np.uint16)
+    starts = range(0, len(texts), _ENCODE_AT_ONCE)
+    blocks = (tokenizer.encode_batch_fast(list(texts[start : start + _ENCODE_AT_ONCE])) for start in starts)
+    return np.concatenate([np.asarray(one.ids, dtype=np.uint16) for block in blocks for one in block])

@@ -20,14 +20,7 @@ LOSS_WINDOW = 32
 
 
 def build_model(architecture: Architecture, *, vocabulary: int, length: int, seed: int) -> Any:
-    """Returns a ``GPTNeoXForCausalLM`` with initial weights that depend on the seed alone.
-
-    Args:
-        architecture: Sizes.
-        vocabulary: Entries of the tokenizer.
-        length: Number of positions.
-        seed: Seed of the initial weights.
-    """
+    """Returns a ``GPTNeoXForCausalLM`` of ``length`` positions with initial weights that depend on the seed alone."""
     config = transformers.GPTNeoXConfig(
         vocab_size=vocabulary,
         hidden_size=architecture.hidden_size,

@@ -16,7 +16,7 @@ A revision of which nothing is known (without a network: not in the cache) is co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -28,7 +28,6 @@ from w2sg.tables.schemas import AUDIT
 
 @dataclass(frozen=True, kw_only=True)
 class _Finding:
-    revision: str
     original: str
     shared: int
     spare: int
@@ -38,18 +37,14 @@ class _Finding:
 def audit_table(model: str, published: Sequence[Published]) -> pd.DataFrame:
     """Returns the audit of one model, schema AUDIT.
 
-    Args:
-        model: Name of the model.
-        published: Its revisions in order of their steps; ``main`` may be among them and gets no row.
+    ``published``: its revisions in order of their steps; ``main`` may be among them and gets no row.
     """
-    findings: dict[str, list[_Finding]] = {}
-    for finding in _findings(published):
-        findings.setdefault(finding.revision, []).append(finding)
+    findings = _findings(published)
     rows = []
     for item in published:
         if item.revision == HUB_DEFAULT and len(published) > 1:
             continue
-        found = findings.get(item.revision, [])
+        found = findings[item.revision]
         wrong = [finding for finding in found if finding.shared]
         rows.append(
             {
@@ -75,18 +70,16 @@ def audit_measured(losses: Sequence[pd.DataFrame], revisions: Mapping[str, Seque
         revisions: Per model its extracted revisions, by step.
     """
     commits = {(row["model"], row["revision"]): row["commit"] for table in losses for row in table.to_dict("records")}
-    frames = []
-    for model, names in revisions.items():
-        known = [(name, commits[model, name]) for name in names]
-        found = [
-            Published(revision=name, commit=commit, hashes={"weights": commit.removeprefix("sha256:")})
-            for name, commit in known
-        ]
-        frames.append(audit_table(model, found))
-    return frames
+
+    def known(model: str, revision: str) -> Published:
+        commit = commits[model, revision]
+        return Published(revision=revision, commit=commit, hashes={"weights": commit.removeprefix("sha256:")})
+
+    return [audit_table(model, [known(model, name) for name in names]) for model, names in revisions.items()]
 
 
-def _findings(published: Sequence[Published]) -> Iterator[_Finding]:
+def _findings(published: Sequence[Published]) -> dict[str, list[_Finding]]:
+    """Returns what each revision shares with which other one that is right, or may be."""
     listed = [item.revision for item in published if item.revision != HUB_DEFAULT]
     items = {item.revision: item for item in published}
     owners: dict[str, list[str]] = {}
@@ -98,6 +91,7 @@ def _findings(published: Sequence[Published]) -> Iterator[_Finding]:
     for digest, names in owners.items():
         if len(names) > 1:
             groups.setdefault(tuple(names), set()).add(digest)
+    findings: dict[str, list[_Finding]] = {item.revision: [] for item in published}
     for names, digests in groups.items():
         kept = _right_one(names, listed)
         for name in names:
@@ -105,7 +99,8 @@ def _findings(published: Sequence[Published]) -> Iterator[_Finding]:
                 original = kept or next(other for other in names if other != name)
                 shared = sum(digest in digests for digest in items[name].hashes.values())
                 spare = sum(digest in digests for digest in items[name].spare.values())
-                yield _Finding(revision=name, original=original, shared=shared, spare=spare, doubt=kept is None)
+                findings[name].append(_Finding(original=original, shared=shared, spare=spare, doubt=kept is None))
+    return findings
 
 
 def _right_one(names: Sequence[str], listed: Sequence[str]) -> str | None:

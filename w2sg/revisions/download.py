@@ -10,6 +10,7 @@ from typing import Any
 
 from huggingface_hub import constants, hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.utils import silent_tqdm
 
 from w2sg.revisions.folders import RevisionError
 from w2sg.revisions.hub import HubFile, Listing
@@ -51,24 +52,18 @@ def download(
 def _fetch(listing: Listing, file: HubFile, target: Path, on_bytes: Callable[[int], None]) -> None:
     arrived, path = 0, target / file.name
 
-    class Bar:
-        """What the client takes for a progress bar; one of its own would fill the log."""
+    class Bar(silent_tqdm):
+        """Counts bytes; a bar of the client's own would fill the log."""
 
-        def __init__(self, **look: Any) -> None:
-            pass
-
-        def __enter__(self) -> Bar:
-            return self
-
-        def update(self, count: int) -> None:
+        def update(self, n: float | None = 1) -> None:
             nonlocal arrived
-            arrived += count
-            on_bytes(count)
+            arrived += int(n or 0)
+            on_bytes(int(n or 0))
 
         def ignore(self, *arguments: Any, **options: Any) -> None:
             pass
 
-        __exit__ = close = set_postfix_str = update_transfer = set_transfer_postfix_str = ignore
+        close = set_postfix_str = update_transfer = set_transfer_postfix_str = ignore
 
     try:
         hf_hub_download(

@@ -92,14 +92,7 @@ def combine_digests(digests: Sequence[str]) -> str:
 
 
 def check_published(manifest: Path, folder: Path, revision: str, digest: str) -> None:
-    """Raises :class:`RevisionError` unless the weights of a folder are those that a manifest lists for the revision.
-
-    Args:
-        manifest: List of the revisions that the workflow trained.
-        folder: Folder of the revision, for the message.
-        revision: Its name.
-        digest: Its :func:`hash_weights`.
-    """
+    """Raises :class:`RevisionError` unless a manifest lists the :func:`hash_weights` of a folder for this revision."""
     with manifest.open(newline="", encoding="utf-8") as file:
         rows = {row["revision"]: row for row in csv.DictReader(file, delimiter="\t")}
     if revision not in rows:

@@ -6,7 +6,6 @@ are its own); this module chooses one weight format, resumes, tries again, and l
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from huggingface_hub import HfApi, ModelInfo, constants, get_token, try_to_load_from_cache
+from huggingface_hub.utils.sha import git_hash
 
 from w2sg.revisions.folders import RevisionError, choose_weights
 from w2sg.revisions.retries import DamagedFile, Patience, persist
@@ -48,8 +48,7 @@ class HubFile:
         if self.sha256:
             kind, wanted, found = "SHA-256", self.sha256, file_sha256(path)
         else:
-            content = b"blob %d\0" % size + path.read_bytes()
-            kind, wanted, found = "Git hash", self.blob, hashlib.sha1(content, usedforsecurity=False).hexdigest()
+            kind, wanted, found = "Git hash", self.blob, git_hash(path.read_bytes())
         if found != wanted:
             raise DamagedFile(f"{self.name} is not what the Hub lists: its {kind} is {found}, expected {wanted}")
 
@@ -81,10 +80,10 @@ def list_revision(repo: str, revision: str, *, patience: Patience | None = None)
 
     def ask() -> Listing:
         try:
-            info = HfApi().model_info(
-                repo, revision=revision, files_metadata=True, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
+            timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
+            return _listing(
+                repo, revision, HfApi().model_info(repo, revision=revision, files_metadata=True, timeout=timeout)
             )
-            return _listing(repo, revision, info)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             # Text that was cut or garbled on its way is no JSON any more, or lacks a field.
             raise DamagedFile(f"the answer cannot be read ({type(error).__name__}: {error})") from None
@@ -184,12 +183,12 @@ def find_cached(repo: str, revision: str, files: Sequence[HubFile] | None = None
     needed = choose_files(cached_listing(repo, revision, folder)) if files is None else files
     if not all((folder / file.name).is_file() for file in needed):
         return None
-    for file in needed:
-        try:
+    try:
+        for file in needed:
             if file.sha256 or file.blob:
                 file.check(folder / file.name)
-        except DamagedFile as error:
-            raise RevisionError(f"{repo} {revision} in the cache {folder}: {error}; remove it there") from None
+    except DamagedFile as error:
+        raise RevisionError(f"{repo} {revision} in the cache {folder}: {error}; remove it there") from None
     return folder
 
 

@@ -50,10 +50,9 @@ class Published:
         return combine_digests([self.hashes[name] for name in sorted(self.hashes)]) if self.hashes else ""
 
 
-def is_offline(environment: Mapping[str, str] | None = None) -> bool:
+def is_offline() -> bool:
     """Returns whether the user forbids the network (``HF_HUB_OFFLINE``)."""
-    given = os.environ if environment is None else environment
-    value = given.get("HF_HUB_OFFLINE") or given.get("TRANSFORMERS_OFFLINE") or ""
+    value = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
     return value.upper() in {"1", "ON", "YES", "TRUE"}
 
 
@@ -76,11 +75,7 @@ def source_of(repo: str, revisions: Sequence[str], kept: Path) -> str:
 
     With a network, and without one where the Hub once answered for every revision: the Hub. Else also the state of the
     local cache, so that a cache that was filled further is audited again, and everything once there is a network.
-
-    Args:
-        repo: owner/name.
-        revisions: Names of the revisions.
-        kept: File with the answers of earlier audits.
+    ``kept``: the file with the answers of earlier audits.
     """
     if not is_offline():
         return HUB
@@ -91,9 +86,9 @@ def source_of(repo: str, revisions: Sequence[str], kept: Path) -> str:
     return f"{CACHE} {sha256(found.encode())[:16]}"
 
 
-def cache_root(environment: Mapping[str, str] | None = None) -> Path:
+def cache_root() -> Path:
     """Returns the folder of the client's cache (``HF_HUB_CACHE``, ``HF_HOME``, ``XDG_CACHE_HOME``)."""
-    given = os.environ if environment is None else environment
+    given = os.environ
     base = given.get("XDG_CACHE_HOME", os.path.join(os.path.expanduser("~"), ".cache"))
     home = _expanded(given.get("HF_HOME", os.path.join(base, "huggingface")))
     return Path(_expanded(given.get("HF_HUB_CACHE", given.get("HUGGINGFACE_HUB_CACHE", os.path.join(home, "hub")))))

@@ -50,14 +50,7 @@ def ask_hub(
 
 
 def keep_answers(path: Path, repo: str, answers: Sequence[Published], *, earlier: Mapping[str, Published]) -> None:
-    """Writes what an audit learned, for later ones without a network; what only an earlier one knew stays.
-
-    Args:
-        path: The file.
-        repo: owner/name.
-        answers: From :func:`ask_hub`.
-        earlier: What :func:`w2sg.revisions.offline.read_answers` found there before.
-    """
+    """Writes what an audit learned, for later ones without a network; what only an earlier one knew stays."""
     learned = {answer.revision: answer for answer in answers if not answer.unknown}
     kept = {name: asdict(answer) for name, answer in sorted({**earlier, **learned}.items())}
     with atomic_path(path) as temporary:

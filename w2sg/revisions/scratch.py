@@ -126,8 +126,7 @@ class Store:
     def clean(self, *, ended: str = "") -> list[Path]:
         """Deletes every snapshot that no live process or run holds, and returns their folders.
 
-        Args:
-            ended: A run that has ended in order: nothing waits for its snapshots in a queue.
+        ``ended``: a run that has ended in order: nothing waits for its snapshots in a queue.
         """
         if not self.root.is_dir():
             return []

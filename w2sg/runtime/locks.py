@@ -46,11 +46,9 @@ def share_lock(path: Path) -> int | None:
 
 @contextlib.contextmanager
 def first_free(paths: Sequence[Path], *, poll: float = 0.2) -> Iterator[int]:
-    """Yields the position of the first lock that could be taken, and holds it meanwhile; waits while all are taken.
+    """Yields the position of the first lock, by preference, that could be taken, and holds it meanwhile.
 
-    Args:
-        paths: Lock files, by preference; their folder exists.
-        poll: Seconds between two rounds.
+    While all are taken it waits, ``poll`` seconds between two rounds; the folder of the files exists.
     """
     while True:
         for position, path in enumerate(paths):

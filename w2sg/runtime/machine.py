@@ -26,34 +26,19 @@ def pick_device(wanted: str) -> str:
     return ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
 
 
-COMPUTE_TYPE_NAMES = ("auto", "float32", "bfloat16")
-"""Compute types of matrix products; see :func:`compute_type`."""
-
-_CPU_FACTS = Path("/proc/cpuinfo")
-_FAST_BFLOAT16 = {"avx512_bf16", "amx_bf16"}
-
-
-def compute_type(wanted: str, *, cpu_facts: Path = _CPU_FACTS) -> str:
+def compute_type(wanted: str) -> str:
     """Returns ``float32`` or ``bfloat16``; ``auto`` is bfloat16 on processors that multiply it natively.
 
     Without such instructions bfloat16 is emulated, many times slower than float32. ``auto`` lets weights
     depend on the processor beyond rounding. Two processors differ in float32 as well (their kernels sum in
     another order), and a training amplifies either difference; the published list says which type was used.
-
-    Args:
-        wanted: ``auto``, ``float32`` or ``bfloat16``.
-        cpu_facts: Where the kernel describes the processor; where there is no such file, ``auto`` is float32.
     """
-    if wanted not in COMPUTE_TYPE_NAMES:
-        raise ValueError(f"dtype: got {wanted!r}, allowed: {', '.join(COMPUTE_TYPE_NAMES)}")
+    import torch
+
     if wanted != "auto":
         return wanted
-    try:
-        text = cpu_facts.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return "float32"
-    flags = next((line for line in text.splitlines() if line.startswith("flags")), "")
-    return "bfloat16" if _FAST_BFLOAT16 & set(flags.split()) else "float32"
+    known = torch.cpu.get_capabilities()
+    return "bfloat16" if known.get("avx512_bf16") or known.get("amx_bf16") else "float32"
 
 
 _KEEP = {-1: -1, -4: 0, -8: 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import platform
 import subprocess
@@ -15,17 +16,7 @@ from w2sg.runtime.files import sha256
 FOLDER = Path(__file__).resolve().parent.parent
 """Where this code lies."""
 
-PACKAGES = (
-    "numpy",
-    "scipy",
-    "pandas",
-    "pyarrow",
-    "scikit-learn",
-    "altair",
-    "torch",
-    "transformers",
-    "tokenizers",
-)
+PACKAGES = ("numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "altair", "torch", "transformers", "tokenizers")
 """Libraries whose versions are reported where they are installed."""
 
 NUMERIC = ("python", "numpy", "torch", "transformers", "tokenizers")
@@ -54,10 +45,8 @@ def versions() -> dict[str, str]:
     """Returns the version of Python and of every installed library of ``PACKAGES``."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
-        try:
+        with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return found
 
 

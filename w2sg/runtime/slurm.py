@@ -10,7 +10,6 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 RUN_NAME = re.compile(r"(\S+_)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -27,29 +26,16 @@ class QueueError(RuntimeError):
     """Slurm's queue could not be read, or still holds jobs of an earlier run."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class QueuedJob:
-    """A job of a Snakemake run of this folder."""
-
-    number: str
-    """Slurm's job number."""
-    state: str
-    """Slurm's short name of the state, such as ``PD`` or ``R``."""
-
-
-def queued_jobs(folder: Path) -> list[QueuedJob]:
-    """Returns this user's Snakemake jobs that wait or run for a study's folder, by number.
+def queued_jobs(folder: Path) -> dict[str, str]:
+    """Returns the state (``PD``, ``R``, ...) of this user's Snakemake jobs that wait or run for a study's folder, by number.
 
     Raises:
         QueueError: If squeue fails; the message quotes it.
     """
     answer = _call("squeue", "--me", "--noheader", "--states", STATES, "--format", FIELDS)
-    jobs = []
-    for line in answer.splitlines():
-        number, state, name, place = line.split("|", 3)
-        if RUN_NAME.fullmatch(name) and Path(place).resolve() == folder.resolve():
-            jobs.append(QueuedJob(number=number, state=state))
-    return sorted(jobs, key=lambda job: job.number)
+    lines = sorted(line.split("|", 3) for line in answer.splitlines())
+    there = folder.resolve()
+    return {n: state for n, state, name, place in lines if RUN_NAME.fullmatch(name) and Path(place).resolve() == there}
 
 
 def refuse_leftovers(folder: Path) -> None:
@@ -67,12 +53,7 @@ def refuse_leftovers(folder: Path) -> None:
 
 
 def await_leftovers(folder: Path, *, poll: float = 10.0) -> None:
-    """Returns when no job of an earlier run is queued for this folder.
-
-    Args:
-        folder: The study's working directory.
-        poll: Seconds between two looks.
-    """
+    """Returns when no job of an earlier run is queued for this folder; ``poll``: seconds between two looks."""
     shown = 0
     while jobs := queued_jobs(folder):
         if len(jobs) != shown:
@@ -81,20 +62,13 @@ def await_leftovers(folder: Path, *, poll: float = 10.0) -> None:
         time.sleep(poll)
 
 
-def cancel_leftovers(folder: Path) -> None:
-    """Cancels the jobs that an earlier run left in the queue for this folder."""
-    jobs = queued_jobs(folder)
-    if jobs:
-        _call("scancel", *(job.number for job in jobs))
-
-
-def _count(jobs: list[QueuedJob]) -> str:
+def _count(jobs: dict[str, str]) -> str:
     return f"{len(jobs)} job{'s' if len(jobs) > 1 else ''}"
 
 
-def _numbers(jobs: list[QueuedJob]) -> str:
-    names = [f"{job.number} {job.state}" for job in jobs[:10]]
-    return ", ".join([*names, *(["..."] if len(jobs) > len(names) else [])])
+def _numbers(jobs: dict[str, str]) -> str:
+    names = [f"{number} {state}" for number, state in jobs.items()]
+    return ", ".join([*names[:10], *(["..."] if len(names) > 10 else [])])
 
 
 def _call(*command: str) -> str:
@@ -118,10 +92,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.action == "list":
-            sys.stdout.writelines(f"{job.number} {job.state}\n" for job in queued_jobs(options.folder))
+            sys.stdout.writelines(f"{number} {state}\n" for number, state in queued_jobs(options.folder).items())
             return 0
-        if options.action == "cancel":
-            cancel_leftovers(options.folder)
+        if options.action == "cancel" and (jobs := queued_jobs(options.folder)):
+            _call("scancel", *jobs)
         await_leftovers(options.folder, poll=options.poll)
     except QueueError as error:
         sys.stderr.write(f"{error}\n")

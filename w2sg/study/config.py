@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,10 +32,12 @@ class Origins:
 
     def retype(self, config: Mapping[str, Any]) -> Mapping[str, Any]:
         """Returns a configuration whose values from ``--config`` are read as YAML, like those of files."""
+        from snakemake.utils import update_config  # only here: jobs need none of it
+
         typed: dict[str, Any] = {}
         for word in self.words:
             key, _, text = word.partition("=")
-            typed = _merged(typed, {key: _as_yaml(text)})
+            update_config(typed, {key: _as_yaml(text)})
         return _retyped(config, self.parsed, typed)
 
     def describe(self, error: ConfigError) -> str:
@@ -57,33 +59,23 @@ class Origins:
 
 
 def check_config(config: Mapping[str, Any], origins: Origins) -> dict[str, Any]:
-    """Returns a configuration with all defaults filled in, as plain values in the order of the sections' keys.
-
-    Args:
-        config: The merged configuration.
-        origins: Where it was given.
+    """Returns the merged configuration with all defaults filled in, as plain values in the order of the sections' keys.
 
     Raises:
         ConfigError: If a key is unknown or missing, or a value is of a wrong kind, out of range, or fits no other.
     """
     study = read(Study, origins.retype(config))
-    mistakes = list(_cross_checks(study))
+    mistakes = [*_check_names(study), *_check_sizes(study), *_check_layers(study)]
+    if READ_SPLIT not in study.probe.splits:
+        text = f"got {study.probe.splits}, {READ_SPLIT!r} must be one of them; statistics read the pair split"
+        mistakes.append(Mistake(("probe", "splits"), text))
     if mistakes:
         raise ConfigError(mistakes)
     return study.model_dump()
 
 
 def check_sources(config: Mapping[str, Any], families: Mapping[str, Any], datasets: Sequence[str]) -> None:
-    """Raises :class:`ConfigError` if a local file or folder that the study needs is not there.
-
-    Args:
-        config: The checked configuration.
-        families: Resolved families of the study, by name.
-        datasets: Names of the study's datasets.
-
-    Raises:
-        ConfigError: With one line per missing file.
-    """
+    """Raises :class:`ConfigError`, a line per mistake, if a file or folder that the study needs is not there."""
     mistakes = [
         Mistake(("datasets", name), f"no file {path}; paths are relative to the working directory {Path.cwd()}")
         for name in datasets
@@ -93,47 +85,21 @@ def check_sources(config: Mapping[str, Any], families: Mapping[str, Any], datase
     for family in families.values():
         needed = {family.strong: [r.name for r in family.revisions], family.weak: [family.weak_revision]}
         for name, revisions in needed.items():
-            model = config["models"][name]
-            if model["source"] == "local":
-                folders = [Path(model["path"]) / revision for revision in revisions]
-                mistakes += [
-                    Mistake(("models", name, "path"), f"no revision folder {f}") for f in folders if not f.is_dir()
-                ]
+            if config["models"][name]["source"] == "local":
+                folders = [Path(config["models"][name]["path"]) / revision for revision in revisions]
+                place = ("models", name, "path")
+                mistakes += [Mistake(place, f"no revision folder {f}") for f in folders if not f.is_dir()]
     if mistakes:
         raise ConfigError(mistakes)
 
 
-def _cross_checks(study: Study) -> Iterator[Mistake]:
-    """Yields what is wrong with sections that are each sound."""
-    yield from _check_names(study)
-    if READ_SPLIT not in study.probe.splits:
-        text = f"got {study.probe.splits}, {READ_SPLIT!r} must be one of them; statistics read the pair split"
-        yield Mistake(("probe", "splits"), text)
-    yield from _check_sizes(study)
-    yield from _check_layers(study)
-
-
-def _unknown_name(key: Key, name: str, section: str, known: Collection[str]) -> Mistake:
-    """Returns the mistake of a name that no entry has.
-
-    Args:
-        key: Where the name stands.
-        name: The name.
-        section: The section it refers to.
-        known: Names of that section's entries.
-    """
-    there = f"there are: {', '.join(sorted(known))}" if known else "there are none"
-    return Mistake(key, f"no entry {name!r} in {section}; {did_you_mean(name, known)}{there}")
-
-
 def _check_names(study: Study) -> Iterator[Mistake]:
     named: list[tuple[Key, str, str]] = [(("evaluation", "corpus"), study.evaluation.corpus, "corpora")]
-    for place, section, names in (
-        (("sweep", "families"), "families", study.sweep.families),
-        (("sweep", "datasets"), "datasets", study.sweep.datasets),
-        (("banded",), "families", study.banded),
-    ):
-        named += [((*place, index), name, section) for index, name in enumerate(names)]
+    for section in ("families", "datasets"):
+        named += [
+            (("sweep", section, index), name, section) for index, name in enumerate(getattr(study.sweep, section))
+        ]
+    named += [(("banded", index), name, "families") for index, name in enumerate(study.banded)]
     for section in ("datasets", "models"):
         for name, entry in getattr(study, section).items():
             if hasattr(entry, "corpus"):
@@ -143,7 +109,8 @@ def _check_names(study: Study) -> Iterator[Mistake]:
     for key, name, section in named:
         known = getattr(study, section)
         if name not in known:
-            yield _unknown_name(key, name, section, known)
+            there = f"there are: {', '.join(sorted(known))}" if known else "there are none"
+            yield Mistake(key, f"no entry {name!r} in {section}; {did_you_mean(name, known)}{there}")
 
 
 def _check_sizes(study: Study) -> Iterator[Mistake]:
@@ -189,15 +156,6 @@ def _as_yaml(text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError:
         return text
-
-
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    both = {
-        k: _merged(below[k], v)
-        for k, v in above.items()
-        if isinstance(v, Mapping) and isinstance(below.get(k), Mapping)
-    }
-    return {**below, **above, **both}
 
 
 def _retyped(value: Any, parsed: Any, typed: Any) -> Any:

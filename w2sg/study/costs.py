@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,22 +17,6 @@ COLUMNS = {
     "download_hours": "download, h", "gpu_hours": "GPU, h", "heads_hours": "heads, core h", "features_gb": "features kept, GB",
 }  # fmt: skip
 """Columns of the cost table with their headings."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelCost:
-    """What is known of one revision of a model."""
-
-    parameters: int
-    """Number of parameters."""
-    size: float
-    """Bytes of its weight files."""
-    width: int
-    """Width of the hidden states."""
-    layers: int
-    """Hidden states: the embedding and one per block."""
-    source: str
-    """How the size is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,41 +40,37 @@ class PlannedStudy:
     snapshots: int
     """Most snapshots on the disk."""
 
-    @property
-    def uncounted(self) -> list[str]:
-        """Returns the datasets whose number of pairs is unknown."""
-        return [name for name, pairs in self.pairs.items() if pairs is None]
 
-
-def read_rates(path: Path) -> list[dict[str, str]]:
+def read_rates(path: Path) -> list[dict[Any, str]]:
     """Returns the rows of ``resources/costs/rates.tsv``: name, value, unit, status, source."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file, delimiter="\t"))
+    return pd.read_csv(path, sep="\t", dtype=str).to_dict("records")
 
 
-def read_models(path: Path, audits: Mapping[str, pd.DataFrame], repos: Mapping[str, str]) -> dict[str, ModelCost]:
-    """Returns the costs per model; sizes are those of an audit where there is one, else the table's.
+def read_models(path: Path, audits: Mapping[str, pd.DataFrame], repos: Mapping[str, str]) -> pd.DataFrame:
+    """Returns what is known of one revision of each model; sizes are those of an audit where there is one, else the table's.
 
     Args:
         path: ``resources/costs/models.tsv``.
         audits: Audit per model, schema AUDIT.
         repos: Repository per model; those that the table lacks are left out.
+
+    Returns:
+        A row per model with parameters (their number), size (bytes of the weight files), width (of the hidden states),
+        layers (hidden states: the embedding and one per block), source (how the size is known).
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = {row["repo"]: row for row in csv.DictReader(file, delimiter="\t")}
-    costs = {}
-    for model, repo in repos.items():
-        if repo not in rows:
-            continue
-        row = rows[repo]
-        parameters = int(row["parameters"])
-        size, source = parameters * float(row["bytes_per_parameter"]), f"{row['status']}: {row['source']}"
-        listed = audits[model]["bytes"] if model in audits else pd.Series(dtype=float)
-        if (listed > 0).any():
-            size, source = float(listed[listed > 0].mean()), "listed by the Hub (audit)"
-        width, layers = int(row["width"]), int(row["blocks"]) + 1
-        costs[model] = ModelCost(parameters=parameters, size=size, width=width, layers=layers, source=source)
-    return costs
+    table = pd.read_csv(path, sep="\t", index_col="repo")
+    known = {model: repo for model, repo in repos.items() if repo in table.index}
+    rows = table.loc[list(known.values())].set_axis(list(known))
+    rows = rows.assign(
+        size=rows["parameters"] * rows["bytes_per_parameter"].astype(float),
+        layers=rows["blocks"] + 1,
+        source=rows["status"] + ": " + rows["source"],
+    )
+    for model in rows.index.intersection(list(audits)):
+        listed = audits[model].query("bytes > 0")["bytes"]
+        if len(listed):
+            rows.loc[model, ["size", "source"]] = [listed.mean(), "listed by the Hub (audit)"]
+    return rows[["parameters", "size", "width", "layers", "source"]]
 
 
 def count_jobs(study: PlannedStudy) -> dict[str, int]:
@@ -110,86 +88,66 @@ def count_jobs(study: PlannedStudy) -> dict[str, int]:
     return counts
 
 
-def cost_table(
-    study: PlannedStudy, models: Mapping[str, ModelCost], measured: Sequence[Mapping[str, str]]
-) -> pd.DataFrame:
+def cost_table(study: PlannedStudy, models: pd.DataFrame, measured: Sequence[Mapping[str, str]]) -> pd.DataFrame:
     """Returns one row per model with a known cost, and their total; columns as in :data:`COLUMNS`.
 
     What depends on the number of texts is NaN if that of one dataset is unknown: a sum without it would pass for the whole.
-
-    Args:
-        study: The study.
-        models: From :func:`read_models`.
-        measured: From :func:`read_rates`.
     """
     rates = {row["name"]: float(row["value"]) for row in measured}
     counts = [float("nan") if pairs is None else pairs for pairs in study.pairs.values()]
     texts = 6 * sum(counts)  # three splits of two texts
-    trained = {name: 0 for name in study.used}
-    for family in study.families.values():
-        trained[family["strong"]] += family["revisions"] * len(study.pairs)
-    rows = []
-    for name, cost in models.items():
-        number = study.used[name]
-        forward = 2 * cost.parameters * texts * rates["tokens"] / rates["gpu_forward"]
-        busy = forward + cost.size / rates["gpu_load"] + rates["start"]
-        layers = study.layers if trained[name] else "final"  # which is all that a supervisor keeps
-        kept = {"all": cost.layers, "final": 1}[layers] if isinstance(layers, str) else len(layers)
-        rows.append(
-            {
-                "model": name,
-                "revisions": number,
-                "jobs": number * (1 + (study.mode == "split")) + trained[name] + 1,
-                "download_tb": number * cost.size / 1e12,
-                "snapshot_gb": cost.size / 1e9,
-                "download_hours": number * cost.size / rates["download"] / 3600,
-                "gpu_hours": number * busy / 3600,
-                "heads_hours": trained[name] * rates["heads"] / 3600,
-                "features_gb": number * texts * cost.width * kept * FEATURE_BYTES[study.dtypes[name]] / 1e9,
-            }
-        )
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    total = frame.drop(columns=["model", "snapshot_gb"]).sum(skipna=False).to_dict() | {"model": "total"}
-    return pd.concat([frame, pd.DataFrame([total | {"snapshot_gb": frame["snapshot_gb"].max()}])], ignore_index=True)
+    families = pd.DataFrame(list(study.families.values()))
+    trained = families.groupby("strong")["revisions"].sum().reindex(models.index, fill_value=0) * len(study.pairs)
+    number, size = pd.Series(study.used).reindex(models.index), models["size"]
+    forward = 2 * models["parameters"] * texts * rates["tokens"] / rates["gpu_forward"]
+    busy = forward + size / rates["gpu_load"] + rates["start"]
+    asked = {"all": models["layers"], "final": 1}[study.layers] if isinstance(study.layers, str) else len(study.layers)
+    kept = 1 + (asked - 1) * (trained > 0)  # a supervisor keeps its final layer only
+    bytes_each = pd.Series(study.dtypes).reindex(models.index).map(FEATURE_BYTES)
+    frame = pd.DataFrame(
+        {
+            "revisions": number,
+            "jobs": number * (1 + (study.mode == "split")) + trained + 1,
+            "download_tb": number * size / 1e12,
+            "snapshot_gb": size / 1e9,
+            "download_hours": number * size / rates["download"] / 3600,
+            "gpu_hours": number * busy / 3600,
+            "heads_hours": trained * rates["heads"] / 3600,
+            "features_gb": number * texts * models["width"] * kept * bytes_each / 1e9,
+        }
+    )
+    frame.loc["total"] = frame.sum(skipna=False).to_dict() | {"snapshot_gb": frame["snapshot_gb"].max()}
+    return frame.rename_axis("model").reset_index()
 
 
 def plan_text(
-    study: PlannedStudy, models: Mapping[str, ModelCost], table: pd.DataFrame, rates: Sequence[Mapping[str, str]]
+    study: PlannedStudy, models: pd.DataFrame, table: pd.DataFrame, rates: Sequence[Mapping[str, str]]
 ) -> str:
     """Returns the plan for a terminal: the table, jobs, peak disk, and every assumption behind the numbers."""
-    shown = table.rename(columns=COLUMNS)
-    exact = [COLUMNS[key] for key in ("revisions", "jobs")]
-    cells = pd.DataFrame(
-        {
-            name: shown[name]
-            if name == "model"
-            else [f"{value:,.0f}" if name in exact else _rounded(value) for value in shown[name]]
-            for name in shown.columns
-        }
-    )
-    jobs = count_jobs(study)
-    peak = study.snapshots * float(table["snapshot_gb"].max()) if len(models) else 0.0
-    lines = [cells.to_string(index=False), ""]
-    lines.append("jobs: " + ", ".join(f"{name} {number:,}" for name, number in jobs.items()) + ", and a few per study")
-    lines.append(f"peak on the scratch disk: {_rounded(peak)} GB ({study.snapshots} snapshots of the largest model)")
-    if study.uncounted:
-        keys = ", ".join(f"datasets.{name}.pairs" for name in study.uncounted)
-        lines.append(f"unknown without {keys}: {COLUMNS['gpu_hours']}; {COLUMNS['features_gb']}")
-    unknown = [name for name in study.used if name not in models]
-    if unknown:
+    formats = dict.fromkeys(COLUMNS.values(), _rounded) | dict.fromkeys(("revisions", "jobs"), "{:,.0f}".format)
+    del formats["model"]
+    cells = table.rename(columns=COLUMNS).to_string(index=False, formatters=formats, na_rep="unknown")
+    jobs = ", ".join(f"{name} {number:,}" for name, number in count_jobs(study).items())
+    peak = study.snapshots * float(table["snapshot_gb"].fillna(0).max())
+    lines = [
+        cells,
+        "",
+        f"jobs: {jobs}, and a few per study",
+        f"peak on the scratch disk: {_rounded(peak)} GB ({study.snapshots} snapshots of the largest model)",
+    ]
+    if uncounted := [f"datasets.{name}.pairs" for name, pairs in study.pairs.items() if pairs is None]:
+        lines.append(f"unknown without {', '.join(uncounted)}: {COLUMNS['gpu_hours']}; {COLUMNS['features_gb']}")
+    if unknown := [name for name in study.used if name not in models.index]:
         lines.append(
             f"without a cost here (not on the Hub, or not in resources/costs/models.tsv): {', '.join(unknown)}"
         )
     lines += ["", "These numbers rest on:"]
-    lines += [
-        f"  {name}: {cost.parameters / 1e9:.2f} billion parameters, {cost.source}" for name, cost in models.items()
-    ]
+    for name, model in models.iterrows():
+        lines.append(f"  {name}: {model['parameters'] / 1e9:.2f} billion parameters, {model['source']}")
     lines += [f"  {row['name']}: {row['value']} {row['unit']}, {row['status']}: {row['source']}" for row in rates]
     return "\n".join(lines) + "\n"
 
 
 def _rounded(value: float) -> str:
     """Returns a number with three digits that count: a laptop's gigabyte shows as well as a cluster's terabytes."""
-    if math.isnan(value):
-        return "unknown"
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

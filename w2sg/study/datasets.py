@@ -289,11 +289,7 @@ DatasetEntry = Annotated[CorpusPairs | FilePairs | HubPairs, Field(discriminator
 
 
 def required_inputs(spec: Mapping[str, Any]) -> list[str]:
-    """Returns the local files a dataset is read from, in the order of the splits; none for other sources.
-
-    Args:
-        spec: Entry of ``datasets``.
-    """
+    """Returns the local files that an entry of ``datasets`` reads, in the order of the splits; none for other sources."""
     if spec["source"] != "files":
         return []
     return [spec["file"]] if "file" in spec else [spec["files"][split] for split in SPLITS]

@@ -42,12 +42,7 @@ def forward_settings(activations: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shared_definitions(config: Mapping[str, Any], families: Mapping[str, Family]) -> dict[str, Any]:
-    """Returns what decides the files that a study shares with others, by section and name.
-
-    Args:
-        config: The checked configuration.
-        families: The study's families, resolved.
-    """
+    """Returns what decides the files that a study shares with others, by section and name."""
     used = used_revisions(families)
     datasets = {name: config["datasets"][name] for name in config["sweep"]["datasets"]}
     models = {name: config["models"][name] for name in used}
@@ -70,12 +65,7 @@ def shared_definitions(config: Mapping[str, Any], families: Mapping[str, Family]
 
 
 def check_others(study: str, own: Mapping[str, Any], results: Path) -> None:
-    """Raises :class:`ConfigError` if another study of this folder means something else by a name that both use.
-
-    Args:
-        study: Name of this study.
-        own: Its :func:`shared_definitions`.
-        results: The folder that holds a folder for each study.
+    """Raises an error if another study of this folder means something else by a name that both use.
 
     Raises:
         ConfigError: Naming the key, both values and the other study's file; or if the study has the name of a shared folder.
@@ -113,12 +103,7 @@ def as_json(own: Mapping[str, Any]) -> str:
 
 
 def dataset_settings(spec: Mapping[str, Any], content: Sequence[str]) -> dict[str, Any]:
-    """Returns what decides a dataset's pairs; files count by what they hold, and their names are places on one machine.
-
-    Args:
-        spec: Entry of ``datasets``.
-        content: SHA-256 of each local file.
-    """
+    """Returns what decides a dataset's pairs: its entry, where local files count by the SHA-256 of each, not by their place."""
     return {key: value for key, value in spec.items() if key not in ("file", "files")} | {"content": list(content)}
 
 
@@ -198,13 +183,7 @@ class Deciding:
         return features | self.supervision(family, dataset) | own
 
     def family(self, name: str, datasets: Sequence[str], files: Sequence[str]) -> dict[str, Any]:
-        """Returns it for the joined table of a family.
-
-        Args:
-            name: Name of the family.
-            datasets: Datasets on which it was measured.
-            files: The tables that are joined.
-        """
+        """Returns it for the table that joins these files of a family, which was measured on these datasets."""
         family = self.families[name]
         entry = {"strong": family.strong, "weak": family.weak, "weak_revision": family.weak_revision}
         entry["revisions"] = listing([[one.name, one.step, one.tokens] for one in family.revisions])

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from w2sg.study.fields import ConfigError, Count, Mistake, Name, Positive, Section, Text, did_you_mean, read
+from w2sg.study.fields import ConfigError, Mistake, Name, Positive, Section, Text, did_you_mean, read
 from w2sg.study.pretraining import Architecture, PretrainingSettings
-from w2sg.study.revision_lists import HUB_DEFAULT, Revision, revisions_of, select
+from w2sg.study.revision_lists import HUB_DEFAULT, Revision, Selection, revisions_of, select
 
 Dtype = Literal["float32", "bfloat16"]
 
@@ -62,23 +62,6 @@ ModelEntry = Annotated[PretrainedModel | LocalModel | HubModel, Field(discrimina
 """An entry of ``models``."""
 
 
-class Selection(Section):
-    """Which of the published revisions are swept; default all."""
-
-    first: Count | None = None
-    """The earliest ones, all taken."""
-    stride: Count | None = None
-    """Distance between those taken afterwards."""
-    count: Count | None = None
-    """Total number; the rest is spaced evenly to the end."""
-    last: Count | None = None
-    """Position at which the list is cut."""
-    thin: Count = 1
-    """Keep every n-th of the selected ones and the last."""
-    add: list[str] = []
-    """Names taken in any case."""
-
-
 class FamilyEntry(Section):
     """A strong model, its weak supervisor, and the revisions to sweep."""
 
@@ -108,12 +91,7 @@ class Family:
 
 
 def resolve_family(name: str, config: Mapping[str, Any], root: Path) -> Family:
-    """Returns a family of the study with its revisions resolved.
-
-    Args:
-        name: Name in ``families``.
-        config: The checked configuration.
-        root: The project's folder.
+    """Returns a family of the study with its revisions resolved; ``root``: the project's folder.
 
     Raises:
         ConfigError: If a revision is unknown, the selection does not fit the list or takes two revisions of one
@@ -123,7 +101,7 @@ def resolve_family(name: str, config: Mapping[str, Any], root: Path) -> Family:
     entry: FamilyEntry = read(FamilyEntry, config["families"][name], place)
     listed, weak_listed = (revisions_of(model, models[model], root) for model in (entry.strong, entry.weak))
     try:
-        revisions = select(listed, **entry.select.model_dump())
+        revisions = select(listed, entry.select)
     except ValueError as error:
         raise ConfigError([Mistake((*place, "select"), str(error))]) from None
     for one, other in itertools.pairwise(revisions):
@@ -170,15 +148,9 @@ def used_revisions(families: Mapping[str, Family]) -> dict[str, list[str]]:
 
 
 def kept_layers(layers: str | Sequence[int], families: Mapping[str, Family], model: str, revision: str) -> Any:
-    """Returns the layers of a revision that a study keeps: what is asked for if it is swept, else the final one.
+    """Returns the layers of a revision that a study keeps: those asked for if it is swept, else the final one.
 
     A supervisor teaches from its final layer, and may have fewer layers than the models it supervises.
-
-    Args:
-        layers: ``activations.layers``.
-        families: The study's families.
-        model: Name of the model.
-        revision: Name of the revision.
     """
     swept = (family.revisions for family in families.values() if family.strong == model)
     return layers if any(revision == one.name for revisions in swept for one in revisions) else "final"

@@ -54,7 +54,15 @@ _KINDS = {
     "model_attributes_type": "a mapping",
 }
 _BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
-_NAMES = {str: "text", bool: "true or false", int: "an integer", float: "a number", list: "a list", dict: "a mapping"}
+_NAMES = {
+    str: "text",
+    bool: "true or false",
+    int: "an integer",
+    float: "a number",
+    list: "a list",
+    dict: "a mapping",
+    type(None): "nothing",
+}
 
 T = TypeVar("T")
 
@@ -63,10 +71,6 @@ def _unlike(values: list[T]) -> list[T]:
     if any(value in values[:place] for place, value in enumerate(values)):
         raise ValueError(f"{values} repeats a value")
     return values
-
-
-def _by_name(entries: dict[str, T]) -> dict[str, T]:
-    return dict(sorted(entries.items()))
 
 
 Name = Annotated[str, Field(pattern=NAME)]
@@ -79,7 +83,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Listed = Annotated[list[T], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_unlike)]
 """A list of at least one value, none of them twice."""
-Named = Annotated[dict[Name, T], AfterValidator(_by_name)]
+Named = Annotated[dict[Name, T], AfterValidator(lambda entries: dict(sorted(entries.items())))]
 """Entries by name; sorted, so that the order of a file decides nothing."""
 
 
@@ -107,12 +111,7 @@ class KeyMistake(ValueError):
 
 
 def read(kind: Any, value: Any, place: Key = ()) -> Any:
-    """Returns a value as a section.
-
-    Args:
-        kind: Class of the section, or a union of such classes.
-        value: What a file says.
-        place: Where it stands in the configuration.
+    """Returns a value, which stands at ``place`` in the configuration, as a section of the given class or union.
 
     Raises:
         ConfigError: With one line per mistake.
@@ -120,7 +119,7 @@ def read(kind: Any, value: Any, place: Key = ()) -> Any:
     try:
         return _adapter(kind).validate_python(value)
     except ValidationError as error:
-        raise ConfigError(explain(error, kind, place)) from None
+        raise ConfigError(_mistake(dict(detail), kind, place) for detail in error.errors(include_url=False)) from None
 
 
 @cache
@@ -146,7 +145,7 @@ class Mistake:
 
     def __str__(self) -> str:
         """Returns key and text."""
-        return f"{dotted(self.key)}: {self.text}" if self.key else self.text
+        return f"{'.'.join(map(str, self.key))}: {self.text}" if self.key else self.text
 
 
 class ConfigError(ValueError):
@@ -158,28 +157,12 @@ class ConfigError(ValueError):
         super().__init__("\n".join(map(str, self.mistakes)))
 
 
-def dotted(key: Key) -> str:
-    """Returns a key as people write it."""
-    return ".".join(map(str, key))
-
-
 def did_you_mean(name: object, allowed: Iterable[str]) -> str:
     """Returns a question that names the most similar of the allowed names, with a space behind; nothing if none is."""
     known = list(allowed)
     near = [new for old, new in _RENAMED.items() if old == name and new in known]
     near += difflib.get_close_matches(str(name), known, n=1)
     return f"did you mean {near[0]!r}? " if near else ""
-
-
-def explain(error: ValidationError, kind: Any, place: Key = ()) -> list[Mistake]:
-    """Returns what pydantic found, in the words of somebody who writes YAML.
-
-    Args:
-        error: What a validation raised.
-        kind: The type against which the value was validated.
-        place: Where the value stands in the configuration.
-    """
-    return [_mistake(dict(detail), kind, place) for detail in error.errors(include_url=False)]
 
 
 def _mistake(detail: dict[str, Any], kind: Any, place: Key) -> Mistake:
@@ -208,17 +191,13 @@ def _expected(detail: dict[str, Any], kind: Any) -> str:
     if name == "literal_error":
         return f", allowed: {', '.join(map(str, get_args(kind)))}"
     if name in _KINDS:
-        return f" ({_name(value)}), expected {_KINDS[name]}{_hint(name, value)}"
+        return f" ({_NAMES.get(type(value), '?')}), expected {_KINDS[name]}{_hint(name, value)}"
     if name == "string_pattern_mismatch":
         return f", expected {WORDS[context['pattern']]}"
     if name == "too_short":
         return f", expected at least {context['min_length']} of them"
     bounds = [f"{word} {context[bound]:g}" for bound, word in _BOUNDS.items() if bound in context]
     return f", allowed: {bounds[0]}" if bounds else f" ({detail['msg']})"
-
-
-def _name(value: Any) -> str:
-    return next((name for kind, name in _NAMES.items() if type(value) is kind), "nothing" if value is None else "?")
 
 
 def _hint(name: str, value: Any) -> str:
@@ -250,8 +229,8 @@ def _locate(kind: Any, loc: Iterable[str | int]) -> tuple[Key, Any, str, type[Ba
             kind = next(option for option in options(kind) if part in _labels(option))
             continue
         key.append(part)
-        if is_section(kind):
-            field = kind.model_fields.get(part)
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            field = kind.model_fields.get(str(part))
             parent, kind = kind, field.annotation if field else None
             meaning = (field.description if field else None) or getattr(bare(kind), "__doc__", None) or ""
         else:
@@ -264,11 +243,6 @@ def bare(kind: Any) -> Any:
     while get_origin(kind) is Annotated or (type(None) in get_args(kind) and len(get_args(kind)) == 2):
         kind = get_args(kind)[0]
     return kind
-
-
-def is_section(kind: Any) -> bool:
-    """Returns whether a type is a model."""
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def options(kind: Any) -> tuple[Any, ...]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from w2sg.study.fields import Count, KeyMistake, Natural, Positive, Rate, Section, read
+from w2sg.study.fields import Count, KeyMistake, Natural, Positive, Rate, Section
 
 LAST_POWER = 512
 """Up to this step the published steps are 0 and the powers of two; beyond it they are evenly spaced."""
@@ -84,10 +83,7 @@ class PretrainingSettings(Section):
     def _values_fit(self) -> Self:
         if self.warmup_steps >= self.steps:
             raise KeyMistake("warmup_steps", f"got {self.warmup_steps}, allowed: less than steps={self.steps}")
-        try:
-            pythia_schedule(self.steps, self.save_every)
-        except ValueError as error:
-            raise KeyMistake("steps", str(error).removeprefix("steps: ")) from None
+        pythia_schedule(self.steps, self.save_every)
         return self
 
     @property
@@ -102,31 +98,12 @@ class PretrainingSettings(Section):
 
 
 def learning_rate(settings: PretrainingSettings, step: int) -> float:
-    """Returns the learning rate of an update: linear to the peak, then half a cosine to ``final_rate`` of it.
-
-    Args:
-        settings: The run.
-        step: Number of the update, 1 to ``settings.steps``.
-    """
+    """Returns the rate of an update (1 to ``steps``): linear to the peak, then half a cosine to ``final_rate`` of it."""
     if step <= settings.warmup_steps:
         return settings.learning_rate * step / settings.warmup_steps
     done = (step - settings.warmup_steps) / (settings.steps - settings.warmup_steps)
     share = settings.final_rate + (1 - settings.final_rate) * (1 + math.cos(math.pi * done)) / 2
     return settings.learning_rate * share
-
-
-def read_settings(model: Mapping[str, Any]) -> tuple[Architecture, PretrainingSettings]:
-    """Returns the settings of a model's entry in the configuration.
-
-    Args:
-        model: Holds the sections ``architecture`` and ``pretraining``.
-
-    Raises:
-        ConfigError: If a key is unknown, missing or out of range.
-    """
-    kinds = {"architecture": Architecture, "pretraining": PretrainingSettings}
-    architecture, settings = (read(kind, model[name], (name,)) for name, kind in kinds.items())
-    return architecture, settings
 
 
 def pythia_schedule(steps: int, every: int) -> tuple[int, ...]:
@@ -135,42 +112,23 @@ def pythia_schedule(steps: int, every: int) -> tuple[int, ...]:
     Multiples of ``every`` below 512 are not added, as in Pythia. The last step is always published, so that a
     training never ends in a state nobody can load.
 
-    Args:
-        steps: Optimiser steps of the whole training.
-        every: Distance between published steps after step 512.
-
     Raises:
-        ValueError: If a number is not a positive integer, or the schedule would not end at ``steps``.
+        KeyMistake: If the schedule would not end at ``steps``.
 
     Source: Biderman et al. 2023, arXiv 2304.01373, section 2.2; 154 steps for ``steps=143000, every=1000``.
     """
-    for name, value in (("steps", steps), ("every", every)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name}: got {value!r}, allowed: an integer of at least 1")
-    early = [0]
-    power = 1
-    while power <= min(steps, LAST_POWER):
-        early.append(power)
-        power *= 2
+    early = [step for step in (0, *(2**power for power in range(LAST_POWER.bit_length()))) if step <= steps]
     first = (LAST_POWER // every + 1) * every
     schedule = (*early, *range(first, steps + 1, every))
     if schedule[-1] != steps:
-        raise ValueError(
-            f"steps: got {steps}, allowed: a power of two up to {LAST_POWER}, or above it a multiple of "
-            f"every={every}; the published steps would end at {schedule[-1]}"
+        raise KeyMistake(
+            "steps",
+            f"got {steps}, allowed: a power of two up to {LAST_POWER}, or above it a multiple of "
+            f"every={every}; the published steps would end at {schedule[-1]}",
         )
     return schedule
 
 
 def revision_name(step: int) -> str:
-    """Returns the name under which a step is published, as on Pythia's branches: ``step{N}``.
-
-    Args:
-        step: Optimiser steps taken, 0 or more.
-
-    Raises:
-        ValueError: If ``step`` is negative.
-    """
-    if step < 0:
-        raise ValueError(f"step: got {step}, allowed: 0 or more")
+    """Returns the name under which a step is published, as on Pythia's branches: ``step{N}``."""
     return f"step{step}"

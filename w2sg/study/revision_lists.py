@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from w2sg.study.fields import ConfigError, Mistake
-from w2sg.study.pretraining import pythia_schedule
+from w2sg.study.fields import ConfigError, Count, Mistake, Section
+from w2sg.study.pretraining import pythia_schedule, revision_name
 
 HUB_DEFAULT = "main"
 """The branch of a Hub repository that holds the final weights; no revision list names it, and audits compare with it."""
@@ -29,52 +29,49 @@ class Revision:
     """Training tokens seen, in billions; NaN where they are not known, which only a supervisor may have."""
 
 
-def select(
-    revisions: Sequence[Revision],
-    *,
-    first: int | None = None,
-    stride: int | None = None,
-    count: int | None = None,
-    last: int | None = None,
-    thin: int = 1,
-    add: Sequence[str] = (),
-) -> tuple[Revision, ...]:
-    """Returns the selected part of a revision list, sorted by step.
+class Selection(Section):
+    """Which of the published revisions are swept; default all."""
+
+    first: Count | None = None
+    """The earliest ones, all taken."""
+    stride: Count | None = None
+    """Distance between those taken afterwards."""
+    count: Count | None = None
+    """Total number; the rest is spaced evenly to the end."""
+    last: Count | None = None
+    """Position at which the list is cut."""
+    thin: Count = 1
+    """Keep every n-th of the selected ones and the last."""
+    add: list[str] = []
+    """Names taken in any case."""
+
+
+def select(revisions: Sequence[Revision], rule: Selection) -> tuple[Revision, ...]:
+    """Returns the selected part of a revision list, given in any order, sorted by step.
 
     Positions are 1-based. With ``first: 100, stride: 5`` the revisions 1 to 100, 105, 110, ... are taken; with
-    ``first: 100, count: 317`` the 217 others are spaced evenly up to the end, the last one included.
-
-    Args:
-        revisions: The published list, in any order.
-        first: How many of the earliest are all taken; default all (none when ``stride`` or ``count`` is given).
-        stride: Distance, in positions, between the revisions taken after the first block.
-        count: How many are taken in total; excludes ``stride``.
-        last: Position at which the list is cut; default its end.
-        thin: Keep every ``thin``-th of the selected ones and the last. Multiples are nested: what ``thin: 16`` took is part of
-            what ``thin: 4`` takes, so a sweep can be refined without repeating anything.
-        add: Names taken in any case.
+    ``first: 100, count: 317`` the 217 others are spaced evenly up to the end, the last one included. With ``stride`` or
+    ``count`` alone nothing is taken first. Multiples of ``thin`` are nested: what ``thin: 16`` took is part of what
+    ``thin: 4`` takes, so a sweep can be refined without repeating anything.
 
     Raises:
-        ValueError: If a number is out of range, ``stride`` and ``count`` are both given, or a name is unknown.
+        ValueError: If a number does not fit the list or another one, or a name is unknown.
     """
     ordered = sorted(revisions, key=lambda revision: (revision.step, revision.name))
-    _check_selection(len(ordered), first=first, stride=stride, count=count, last=last, thin=thin)
-    kept = ordered[:last]
-    block = first if first is not None else (0 if stride or count else len(kept))
+    _check_selection(len(ordered), rule)
+    kept = ordered[: rule.last]
+    block = rule.first or (0 if rule.stride or rule.count else len(kept))
     positions = list(range(block))
-    if stride:
-        positions += range(max(block - 1 + stride, 0), len(kept), stride)
-    elif count:
-        positions += _evenly(block, len(kept), count - block)
-    thinned = positions[::thin]
-    if positions and positions[-1] not in thinned:
-        thinned.append(positions[-1])
-    names = {kept[position].name for position in thinned}
+    if rule.stride:
+        positions += range(max(block - 1 + rule.stride, 0), len(kept), rule.stride)
+    elif rule.count:
+        positions += _evenly(block, len(kept), rule.count - block)
+    names = {kept[position].name for position in (*positions[:: rule.thin], *positions[-1:])}
     known = {revision.name for revision in ordered}
-    for name in add:
+    for name in rule.add:
         if name not in known:
             raise ValueError(f"add: no revision {name!r}; the nearest are {_nearest(name, ordered)}")
-    return tuple(revision for revision in ordered if revision.name in names | set(add))
+    return tuple(revision for revision in ordered if revision.name in names | set(rule.add))
 
 
 def _evenly(block: int, total: int, wanted: int) -> list[int]:
@@ -86,19 +83,16 @@ def _evenly(block: int, total: int, wanted: int) -> list[int]:
     return [block - 1 + (2 * (k + 1) * rest + wanted) // (2 * wanted) for k in range(wanted)]
 
 
-def _check_selection(total: int, **numbers: int | None) -> None:
-    if numbers["stride"] and numbers["count"]:
+def _check_selection(total: int, rule: Selection) -> None:
+    length = rule.last or total
+    if rule.stride and rule.count:
         raise ValueError("stride and count exclude each other")
-    for name, value in numbers.items():
-        if value is not None and value < 1:
-            raise ValueError(f"{name}: must be at least 1, got {value}")
-    last, first, count = numbers["last"], numbers["first"], numbers["count"]
-    if last is not None and last > total:
-        raise ValueError(f"last: position {last} is past the end of a list of {total}")
-    if first is not None and first > (last or total):
-        raise ValueError(f"first: {first} revisions wanted, the list has {last or total}")
-    if count is not None and first is not None and count < first:
-        raise ValueError(f"count: {count} is less than first: {first}")
+    if length > total:
+        raise ValueError(f"last: position {length} is past the end of a list of {total}")
+    if rule.first and rule.first > length:
+        raise ValueError(f"first: {rule.first} revisions wanted, the list has {length}")
+    if rule.first and rule.count and rule.count < rule.first:
+        raise ValueError(f"count: {rule.count} is less than first: {rule.first}")
 
 
 def _nearest(name: str, revisions: Sequence[Revision]) -> list[str]:
@@ -119,6 +113,8 @@ def read_revisions(path: Path) -> tuple[Revision, ...]:
             rows = list(csv.DictReader(file, delimiter="\t"))
     except OSError as error:
         raise ConfigError([Mistake((), f"{path}: cannot read this revision list ({error.strerror})")]) from None
+    if not rows:
+        raise ConfigError([Mistake((), f"{path}: this revision list has no rows")])
     found: dict[str, Revision] = {}
     for number, row in enumerate(rows, start=2):
         try:
@@ -128,8 +124,6 @@ def read_revisions(path: Path) -> tuple[Revision, ...]:
         except ValueError as error:
             raise ConfigError([Mistake((), f"{path}, line {number}: {error}")]) from None
         found[revision.name] = revision
-    if not found:
-        raise ConfigError([Mistake((), f"{path}: this revision list has no rows")])
     return tuple(found.values())
 
 
@@ -137,26 +131,20 @@ def _read_row(row: Mapping[str, str]) -> Revision:
     try:
         name, step, tokens = row["revision"], int(row["step"]), float(row["tokens_billion"])
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"expected tab-separated columns revision, step (integer) and tokens_billion (number), found {dict(row)} ({error})"
-        ) from None
+        expected = "tab-separated columns revision, step (integer) and tokens_billion (number)"
+        raise ValueError(f"expected {expected}, found {dict(row)} ({error})") from None
     if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
         raise ValueError(f"revision name {name!r} is empty, or has odd characters")
     if step < 0 or not math.isfinite(tokens) or tokens < 0 or (step > 0 and tokens == 0):
-        raise ValueError(
-            f"step {step} and tokens_billion {row['tokens_billion']}, allowed: step >= 0 and, after step 0, a finite "
-            "number of tokens > 0"
-        )
+        allowed = "step >= 0 and, after step 0, a finite number of tokens > 0"
+        raise ValueError(f"step {step} and tokens_billion {row['tokens_billion']}, allowed: {allowed}")
     return Revision(name=name, step=step, tokens=tokens)
 
 
 def revisions_of(name: str, model: Mapping[str, Any], root: Path) -> tuple[Revision, ...]:
     """Returns every published revision of a model, sorted by step; of a Hub model without a list, ``main`` alone.
 
-    Args:
-        name: The model's name, for messages.
-        model: Its entry in ``models``.
-        root: The project's folder, against which list paths are resolved.
+    Paths of lists are relative to ``root``, the project's folder; ``name`` is for messages.
 
     Raises:
         ConfigError: If the list cannot be read or a local folder holds no ``step<N>`` folders.
@@ -165,7 +153,7 @@ def revisions_of(name: str, model: Mapping[str, Any], root: Path) -> tuple[Revis
         settings = model["pretraining"]
         per_step = settings["batch_size"] * settings["sequence_length"] / 1e9
         steps = pythia_schedule(settings["steps"], settings["save_every"])
-        return tuple(Revision(name=f"step{step}", step=step, tokens=step * per_step) for step in steps)
+        return tuple(Revision(name=revision_name(step), step=step, tokens=step * per_step) for step in steps)
     if model["source"] == "hub" and "revisions" not in model:
         return (Revision(name=HUB_DEFAULT, step=0, tokens=math.nan),)
     if "revisions" in model:

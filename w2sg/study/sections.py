@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, Tag
 from w2sg.study.datasets import CorpusEntry, DatasetEntry
 from w2sg.study.families import FamilyEntry, ModelEntry
 from w2sg.study.fields import Count, Listed, Name, Named, Natural, Positive, Rate, Section, Share, Text
+from w2sg.study.protocols import Loss
 
 AtLeastTwo = Annotated[int, Field(ge=2)]
 Layers = Annotated[
@@ -105,7 +106,7 @@ class Heads(Section):
     """Seeds of batch order, presentation and folds."""
     margin: Literal["pair", "single"] = "pair"
     """pair: s(a) - s(b); single: each text is scored alone."""
-    loss: Literal["soft", "hard", "logconf"] = "soft"
+    loss: Loss = "soft"
     """For W2SG heads: cross-entropy on soft labels, on rounded ones, or with the log-confidence auxiliary loss,
     which `converged` heads do not have: they take soft labels. Supervisor and ceiling learn true labels, by plain
     cross-entropy.

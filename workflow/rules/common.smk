@@ -83,14 +83,12 @@ def present(paths):
 
 def head_tables(family, dataset):
     """Returns the tables of a family's revisions on a dataset; those that are there by now in a partial study."""
-    return present(
-        f"{STUDY}/metrics/{family}/{one.name}/{dataset}.parquet" for one in FAMILIES[family].revisions
-    )
+    names = [one.name for one in FAMILIES[family].revisions]
+    return present(f"{STUDY}/metrics/{family}/{name}/{dataset}.parquet" for name in names)
 
 
 # Families with the datasets on which they are measured.
-CELLS = {family: [d for d in DATASETS if head_tables(family, d) or not PARTIAL] for family in FAMILIES}
-CELLS = {family: datasets for family, datasets in CELLS.items() if datasets}
+CELLS = {f: names for f in FAMILIES if (names := [d for d in DATASETS if head_tables(f, d) or not PARTIAL])}
 if not CELLS:
     raise WorkflowError(
         f"partial: no table of this study is there yet ({STUDY}/metrics); run it without partial first"
@@ -99,11 +97,7 @@ if not CELLS:
 
 def cells(pattern):
     """Returns a pattern's paths for every family and dataset of the study; for those measured at all in a partial one."""
-    return [
-        pattern.format(family=family, dataset=dataset)
-        for family, datasets in CELLS.items()
-        for dataset in datasets
-    ]
+    return [pattern.format(family=f, dataset=d) for f, datasets in CELLS.items() for d in datasets]
 
 
 def loss_table(model, revision):
@@ -123,11 +117,6 @@ def content(dataset):
 
 
 DECIDING = definitions.Deciding(config=config, families=FAMILIES, content=content)
-
-
-def forward_settings():
-    """Returns the part of section ``activations`` that decides the numbers."""
-    return definitions.forward_settings(config["activations"])
 
 
 def all_cores(wildcards):

@@ -45,15 +45,10 @@ def listed_revisions(model):
     return list(dict.fromkeys([*names, *USED.get(model, [])]))
 
 
-def audit_answers(wildcards):
-    """Returns the file that keeps what audits of a model learned; no output, or Snakemake would delete it before each."""
-    return f"results/audit/{wildcards.model}.json"
-
-
 def audit_source(wildcards):
     """Returns what an audit of a model rests on now: the Hub, or what the local cache holds."""
-    repo = config["models"][wildcards.model]["repo"]
-    return offline.source_of(repo, listed_revisions(wildcards.model), Path(audit_answers(wildcards)))
+    repo, kept = config["models"][wildcards.model]["repo"], Path(f"results/audit/{wildcards.model}.json")
+    return offline.source_of(repo, listed_revisions(wildcards.model), kept)
 
 
 def audit_tables():
@@ -83,10 +78,8 @@ def made_audit():
         "recipes.AUDIT": recipes.AUDIT,
     }
     for model in USED:
-        if model in HUB_MODELS:
-            made |= DECIDING.audit(model, listed_revisions(model))
-        else:
-            made |= DECIDING.loss(model)
+        hub = model in HUB_MODELS
+        made |= DECIDING.audit(model, listed_revisions(model)) if hub else DECIDING.loss(model)
     return made
 
 
@@ -115,7 +108,7 @@ def extraction_inputs(wildcards):
 
 def kept_settings(wildcards):
     """Returns the settings that decide a revision's numbers: one that only supervises keeps its final layer."""
-    settings = forward_settings()
+    settings = definitions.forward_settings(config["activations"])
     layers = families.kept_layers(settings["layers"], FAMILIES, wildcards.model, wildcards.revision)
     return settings | {"layers": layers}
 
@@ -192,10 +185,8 @@ def made_metrics():
 @cache
 def made_statistics():
     """Returns what decides transitions and correlations."""
-    own = {name: config[name] for name in ("statistics", "audit")} | {
-        "recipes.CORRELATIONS": recipes.CORRELATIONS
-    }
-    return made_metrics() | made_audit() | own
+    own = {"statistics": config["statistics"], "audit": config["audit"]}
+    return made_metrics() | made_audit() | own | {"recipes.CORRELATIONS": recipes.CORRELATIONS}
 
 
 def banded_families():
@@ -223,9 +214,7 @@ def made_figures():
 def measured_jobs():
     """Returns the benchmark files of the study's own jobs, by stage; those that are there are shown."""
     runs, used = "benchmarks/runs", [(model, name) for model, names in USED.items() for name in names]
-    heads = [
-        (f, one.name, d) for f, datasets in CELLS.items() for one in FAMILIES[f].revisions for d in datasets
-    ]
+    heads = [(f, one.name, d) for f, names in CELLS.items() for one in FAMILIES[f].revisions for d in names]
     trained = [model for model in USED if config["models"][model]["source"] == "pretrain"]
     return {
         "pretrain_family": [f"{runs}/pretrain_family/{model}.tsv" for model in trained],
@@ -237,18 +226,10 @@ def measured_jobs():
 
 def study_settings():
     """Returns what decides the report's numbers, section by section in the order of the configuration."""
-    names = (
-        "study",
-        "sweep",
-        "audit",
-        "activations",
-        "evaluation",
-        "heads",
-        "probe",
-        "intervals",
-        "statistics",
-    )
-    return {name: config[name] for name in names} | {"activations": forward_settings()}
+    names = "study sweep audit activations evaluation heads probe intervals statistics".split()
+    return {name: config[name] for name in names} | {
+        "activations": definitions.forward_settings(config["activations"])
+    }
 
 
 @cache

@@ -11,8 +11,7 @@ rule fetch_revision:
     """Split mode: fetches one Hub revision where there is a network; the extraction that follows deletes it."""
     input:
         # Waited for: once a revision is here its extraction must be able to start, or nobody would free its place.
-        lambda wildcards: extraction_inputs(wildcards)["pairs"],
-        lambda wildcards: extraction_inputs(wildcards)["documents"],
+        unpack(extraction_inputs),
     output:
         ticket=temp("results/snapshots/{model}/{revision}.json"),
     log:
@@ -48,7 +47,8 @@ rule audit_revisions:
         model=identity,
         revisions=lambda wildcards: listed_revisions(wildcards.model),
         source=audit_source,
-        kept=audit_answers,
+        # What audits learned; no output, or Snakemake would delete it before each.
+        kept="results/audit/{model}.json",
         recipe=recipes.AUDIT,
     script:
         "../scripts/audit_revisions.py"

@@ -36,13 +36,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main(
-        name=snakemake.wildcards["model"],
-        model=snakemake.params["model"],
-        revisions=snakemake.params["revisions"],
-        source=snakemake.params["source"],
-        kept=snakemake.params["kept"],
-        output=snakemake.output[0],
-        recipe=snakemake.params["recipe"],
-        log=snakemake.log[0],
-    )
+    main(name=snakemake.wildcards["model"], output=snakemake.output[0], log=snakemake.log[0], **snakemake.params)

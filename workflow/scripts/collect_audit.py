@@ -35,11 +35,9 @@ def main(
 
 if __name__ == "__main__":
     main(
-        audits=snakemake.input["audits"],
-        losses=snakemake.input["losses"],
-        revisions=snakemake.params["revisions"],
         output=snakemake.output[0],
-        made=snakemake.params["made"],
         config=snakemake.config,
         log=snakemake.log[0],
+        **snakemake.input,
+        **snakemake.params,
     )

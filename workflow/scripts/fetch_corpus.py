@@ -28,10 +28,4 @@ def main(*, name: str, spec: Mapping[str, Any], output: str, recipe: int, log: s
 
 
 if __name__ == "__main__":
-    main(
-        name=snakemake.wildcards["corpus"],
-        spec=snakemake.params["spec"],
-        output=snakemake.output[0],
-        recipe=snakemake.params["recipe"],
-        log=snakemake.log[0],
-    )
+    main(name=snakemake.wildcards["corpus"], output=snakemake.output[0], log=snakemake.log[0], **snakemake.params)

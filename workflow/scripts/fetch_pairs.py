@@ -39,10 +39,8 @@ def main(
 if __name__ == "__main__":
     main(
         name=snakemake.wildcards["dataset"],
-        spec=snakemake.params["spec"],
-        content=snakemake.params["content"],
         documents=snakemake.input.get("documents"),
         output=snakemake.output[0],
-        recipe=snakemake.params["recipe"],
         log=snakemake.log[0],
+        **snakemake.params,
     )

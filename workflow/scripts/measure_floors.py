@@ -24,10 +24,9 @@ def main(*, pairs: str, output: str, dataset: str, intervals: Mapping[str, Any],
 
 if __name__ == "__main__":
     main(
-        pairs=snakemake.input["pairs"],
         output=snakemake.output[0],
         dataset=snakemake.wildcards["dataset"],
-        intervals=snakemake.params["intervals"],
-        recipe=snakemake.params["recipe"],
         log=snakemake.log[0],
+        **snakemake.input,
+        **snakemake.params,
     )

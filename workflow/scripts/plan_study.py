@@ -33,9 +33,7 @@ if __name__ == "__main__":
     main(
         study=snakemake.params["study"],
         audits={Path(path).stem: path for path in snakemake.params["audits"]},
-        costs=snakemake.input["costs"],
-        rates=snakemake.input["rates"],
-        table=snakemake.output["table"],
-        text=snakemake.output["text"],
         log=snakemake.log[0],
+        **snakemake.input,
+        **snakemake.output,
     )

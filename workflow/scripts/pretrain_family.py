@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from w2sg.runtime import jobs, machine
 from w2sg.runtime.files import atomic_path
 from w2sg.study import definitions
+from w2sg.study.families import PretrainedModel
+from w2sg.study.fields import read
 from w2sg.tables import origins
 
 if TYPE_CHECKING:
@@ -15,38 +17,25 @@ if TYPE_CHECKING:
 
 
 def main(
-    *,
-    name: str,
-    tokenizer: str,
-    tokens: str,
-    model: Mapping[str, Any],
-    manifest: str,
-    origin: str,
-    state: str,
-    recipe: int,
-    log: str,
+    *, name: str, tokenizer: str, tokens: str, model: Mapping[str, Any], root: str, origin: str, recipe: int, log: str
 ) -> None:
     with jobs.log_to(log):
         from tokenizers import Tokenizer
 
         from w2sg.pretraining.pretrain import pretrain
-        from w2sg.pretraining.state import write_manifest
         from w2sg.pretraining.tokens import read_tokens
-        from w2sg.study.pretraining import read_settings
 
         machine.keep_memory()
-        architecture, settings = read_settings(model)
-        made = pretrain(
+        entry = read(PretrainedModel, model, ("models", name))
+        pretrain(
             ids=read_tokens(tokens),
             tokenizer=Tokenizer.from_file(tokenizer),
-            architecture=architecture,
-            settings=settings,
-            root=Path(manifest).parent,
-            state_folder=Path(state),
+            architecture=entry.architecture,
+            settings=entry.pretraining,
+            root=Path(root),
             recipe=recipe,
             label=name,
         )
-        write_manifest(Path(manifest), made.records, tokens_per_step=settings.tokens_per_step, dtype=made.dtype)
         own = {f"models.{name}": definitions.identity(model), "recipes.PRETRAINING": recipe}
         with atomic_path(origin) as path:
             path.write_text(json.dumps(origins.trace("pretrain_family", own, [tokens]), sort_keys=True, indent=1))
@@ -57,10 +46,8 @@ if __name__ == "__main__":
         name=snakemake.wildcards["model"],
         tokenizer=snakemake.input["tokenizer"],
         tokens=snakemake.input["tokens"],
-        model=snakemake.params["model"],
-        manifest=snakemake.output["manifest"],
+        root=str(Path(snakemake.output["manifest"]).parent),
         origin=snakemake.output["origin"],
-        state=f"{Path(snakemake.output['manifest']).parent}/.state",
-        recipe=snakemake.params["recipe"],
         log=snakemake.log[0],
+        **snakemake.params,
     )

@@ -29,10 +29,9 @@ def main(*, documents: str, vocabulary: int, tokenizer: str, tokens: str, recipe
 
 if __name__ == "__main__":
     main(
-        documents=snakemake.input["documents"],
         vocabulary=int(snakemake.wildcards["vocabulary"]),
-        tokenizer=snakemake.output["tokenizer"],
-        tokens=snakemake.output["tokens"],
-        recipe=snakemake.params["recipe"],
         log=snakemake.log[0],
+        **snakemake.input,
+        **snakemake.output,
+        **snakemake.params,
     )

@@ -11,7 +11,7 @@ import pytest
 
 from w2sg.data import duplicates
 from w2sg.data.duplicates import cluster, find_overlaps, shingle
-from w2sg.study.datasets import DuplicateRule
+from w2sg.study.datasets import DuplicateRule, HeldoutPart
 
 RULES = [
     DuplicateRule(ngram=3, window=12, containment=0.5),
@@ -48,8 +48,7 @@ def oracle(protected: list[str], texts: list[str], rule: DuplicateRule) -> dict[
 
 def fast(protected: list[str], texts: list[str], rule: DuplicateRule) -> dict[tuple[int, int], float]:
     result = find_overlaps(shingle(protected, rule.ngram), shingle(texts, rule.ngram), rule)
-    keys = zip(result.texts.tolist(), result.protected.tolist(), strict=True)
-    return dict(zip(keys, result.containment.tolist(), strict=True))
+    return result.set_index(["text", "protected"])["containment"].to_dict()
 
 
 def random_words(rng: np.random.Generator, n: int, vocabulary: int = 60) -> list[str]:
@@ -169,30 +168,29 @@ def corpus(seed: int = 0) -> pd.DataFrame:
 RULE = DuplicateRule(ngram=3, window=20, containment=0.5)
 
 
+def decontaminate(frame: pd.DataFrame, *, seed: int = 0, fraction: float = 0.1) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return duplicates.decontaminate(frame, RULE, HeldoutPart(fraction=fraction, seed=seed))
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_no_training_document_resembles_protected_ones(seed):
     frame = corpus()
-    result = duplicates.decontaminate(frame, RULE, heldout_fraction=0.1, heldout_seed=seed)
-    text = {part: group["text"].tolist() for part, group in result.documents.groupby("part")}
+    documents, dropped = decontaminate(frame, seed=seed)
+    text = {part: group["text"].tolist() for part, group in documents.groupby("part")}
     assert oracle(text["pair_texts"] + text["heldout"], text["train"], RULE) == {}
     assert oracle(text["pair_texts"], frame["text"][:100].tolist(), RULE)  # there was something to remove
-    assert {"train-003", "train-004", "train-005"} <= set(result.dropped["doc_id"])
+    assert {"train-003", "train-004", "train-005"} <= set(dropped["doc_id"])
     assert len(text["heldout"]) == 10
     assert len(text["pair_texts"]) == 60
-    assert len(result.documents) + len(result.dropped) == len(frame)
-    assert not set(result.dropped["doc_id"]) & set(result.documents["doc_id"])
+    assert len(documents) + len(dropped) == len(frame)
+    assert not set(dropped["doc_id"]) & set(documents["doc_id"])
 
 
 def test_a_document_like_heldout_text_is_dropped_with_its_evidence():
-    seed = next(
-        s
-        for s in range(200)
-        if "heldout"
-        in duplicates.decontaminate(corpus(), RULE, heldout_fraction=0.1, heldout_seed=s).dropped["part"].tolist()
-    )
-    result = duplicates.decontaminate(corpus(), RULE, heldout_fraction=0.1, heldout_seed=seed)
-    row = result.dropped[result.dropped["part"] == "heldout"].iloc[0]
-    part = result.documents.set_index("doc_id")["part"]
+    found = (decontaminate(corpus(), seed=seed) for seed in range(200))
+    documents, dropped = next(pair for pair in found if "heldout" in pair[1]["part"].tolist())
+    row = dropped[dropped["part"] == "heldout"].iloc[0]
+    part = documents.set_index("doc_id")["part"]
     assert part[row["resembles"]] == "heldout"
     text = corpus().set_index("doc_id")["text"]
     share = oracle([text[row["resembles"]]], [text[row["doc_id"]]], RULE)
@@ -202,13 +200,13 @@ def test_a_document_like_heldout_text_is_dropped_with_its_evidence():
 def test_result_does_not_depend_on_the_order_of_documents():
     frame = corpus()
     shuffled = frame.sample(frac=1, random_state=1)
-    first, second = (duplicates.decontaminate(f, RULE, heldout_fraction=0.1, heldout_seed=0) for f in (frame, shuffled))
-    pd.testing.assert_frame_equal(first.documents, second.documents)
-    pd.testing.assert_frame_equal(first.dropped, second.dropped)
+    first, second = (decontaminate(f) for f in (frame, shuffled))
+    pd.testing.assert_frame_equal(first[0], second[0])
+    pd.testing.assert_frame_equal(first[1], second[1])
 
 
 def test_pair_texts_that_quote_each_other_share_a_cluster():
-    documents = duplicates.decontaminate(corpus(), RULE, heldout_fraction=0.1, heldout_seed=0).documents
+    documents, _ = decontaminate(corpus())
     clusters = documents.set_index("doc_id")["cluster"]
     assert clusters["pair_texts-120"] == clusters["pair_texts-121"] == "pair_texts-120"
     assert clusters["pair_texts-150"] == "pair_texts-150"
@@ -220,9 +218,9 @@ def test_wrong_input_is_named():
     with pytest.raises(ValueError, match="containment"):
         DuplicateRule(containment=0)
     with pytest.raises(ValueError, match="expected both train and pair_texts"):
-        duplicates.decontaminate(corpus().assign(part="train"), RULE, heldout_fraction=0.1, heldout_seed=0)
-    with pytest.raises(ValueError, match="heldout: 100 documents wanted"):
-        duplicates.decontaminate(corpus(), RULE, heldout_fraction=1.0, heldout_seed=0)
+        decontaminate(corpus().assign(part="train"))
+    with pytest.raises(ValueError, match="heldout: 99 documents wanted"):
+        decontaminate(corpus(), fraction=0.99)
 
 
 def test_threshold_is_rounded_up_exactly():

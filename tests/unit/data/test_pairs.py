@@ -127,15 +127,6 @@ def test_many_faults_are_cut_short():
     assert len(str(caught.value).splitlines()) == 12
 
 
-def test_wrong_frames_are_named():
-    with pytest.raises(ValueError, match=r"dataset d: columns \['chosen'\] are missing"):
-        check_pairs(pairs().drop(columns="chosen"), name="d", minimum=1)
-    with pytest.raises(ValueError, match=r"split \['train'\], allowed: ground_truth"):
-        check_pairs(pairs().assign(split="train"), name="d", minimum=1)
-    with pytest.raises(ValueError, match="on_invalid: got 'ignore', allowed: error, drop"):
-        check_pairs(pairs(), name="d", minimum=1, on_invalid="ignore")
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_groups_are_dealt_whole_and_evenly_whatever_the_row_order(seed):
     rng = np.random.default_rng(seed)

@@ -67,13 +67,13 @@ def test_no_document_and_no_near_duplicate_is_in_two_splits(spec):
     texts = {split: shingle(rows["chosen"].tolist(), 5) for split, rows in pairs.groupby("split")}
     for one in SPLITS:
         for two in set(SPLITS) - {one}:
-            assert not len(find_overlaps(texts[one], texts[two], DuplicateRule()).texts)
+            assert not len(find_overlaps(texts[one], texts[two], DuplicateRule()))
 
 
 def test_dealing_documents_instead_of_clusters_leaks():
     pairs = load_pairs({**TOPIC, "pairs": 10**6, "minimum": 1, "deal": "document"}, name="t", documents=documents())
     texts = {split: shingle(pd.concat([r["chosen"], r["rejected"]]).tolist(), 5) for split, r in pairs.groupby("split")}
-    assert len(find_overlaps(texts["ground_truth"], texts["test"], DuplicateRule()).texts)
+    assert len(find_overlaps(texts["ground_truth"], texts["test"], DuplicateRule()))
 
 
 def test_order_pairs_keep_words_and_last_word():
@@ -114,7 +114,7 @@ def test_only_pair_texts_are_used_and_none_found_in_training():
     checked = load_checked({**TOPIC, "pairs": 10**6, "minimum": 1}, name="t", documents=frame)
     used = shingle(pd.concat([checked.pairs["chosen"], checked.pairs["rejected"]]).tolist(), 5)
     others = shingle(frame.loc[frame["part"] != "pair_texts", "text"].tolist(), 5)
-    assert not len(find_overlaps(used, others, DuplicateRule()).texts)
+    assert not len(find_overlaps(used, others, DuplicateRule()))
     assert checked.skipped[FOUND] == 1
     assert load_checked(TOPIC, name="t", documents=documents()).skipped == {FOUND: 0}
 

@@ -71,7 +71,7 @@ def test_published_weights_equal_the_written_out_optimiser(tmp_path):
     made = run(tmp_path, clip_norm=CLIP)
     losses, passed, norms = written_out()
     assert min(norms) < CLIP < max(norms)  # steps with and without clipping
-    for record in made.records[1:]:
+    for record in made[1:]:
         assert record.training_loss == pytest.approx(np.mean(losses[: record.step]), rel=1e-5)
     for step in STEPS:
         assert distance(weights(tmp_path, step), passed[step]) < 2e-5

@@ -42,8 +42,7 @@ def test_only_this_folders_snakemake_jobs_count(squeue, tmp_path):
         f"14|R|bash|{here}",
         f"15|R|w2sg-driver|{here}",
     )
-    found = slurm.queued_jobs(here)
-    assert [(job.number, job.state) for job in found] == [("11", "R"), ("12", "PD")]
+    assert list(slurm.queued_jobs(here).items()) == [("11", "R"), ("12", "PD")]
 
 
 def test_a_start_is_refused_while_they_are_queued(squeue, tmp_path):

@@ -23,11 +23,13 @@ def study(**changes) -> costs.PlannedStudy:
     return costs.PlannedStudy(**(given | changes))
 
 
-COST = costs.ModelCost(parameters=10**9, size=2e9, width=64, layers=5, source="assumed")
+def known(*models: str) -> pd.DataFrame:
+    cost = {"parameters": 10**9, "size": 2e9, "width": 64, "layers": 5, "source": "assumed"}
+    return pd.DataFrame([cost] * len(models), index=list(models))
 
 
 def test_one_model_by_hand():
-    row = costs.cost_table(study(), {"s": COST}, RATES).iloc[0]
+    row = costs.cost_table(study(), known("s"), RATES).iloc[0]
     texts = 6 * 150
     assert row["jobs"] == 10 + 20 + 1
     assert row["download_tb"] == pytest.approx(0.02)
@@ -35,45 +37,45 @@ def test_one_model_by_hand():
     assert row["gpu_hours"] == pytest.approx(10 * (2e9 * texts * 50 / 1e12 + 2 + 2) / 3600)
     assert row["heads_hours"] == pytest.approx(20 * 36 / 3600)
     assert row["features_gb"] == pytest.approx(10 * texts * 64 * 2 / 1e9)
-    assert costs.cost_table(study(layers="all"), {"s": COST}, RATES)["features_gb"][0] == pytest.approx(
+    assert costs.cost_table(study(layers="all"), known("s"), RATES)["features_gb"][0] == pytest.approx(
         5 * row["features_gb"]
     )
-    assert costs.cost_table(study(layers=[1, 2]), {"s": COST}, RATES)["features_gb"][0] == pytest.approx(
+    assert costs.cost_table(study(layers=[1, 2]), known("s"), RATES)["features_gb"][0] == pytest.approx(
         2 * row["features_gb"]
     )
 
 
 def test_features_are_kept_in_the_models_type():
     half, single = (
-        costs.cost_table(study(dtypes={"s": dtype}), {"s": COST}, RATES)["features_gb"][0]
+        costs.cost_table(study(dtypes={"s": dtype}), known("s"), RATES)["features_gb"][0]
         for dtype in ("bfloat16", "float32")
     )
     assert single == pytest.approx(2 * half) == pytest.approx(10 * 6 * 150 * 64 * 4 / 1e9)
 
 
 def test_the_total_adds_up_and_the_peak_is_that_of_the_largest():
-    table = costs.cost_table(study(repos={"s": "o/s", "w": "o/w"}), {"s": COST, "w": COST}, RATES)
+    table = costs.cost_table(study(repos={"s": "o/s", "w": "o/w"}), known("s", "w"), RATES)
     assert table["revisions"].tolist() == [10, 1, 11]
     assert table["snapshot_gb"].tolist() == [2, 2, 2]
-    both = costs.cost_table(study(layers="all"), {"s": COST, "w": COST}, RATES)["features_gb"]
+    both = costs.cost_table(study(layers="all"), known("s", "w"), RATES)["features_gb"]
     assert both[0] == pytest.approx(10 * 5 * both[1])  # a supervisor keeps its final layer only
-    text = costs.plan_text(study(), {"s": COST}, table, [])
+    text = costs.plan_text(study(), known("s"), table, [])
     assert "6 GB (3 snapshots" in text
     assert "without a cost here (not on the Hub, or not in resources/costs/models.tsv): w" in text
 
 
 def test_a_dataset_of_unknown_size_leaves_unknown_what_depends_on_it_and_nothing_else():
     given = study(pairs={"a": 100, "mine": None})
-    table = costs.cost_table(given, {"s": COST}, RATES)
+    table = costs.cost_table(given, known("s"), RATES)
     assert table[["gpu_hours", "features_gb"]].isna().all(axis=None)
     assert table["heads_hours"].tolist() == pytest.approx([20 * 36 / 3600] * 2)
     assert table["jobs"].tolist() == [31, 31]
-    text = costs.plan_text(given, {"s": COST}, table, [])
+    text = costs.plan_text(given, known("s"), table, [])
     assert "unknown without datasets.mine.pairs: GPU, h; features kept, GB" in text
     assert "nan" not in text
     assert costs.count_jobs(given) == costs.count_jobs(study())
     assert "unknown without" not in costs.plan_text(
-        study(), {"s": COST}, costs.cost_table(study(), {"s": COST}, RATES), []
+        study(), known("s"), costs.cost_table(study(), known("s"), RATES), []
     )
 
 
@@ -81,11 +83,11 @@ def test_listed_sizes_replace_assumed_ones(tmp_path):
     path = tmp_path / "models.tsv"
     columns = "repo\tparameters\tbytes_per_parameter\twidth\tblocks\tstatus\tsource\n"
     path.write_text(columns + "o/s\t100\t4\t8\t2\tassumed\twhy\n")
-    assert costs.read_models(path, {}, {"s": "o/s", "x": "o/x"})["s"].size == 400
+    assert costs.read_models(path, {}, {"s": "o/s", "x": "o/x"})["size"].to_dict() == {"s": 400}
     audits = {"s": pd.DataFrame({"bytes": [0, 300, 500]})}
-    known = costs.read_models(path, audits, {"s": "o/s"})["s"]
-    assert (known.size, known.layers) == (400.0, 3)
-    assert "listed by the Hub" in known.source
+    found = costs.read_models(path, audits, {"s": "o/s"}).loc["s"]
+    assert (found["size"], found["layers"]) == (400.0, 3)
+    assert "listed by the Hub" in found["source"]
 
 
 def test_the_shipped_tables_cover_every_hub_model_and_say_what_they_rest_on():
@@ -94,7 +96,7 @@ def test_the_shipped_tables_cover_every_hub_model_and_say_what_they_rest_on():
     assert {row["name"] for row in rates} == set(VALUES)
     config = yaml.safe_load((root / "config" / "models.yaml").read_text())
     repos = {name: model["repo"] for name, model in config["models"].items() if model["source"] == "hub"}
-    assert set(costs.read_models(root / "resources" / "costs" / "models.tsv", {}, repos)) == set(repos)
+    assert set(costs.read_models(root / "resources" / "costs" / "models.tsv", {}, repos).index) == set(repos)
     for name in ("models", "rates"):
         with (root / "resources" / "costs" / f"{name}.tsv").open(newline="") as file:
             rows = list(csv.DictReader(file, delimiter="\t"))

@@ -5,16 +5,16 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.pretraining_runs import SETTINGS, TINY
 from w2sg.runtime.machine import compute_type
-from w2sg.study.fields import ConfigError, read
+from w2sg.study.fields import read
 from w2sg.study.pretraining import (
     Architecture,
     PretrainingSettings,
     learning_rate,
     pythia_schedule,
-    read_settings,
     revision_name,
 )
 
@@ -58,15 +58,6 @@ def test_architecture_names_what_is_wrong(changes, message):
         read(Architecture, {**TINY.model_dump(), **changes})
 
 
-def test_settings_come_from_a_models_entry():
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    given = ("seed", "steps", "save_every", "batch_size", "sequence_length", "learning_rate", "warmup_steps")
-    section = {key: getattr(SETTINGS, key) for key in (*given, "vocabulary_size", "dtype", "state_every")}
-    assert read_settings({"architecture": sizes, "pretraining": section}) == (TINY, SETTINGS)
-    with pytest.raises(ConfigError, match="pretraining: unknown key 'stepz'; did you mean 'steps'"):
-        read_settings({"architecture": sizes, "pretraining": {**section, "stepz": 3}})
-
-
 def test_learning_rate_warms_up_then_falls_to_its_last_share():
     settings = SETTINGS.model_copy(update=dict(steps=512, warmup_steps=20, learning_rate=2e-3))
     rates = [learning_rate(settings, step) for step in range(1, 513)]
@@ -78,18 +69,12 @@ def test_learning_rate_warms_up_then_falls_to_its_last_share():
     assert learning_rate(settings.model_copy(update={"warmup_steps": 0}), 1) == pytest.approx(2e-3, rel=1e-4)
 
 
-def test_compute_type_follows_the_processor_only_when_asked_to(tmp_path):
-    facts = tmp_path / "cpuinfo"
-    for flags, expected in {
-        "fpu avx2": "float32",
-        "avx512f avx512_bf16": "bfloat16",
-        "amx_bf16": "bfloat16",
-    }.items():
-        facts.write_text(f"processor : 0\nflags\t\t: {flags}\nbugs : avx512_bf16\n")
-        assert compute_type("auto", cpu_facts=facts) == expected
-        assert compute_type("float32", cpu_facts=facts) == "float32"
-        assert compute_type("bfloat16", cpu_facts=facts) == "bfloat16"
-    assert compute_type("auto", cpu_facts=tmp_path / "absent") == "float32"
+def test_compute_type_follows_the_processor_only_when_asked_to(monkeypatch):
+    for found, expected in {"avx2": "float32", "avx512_bf16": "bfloat16", "amx_bf16": "bfloat16"}.items():
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda name=found: {name: True, "cpu_name": "x"})
+        assert compute_type("auto") == expected
+        assert compute_type("float32") == "float32"
+        assert compute_type("bfloat16") == "bfloat16"
 
 
 # Schedule
@@ -139,24 +124,12 @@ def test_is_ascending_without_repeats_and_ends_at_the_last_step():
         assert schedule[-1] == steps
 
 
-@pytest.mark.parametrize(
-    ("steps", "every", "name"),
-    [
-        (0, 1, "steps"),
-        (8, 0, "every"),
-        (2.0, 1, "steps"),
-        (True, 1, "steps"),
-        (100, 1, "steps"),
-        (700, 128, "steps"),
-    ],
-)
-def test_refuses_what_would_not_end_at_a_published_step(steps, every, name):
-    with pytest.raises(ValueError, match=f"^{name}: got .*allowed"):
+@pytest.mark.parametrize(("steps", "every"), [(100, 1), (700, 128)])
+def test_refuses_what_would_not_end_at_a_published_step(steps, every):
+    with pytest.raises(ValueError, match="^steps: got .*allowed"):
         pythia_schedule(steps, every)
 
 
 def test_names_revisions_as_pythia_does():
     assert revision_name(0) == "step0"
     assert revision_name(143_000) == "step143000"
-    with pytest.raises(ValueError, match="step"):
-        revision_name(-1)
