@@ -21,7 +21,7 @@ def edit(change) -> object:
     """A fault in the test split of a local dataset."""
 
     def apply(dataset: dict, target: Path) -> None:
-        files = dict(dataset["files"])
+        files = {split: str(target.parent / path) for split, path in dataset["files"].items()}
         rows = rows_of(files["test"])
         changed = change(rows, rows_of(files["ground_truth"]))
         target.write_text(changed if isinstance(changed, str) else "\n".join(map(json.dumps, changed)) + "\n")
