@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch.nn.functional import softplus
 
 from w2sg.heads.logistic import Problems, minimise
 from w2sg.heads.matrices import Basis, find_basis
+from w2sg.heads.sides import check_inputs
 
 SEARCH_TOLERANCE = 5e-5
 """Relative gradient to which the folds are solved: it leaves held-out losses near the smallest to within 1e-4."""
@@ -18,7 +19,7 @@ SEARCH_TOLERANCE = 5e-5
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """Fits of S label sets on one feature matrix, in the features' own units."""
+    """Fits of S label sets on one feature matrix, in the features' own units; on several, arrays are (L, S, ...)."""
 
     weights: np.ndarray
     """Coefficients, float64, (S, d)."""
@@ -31,6 +32,11 @@ class Fit:
     choose."""
     converged: np.ndarray
     """Whether the norm of the final gradient fell to the tolerance, (S,)."""
+
+    @classmethod
+    def stack(cls, fits: Sequence[Fit]) -> Fit:
+        """Returns the fits on L feature matrices as one."""
+        return cls(**{field.name: np.stack([getattr(fit, field.name) for fit in fits]) for field in fields(cls)})
 
 
 def deal_folds(groups: np.ndarray, *, folds: int, rng: np.random.Generator) -> np.ndarray:
@@ -59,7 +65,6 @@ def fit_selected(
     intercept: bool = False,
     tolerance: float = 1e-7,
     patience: int = 2,
-    max_iterations: int = 1000,
 ) -> Fit:
     """Returns logistic fits, each with the penalty of smallest held-out log loss.
 
@@ -76,7 +81,6 @@ def fit_selected(
         intercept: Whether to fit an unpenalised intercept.
         tolerance: Largest norm of the final gradient, relative to that at zero coefficients.
         patience: A label set's search ends after this many weaker penalties in a row that raised its loss.
-        max_iterations: Steps after which a fit is given up; a final one is reported as not converged.
 
     Raises:
         ValueError: If a penalty is not positive, a value is not finite or shapes disagree.
@@ -88,7 +92,7 @@ def fit_selected(
     cv_loss, start = np.full((len(target), len(penalties)), np.nan), None
     chosen = np.zeros(len(target), dtype=np.int64)
     if len(penalties) > 1:
-        cv_loss, start = _search_penalty(x, basis, labels, fold, penalties, intercept, patience, max_iterations)
+        cv_loss, start = _search_penalty(x, basis, labels, fold, penalties, intercept, patience)
         # Ties go to the stronger penalty.
         order = np.argsort(penalties, kind="stable")[::-1]
         chosen = order[np.nanargmin(cv_loss[:, order], axis=1)]
@@ -100,7 +104,6 @@ def fit_selected(
         basis,
         start=None if start is None else start[one],
         tolerance=tolerance,
-        max_iterations=max_iterations,
     )
     weights = solution.coefficients[:, : len(scale)] / scale
     offset = solution.coefficients[:, -1] - weights @ center if intercept else weights.new_zeros(len(weights))
@@ -128,10 +131,7 @@ def _check(features: np.ndarray, target: np.ndarray, folds: np.ndarray, penaltie
         raise ValueError(f"features {features.shape}, target {target.shape} and folds {folds.shape} disagree")
     if not len(penalties) or not all(0 < penalty < np.inf for penalty in penalties):
         raise ValueError(f"penalties is {list(penalties)}; allowed are positive numbers, at least one")
-    if not np.isfinite(features).all():
-        raise ValueError("features hold values that are not finite; allowed are finite numbers")
-    if not ((target >= 0) & (target <= 1)).all():
-        raise ValueError("target holds values outside of [0, 1] or NaN; allowed are probabilities")
+    check_inputs(target, features=features)
 
 
 def _scale(features: np.ndarray, intercept: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -172,7 +172,6 @@ def _search_penalty(
     penalties: Sequence[float],
     intercept: bool,
     patience: int,
-    max_iterations: int,
 ) -> tuple[np.ndarray, torch.Tensor]:
     """Returns each penalty's held-out loss, (S, P), and the folds' mean solution at the best, (S, d)."""
     sets, parts = len(labels), int(fold.max()) + 1
@@ -189,13 +188,8 @@ def _search_penalty(
             break
         rows = torch.from_numpy(live)
         columns = column[rows].flatten()
-        found = minimise(
-            problems.pick(columns, penalty=float(penalties[index])),
-            basis,
-            start=u[columns],
-            tolerance=SEARCH_TOLERANCE,
-            max_iterations=max_iterations,
-        )
+        posed = problems.pick(columns, penalty=float(penalties[index]))
+        found = minimise(posed, basis, start=u[columns], tolerance=SEARCH_TOLERANCE)
         u[columns] = found.coefficients
         loss[live, index] = _held_loss(found.logits, problems.target[columns], held[rows])
         better = loss[:, index] < best  # NaN, so false, where the search has ended

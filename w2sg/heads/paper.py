@@ -9,41 +9,35 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch.nn.functional import softplus
 
 from w2sg.heads.matrices import BLOCK
-from w2sg.heads.sides import generator, harden, toss
+from w2sg.heads.sides import check_inputs, generator, harden, toss
 from w2sg.study.protocols import Loss
 from w2sg.study.sections import PaperProtocol
 
 CHUNK = 2**17
 """Weights updated together, in numbers: they and the optimiser's moments stay in the cache."""
 
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+"""Adam's decay rates of the mean gradient and of the mean square, and its constant in the denominator."""
+
+CONFIDENCE, WARMUP = 0.5, 0.2
+"""Final weight of a head's own hardened predictions in the log-confidence loss, and the share of the steps over which it
+rises from zero."""
+
 
 class PaperHeadSettings(PaperProtocol):
-    """The paper's protocol: Adam in small batches, learning rate falling to zero as a cosine; with what no key decides."""
+    """The paper's protocol: Adam in small batches, learning rate falling to zero as a cosine; with the task of the heads."""
 
     loss: Loss = "soft"
     """Cross-entropy with the targets, with the targets rounded (0.5 stays), or the log-confidence loss."""
     margin: Literal["pair", "single"] = "pair"
     """Loss on s(first) - s(second), or on the logit of each text with labels p and 1 - p."""
-    weight_decay: float = 0.0
-    """Adam's L2 term."""
-    beta1: float = 0.9
-    """Adam's decay rate of the mean gradient."""
-    beta2: float = 0.999
-    """Adam's decay rate of the mean square."""
-    epsilon: float = 1e-8
-    """Adam's constant in the denominator."""
-    confidence: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Final weight of a head's own hardened predictions in the log-confidence loss."""
-    warmup: Annotated[float, Field(ge=0, le=1)] = 0.2
-    """Share of the steps over which that weight rises from zero."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,11 +120,7 @@ def _check(first: np.ndarray, second: np.ndarray, target: np.ndarray, seeds: Seq
             f"first {first.shape}, second {second.shape} and target {target.shape} disagree; allowed are "
             f"(L, n, d), (L, n, d) and (S, n) with S = {len(seeds)} seeds"
         )
-    for name, states in (("first", first), ("second", second)):
-        if not np.isfinite(states).all():
-            raise ValueError(f"{name} holds values that are not finite; allowed are finite numbers")
-    if not ((target >= 0) & (target <= 1)).all():
-        raise ValueError("target holds values outside of [0, 1] or NaN; allowed are probabilities")
+    check_inputs(target, first=first, second=second)
 
 
 def _plan(target: np.ndarray, settings: PaperHeadSettings, seeds: Sequence[int]) -> list[_Batch]:
@@ -170,14 +160,11 @@ def _train(
     states: torch.Tensor, plan: list[_Batch], settings: PaperHeadSettings, seeds: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the weights, (L, S, K, d), and the progressive loss, (L, S, K), of some layers."""
-    layers, d = len(states), states.shape[-1]
-    weights = (
-        _initial(d, settings, seeds).to(states).expand(layers, len(seeds), len(settings.learning_rates), d).clone()
-    )
+    start = _initial(states.shape[-1], settings, seeds).to(states)
+    weights = start.expand(len(states), -1, len(settings.learning_rates), -1).clone()
     rates = torch.tensor(settings.learning_rates, dtype=states.dtype)[:, None]  # (K, 1)
     mean, square = torch.zeros_like(weights), torch.zeros_like(weights)
     total, rows = torch.zeros_like(weights[..., 0], dtype=torch.float64), 0
-    one, two = settings.beta1, settings.beta2
     for step, batch in enumerate(plan, start=1):
         # Twice as fast as indexing with a table.
         chosen = states.index_select(1, batch.index.flatten())
@@ -188,12 +175,10 @@ def _train(
             rows += batch.index.shape[1]
         residual = (torch.sigmoid(logits) - _aim(logits, batch, settings)) * batch.sign / logits.shape[-1]
         gradient = residual @ inputs  # (L, S, K, d)
-        if settings.weight_decay:
-            gradient += settings.weight_decay * weights
-        mean.lerp_(gradient, 1 - one)
-        square.mul_(two).addcmul_(gradient, gradient, value=1 - two)
-        spread = square.sqrt().div_(math.sqrt(1 - two**step)).add_(settings.epsilon)
-        rate = rates * (0.5 * (1 + math.cos(math.pi * batch.progress)) / (1 - one**step))
+        mean.lerp_(gradient, 1 - BETA1)
+        square.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
+        spread = square.sqrt().div_(math.sqrt(1 - BETA2**step)).add_(EPSILON)
+        rate = rates * (0.5 * (1 + math.cos(math.pi * batch.progress)) / (1 - BETA1**step))
         weights.sub_(spread.reciprocal_().mul_(mean).mul_(rate))
     return weights.numpy(), (total / rows).numpy()
 
@@ -215,7 +200,7 @@ def _aim(logits: torch.Tensor, batch: _Batch, settings: PaperHeadSettings) -> to
     """
     if settings.loss != "logconf":
         return batch.target
-    share = settings.confidence * min(1.0, batch.progress / settings.warmup if settings.warmup else 1.0)
+    share = CONFIDENCE * min(1.0, batch.progress / WARMUP)
     ordered = logits.sort(dim=-1).values
     place = ((1 - batch.target.mean(-1)) * (logits.shape[-1] - 1)).expand(logits.shape[:-1])[..., None]  # (L, S, K, 1)
     low = ordered.gather(-1, place.floor().long())
