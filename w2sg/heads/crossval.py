@@ -85,7 +85,11 @@ def fit_selected(
     Raises:
         ValueError: If a penalty is not positive, a value is not finite or shapes disagree.
     """
-    _check(features, target, folds, penalties)
+    if features.ndim != 2 or target.shape != folds.shape or target.shape[1:] != features.shape[:1]:
+        raise ValueError(f"features {features.shape}, target {target.shape} and folds {folds.shape} disagree")
+    if not len(penalties) or not all(0 < penalty < np.inf for penalty in penalties):
+        raise ValueError(f"penalties is {list(penalties)}; allowed are positive numbers, at least one")
+    check_inputs(target, features=features)
     x, center, scale = _scale(features, intercept)
     basis = find_basis(x, intercept=intercept)
     labels, fold = torch.as_tensor(target, dtype=torch.float64), torch.as_tensor(folds)
@@ -98,13 +102,8 @@ def fit_selected(
         chosen = order[np.nanargmin(cv_loss[:, order], axis=1)]
     penalty = np.asarray(penalties, dtype=np.float64)[chosen]
     one, same = _distinct(target, folds, penalty)
-    posed = _pose(x, labels[one], fold[one] >= 0, intercept)
-    solution = minimise(
-        replace(posed, penalty=torch.from_numpy(penalty)[one]),
-        basis,
-        start=None if start is None else start[one],
-        tolerance=tolerance,
-    )
+    posed = replace(_pose(x, labels[one], fold[one] >= 0, intercept), penalty=torch.from_numpy(penalty)[one])
+    solution = minimise(posed, basis, start=None if start is None else start[one], tolerance=tolerance)
     weights = solution.coefficients[:, : len(scale)] / scale
     offset = solution.coefficients[:, -1] - weights @ center if intercept else weights.new_zeros(len(weights))
     return Fit(
@@ -124,14 +123,6 @@ def _distinct(target: np.ndarray, folds: np.ndarray, penalty: np.ndarray) -> tup
     rows = np.column_stack((np.round(target, 12) + 0.0, folds >= 0, penalty))  # + 0.0 for the sign of zero
     _, one, same = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     return torch.from_numpy(one), torch.from_numpy(same)
-
-
-def _check(features: np.ndarray, target: np.ndarray, folds: np.ndarray, penalties: Sequence[float]) -> None:
-    if features.ndim != 2 or target.shape != folds.shape or target.shape[1:] != features.shape[:1]:
-        raise ValueError(f"features {features.shape}, target {target.shape} and folds {folds.shape} disagree")
-    if not len(penalties) or not all(0 < penalty < np.inf for penalty in penalties):
-        raise ValueError(f"penalties is {list(penalties)}; allowed are positive numbers, at least one")
-    check_inputs(target, features=features)
 
 
 def _scale(features: np.ndarray, intercept: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -191,15 +182,12 @@ def _search_penalty(
         posed = problems.pick(columns, penalty=float(penalties[index]))
         found = minimise(posed, basis, start=u[columns], tolerance=SEARCH_TOLERANCE)
         u[columns] = found.coefficients
-        loss[live, index] = _held_loss(found.logits, problems.target[columns], held[rows])
+        losses = (
+            softplus(found.logits) - posed.target * found.logits
+        )  # (S F, n), of which each fit judges what it held out
+        counted = losses.view(held[rows].shape) * held[rows]
+        loss[live, index] = (counted.sum((1, 2)) / held[rows].sum((1, 2))).numpy()
         better = loss[:, index] < best  # NaN, so false, where the search has ended
         best, rises = np.where(better, loss[:, index], best), np.where(better, 0, rises + 1)
-        means = u.unflatten(0, (sets, parts)).mean(1)
-        start[torch.as_tensor(better)] = means[torch.as_tensor(better)]
+        start[torch.as_tensor(better)] = u.unflatten(0, (sets, parts)).mean(1)[torch.as_tensor(better)]
     return loss, start
-
-
-def _held_loss(logits: torch.Tensor, target: torch.Tensor, held: torch.Tensor) -> np.ndarray:
-    """Returns the log loss, (S,), of rows judged by the fits that held them out; ``held`` is (S, F, n)."""
-    rows = (softplus(logits) - target * logits).view(held.shape)  # (S, F, n)
-    return ((rows * held).sum((1, 2)) / held.sum((1, 2))).numpy()

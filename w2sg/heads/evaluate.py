@@ -49,13 +49,7 @@ class _Trained:
 
 
 def supervise(features: Splits, *, heads: Heads, intervals: Intervals) -> Supervision:
-    """Returns the soft labels and the metrics of a supervisor trained on true labels of its final layer.
-
-    Args:
-        features: The weak model's features.
-        heads: Section ``heads`` of the configuration.
-        intervals: Section ``intervals`` of the configuration.
-    """
+    """Returns the soft labels and the metrics of a supervisor trained on true labels of its final layer."""
     seeds = heads.seeds
     train, weak, test = (features[name].layer(-1) for name in (TRAIN, WEAK, TEST))
     labels, rows = [], []
@@ -90,9 +84,9 @@ def evaluate_revision(
         parts: Functions that return the strong model's features of some layers; one part is in memory for each
             worker.
         weak_labels: Schema LABELS.
-        heads: Section ``heads`` of the configuration.
-        probe: Section ``probe`` of the configuration.
-        intervals: Section ``intervals`` of the configuration.
+        heads: Section of the configuration, as the two that follow.
+        probe: Of the linear probe.
+        intervals: Of all metrics.
         workers: Tasks at work together, each on one thread; no result depends on it.
 
     Returns:
@@ -148,17 +142,18 @@ def _fit_paper(split: Features, target: np.ndarray, *, heads: Heads, loss: Loss 
     """
     settings = PaperHeadSettings(**heads.paper.model_dump(), loss=loss, margin=heads.margin)
     made = train_paper_heads(split.chosen, split.rejected, target, settings=settings, seeds=heads.seeds)
-    rates, chosen = np.array(settings.learning_rates), made.selected[:, :, None]
-    each = {
-        "progressive_loss": made.progressive_loss,
-        "learning_rate": np.broadcast_to(rates, made.progressive_loss.shape),
-    }
+    rates = np.array(settings.learning_rates)
+
+    def with_selected(values: np.ndarray) -> np.ndarray:  # (L, S, K, ...) to (L, S, K + 1, ...)
+        chosen = np.expand_dims(made.selected, tuple(range(2, values.ndim)))
+        return np.concatenate([values, np.take_along_axis(values, chosen, axis=2)], axis=2)
+
     return _Trained(
         settings=(*(f"lr={rate:g}" for rate in rates), "selected"),
-        weights=np.concatenate([made.weights, made.best()[:, :, None]], axis=2),
+        weights=with_selected(made.weights),
         extras={
-            name: np.concatenate([values, np.take_along_axis(values, chosen, 2)], axis=2)
-            for name, values in each.items()
+            "progressive_loss": with_selected(made.progressive_loss),
+            "learning_rate": with_selected(np.broadcast_to(rates, made.progressive_loss.shape)),
         },
     )
 

@@ -51,18 +51,9 @@ class PaperHeads:
     selected: np.ndarray
     """Index of the learning rate with the smallest progressive loss, (L, S)."""
 
-    def best(self) -> np.ndarray:
-        """Returns the weights at the selected learning rate, (L, S, d)."""
-        return np.take_along_axis(self.weights, self.selected[:, :, None, None], axis=2)[:, :, 0]
-
 
 def train_paper_heads(
-    first: np.ndarray,
-    second: np.ndarray,
-    target: np.ndarray,
-    *,
-    settings: PaperHeadSettings,
-    seeds: Sequence[int],
+    first: np.ndarray, second: np.ndarray, target: np.ndarray, *, settings: PaperHeadSettings, seeds: Sequence[int]
 ) -> PaperHeads:
     """Returns one head for each layer, seed and learning rate, all trained side by side.
 
@@ -83,8 +74,13 @@ def train_paper_heads(
     Raises:
         ValueError: If shapes disagree, a state is not finite or a target is not a probability.
     """
-    _check(first, second, target, seeds)
-    layers, n, d = first.shape
+    if first.ndim != 3 or first.shape != second.shape or target.shape != (len(seeds), first.shape[1]):
+        raise ValueError(
+            f"first {first.shape}, second {second.shape} and target {target.shape} disagree; allowed are "
+            f"(L, n, d), (L, n, d) and (S, n) with S = {len(seeds)} seeds"
+        )
+    check_inputs(target, first=first, second=second)
+    layers, _, d = first.shape
     plan = _plan(target, settings, seeds)
     size = max(1, CHUNK // (len(seeds) * len(settings.learning_rates) * d))
     trained = []
@@ -92,8 +88,7 @@ def train_paper_heads(
         a, b = (torch.as_tensor(x[low : low + size], dtype=torch.float32) for x in (first, second))
         states = (a - b)[:, :, None] if settings.margin == "pair" else torch.stack((a, b), dim=2)
         trained.append(_train(states, plan, settings, seeds))  # states: (layers, n, 1 or 2, d)
-    weights = np.concatenate([w for w, _ in trained])
-    loss = np.concatenate([x for _, x in trained])
+    weights, loss = (np.concatenate(parts) for parts in zip(*trained, strict=True))
     selected = np.where(np.isfinite(loss), loss, np.inf).argmin(-1)
     return PaperHeads(weights=weights, progressive_loss=loss, selected=selected)
 
@@ -112,15 +107,6 @@ class _Batch:
     """Share of all steps done before this one."""
     judged: bool
     """Whether its loss counts for the progressive estimate."""
-
-
-def _check(first: np.ndarray, second: np.ndarray, target: np.ndarray, seeds: Sequence[int]) -> None:
-    if first.ndim != 3 or first.shape != second.shape or target.shape != (len(seeds), first.shape[1]):
-        raise ValueError(
-            f"first {first.shape}, second {second.shape} and target {target.shape} disagree; allowed are "
-            f"(L, n, d), (L, n, d) and (S, n) with S = {len(seeds)} seeds"
-        )
-    check_inputs(target, first=first, second=second)
 
 
 def _plan(target: np.ndarray, settings: PaperHeadSettings, seeds: Sequence[int]) -> list[_Batch]:

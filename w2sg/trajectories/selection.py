@@ -52,16 +52,13 @@ def series_cells() -> list[dict[str, str]]:
 
 def headline_rows() -> Any:
     """Returns :func:`series_cells` as an Arrow expression: reading a table with it spares the memory of all other rows."""
-    return parquet.filters_to_expression(
-        [[(name, "==", value) for name, value in cells.items()] for cells in series_cells()]
-    )
+    return parquet.filters_to_expression([[(key, "==", value) for key, value in one.items()] for one in series_cells()])
 
 
 def shown_rows(family: str = "") -> Any:
-    """Returns, as an Arrow expression, the rows that summary, figures and report read: all headline settings.
+    """Returns, as an Arrow expression, the rows that summary, figures and report read: all headline settings of a family.
 
-    Args:
-        family: Family to select; all of them by default.
+    Without its name, those of all families.
     """
     own = [("family", "==", family)] if family else []
     kinds = [[("head", "in", ["probe", "model"])]]

@@ -30,12 +30,7 @@ def late_revisions(n: int, share: float) -> int:
 
 
 def estimate_transition(series: Iterable[Series], settings: Statistics) -> Iterator[dict[str, Any]]:
-    """Yields the rows of TRANSITIONS: every series by seed, then the comparison of the head protocols.
-
-    Args:
-        series: Trajectories.
-        settings: Section ``statistics``.
-    """
+    """Yields the rows of TRANSITIONS: every series by seed, then the comparison of the head protocols."""
     means: dict[tuple[Any, ...], dict[str, dict[str, Estimate]]] = {}
     for one in series:
         for curve in one.curves:

@@ -31,9 +31,8 @@ def main(
         machine.pin_threads(1)
         states = open_features(features, expect=keys).read()
         splits = split_features(states, read_table(pairs, schemas.PAIRS))
-        made = evaluate.supervise(
-            splits, heads=Heads.model_validate(heads), intervals=Intervals.model_validate(intervals)
-        )
+        asked: Any = {"heads": Heads.model_validate(heads), "intervals": Intervals.model_validate(intervals)}
+        made = evaluate.supervise(splits, **asked)
         own = {"heads": dict(heads), "intervals": dict(intervals), "recipes.SUPERVISOR": recipe}
         # It teaches from its final layer, whichever layers are kept.
         provenance = states.metadata | origins.trace("train_supervisor", own, [features, pairs], without="layers")
