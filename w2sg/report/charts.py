@@ -197,9 +197,10 @@ def _against(predictor: str) -> Any:
     x = alt.X(f"{predictor}:Q", title=label, scale=alt.Scale(zero=False))
     y = alt.Y("w2s:Q", title="W2SG accuracy", scale=alt.Scale(zero=False))
     order = alt.Color("step:Q", scale=alt.Scale(type="symlog", constant=1, scheme=STEP_COLOURS), legend=None)
-    values = [alt.Tooltip(f"{predictor}:Q", title=label, format=".4f"),
-              alt.Tooltip("w2s:Q", title="W2SG accuracy", format=".4f")]  # fmt: skip
-    tooltip = [*_tooltip(label)[1:4], *values]
+    values = {predictor: label, "w2s": "W2SG accuracy"}
+    tooltip = _tooltip(label)[1:4] + [
+        alt.Tooltip(f"{name}:Q", title=text, format=".4f") for name, text in values.items()
+    ]
     points = wide.mark_circle(size=55, opacity=1).encode(x=x, y=y, color=order, tooltip=tooltip)
     line = wide.transform_regression(predictor, "w2s").mark_line(color="black", size=1).encode(x=x, y=y)
     return alt.layer(line, points)

@@ -106,8 +106,9 @@ def _prediction(table: pd.DataFrame, confidence: float) -> Figure:
 
 def _scatter(axis: Axes, part: pd.DataFrame, order: dict[int, int], colours: Normalize, label: str) -> None:
     points = part[part["series"] == "revision"]
-    reach = {"xerr": _reach(points, "x", "x_low", "x_high"), "yerr": _reach(points, "value", "low", "high")}
-    axis.errorbar(points["x"], points["value"], **reach, fmt="none", ecolor="#bbbbbb", elinewidth=0.7, zorder=1)
+    across, along = _reach(points, "x", "x_low", "x_high"), _reach(points, "value", "low", "high")
+    thin: Any = {"fmt": "none", "ecolor": "#bbbbbb", "elinewidth": 0.7}
+    axis.errorbar(points["x"], points["value"], xerr=across, yerr=along, zorder=1, **thin)
     draw_series(axis, part, "fit", label=label, color="black", linewidth=1.2)
     _levels(axis, part, part["panel"].iloc[0], chance=None)
     places = points["step"].map(order)

@@ -85,16 +85,10 @@ def trained_layers(rows: pd.DataFrame) -> list[int]:
 
 
 def seed_means(rows: pd.DataFrame, head: str, metric: str, protocol: str = "", *, split: str = "pair") -> pd.DataFrame:
-    """Returns layer, step, tokens, value, low, high of a metric's headline rows, means over head seeds.
+    """Returns layer, step, tokens, value, low, high of a metric's :func:`headline_cells`, means over head seeds.
 
-    Intervals are averaged too: they show the sampling error of the test pairs, not that of the seeds.
-
-    Args:
-        rows: Rows of :func:`case_rows`.
-        head: As in :func:`headline_cells`, like all that follow.
-        metric: Such as ``accuracy``.
-        protocol: Head protocol.
-        split: Way to split the probe's texts.
+    Intervals are averaged too: they show the sampling error of the test pairs, not that of the seeds. The rows are
+    those of :func:`case_rows`.
     """
     chosen = rows_with(rows, **headline_cells(head, metric, protocol, split=split))
     means = {name: (name, "mean") for name in INTERVAL}
