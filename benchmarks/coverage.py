@@ -21,15 +21,16 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from w2sg.study.sections import Statistics  # noqa: E402
 from w2sg.trajectories.correlations import STATISTIC_NAMES, compare_predictors  # noqa: E402
-from w2sg.trajectories.series import Curve, ResamplingSettings, Series  # noqa: E402
+from w2sg.trajectories.series import Curve, Series  # noqa: E402
 from w2sg.trajectories.sigmoid import RISE_10_90, TO_SATURATION  # noqa: E402
 from w2sg.trajectories.transitions import estimate_curve, late_revisions  # noqa: E402
 
 FIRST = [0, *(2**k for k in range(10))]
 EMBEDDED = np.array([*FIRST, *range(640, 2049, 128)])
 PYTHIA = np.array([*FIRST, *range(1000, 143001, 1000)])
-SETTINGS = ResamplingSettings(resamples=1000, confidence=0.95, block=0, first=50, late=0.2, seed=0)
+SETTINGS = Statistics()
 FLOOR, RISE, SUPERVISOR = 0.54, 0.25, 0.74
 FLUCTUATION, PAIR_ERROR, GAIN_ERROR = 0.012, 0.009, 0.008
 

@@ -11,10 +11,11 @@ import pandas as pd
 from w2sg.report import page
 from w2sg.runtime.provenance import origin
 from w2sg.study.protocols import HEADLINE_SETTINGS
+from w2sg.study.sections import Statistics
 from w2sg.tables.schemas import FLOORS, METRICS
 from w2sg.trajectories import bands, coverage, summary
 from w2sg.trajectories.correlations import correlate_all
-from w2sg.trajectories.series import ResamplingSettings, collect_series
+from w2sg.trajectories.series import collect_series
 from w2sg.trajectories.transitions import estimate_transition
 
 STEPS = [0, *(2**k for k in range(10)), *range(640, 2049, 128)]
@@ -103,7 +104,7 @@ def _probes(rise: float) -> list[dict[str, Any]]:
     ]
 
 
-SETTINGS = ResamplingSettings(resamples=200, confidence=0.95, block=0, first=50, late=0.2, seed=0)
+SETTINGS = Statistics(resamples=200)
 """Statistics of a made-up study; few resamples, for they cost time."""
 
 

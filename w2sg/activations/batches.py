@@ -45,7 +45,7 @@ def run_batches(
         try:
             ready.append((rows, _send(forward(pack([ids[row] for row in rows], device)))))
         except RuntimeError as error:
-            if not _out_of_memory(error):
+            if not isinstance(error, torch.OutOfMemoryError) and not any(sign in str(error) for sign in OUT_OF_MEMORY):
                 raise
         else:
             left.pop()
@@ -80,7 +80,3 @@ def _send(result: torch.Tensor) -> Callable[[], torch.Tensor]:
         return host
 
     return receive
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in OUT_OF_MEMORY)

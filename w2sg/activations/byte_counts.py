@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-def _alphabet() -> dict[str, int]:
-    """The byte behind each character of byte-level spelling: printable ones stand for themselves, others from U+0100 on."""
-    shown = {*range(33, 127), *range(161, 173), *range(174, 256)}
-    hidden = (byte for byte in range(256) if byte not in shown)
-    return {chr(byte): byte for byte in shown} | {chr(256 + rank): byte for rank, byte in enumerate(hidden)}
-
-
-_BYTES = _alphabet()
+_BYTES = {character: byte for byte, character in bytes_to_unicode().items()}
 
 
 def _spelled(token: str) -> bytes:

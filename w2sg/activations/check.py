@@ -13,8 +13,6 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from w2sg.activations.attention import packed_attention
-from w2sg.activations.batches import run_batches
 from w2sg.activations.forward import extract_states, summed_losses
 from w2sg.activations.models import LoadedModel, UnsupportedModel
 
@@ -67,12 +65,9 @@ def _alone(model: LoadedModel, ids: Sequence[Sequence[int]]) -> tuple[np.ndarray
         for row in ids:
             tokens = torch.tensor([row], device=model.device)
             out = model.whole(input_ids=tokens, output_hidden_states=True, use_cache=False)
-            found = out.hidden_states
-            if found is None or len(found) != len(model.blocks) + 1:
-                count = 0 if found is None else len(found)
-                reason = (
-                    f"it shows {count} hidden states, not one before and one after each of {len(model.blocks)} blocks"
-                )
+            found, blocks = out.hidden_states or (), len(model.blocks)
+            if len(found) != blocks + 1:
+                reason = f"it shows {len(found)} hidden states, not one before and one after each of {blocks} blocks"
                 raise UnsupportedModel(model.whole.config.model_type, reason)
             states.append(np.stack([state[0, -1].float().cpu().numpy() for state in found]))
             logits = out.logits[0, :-1].float()
@@ -80,21 +75,11 @@ def _alone(model: LoadedModel, ids: Sequence[Sequence[int]]) -> tuple[np.ndarray
     return np.stack(states, axis=1), np.array(losses)
 
 
-def _packed(model: LoadedModel, ids: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the same from packed texts."""
-    size = sum(map(len, ids))
-    states = extract_states(model, ids, layers=range(len(model.blocks) + 1), batch_tokens=size)
-    losses = np.zeros(len(ids))
-    with torch.inference_mode(), packed_attention(model.decoder):
-        for rows, found in run_batches(ids, summed_losses(model), batch_tokens=size, device=model.device):
-            losses[rows] = found.numpy()
-    return states, losses
-
-
 def _compare(model: LoadedModel, ids: Sequence[Sequence[int]], states: np.ndarray, losses: np.ndarray) -> None:
-    kind = model.whole.config.model_type
+    kind, size = model.whole.config.model_type, sum(map(len, ids))
     try:
-        found, lost = _packed(model, ids)
+        found = extract_states(model, ids, layers=range(len(model.blocks) + 1), batch_tokens=size)
+        lost = summed_losses(model, ids, batch_tokens=size)
     except (torch.OutOfMemoryError, MemoryError):
         raise
     except Exception as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -14,6 +13,7 @@ from w2sg.activations.forward import encode_texts, evaluation_loss, extract_stat
 from w2sg.activations.models import LoadedModel, check_settings
 from w2sg.data.corpora import select_documents
 from w2sg.runtime.jobs import Progress
+from w2sg.study.sections import Activations
 from w2sg.tables.files import read_table
 from w2sg.tables.schemas import DOCUMENTS
 
@@ -21,32 +21,15 @@ CPU_ROWS = 2048
 """Rows of a forward pass beyond which a CPU gets slower: what one layer leaves no longer fits into its cache."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExtractionSettings:
-    """How forward passes are run."""
+class ExtractionSettings(Activations):
+    """How forward passes are run: section ``activations``, with the model's own type."""
 
-    layers: str | tuple[int, ...]
-    """``all``, ``final`` or hidden-state indices."""
-    max_tokens: int
-    """Longest text in tokens; longer ones lose their beginning. The model's own context bounds it too."""
-    batch_tokens: int
-    """Rows of a forward pass on a GPU; on a CPU at most :data:`CPU_ROWS`."""
-    device: str
-    """``auto``, ``cpu`` or ``cuda``."""
-    threads: int
-    """CPU threads of a forward pass."""
     dtype: str
     """Compute and storage type."""
 
     def rows(self, device: torch.device) -> int:
-        """Returns the rows of a forward pass on a device."""
+        """Returns the rows of a forward pass: ``batch_tokens``, on a CPU at most :data:`CPU_ROWS`."""
         return min(self.batch_tokens, CPU_ROWS) if device.type == "cpu" else self.batch_tokens
-
-    @classmethod
-    def from_config(cls, section: Mapping[str, Any], *, dtype: str) -> ExtractionSettings:
-        """Returns the settings of the ``activations`` section, with the model's own compute type."""
-        layers = section["layers"]
-        return cls(**{**section, "layers": layers if isinstance(layers, str) else tuple(layers)}, dtype=dtype)
 
 
 def check_model_config(config: Any, settings: ExtractionSettings, *, name: str) -> None:
@@ -87,22 +70,11 @@ def measure_loss(model: LoadedModel, texts: Sequence[str], *, settings: Extracti
     """Returns the metric rows of the evaluation loss: nats per token and bits per byte."""
     window = min(settings.max_tokens, model.context)
     loss = evaluation_loss(model, texts, window=window, batch_tokens=settings.rows(model.device))
-    keys = {
-        "layer": -1,
-        "head": "model",
-        "protocol": "language_model",
-        "setting": f"window={window}",
-        "seed": 0,
-    }
-    half = 1.96 * loss.standard_error
-    ratio = loss.bits_per_byte / loss.nats_per_token
-    estimates = {
-        "nats_per_token": (loss.nats_per_token, half),
-        "bits_per_byte": (loss.bits_per_byte, half * ratio),
-    }
+    keys = {"layer": -1, "head": "model", "protocol": "language_model", "setting": f"window={window}", "seed": 0}
+    nats, bits, half = loss.nats_per_token, loss.bits_per_byte, 1.96 * loss.standard_error
     return [
         keys | {"metric": name, "value": value, "low": value - width, "high": value + width, "n": loss.tokens}
-        for name, (value, width) in estimates.items()
+        for name, value, width in (("nats_per_token", nats, half), ("bits_per_byte", bits, half * (bits / nats)))
     ]
 
 
@@ -140,18 +112,11 @@ def write_all_features(
         encoded[dataset] = encode_texts(model.tokenizer, texts, max_tokens=limit)
     total = sum(len(row) for ids in encoded.values() for row in ids)
     progress = Progress(f"extract {name}", total, "tokens")
+    options: Any = {"layers": layers, "batch_tokens": settings.rows(model.device), "on_batch": progress.update}
     for dataset, ids in encoded.items():
-        n = len(frames[dataset])
-        row_ids = frames[dataset]["row_id"].to_numpy(dtype=str)
+        n, row_ids = len(frames[dataset]), frames[dataset]["row_id"].to_numpy(dtype=str)
         try:
-            states = extract_states(
-                model,
-                ids,
-                layers=layers,
-                batch_tokens=settings.rows(model.device),
-                pool=pools[dataset],
-                on_batch=progress.update,
-            )
+            states = extract_states(model, ids, pool=pools[dataset], **options)
         except FloatingPointError as error:
             position = int(error.args[0])
             side = "chosen" if position < n else "rejected"
@@ -159,12 +124,8 @@ def write_all_features(
                 f"{name}: hidden states of dataset {dataset}, row {row_ids[position % n]} "
                 f"({side}) are not finite; the revision is broken, or {settings.dtype} is too narrow"
             ) from None
-        features = Features(
-            chosen=states[:, :n],
-            rejected=states[:, n:],
-            row_ids=row_ids,
-            layers=layers,
-            metadata={**keys, **origins[dataset], "dataset": dataset, "pool": pools[dataset], "max_tokens": limit},
-        )
+        metadata = {**keys, **origins[dataset], "dataset": dataset, "pool": pools[dataset], "max_tokens": limit}
+        given = {"row_ids": row_ids, "layers": layers, "metadata": metadata}
+        features = Features(chosen=states[:, :n], rejected=states[:, n:], **given)
         write_features(outputs[dataset], features, dtype=settings.dtype)
         del states, features  # before the next dataset's take as much again

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,8 +43,13 @@ class Features:
     metadata: dict[str, Any]
     """Model, revision, commit, dataset, and the origin."""
 
-    def rows(self, row_ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Returns chosen and rejected states of the named rows, in that order.
+    def layer(self, position: int) -> Features:
+        """Returns the features of one layer, given by position; the layer axis stays."""
+        chosen, rejected = self.chosen[[position]], self.rejected[[position]]
+        return replace(self, chosen=chosen, rejected=rejected, layers=(self.layers[position],))
+
+    def rows(self, row_ids: Sequence[str]) -> Features:
+        """Returns the features of the named rows, in that order.
 
         Raises:
             ValueError: If a row id has no features; the first such id is named.
@@ -56,7 +61,9 @@ class Features:
         index = np.array([position[row_id] for row_id in row_ids])
         if len(index) and (np.diff(index) == 1).all():  # a view spares a copy of the states
             index = slice(index[0], index[-1] + 1)
-        return self.chosen[:, index], self.rejected[:, index]
+        return replace(
+            self, chosen=self.chosen[:, index], rejected=self.rejected[:, index], row_ids=self.row_ids[index]
+        )
 
 
 def write_features(path: str | os.PathLike[str], features: Features, *, dtype: str) -> None:
@@ -66,20 +73,17 @@ def write_features(path: str | os.PathLike[str], features: Features, *, dtype: s
         ValueError: If shapes disagree or a row id is too long.
     """
     n = len(features.row_ids)
-    if features.chosen.shape != features.rejected.shape or features.chosen.shape[:2] != (
-        len(features.layers),
-        n,
-    ):
-        raise ValueError(f"features {features.chosen.shape} do not fit {len(features.layers)} layers of {n} pairs")
-    ids = np.array([row_id.encode("ascii") for row_id in features.row_ids], dtype=f"S{ID_BYTES}")
+    shape, layers, kind = features.chosen.shape, len(features.layers), getattr(torch, dtype)
+    if features.rejected.shape != shape or shape[:2] != (layers, n):
+        raise ValueError(f"features {shape} do not fit {layers} layers of {n} pairs")
     if any(len(row_id) > ID_BYTES for row_id in features.row_ids):
         raise ValueError(f"a row id is longer than {ID_BYTES} characters")
-    kind = getattr(torch, dtype)
+    ids = np.char.encode(features.row_ids, "ascii").astype(f"S{ID_BYTES}")
     tensors = {
         "chosen": torch.from_numpy(features.chosen).to(kind).contiguous(),
         "rejected": torch.from_numpy(features.rejected).to(kind).contiguous(),
         "layers": torch.tensor(features.layers, dtype=torch.int64),
-        "row_ids": torch.from_numpy(ids.view(np.uint8).reshape(n, ID_BYTES).copy()),
+        "row_ids": torch.from_numpy(ids.view(np.uint8).reshape(n, ID_BYTES)),
     }
     with atomic_path(path) as temporary:
         # One entry: safetensors writes several in random order, and equal content must give equal bytes.
@@ -106,11 +110,6 @@ class FeatureFile:
         with _reading(self.path), safe_open(self.path, framework="pt") as file:
             states = {key: file.get_slice(key)[part].float().numpy() for key in ("chosen", "rejected")}
         return Features(**states, row_ids=self.row_ids, layers=self.layers[part], metadata=self.metadata)
-
-    def parts(self, size: int) -> list[slice]:
-        """Returns neighbouring layers that take at most ``size`` bytes together once read, at least one each."""
-        step = max(1, size // (8 * self.width * len(self.row_ids)))
-        return [slice(low, low + step) for low in range(0, len(self.layers), step)]
 
 
 @contextmanager
@@ -149,48 +148,16 @@ def open_features(path: str | os.PathLike[str], *, expect: Mapping[str, str] | N
     )
 
 
-def read_features(path: str | os.PathLike[str], *, expect: Mapping[str, str] | None = None) -> Features:
-    """Returns the features of all layers of a file; arguments and errors as for :func:`open_features`."""
-    return open_features(path, expect=expect).read()
-
-
 TRAIN, WEAK, TEST = SPLITS
 
 PART = 2**29
 """Bytes of states that are read together: one layer of a 7B model, or a whole small one."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Split:
-    """One split of a dataset as features."""
-
-    chosen: np.ndarray
-    """States of the chosen texts, float32, (L, n, d)."""
-    rejected: np.ndarray
-    """States of the rejected texts, float32, (L, n, d)."""
-    row_ids: tuple[str, ...]
-    """Row id of each pair."""
-
-    def layer(self, index: int) -> Split:
-        """Returns the split with one layer only; the layer axis stays."""
-        keep = [index]
-        return Split(chosen=self.chosen[keep], rejected=self.rejected[keep], row_ids=self.row_ids)
+Splits = dict[str, Features]
+"""A revision's features of one dataset, by split."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SplitFeatures:
-    """A revision's features of one dataset, by split."""
-
-    layers: tuple[int, ...]
-    """Hidden-state index of each layer."""
-    splits: Mapping[str, Split]
-    """Ground truth, weak supervision, test."""
-
-    def __getitem__(self, name: str) -> Split:
-        return self.splits[name]
-
-
-def split_features(features: Features, pairs: pd.DataFrame) -> SplitFeatures:
+def split_features(features: Features, pairs: pd.DataFrame) -> Splits:
     """Returns features dealt to splits, each row matched by its id.
 
     Args:
@@ -202,23 +169,23 @@ def split_features(features: Features, pairs: pd.DataFrame) -> SplitFeatures:
     """
     splits = {}
     for name in SPLITS:
-        row_ids = tuple(pairs.loc[pairs["split"] == name, "row_id"])
+        row_ids = pairs.loc[pairs["split"] == name, "row_id"].tolist()
         if not row_ids:
             raise ValueError(f"the dataset has no pairs in split {name}")
-        chosen, rejected = features.rows(row_ids)
-        splits[name] = Split(chosen=chosen, rejected=rejected, row_ids=row_ids)
-    return SplitFeatures(layers=features.layers, splits=splits)
+        splits[name] = features.rows(row_ids)
+    return splits
 
 
-def split_layers(file: FeatureFile, pairs: pd.DataFrame) -> list[Callable[[], SplitFeatures]]:
-    """Returns functions that read some layers each and deal them to splits, as :func:`split_features` does.
+def split_layers(file: FeatureFile, pairs: pd.DataFrame) -> list[Callable[[], Splits]]:
+    """Returns functions that read up to :data:`PART` of neighbouring layers each, and split them as :func:`split_features`.
 
     Args:
         file: Features of all pairs of a dataset.
         pairs: Columns split and row_id.
     """
 
-    def load(part: slice) -> SplitFeatures:
-        return split_features(file.read(part), pairs)
+    def load(low: int) -> Splits:
+        return split_features(file.read(slice(low, low + step)), pairs)
 
-    return [partial(load, part) for part in file.parts(PART)]
+    step = max(1, PART // (8 * file.width * len(file.row_ids)))
+    return [partial(load, low) for low in range(0, len(file.layers), step)]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
-from torch.utils.hooks import RemovableHandle
 
 from w2sg.activations.attention import last_rows_suffice, packed_attention
 from w2sg.activations.batches import run_batches
@@ -50,15 +51,13 @@ def layer_indices(layers: str | Sequence[int], n_blocks: int, *, model: str = "t
         return tuple(range(n_blocks + 1))
     if layers == "final":
         return (n_blocks,)
-    chosen = []
     for index in layers:
         if isinstance(index, str) or not -(n_blocks + 1) <= index <= n_blocks:
             raise ValueError(f"activations.layers: {index!r} is not a layer; {model} has 0 to {n_blocks}")
-        chosen.append(index % (n_blocks + 1))
-    return tuple(sorted(set(chosen)))
+    return tuple(sorted({int(index) % (n_blocks + 1) for index in layers}))
 
 
-def encode_texts(tokenizer: object, texts: Sequence[str], *, max_tokens: int) -> list[list[int]]:
+def encode_texts(tokenizer: Any, texts: Sequence[str], *, max_tokens: int) -> list[list[int]]:
     """Returns the token ids of each text; texts longer than ``max_tokens`` keep their end.
 
     Special tokens that the tokenizer puts in front (a start-of-text mark) are kept when text is cut.
@@ -66,8 +65,8 @@ def encode_texts(tokenizer: object, texts: Sequence[str], *, max_tokens: int) ->
     Raises:
         ValueError: If a text has no tokens; the message gives its position.
     """
-    tokenizer.truncation_side = "left"  # type: ignore[attr-defined]
-    ids = tokenizer(list(texts), truncation=True, max_length=max_tokens, verbose=False)["input_ids"]  # type: ignore[operator]
+    tokenizer.truncation_side = "left"
+    ids = tokenizer(list(texts), truncation=True, max_length=max_tokens, verbose=False)["input_ids"]
     for position, row in enumerate(ids):
         if not row:
             raise ValueError(f"text {position} has no tokens: {texts[position][:80]!r}")
@@ -106,7 +105,7 @@ def extract_states(
     if pool not in ("last", "mean"):
         raise ValueError(f"pool: got {pool!r}, allowed: last, mean")
     out: np.ndarray | None = None
-    with torch.inference_mode(), _Capture(model, layers, pool) as capture:
+    with torch.inference_mode(), _capture(model, layers, pool) as capture:
         for rows, states in run_batches(ids, capture, batch_tokens=batch_tokens, device=model.device):
             if out is None:
                 out = np.empty((len(layers), len(ids), states.shape[-1]), dtype=np.float32)
@@ -119,83 +118,72 @@ def extract_states(
     return out
 
 
-class _Capture:
-    """Hooks that keep only the pooled rows of the wanted layers; no full hidden state outlives its block."""
+@contextlib.contextmanager
+def _capture(model: LoadedModel, layers: Sequence[int], pool: str) -> Iterator[Callable[[Packed], torch.Tensor]]:
+    """Yields the map from a batch to its pooled rows of the wanted layers, (layers, texts, width).
 
-    def __init__(self, model: LoadedModel, layers: Sequence[int], pool: str) -> None:
-        self.model, self.layers, self.pool = model, tuple(layers), pool
-        self.kept: dict[int, torch.Tensor] = {}
-        self.batch: Packed | None = None
-        self.cleanup = contextlib.ExitStack()
+    Hooks keep nothing else; no full hidden state outlives its block.
+    """
+    kept: dict[int, torch.Tensor] = {}
+    batch: Packed
 
-    def __enter__(self) -> Callable[[Packed], torch.Tensor]:
-        self.cleanup.enter_context(packed_attention(self.model.decoder))
-        modules = {0: self.model.embedding} | {i + 1: block for i, block in enumerate(self.model.blocks)}
-        for index in self.layers:
-            if index < len(self.model.blocks):  # the last one is read after the final norm
-                self._hook(modules[index].register_forward_hook(self._keep(index)))
-        if self.pool == "last":
-            # Nothing but last tokens leaves the last block: what follows its attention need see no other row. The rest
-            # of its output is wrong, and never read.
-            for module in last_rows_suffice(self.model.blocks[-1]):
-                self._hook(module.register_forward_pre_hook(self._narrow))
-                self._hook(module.register_forward_hook(self._widen))
-        return self._run
+    def pooled(states: torch.Tensor) -> torch.Tensor:
+        """Returns one row for each text, (texts, width), from states (1, T, width); a mean in float32."""
+        return states[0].index_select(0, batch.last) if pool == "last" else batch.mean(states[0].float())
 
-    def __exit__(self, *error: object) -> None:
-        self.cleanup.close()
+    def keep(index: int, module: object, inputs: object, output: torch.Tensor | tuple[torch.Tensor, ...]) -> None:
+        kept[index] = pooled(output[0] if isinstance(output, tuple) else output)
 
-    def _hook(self, handle: RemovableHandle) -> None:
-        self.cleanup.callback(handle.remove)
+    def narrow(module: object, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        return (inputs[0].index_select(1, batch.last), *inputs[1:])
 
-    def _keep(self, index: int) -> Callable[..., None]:
-        def keep(module: torch.nn.Module, inputs: object, output: torch.Tensor | tuple[torch.Tensor, ...]) -> None:
-            self.kept[index] = self._pool(output[0] if isinstance(output, tuple) else output)
+    def widen(module: object, inputs: object, output: torch.Tensor) -> torch.Tensor:
+        return output.new_zeros(1, batch.size, output.shape[-1]).index_copy_(1, batch.last, output)
 
-        return keep
-
-    def _narrow(self, module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        assert self.batch is not None
-        return (inputs[0].index_select(1, self.batch.last), *inputs[1:])
-
-    def _widen(self, module: torch.nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
-        assert self.batch is not None
-        whole = output.new_zeros(1, self.batch.size, output.shape[-1])
-        return whole.index_copy_(1, self.batch.last, output)
-
-    def _pool(self, states: torch.Tensor) -> torch.Tensor:
-        """Returns one row for each text of the batch, (texts, width), from states (1, T, width); a mean in float32."""
-        assert self.batch is not None
-        if self.pool == "last":
-            return states[0].index_select(0, self.batch.last)
-        return self.batch.mean(states[0].float())
-
-    def _run(self, batch: Packed) -> torch.Tensor:
-        self.batch = batch
+    def run(given: Packed) -> torch.Tensor:
+        nonlocal batch
+        batch = given
         try:
-            final = self.model.decoder(
-                input_ids=batch.tokens, position_ids=batch.positions, use_cache=False, packed=batch
-            )[0]
-            self.kept[len(self.model.blocks)] = self._pool(final)
-            return torch.stack([self.kept[index] for index in self.layers])
+            kept[len(model.blocks)] = pooled(model.final_states(batch))
+            return torch.stack([kept[index] for index in layers])
         finally:
-            self.kept.clear()
-            self.batch = None
+            kept.clear()
+
+    hooks = []
+    for index, module in enumerate(
+        (model.embedding, *model.blocks[:-1])
+    ):  # the last state is read after the final norm
+        if index in layers:
+            hooks.append(module.register_forward_hook(partial(keep, index)))
+    if pool == "last":
+        # Nothing but last tokens leaves the last block: what follows its attention need see no other row. The rest
+        # of its output is wrong, and never read.
+        for module in last_rows_suffice(model.blocks[-1]):
+            hooks += [module.register_forward_pre_hook(narrow), module.register_forward_hook(widen)]
+    try:
+        with packed_attention(model.decoder):
+            yield run
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
-def _windows(tokenizer: object, texts: Sequence[str], window: int) -> Iterator[tuple[list[int], list[int]]]:
-    """Token ids of non-overlapping windows, with the number of UTF-8 bytes behind each token."""
+def _windows(tokenizer: Any, texts: Sequence[str], window: int) -> Iterator[tuple[list[int], list[int]]]:
+    """Token ids of non-overlapping windows of two tokens at least, with the number of UTF-8 bytes behind each token."""
     for ids, n_bytes in encode_counted(tokenizer, texts):
         for start in range(0, len(ids), window):
             if len(ids[start : start + window]) > 1:
                 yield ids[start : start + window], n_bytes[start : start + window]
 
 
-def summed_losses(model: LoadedModel) -> Callable[[Packed], torch.Tensor]:
-    """Returns a function from a packed batch to each text's sum of next-token cross-entropies in nats, (texts,)."""
+def summed_losses(model: LoadedModel, ids: Sequence[Sequence[int]], *, batch_tokens: int) -> np.ndarray:
+    """Returns each text's sum of next-token cross-entropies in nats, float64, (texts,).
+
+    Logits are formed in float32 for a few rows at a time.
+    """
 
     def forward(batch: Packed) -> torch.Tensor:
-        states = model.decoder(input_ids=batch.tokens, position_ids=batch.positions, use_cache=False, packed=batch)[0]
+        states = model.final_states(batch)
         # A row of the prefix tree has one successor for each text that goes through it.
         before = put(torch.cat([rows[:-1] for rows in batch.rows]), model.device)
         after = batch.tokens[0, put(torch.cat([rows[1:] for rows in batch.rows]), model.device)]
@@ -206,13 +194,17 @@ def summed_losses(model: LoadedModel) -> Callable[[Packed], torch.Tensor]:
         ]
         return torch.segment_reduce(torch.cat(losses).double(), "sum", lengths=lengths)
 
-    return forward
+    totals = np.zeros(len(ids))
+    with torch.inference_mode(), packed_attention(model.decoder):
+        for rows, losses in run_batches(ids, forward, batch_tokens=batch_tokens, device=model.device):
+            totals[rows] = losses.numpy()
+    return totals
 
 
 def evaluation_loss(model: LoadedModel, texts: Sequence[str], *, window: int, batch_tokens: int) -> EvaluationLoss:
     """Returns the mean next-token cross-entropy over texts cut into windows.
 
-    The first token of a window is context only. Logits are formed in float32 for a few rows at a time.
+    The first token of a window is context only.
 
     Args:
         model: The loaded model.
@@ -226,11 +218,7 @@ def evaluation_loss(model: LoadedModel, texts: Sequence[str], *, window: int, ba
     windows = list(_windows(model.tokenizer, texts, window))
     if not windows:
         raise ValueError("the evaluation text has no window of two tokens")
-    ids = [tokens for tokens, _ in windows]
-    totals = np.zeros(len(windows))
-    with torch.inference_mode(), packed_attention(model.decoder):
-        for rows, losses in run_batches(ids, summed_losses(model), batch_tokens=batch_tokens, device=model.device):
-            totals[rows] = losses.numpy()
+    totals = summed_losses(model, [ids for ids, _ in windows], batch_tokens=batch_tokens)
     counts = np.array([len(ids) - 1 for ids, _ in windows])
     mean = totals.sum() / counts.sum()
     if not np.isfinite(mean):

@@ -11,23 +11,13 @@ from typing import Any
 import torch
 
 from w2sg.activations import olmo
+from w2sg.activations.packing import Packed
 from w2sg.revisions.folders import RevisionError, weight_files
 
 TESTED = (
-    "gemma",
-    "gemma3_text",
-    "gpt_neox",
-    "llama",
-    "mistral",
-    "olmo",
-    "olmo2",
-    "olmo3",
-    "phi",
-    "phi3",
-    "qwen2",
-    "qwen3",
+    "gemma", "gemma3_text", "gpt_neox", "llama", "mistral", "olmo", "olmo2", "olmo3", "phi", "phi3", "qwen2", "qwen3",
     "starcoder2",
-)
+)  # fmt: skip
 """Model types whose packed states and losses tests compare with those of each text alone, in float32 and bfloat16."""
 
 WINDOWS = ("sliding_window", "attention_chunk_size")
@@ -68,11 +58,8 @@ def check_settings(config: Any, *, longest: int) -> None:
                 f"{name} is {window}, so that a token would not see all of {longest} tokens; "
                 f"activations.max_tokens of at most {window} avoids it",
             )
-    for name in CAPS:
-        if getattr(text, name, None) is not None:
-            raise UnsupportedModel(config.model_type, f"{name} is {getattr(text, name)}, which is not applied")
-    for name in SCALES:
-        if getattr(text, name, None) not in (None, 1):
+    for name in (*CAPS, *SCALES):
+        if getattr(text, name, None) not in ((None,) if name in CAPS else (None, 1)):
             raise UnsupportedModel(config.model_type, f"{name} is {getattr(text, name)}, which is not applied")
     _check_positions(config.model_type, text, longest)
 
@@ -108,6 +95,10 @@ class LoadedModel:
     """Where the weights are."""
     whole: Any
     """The causal language model as the library has it, of which all of these are parts."""
+
+    def final_states(self, batch: Packed) -> torch.Tensor:
+        """Returns the states of a packed batch's rows after the final norm, (1, T, width)."""
+        return self.decoder(input_ids=batch.tokens, position_ids=batch.positions, use_cache=False, packed=batch)[0]
 
 
 def load_model(folder: Path, *, dtype: str, device: str) -> LoadedModel:
@@ -205,20 +196,16 @@ def _load_weights(folder: Path, *, dtype: torch.dtype, device: str) -> Any:
     safe = weight_files(folder)[0].suffix == ".safetensors"
     try:
         if olmo.matches(raw):
-            weights = olmo.native_weights(folder, raw)
-            config = olmo.native_config(raw)
-            loaded: Any = OlmoForCausalLM.from_pretrained(None, config=config, state_dict=weights, **options)
+            given: Any = {"config": olmo.native_config(raw), "state_dict": olmo.native_weights(folder, raw)}
+            loaded: Any = OlmoForCausalLM.from_pretrained(None, **given, **options)
         else:
             options |= {"trust_remote_code": False, "local_files_only": True, "weights_only": True}
             loaded = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=safe, **options)
     except pickle.UnpicklingError:
         raise RevisionError(f"{folder}: a .bin file holds more than tensors, which could run code") from None
     model, report = loaded
-    wrong = {
-        key: sorted(map(str, report[key]))
-        for key in ("missing_keys", "unexpected_keys", "mismatched_keys")
-        if report.get(key)
-    }
+    kinds = ("missing_keys", "unexpected_keys", "mismatched_keys")
+    wrong = {kind: sorted(map(str, report[kind])) for kind in kinds if report.get(kind)}
     if wrong:
         raise RevisionError(f"weights in {folder} do not fit {type(model).__name__}: {wrong}")
     return model

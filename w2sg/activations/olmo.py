@@ -39,6 +39,14 @@ OPTIONAL = frozenset({"scale_emb_init", "norm_after", "layer_norm_eps", "embeddi
 BLOCK = re.compile(r"blocks\.(\d+)\.(att_proj|attn_out|ff_proj|ff_out)\.weight")
 """A weight inside a transformer block."""
 
+PARTS = {
+    "att_proj": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "attn_out": ("self_attn.o_proj",),
+    "ff_proj": ("mlp.up_proj", "mlp.gate_proj"),
+    "ff_out": ("mlp.down_proj",),
+}
+"""Native matrices, by their names inside the block, that one stored matrix holds."""
+
 OUTSIDE = {"wte.weight": "model.embed_tokens.weight", "ff_out.weight": "lm_head.weight"}
 """Weights outside of the blocks."""
 
@@ -80,9 +88,7 @@ def native_config(config: Mapping[str, Any]) -> Any:
 
 
 def _key_value_heads(config: Mapping[str, Any]) -> int:
-    if config.get("n_kv_heads") is not None:
-        return config["n_kv_heads"]
-    return 1 if config.get("multi_query_attention") else config["n_heads"]
+    return config.get("n_kv_heads") or (1 if config.get("multi_query_attention") else config["n_heads"])
 
 
 def native_weights(folder: Path, config: Mapping[str, Any]) -> dict[str, torch.Tensor]:
@@ -94,12 +100,15 @@ def native_weights(folder: Path, config: Mapping[str, Any]) -> dict[str, torch.T
         RevisionError: If a weight has a name that is not part of the format.
     """
     native: dict[str, torch.Tensor] = {}
+    width, narrow = config["d_model"], config["d_model"] // config["n_heads"] * _key_value_heads(config)
     for name, weight in _stored(folder):
         short = name.removeprefix("model.").removeprefix("transformer.")
         if short in OUTSIDE:
             native[OUTSIDE[short]] = weight
         elif match := BLOCK.fullmatch(short):
-            native |= {f"model.layers.{match[1]}.{key}.weight": w for key, w in _parts(match[2], weight, config)}
+            layer, names = match[1], PARTS[match[2]]
+            held = weight.split((width, narrow, narrow)) if len(names) == 3 else weight.chunk(len(names))
+            native |= {f"model.layers.{layer}.{key}.weight": part for key, part in zip(names, held, strict=True)}
         else:
             raise RevisionError(f"weights in {folder}: {name} is not part of the hf_olmo format")
     if config["weight_tying"]:
@@ -115,16 +124,3 @@ def _stored(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
                     yield name, file.get_tensor(name)
         else:
             yield from torch.load(path, map_location="cpu", weights_only=True, mmap=True).items()
-
-
-def _parts(name: str, weight: torch.Tensor, config: Mapping[str, Any]) -> list[tuple[str, torch.Tensor]]:
-    """Returns the native matrices, with their names inside the block, that one stored matrix holds."""
-    if name == "att_proj":
-        width = config["d_model"]
-        narrow = width // config["n_heads"] * _key_value_heads(config)
-        q, k, v = weight.split((width, narrow, narrow))
-        return [("self_attn.q_proj", q), ("self_attn.k_proj", k), ("self_attn.v_proj", v)]
-    if name == "ff_proj":
-        up, gate = weight.chunk(2)
-        return [("mlp.up_proj", up), ("mlp.gate_proj", gate)]
-    return [("self_attn.o_proj" if name == "attn_out" else "mlp.down_proj", weight)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -59,33 +60,20 @@ class Packed:
         return torch.segment_reduce(states.index_select(0, rows), "mean", lengths=lengths)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Order:
-    """Texts in lexicographic order of their token ids, in which each shares most with the one before."""
+def _sort(ids: Sequence[Sequence[int]]) -> tuple[np.ndarray, list[int]]:
+    """Returns texts in lexicographic order of their token ids, in which each shares most with the one before.
 
-    texts: np.ndarray
-    """Positions of the texts, int64, (n,)."""
-    shared: np.ndarray
-    """Tokens each has in common with the one before it in the order, int64, (n,); 0 for the first."""
-
-    @classmethod
-    def of(cls, ids: Sequence[Sequence[int]]) -> Order:
-        """Returns the order of texts given as token ids."""
-        texts = sorted(range(len(ids)), key=lambda position: (ids[position], position))
-        shared = np.zeros(len(texts), dtype=np.int64)
-        for rank in range(1, len(texts)):
-            shared[rank] = common_prefix(ids[texts[rank - 1]], ids[texts[rank]])
-        return cls(texts=np.array(texts, dtype=np.int64), shared=shared)
+    Returns:
+        Positions of the texts, int64, (n,), and how many tokens each has in common with the one before it, 0 for the first.
+    """
+    texts = sorted(range(len(ids)), key=lambda position: (ids[position], position))
+    shared = [_common_prefix(ids[before], ids[text]) for before, text in pairwise(texts)]
+    return np.array(texts, dtype=np.int64), [0, *shared]
 
 
-def common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
-    """Returns how many tokens two texts have in common at their beginnings."""
-    count = 0
-    for a, b in zip(first, second, strict=False):
-        if a != b:
-            break
-        count += 1
-    return count
+def _common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
+    differing = (place for place, (a, b) in enumerate(zip(first, second, strict=False)) if a != b)
+    return next(differing, min(len(first), len(second)))
 
 
 def plan_batches(ids: Sequence[Sequence[int]], *, batch_tokens: int) -> list[np.ndarray]:
@@ -95,17 +83,18 @@ def plan_batches(ids: Sequence[Sequence[int]], *, batch_tokens: int) -> list[np.
         ids: Token ids of each text, none empty.
         batch_tokens: Largest number of rows; a single longer text is a batch of its own.
     """
-    order = Order.of(ids)
+    if not ids:
+        return []
+    texts, shared = _sort(ids)
     batches: list[np.ndarray] = []
     start = rows = 0
-    for rank, text in enumerate(order.texts):
-        length = len(ids[text])
-        added = length - int(order.shared[rank])
+    for rank, text in enumerate(texts):
+        added = len(ids[text]) - shared[rank]
         if rank > start and rows + added > batch_tokens:
-            batches.append(order.texts[start:rank])
-            start, rows, added = rank, 0, length
+            batches.append(texts[start:rank])
+            start, rows, added = rank, 0, len(ids[text])
         rows += added
-    return [*batches, order.texts[start:]] if len(ids) else []
+    return [*batches, texts[start:]]
 
 
 def pack(ids: Sequence[Sequence[int]], device: torch.device) -> Packed:
@@ -115,11 +104,10 @@ def pack(ids: Sequence[Sequence[int]], device: torch.device) -> Packed:
         ids: Token ids of each text, none empty.
         device: Where the tensors are put.
     """
-    order = Order.of(ids)
     rows: list[np.ndarray] = [np.empty(0, dtype=np.int64)] * len(ids)
     tokens, positions, size = [], [], 0
     before = np.empty(0, dtype=np.int64)
-    for text, shared in zip(order.texts, order.shared, strict=True):
+    for text, shared in zip(*_sort(ids), strict=True):
         fresh = len(ids[text]) - shared
         before = rows[text] = np.concatenate((before[:shared], np.arange(size, size + fresh)))
         tokens.append(np.asarray(ids[text][shared:], dtype=np.int64))

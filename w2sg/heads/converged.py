@@ -3,50 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from w2sg.heads.crossval import deal_folds, fit_selected
+from w2sg.heads.crossval import Fit, deal_folds, fit_selected
 from w2sg.heads.sides import generator
 from w2sg.study.sections import ConvergedProtocol
-
-
-class ConvergedSettings(ConvergedProtocol):
-    """L2-regularised logistic regression with a cross-validated penalty; with what no key decides."""
-
-    tolerance: float = 1e-6
-    """Largest norm of the final gradient, relative to that at zero weights."""
-    patience: int = 2
-    """The search goes from strong to weak and ends after this many penalties in a row without gain."""
-    max_iterations: int = 1000
-    """Steps after which a final fit is given up."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConvergedHeads:
-    """Heads of L layers and S seeds."""
-
-    weights: np.ndarray
-    """Weights in the units of the activations, float64, (L, S, d)."""
-    penalty: np.ndarray
-    """Chosen penalty, (L, S)."""
-    cv_loss: np.ndarray
-    """Held-out log loss, nats per pair, (L, S, P); NaN for penalties beyond the end of the search, or if there is
-    only one."""
-    converged: np.ndarray
-    """Whether the gradient fell to the tolerance, (L, S)."""
 
 
 def fit_converged_heads(
     difference: np.ndarray,
     target: np.ndarray,
     *,
-    settings: ConvergedSettings,
+    settings: ConvergedProtocol,
     seeds: Sequence[int],
     groups: np.ndarray | None = None,
-) -> ConvergedHeads:
-    """Returns one head for each layer and seed, by logistic regression on differences without intercept.
+    tolerance: float = 1e-6,
+    patience: int = 2,
+) -> Fit:
+    """Returns one head for each layer and seed, by logistic regression on differences without intercept, (L, S, ...).
 
     Equation: (D2), plus the penalty.
 
@@ -57,6 +32,8 @@ def fit_converged_heads(
         seeds: S seeds; a seed deals the folds and does nothing else.
         groups: Group of each row, (n,): rows of a group are held out together. Each row is its own by
             default.
+        tolerance: As in :func:`fit_selected`.
+        patience: As in :func:`fit_selected`.
 
     Raises:
         ValueError: If shapes disagree, a difference is not finite or a target is not a probability.
@@ -68,21 +45,5 @@ def fit_converged_heads(
         )
     groups = np.arange(target.shape[1]) if groups is None else groups
     folds = np.stack([deal_folds(groups, folds=settings.folds, rng=generator(seed, "folds")) for seed in seeds])
-    fits = [
-        fit_selected(
-            layer,
-            target,
-            folds,
-            penalties=settings.penalties,
-            tolerance=settings.tolerance,
-            patience=settings.patience,
-            max_iterations=settings.max_iterations,
-        )
-        for layer in difference
-    ]
-    return ConvergedHeads(
-        **{
-            name: np.stack([getattr(fit, name) for fit in fits])
-            for name in ("weights", "penalty", "cv_loss", "converged")
-        }
-    )
+    options = {"penalties": settings.penalties, "tolerance": tolerance, "patience": patience}
+    return Fit.stack([fit_selected(layer, target, folds, **options) for layer in difference])

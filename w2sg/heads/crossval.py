@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch.nn.functional import softplus
 
 from w2sg.heads.logistic import Problems, minimise
 from w2sg.heads.matrices import Basis, find_basis
+from w2sg.heads.sides import check_inputs
 
 SEARCH_TOLERANCE = 5e-5
 """Relative gradient to which the folds are solved: it leaves held-out losses near the smallest to within 1e-4."""
@@ -18,7 +19,7 @@ SEARCH_TOLERANCE = 5e-5
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """Fits of S label sets on one feature matrix, in the features' own units."""
+    """Fits of S label sets on one feature matrix, in the features' own units; on several, arrays are (L, S, ...)."""
 
     weights: np.ndarray
     """Coefficients, float64, (S, d)."""
@@ -31,6 +32,11 @@ class Fit:
     choose."""
     converged: np.ndarray
     """Whether the norm of the final gradient fell to the tolerance, (S,)."""
+
+    @classmethod
+    def stack(cls, fits: Sequence[Fit]) -> Fit:
+        """Returns the fits on L feature matrices as one."""
+        return cls(**{field.name: np.stack([getattr(fit, field.name) for fit in fits]) for field in fields(cls)})
 
 
 def deal_folds(groups: np.ndarray, *, folds: int, rng: np.random.Generator) -> np.ndarray:
@@ -59,7 +65,6 @@ def fit_selected(
     intercept: bool = False,
     tolerance: float = 1e-7,
     patience: int = 2,
-    max_iterations: int = 1000,
 ) -> Fit:
     """Returns logistic fits, each with the penalty of smallest held-out log loss.
 
@@ -76,32 +81,29 @@ def fit_selected(
         intercept: Whether to fit an unpenalised intercept.
         tolerance: Largest norm of the final gradient, relative to that at zero coefficients.
         patience: A label set's search ends after this many weaker penalties in a row that raised its loss.
-        max_iterations: Steps after which a fit is given up; a final one is reported as not converged.
 
     Raises:
         ValueError: If a penalty is not positive, a value is not finite or shapes disagree.
     """
-    _check(features, target, folds, penalties)
+    if features.ndim != 2 or target.shape != folds.shape or target.shape[1:] != features.shape[:1]:
+        raise ValueError(f"features {features.shape}, target {target.shape} and folds {folds.shape} disagree")
+    if not len(penalties) or not all(0 < penalty < np.inf for penalty in penalties):
+        raise ValueError(f"penalties is {list(penalties)}; allowed are positive numbers, at least one")
+    check_inputs(target, features=features)
     x, center, scale = _scale(features, intercept)
     basis = find_basis(x, intercept=intercept)
     labels, fold = torch.as_tensor(target, dtype=torch.float64), torch.as_tensor(folds)
     cv_loss, start = np.full((len(target), len(penalties)), np.nan), None
     chosen = np.zeros(len(target), dtype=np.int64)
     if len(penalties) > 1:
-        cv_loss, start = _search_penalty(x, basis, labels, fold, penalties, intercept, patience, max_iterations)
+        cv_loss, start = _search_penalty(x, basis, labels, fold, penalties, intercept, patience)
         # Ties go to the stronger penalty.
         order = np.argsort(penalties, kind="stable")[::-1]
         chosen = order[np.nanargmin(cv_loss[:, order], axis=1)]
     penalty = np.asarray(penalties, dtype=np.float64)[chosen]
     one, same = _distinct(target, folds, penalty)
-    posed = _pose(x, labels[one], fold[one] >= 0, intercept)
-    solution = minimise(
-        replace(posed, penalty=torch.from_numpy(penalty)[one]),
-        basis,
-        start=None if start is None else start[one],
-        tolerance=tolerance,
-        max_iterations=max_iterations,
-    )
+    posed = replace(_pose(x, labels[one], fold[one] >= 0, intercept), penalty=torch.from_numpy(penalty)[one])
+    solution = minimise(posed, basis, start=None if start is None else start[one], tolerance=tolerance)
     weights = solution.coefficients[:, : len(scale)] / scale
     offset = solution.coefficients[:, -1] - weights @ center if intercept else weights.new_zeros(len(weights))
     return Fit(
@@ -121,17 +123,6 @@ def _distinct(target: np.ndarray, folds: np.ndarray, penalty: np.ndarray) -> tup
     rows = np.column_stack((np.round(target, 12) + 0.0, folds >= 0, penalty))  # + 0.0 for the sign of zero
     _, one, same = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     return torch.from_numpy(one), torch.from_numpy(same)
-
-
-def _check(features: np.ndarray, target: np.ndarray, folds: np.ndarray, penalties: Sequence[float]) -> None:
-    if features.ndim != 2 or target.shape != folds.shape or target.shape[1:] != features.shape[:1]:
-        raise ValueError(f"features {features.shape}, target {target.shape} and folds {folds.shape} disagree")
-    if not len(penalties) or not all(0 < penalty < np.inf for penalty in penalties):
-        raise ValueError(f"penalties is {list(penalties)}; allowed are positive numbers, at least one")
-    if not np.isfinite(features).all():
-        raise ValueError("features hold values that are not finite; allowed are finite numbers")
-    if not ((target >= 0) & (target <= 1)).all():
-        raise ValueError("target holds values outside of [0, 1] or NaN; allowed are probabilities")
 
 
 def _scale(features: np.ndarray, intercept: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -172,7 +163,6 @@ def _search_penalty(
     penalties: Sequence[float],
     intercept: bool,
     patience: int,
-    max_iterations: int,
 ) -> tuple[np.ndarray, torch.Tensor]:
     """Returns each penalty's held-out loss, (S, P), and the folds' mean solution at the best, (S, d)."""
     sets, parts = len(labels), int(fold.max()) + 1
@@ -189,23 +179,15 @@ def _search_penalty(
             break
         rows = torch.from_numpy(live)
         columns = column[rows].flatten()
-        found = minimise(
-            problems.pick(columns, penalty=float(penalties[index])),
-            basis,
-            start=u[columns],
-            tolerance=SEARCH_TOLERANCE,
-            max_iterations=max_iterations,
-        )
+        posed = problems.pick(columns, penalty=float(penalties[index]))
+        found = minimise(posed, basis, start=u[columns], tolerance=SEARCH_TOLERANCE)
         u[columns] = found.coefficients
-        loss[live, index] = _held_loss(found.logits, problems.target[columns], held[rows])
+        losses = (
+            softplus(found.logits) - posed.target * found.logits
+        )  # (S F, n), of which each fit judges what it held out
+        counted = losses.view(held[rows].shape) * held[rows]
+        loss[live, index] = (counted.sum((1, 2)) / held[rows].sum((1, 2))).numpy()
         better = loss[:, index] < best  # NaN, so false, where the search has ended
         best, rises = np.where(better, loss[:, index], best), np.where(better, 0, rises + 1)
-        means = u.unflatten(0, (sets, parts)).mean(1)
-        start[torch.as_tensor(better)] = means[torch.as_tensor(better)]
+        start[torch.as_tensor(better)] = u.unflatten(0, (sets, parts)).mean(1)[torch.as_tensor(better)]
     return loss, start
-
-
-def _held_loss(logits: torch.Tensor, target: torch.Tensor, held: torch.Tensor) -> np.ndarray:
-    """Returns the log loss, (S,), of rows judged by the fits that held them out; ``held`` is (S, F, n)."""
-    rows = (softplus(logits) - target * logits).view(held.shape)  # (S, F, n)
-    return ((rows * held).sum((1, 2)) / held.sum((1, 2))).numpy()

@@ -13,12 +13,12 @@ from functools import lru_cache, partial
 import numpy as np
 import pandas as pd
 
-from w2sg.activations.features import TEST, TRAIN, WEAK, Split, SplitFeatures
-from w2sg.heads.converged import ConvergedSettings, fit_converged_heads
+from w2sg.activations.features import TEST, TRAIN, WEAK, Features, Splits
+from w2sg.heads.converged import fit_converged_heads
 from w2sg.heads.paper import PaperHeadSettings, score_pairs, train_paper_heads
-from w2sg.heads.probes import ProbeSettings, fit_probes
+from w2sg.heads.probes import fit_probes
 from w2sg.heads.rows import head_rows, probe_rows
-from w2sg.heads.sides import WeakLabels, harden, label_weakly
+from w2sg.heads.sides import chosen_probability, harden, label_weakly
 from w2sg.study.protocols import Loss
 from w2sg.study.sections import Heads, Intervals, Probe
 
@@ -48,38 +48,26 @@ class _Trained:
     """Scalars of the training itself, (L, S, K) each, such as the progressive loss."""
 
 
-def supervise(features: SplitFeatures, *, heads: Heads, intervals: Intervals) -> Supervision:
-    """Returns the soft labels and the metrics of a supervisor trained on true labels of its final layer.
-
-    Args:
-        features: The weak model's features.
-        heads: Section ``heads`` of the configuration.
-        intervals: Section ``intervals`` of the configuration.
-    """
+def supervise(features: Splits, *, heads: Heads, intervals: Intervals) -> Supervision:
+    """Returns the soft labels and the metrics of a supervisor trained on true labels of its final layer."""
     seeds = heads.seeds
     train, weak, test = (features[name].layer(-1) for name in (TRAIN, WEAK, TEST))
     labels, rows = [], []
     for protocol, fit in _FITS.items():
         made = fit(train, _true_labels(train, seeds), heads=heads)
         on_weak, on_test = (score_pairs(made.weights, split.chosen, split.rejected)[0] for split in (weak, test))
-        axes = (features.layers[-1:], seeds, made.settings)
+        axes = (test.layers, seeds, made.settings)
         keys = {"head": "weak", "protocol": protocol}
         rows.append(head_rows(on_test[None], axes, keys=keys, intervals=intervals, extras=made.extras))
         for position, seed in enumerate(seeds):
             for name, split, margins in ((WEAK, weak, on_weak), (TEST, test, on_test)):  # margins: (S, K, n)
-                shown = _label_frame(margins[position, -1], split, seed)
-                labels.append(shown.assign(protocol=protocol, seed=seed, split=name))
+                shown = label_weakly(margins[position, -1], seed=seed)
+                labels.append(shown.assign(row_id=split.row_ids, protocol=protocol, seed=seed, split=name))
     return Supervision(labels=pd.concat(labels, ignore_index=True), metrics=pd.concat(rows, ignore_index=True))
 
 
-def _label_frame(margins: np.ndarray, split: Split, seed: int) -> pd.DataFrame:
-    shown = label_weakly(margins, seed=seed)
-    columns = {"swapped": shown.swapped, "probability": shown.probability, "margin": margins}
-    return pd.DataFrame({"row_id": split.row_ids, **columns})
-
-
 def evaluate_revision(
-    parts: Sequence[Callable[[], SplitFeatures]],
+    parts: Sequence[Callable[[], Splits]],
     weak_labels: pd.DataFrame,
     *,
     heads: Heads,
@@ -96,9 +84,9 @@ def evaluate_revision(
         parts: Functions that return the strong model's features of some layers; one part is in memory for each
             worker.
         weak_labels: Schema LABELS.
-        heads: Section ``heads`` of the configuration.
-        probe: Section ``probe`` of the configuration.
-        intervals: Section ``intervals`` of the configuration.
+        heads: Section of the configuration, as the two that follow.
+        probe: Of the linear probe.
+        intervals: Of all metrics.
         workers: Tasks at work together, each on one thread; no result depends on it.
 
     Returns:
@@ -112,19 +100,17 @@ def evaluate_revision(
         partial(_probe_rows, probe=probe, heads=heads, intervals=intervals),
         partial(_head_rows, labels=labels, heads=heads, intervals=intervals),
     )
-    tasks = [
-        (load, stage) for load in parts for stage in stages
-    ]  # short ones, so that no worker ends long before others
+    tasks = [(load, stage) for load in parts for stage in stages]  # short: no worker ends long before the others
     with ThreadPoolExecutor(workers) as pool:
         return pd.concat(pool.map(lambda task: task[1](task[0]()), tasks), ignore_index=True)
 
 
-def _head_rows(features: SplitFeatures, *, labels: Labels, heads: Heads, intervals: Intervals) -> pd.DataFrame:
+def _head_rows(features: Splits, *, labels: Labels, heads: Heads, intervals: Intervals) -> pd.DataFrame:
     """Returns the rows of the ceiling and W2SG heads of all protocols."""
     seeds, train, weak, test = heads.seeds, features[TRAIN], features[WEAK], features[TEST]
     made = {("ceiling", name): fit(train, _true_labels(train, seeds), heads=heads) for name, fit in _FITS.items()}
     for name, fit in _FITS.items():
-        soft = np.stack([_soft_labels(labels(name, seed, WEAK, weak.row_ids)) for seed in seeds])
+        soft = np.stack([chosen_probability(labels(name, seed, WEAK, tuple(weak.row_ids))) for seed in seeds])
         made["w2s", name] = fit(weak, soft, heads=heads, loss=heads.loss)
     ends = np.cumsum([len(trained.settings) for trained in made.values()])
     together = np.concatenate([trained.weights for trained in made.values()], axis=2)  # (L, S, K, d)
@@ -132,33 +118,23 @@ def _head_rows(features: SplitFeatures, *, labels: Labels, heads: Heads, interva
     margins = dict(zip(made, scored, strict=True))  # (L, S, K, n) each
     rows = []
     for name in _FITS:
-        supervisor = np.stack([labels(name, seed, TEST, test.row_ids)["margin"] for seed in seeds])  # (S, n)
+        supervisor = np.stack([labels(name, seed, TEST, tuple(test.row_ids))["margin"] for seed in seeds])  # (S, n)
         for head, ceiling in (("ceiling", None), ("w2s", margins["ceiling", name])):
-            trained = made[head, name]
-            rows.append(
-                head_rows(
-                    margins[head, name],
-                    (features.layers, seeds, trained.settings),
-                    keys={"head": head, "protocol": name},
-                    intervals=intervals,
-                    weak=supervisor,
-                    ceiling=ceiling,
-                    extras=trained.extras,
-                )
-            )
+            trained, keys = made[head, name], {"head": head, "protocol": name}
+            axes = (test.layers, seeds, trained.settings)
+            given = {"weak": supervisor, "ceiling": ceiling, "extras": trained.extras}
+            rows.append(head_rows(margins[head, name], axes, keys=keys, intervals=intervals, **given))
     return pd.concat(rows, ignore_index=True)
 
 
-def _probe_rows(features: SplitFeatures, *, probe: Probe, heads: Heads, intervals: Intervals) -> pd.DataFrame:
+def _probe_rows(features: Splits, *, probe: Probe, heads: Heads, intervals: Intervals) -> pd.DataFrame:
     """Returns the rows of the probes of all layers, seeds and ways to split."""
     split, seeds = features[TRAIN], heads.seeds
-    settings = ProbeSettings(**probe.model_dump())
-    fitted = fit_probes(split.chosen, split.rejected, settings=settings, seeds=seeds)
-    setting = f"l2={probe.penalty:g}"
-    return probe_rows(fitted, features.layers, seeds=seeds, setting=setting, intervals=intervals)
+    fitted = fit_probes(split.chosen, split.rejected, settings=probe, seeds=seeds)
+    return probe_rows(fitted, split.layers, seeds=seeds, settings=probe, intervals=intervals)
 
 
-def _fit_paper(split: Split, target: np.ndarray, *, heads: Heads, loss: Loss = "soft") -> _Trained:
+def _fit_paper(split: Features, target: np.ndarray, *, heads: Heads, loss: Loss = "soft") -> _Trained:
     """Returns heads at each learning rate and at the selected one.
 
     Only students are given the loss of the configuration: true labels are certain, so that rounding them changes nothing, and
@@ -166,34 +142,34 @@ def _fit_paper(split: Split, target: np.ndarray, *, heads: Heads, loss: Loss = "
     """
     settings = PaperHeadSettings(**heads.paper.model_dump(), loss=loss, margin=heads.margin)
     made = train_paper_heads(split.chosen, split.rejected, target, settings=settings, seeds=heads.seeds)
-    rates, chosen = np.array(settings.learning_rates), made.selected[:, :, None]
-    each = {
-        "progressive_loss": made.progressive_loss,
-        "learning_rate": np.broadcast_to(rates, made.progressive_loss.shape),
-    }
+    rates = np.array(settings.learning_rates)
+
+    def with_selected(values: np.ndarray) -> np.ndarray:  # (L, S, K, ...) to (L, S, K + 1, ...)
+        chosen = np.expand_dims(made.selected, tuple(range(2, values.ndim)))
+        return np.concatenate([values, np.take_along_axis(values, chosen, axis=2)], axis=2)
+
     return _Trained(
         settings=(*(f"lr={rate:g}" for rate in rates), "selected"),
-        weights=np.concatenate([made.weights, made.best()[:, :, None]], axis=2),
+        weights=with_selected(made.weights),
         extras={
-            name: np.concatenate([values, np.take_along_axis(values, chosen, 2)], axis=2)
-            for name, values in each.items()
+            "progressive_loss": with_selected(made.progressive_loss),
+            "learning_rate": with_selected(np.broadcast_to(rates, made.progressive_loss.shape)),
         },
     )
 
 
-def _fit_converged(split: Split, target: np.ndarray, *, heads: Heads, loss: Loss = "soft") -> _Trained:
+def _fit_converged(split: Features, target: np.ndarray, *, heads: Heads, loss: Loss = "soft") -> _Trained:
     """Returns heads at the cross-validated penalty.
 
     The log-confidence loss mixes in predictions as training goes; a fit to its end has no such course and takes soft labels.
     """
-    settings = ConvergedSettings(**heads.converged.model_dump())
     labels, groups = harden(target) if loss == "hard" else target, np.arange(len(split.row_ids))
     if heads.margin == "single":
         states = np.concatenate([split.chosen, split.rejected], axis=1)  # (L, 2n, d)
         labels, groups = np.concatenate([labels, 1.0 - labels], axis=1), np.tile(groups, 2)  # (S, 2n)
     else:
         states = split.chosen - split.rejected
-    made = fit_converged_heads(states, labels, settings=settings, seeds=heads.seeds, groups=groups)
+    made = fit_converged_heads(states, labels, settings=heads.converged, seeds=heads.seeds, groups=groups)
     extras = {"penalty": made.penalty[:, :, None], "converged": made.converged[:, :, None].astype(float)}
     return _Trained(settings=("cv",), weights=made.weights[:, :, None], extras=extras)
 
@@ -201,7 +177,7 @@ def _fit_converged(split: Split, target: np.ndarray, *, heads: Heads, loss: Loss
 _FITS = {"paper": _fit_paper, "converged": _fit_converged}
 
 
-def _true_labels(split: Split, seeds: Sequence[int]) -> np.ndarray:
+def _true_labels(split: Features, seeds: Sequence[int]) -> np.ndarray:
     """Returns certainty that the chosen text is preferred, (S, n)."""
     return np.ones((len(seeds), len(split.row_ids)))
 
@@ -217,8 +193,3 @@ def _labelled(labels: pd.DataFrame, protocol: str, seed: int, name: str, row_ids
             f"{len(missing)} of them have no label, such as {missing[:1]}"
         )
     return indexed.loc[list(row_ids)]
-
-
-def _soft_labels(rows: pd.DataFrame) -> np.ndarray:
-    shown = WeakLabels(swapped=rows["swapped"].to_numpy(), probability=rows["probability"].to_numpy())
-    return shown.chosen_probability()

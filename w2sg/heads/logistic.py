@@ -78,7 +78,7 @@ def minimise(
     *,
     start: torch.Tensor | None = None,
     tolerance: float,
-    max_iterations: int,
+    max_iterations: int = 1000,
 ) -> Solution:
     """Returns the minimisers, by a quasi-Newton method with all problems in step.
 
@@ -92,7 +92,7 @@ def minimise(
         basis: From :func:`find_basis` of the same features.
         start: Coefficients to start from, (C, d); zero by default.
         tolerance: Largest norm of the gradient, relative to that at zero coefficients.
-        max_iterations: Steps after which to give up.
+        max_iterations: Steps after which to give up: what has not converged then is reported as such.
     """
     x = problems.features if tolerance >= SINGLE_TOLERANCE else problems.features.double()
     ridge = problems.ridge

@@ -9,41 +9,35 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch.nn.functional import softplus
 
 from w2sg.heads.matrices import BLOCK
-from w2sg.heads.sides import generator, harden, toss
+from w2sg.heads.sides import check_inputs, generator, harden, toss
 from w2sg.study.protocols import Loss
 from w2sg.study.sections import PaperProtocol
 
 CHUNK = 2**17
 """Weights updated together, in numbers: they and the optimiser's moments stay in the cache."""
 
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+"""Adam's decay rates of the mean gradient and of the mean square, and its constant in the denominator."""
+
+CONFIDENCE, WARMUP = 0.5, 0.2
+"""Final weight of a head's own hardened predictions in the log-confidence loss, and the share of the steps over which it
+rises from zero."""
+
 
 class PaperHeadSettings(PaperProtocol):
-    """The paper's protocol: Adam in small batches, learning rate falling to zero as a cosine; with what no key decides."""
+    """The paper's protocol: Adam in small batches, learning rate falling to zero as a cosine; with the task of the heads."""
 
     loss: Loss = "soft"
     """Cross-entropy with the targets, with the targets rounded (0.5 stays), or the log-confidence loss."""
     margin: Literal["pair", "single"] = "pair"
     """Loss on s(first) - s(second), or on the logit of each text with labels p and 1 - p."""
-    weight_decay: float = 0.0
-    """Adam's L2 term."""
-    beta1: float = 0.9
-    """Adam's decay rate of the mean gradient."""
-    beta2: float = 0.999
-    """Adam's decay rate of the mean square."""
-    epsilon: float = 1e-8
-    """Adam's constant in the denominator."""
-    confidence: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Final weight of a head's own hardened predictions in the log-confidence loss."""
-    warmup: Annotated[float, Field(ge=0, le=1)] = 0.2
-    """Share of the steps over which that weight rises from zero."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,18 +51,9 @@ class PaperHeads:
     selected: np.ndarray
     """Index of the learning rate with the smallest progressive loss, (L, S)."""
 
-    def best(self) -> np.ndarray:
-        """Returns the weights at the selected learning rate, (L, S, d)."""
-        return np.take_along_axis(self.weights, self.selected[:, :, None, None], axis=2)[:, :, 0]
-
 
 def train_paper_heads(
-    first: np.ndarray,
-    second: np.ndarray,
-    target: np.ndarray,
-    *,
-    settings: PaperHeadSettings,
-    seeds: Sequence[int],
+    first: np.ndarray, second: np.ndarray, target: np.ndarray, *, settings: PaperHeadSettings, seeds: Sequence[int]
 ) -> PaperHeads:
     """Returns one head for each layer, seed and learning rate, all trained side by side.
 
@@ -89,8 +74,13 @@ def train_paper_heads(
     Raises:
         ValueError: If shapes disagree, a state is not finite or a target is not a probability.
     """
-    _check(first, second, target, seeds)
-    layers, n, d = first.shape
+    if first.ndim != 3 or first.shape != second.shape or target.shape != (len(seeds), first.shape[1]):
+        raise ValueError(
+            f"first {first.shape}, second {second.shape} and target {target.shape} disagree; allowed are "
+            f"(L, n, d), (L, n, d) and (S, n) with S = {len(seeds)} seeds"
+        )
+    check_inputs(target, first=first, second=second)
+    layers, _, d = first.shape
     plan = _plan(target, settings, seeds)
     size = max(1, CHUNK // (len(seeds) * len(settings.learning_rates) * d))
     trained = []
@@ -98,8 +88,7 @@ def train_paper_heads(
         a, b = (torch.as_tensor(x[low : low + size], dtype=torch.float32) for x in (first, second))
         states = (a - b)[:, :, None] if settings.margin == "pair" else torch.stack((a, b), dim=2)
         trained.append(_train(states, plan, settings, seeds))  # states: (layers, n, 1 or 2, d)
-    weights = np.concatenate([w for w, _ in trained])
-    loss = np.concatenate([x for _, x in trained])
+    weights, loss = (np.concatenate(parts) for parts in zip(*trained, strict=True))
     selected = np.where(np.isfinite(loss), loss, np.inf).argmin(-1)
     return PaperHeads(weights=weights, progressive_loss=loss, selected=selected)
 
@@ -118,19 +107,6 @@ class _Batch:
     """Share of all steps done before this one."""
     judged: bool
     """Whether its loss counts for the progressive estimate."""
-
-
-def _check(first: np.ndarray, second: np.ndarray, target: np.ndarray, seeds: Sequence[int]) -> None:
-    if first.ndim != 3 or first.shape != second.shape or target.shape != (len(seeds), first.shape[1]):
-        raise ValueError(
-            f"first {first.shape}, second {second.shape} and target {target.shape} disagree; allowed are "
-            f"(L, n, d), (L, n, d) and (S, n) with S = {len(seeds)} seeds"
-        )
-    for name, states in (("first", first), ("second", second)):
-        if not np.isfinite(states).all():
-            raise ValueError(f"{name} holds values that are not finite; allowed are finite numbers")
-    if not ((target >= 0) & (target <= 1)).all():
-        raise ValueError("target holds values outside of [0, 1] or NaN; allowed are probabilities")
 
 
 def _plan(target: np.ndarray, settings: PaperHeadSettings, seeds: Sequence[int]) -> list[_Batch]:
@@ -170,14 +146,11 @@ def _train(
     states: torch.Tensor, plan: list[_Batch], settings: PaperHeadSettings, seeds: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the weights, (L, S, K, d), and the progressive loss, (L, S, K), of some layers."""
-    layers, d = len(states), states.shape[-1]
-    weights = (
-        _initial(d, settings, seeds).to(states).expand(layers, len(seeds), len(settings.learning_rates), d).clone()
-    )
+    start = _initial(states.shape[-1], settings, seeds).to(states)
+    weights = start.expand(len(states), -1, len(settings.learning_rates), -1).clone()
     rates = torch.tensor(settings.learning_rates, dtype=states.dtype)[:, None]  # (K, 1)
     mean, square = torch.zeros_like(weights), torch.zeros_like(weights)
     total, rows = torch.zeros_like(weights[..., 0], dtype=torch.float64), 0
-    one, two = settings.beta1, settings.beta2
     for step, batch in enumerate(plan, start=1):
         # Twice as fast as indexing with a table.
         chosen = states.index_select(1, batch.index.flatten())
@@ -188,12 +161,10 @@ def _train(
             rows += batch.index.shape[1]
         residual = (torch.sigmoid(logits) - _aim(logits, batch, settings)) * batch.sign / logits.shape[-1]
         gradient = residual @ inputs  # (L, S, K, d)
-        if settings.weight_decay:
-            gradient += settings.weight_decay * weights
-        mean.lerp_(gradient, 1 - one)
-        square.mul_(two).addcmul_(gradient, gradient, value=1 - two)
-        spread = square.sqrt().div_(math.sqrt(1 - two**step)).add_(settings.epsilon)
-        rate = rates * (0.5 * (1 + math.cos(math.pi * batch.progress)) / (1 - one**step))
+        mean.lerp_(gradient, 1 - BETA1)
+        square.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
+        spread = square.sqrt().div_(math.sqrt(1 - BETA2**step)).add_(EPSILON)
+        rate = rates * (0.5 * (1 + math.cos(math.pi * batch.progress)) / (1 - BETA1**step))
         weights.sub_(spread.reciprocal_().mul_(mean).mul_(rate))
     return weights.numpy(), (total / rows).numpy()
 
@@ -215,7 +186,7 @@ def _aim(logits: torch.Tensor, batch: _Batch, settings: PaperHeadSettings) -> to
     """
     if settings.loss != "logconf":
         return batch.target
-    share = settings.confidence * min(1.0, batch.progress / settings.warmup if settings.warmup else 1.0)
+    share = CONFIDENCE * min(1.0, batch.progress / WARMUP)
     ordered = logits.sort(dim=-1).values
     place = ((1 - batch.target.mean(-1)) * (logits.shape[-1] - 1)).expand(logits.shape[:-1])[..., None]  # (L, S, K, 1)
     low = ordered.gather(-1, place.floor().long())

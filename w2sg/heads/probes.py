@@ -7,27 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from w2sg.heads.crossval import fit_selected
+from w2sg.heads.crossval import Fit, fit_selected
 from w2sg.heads.sides import generator
 from w2sg.study.sections import Probe
 
-
-class ProbeSettings(Probe):
-    """Logistic regression with intercept on single texts, chosen = 1 and rejected = 0; with what no key decides."""
-
-    tolerance: float = 1e-4
-    """Largest norm of the gradient, relative to that at zero coefficients. scikit-learn's defaults end at 1e-3 on features
-    4,096 wide."""
-    max_iterations: int = 1000
-    """Steps after which a fit is given up."""
+TOLERANCE = 1e-4
+"""Largest norm of the gradient, relative to that at zero coefficients. scikit-learn's defaults end at 1e-3 on features
+4,096 wide."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeResult:
     """Probes of L layers, S seeds and T ways to split; text i is chosen i if i < n, else rejected i - n."""
 
-    splits: tuple[str, ...]
-    """Ways to split, in the order of the axis T."""
     weights: np.ndarray
     """Coefficients in the units of the activations, float64, (L, S, T, d)."""
     intercept: np.ndarray
@@ -45,78 +37,59 @@ class ProbeResult:
 
 
 def fit_probes(
-    chosen: np.ndarray,
-    rejected: np.ndarray,
-    *,
-    settings: ProbeSettings,
-    seeds: Sequence[int],
+    chosen: np.ndarray, rejected: np.ndarray, *, settings: Probe, seeds: Sequence[int], tolerance: float = TOLERANCE
 ) -> ProbeResult:
-    """Returns a probe for each layer, seed and way to split, with its logits on texts it was not trained on.
+    """Returns logistic regressions with intercept on single texts, chosen = 1 and rejected = 0, with logits of unseen texts.
 
     Args:
         chosen: States of the chosen texts, (L, n, d).
         rejected: States of the rejected texts, (L, n, d).
         settings: The protocol.
         seeds: S seeds, which deal the texts.
+        tolerance: As :data:`TOLERANCE`.
 
     Raises:
         ValueError: If shapes disagree, a state is not finite, or a part would be empty.
     """
     if chosen.ndim != 3 or chosen.shape != rejected.shape:
         raise ValueError(f"chosen {chosen.shape} and rejected {rejected.shape} disagree; allowed: two of (L, n, d)")
-    n, sets = chosen.shape[1], (len(seeds), len(settings.splits))
+    n = chosen.shape[1]
     tests, folds = _deal(n, settings, seeds)
     target = np.broadcast_to(np.arange(2 * n) < n, folds.shape).astype(np.float64)
     fits, scores = [], []
     for a, b in zip(chosen, rejected, strict=True):
         texts = np.concatenate((a, b))  # (2 n, d)
-        fit = fit_selected(
-            texts,
-            target,
-            folds,
-            penalties=(settings.penalty,),
-            intercept=True,
-            tolerance=settings.tolerance,
-            max_iterations=settings.max_iterations,
-        )
+        fit = fit_selected(texts, target, folds, penalties=(settings.penalty,), intercept=True, tolerance=tolerance)
         fits.append(fit)
-        scores.append(
-            [
-                texts[held].astype(np.float64) @ w + offset
-                for held, w, offset in zip(tests, fit.weights, fit.intercept, strict=True)
-            ]
-        )
-    shaped = {
-        name: np.stack([getattr(fit, name).reshape(*sets, *getattr(fit, name).shape[1:]) for fit in fits])
-        for name in ("weights", "intercept", "converged")
-    }
+        parts = zip(tests, fit.weights, fit.intercept, strict=True)
+        scores.append([texts[held].astype(np.float64) @ w + offset for held, w, offset in parts])
+    fit, sets = Fit.stack(fits), (len(seeds), len(settings.splits))
     tests = tests.reshape(*sets, -1)
     return ProbeResult(
-        splits=tuple(settings.splits),
+        weights=fit.weights.reshape(len(chosen), *sets, -1),
+        intercept=fit.intercept.reshape(-1, *sets),
         test_texts=tests,
         test_labels=(tests < n).astype(np.int64),
         test_pairs=tests % n,
         test_scores=np.stack(scores).reshape(len(chosen), *tests.shape),
-        **shaped,
+        converged=fit.converged.reshape(-1, *sets),
     )
 
 
-def _deal(n: int, settings: ProbeSettings, seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+def _deal(n: int, settings: Probe, seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Returns test texts, (S T, m), and the fold of each text, (S T, 2 n), -1 where it is tested."""
     pairs = round(n * settings.test_fraction)
     if not 0 < pairs < n:
         raise ValueError(f"test_fraction {settings.test_fraction} of {n} pairs leaves a part empty; give more pairs")
-    tests, folds = [], []
+    tests = []
     for seed in seeds:
         for split in settings.splits:
             rng = generator(seed, "probe")
             if split == "pair":
                 held = np.sort(rng.permutation(n)[:pairs])
-                held = np.concatenate((held, held + n))
+                tests.append(np.concatenate((held, held + n)))
             else:
-                held = np.sort(rng.permutation(2 * n)[: 2 * pairs])
-            fold = np.zeros(2 * n, dtype=np.int64)
-            fold[held] = -1
-            tests.append(held)
-            folds.append(fold)
-    return np.stack(tests), np.stack(folds)
+                tests.append(np.sort(rng.permutation(2 * n)[: 2 * pairs]))
+    folds = np.zeros((len(tests), 2 * n), dtype=np.int64)
+    np.put_along_axis(folds, np.stack(tests), -1, axis=1)
+    return np.stack(tests), folds

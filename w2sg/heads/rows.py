@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
 import numpy as np
@@ -12,7 +12,7 @@ from w2sg.heads.probes import ProbeResult
 from w2sg.measures.bootstrap import draw_counts
 from w2sg.measures.estimates import Estimate
 from w2sg.measures.metrics import evaluate_margins, evaluate_texts
-from w2sg.study.sections import Intervals
+from w2sg.study.sections import Intervals, Probe
 
 
 def head_rows(
@@ -23,7 +23,7 @@ def head_rows(
     intervals: Intervals,
     weak: np.ndarray | None = None,
     ceiling: np.ndarray | None = None,
-    extras: Mapping[str, np.ndarray] | None = None,
+    extras: Mapping[str, np.ndarray],
 ) -> pd.DataFrame:
     """Returns the metric rows of heads on the test pairs.
 
@@ -41,42 +41,29 @@ def head_rows(
         Columns layer, head, protocol, setting, seed, metric, value, low, high, n.
     """
     n = margins.shape[3]
-    flat, labels = margins.reshape(-1, n), list(product(*axes))
     estimates = evaluate_margins(
-        flat,
+        margins.reshape(-1, n),
         counts=draw_counts(n, resamples=intervals.bootstrap, seed=intervals.seed),
         supervisor=None if weak is None else np.broadcast_to(weak[None, :, None], margins.shape).reshape(-1, n),
         ceiling=None if ceiling is None else ceiling.reshape(-1, n),
         confidence=intervals.confidence,
     )
-    estimates |= {name: Estimate(value=values.ravel(), n=n) for name, values in (extras or {}).items()}
-    frames = [_frame(name, estimate, labels) for name, estimate in estimates.items()]
-    return pd.concat(frames, ignore_index=True).assign(**keys)
+    estimates |= {name: Estimate(value=values.ravel(), n=n) for name, values in extras.items()}
+    return _frame(estimates, product(*axes)).assign(**keys)
 
 
-def _frame(metric: str, estimate: Estimate, labels: Sequence[tuple[int, int, str]]) -> pd.DataFrame:
-    layer, seed, setting = zip(*labels, strict=True)
-    return pd.DataFrame(
-        {
-            "layer": layer,
-            "setting": setting,
-            "seed": seed,
-            "metric": metric,
-            "value": estimate.value,
-            "low": estimate.low,
-            "high": estimate.high,
-            "n": estimate.n,
-        }
-    )
+def _frame(estimates: Mapping[str, Estimate], heads: Iterable[tuple[int, int, str]]) -> pd.DataFrame:
+    """Returns the rows of estimates of H heads, given by their layer, seed and setting."""
+    labels = pd.DataFrame(heads, columns=["layer", "seed", "setting"])
+    frames = [
+        labels.assign(metric=name, value=one.value, low=one.low, high=one.high, n=one.n)
+        for name, one in estimates.items()
+    ]
+    return pd.concat(frames, ignore_index=True)
 
 
 def probe_rows(
-    fitted: ProbeResult,
-    layers: Sequence[int],
-    *,
-    seeds: Sequence[int],
-    setting: str,
-    intervals: Intervals,
+    fitted: ProbeResult, layers: Sequence[int], *, seeds: Sequence[int], settings: Probe, intervals: Intervals
 ) -> pd.DataFrame:
     """Returns the metric rows of probes on the texts they were not trained on, resampled by pair.
 
@@ -84,14 +71,14 @@ def probe_rows(
         fitted: Probes of L layers, S seeds and the ways to split.
         layers: Names of the L layers.
         seeds: Names of the S seeds.
-        setting: Name of the penalty.
+        settings: The probes' protocol, which names the ways to split.
         intervals: Section ``intervals`` of the configuration.
 
     Returns:
         Columns as in :func:`head_rows`; ``protocol`` is the way to split.
     """
     frames = []
-    for s, t in product(range(len(seeds)), range(len(fitted.splits))):
+    for (s, seed), (t, split) in product(enumerate(seeds), enumerate(settings.splits)):
         tested, column = np.unique(fitted.test_pairs[s, t], return_inverse=True)
         estimates = evaluate_texts(
             fitted.test_scores[:, s, t],
@@ -100,9 +87,6 @@ def probe_rows(
             counts=draw_counts(len(tested), resamples=intervals.bootstrap, seed=intervals.seed),
             confidence=intervals.confidence,
         )
-        labels = [(layer, seeds[s], setting) for layer in layers]
-        frames += [
-            _frame(name, estimate, labels).assign(head="probe", protocol=fitted.splits[t])
-            for name, estimate in estimates.items()
-        ]
+        rows = _frame(estimates, product(layers, [seed], [f"l2={settings.penalty:g}"]))
+        frames.append(rows.assign(head="probe", protocol=split))
     return pd.concat(frames, ignore_index=True)

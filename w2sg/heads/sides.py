@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+import pandas as pd
 
 STREAMS = {"coin": 1, "init": 2, "folds": 3, "probe": 4}
 """Random streams of a seed besides the batch order, which is the seed's own."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class WeakLabels:
-    """A supervisor's labels of n pairs in the order in which they are shown."""
-
-    swapped: np.ndarray
-    """Whether (rejected, chosen) is shown, bool, (n,)."""
-    probability: np.ndarray
-    """P(text shown first is preferred), (n,)."""
-
-    def chosen_probability(self) -> np.ndarray:
-        """Returns P(chosen > rejected), (n,)."""
-        return np.where(self.swapped, 1.0 - self.probability, self.probability)
 
 
 def generator(seed: int, stream: str | None = None) -> np.random.Generator:
@@ -45,13 +30,26 @@ def harden(target: np.ndarray) -> np.ndarray:
     return np.where(target == 0.5, 0.5, (target > 0.5).astype(np.float64))
 
 
-def label_weakly(margins: np.ndarray, *, seed: int) -> WeakLabels:
-    """Returns a supervisor's soft labels, sides exchanged by the seed's coin.
+def label_weakly(margins: np.ndarray, *, seed: int) -> pd.DataFrame:
+    """Returns a supervisor's soft labels of n pairs, with sides exchanged by the seed's coin.
 
-    Args:
-        margins: s(chosen) - s(rejected), (n,).
-        seed: Seed of the coin.
+    Columns: swapped, whether (rejected, chosen) is shown; probability that the text shown first is preferred; and
+    margin, s(chosen) - s(rejected), which is given as (n,).
     """
     swapped = toss(len(margins), seed)
     shown = np.where(swapped, -margins, margins).astype(np.float64)
-    return WeakLabels(swapped=swapped, probability=0.5 * (1.0 + np.tanh(0.5 * shown)))
+    return pd.DataFrame({"swapped": swapped, "probability": 0.5 * (1.0 + np.tanh(0.5 * shown)), "margin": margins})
+
+
+def chosen_probability(labels: pd.DataFrame) -> np.ndarray:
+    """Returns P(chosen > rejected), (n,), of labels as :func:`label_weakly` gives them."""
+    return np.where(labels["swapped"], 1.0 - labels["probability"], labels["probability"])
+
+
+def check_inputs(target: np.ndarray, **states: np.ndarray) -> None:
+    """Raises ValueError, naming the argument, unless states are finite and targets are probabilities."""
+    for name, values in states.items():
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name} holds values that are not finite; allowed are finite numbers")
+    if not ((target >= 0) & (target <= 1)).all():
+        raise ValueError("target holds values outside of [0, 1] or NaN; allowed are probabilities")

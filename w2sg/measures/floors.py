@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,20 +22,8 @@ STRENGTHS = (0.1, 1.0, 10.0, 100.0)
 FOLDS = 5
 """Folds of the training pairs that choose among them."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class PairTexts:
-    """Responses of n pairs, without their prompts, which are the same on both sides."""
-
-    chosen: Sequence[str]
-    """Preferred responses, (n,)."""
-    rejected: Sequence[str]
-    """Other responses, (n,)."""
-
-    def __post_init__(self) -> None:
-        if len(self.chosen) != len(self.rejected) or not len(self.chosen):
-            sizes = f"{len(self.chosen)} and {len(self.rejected)}"
-            raise ValueError(f"chosen and rejected hold {sizes} texts; allowed: equally many, at least one")
+ENDING = re.compile(r"(\w+|[^\w\s])\s*$")
+"""The last word or punctuation mark of a text."""
 
 
 def measure_floors(pairs: pd.DataFrame, *, intervals: Intervals) -> pd.DataFrame:
@@ -60,49 +46,44 @@ def measure_floors(pairs: pd.DataFrame, *, intervals: Intervals) -> pd.DataFrame
     Raises:
         ValueError: If the ground-truth or the test split has no pairs.
     """
-    train, test = (_texts(pairs, split) for split in (SPLITS[0], SPLITS[-1]))
-    confidence = intervals.confidence
-    counts = draw_counts(len(test.chosen), resamples=intervals.bootstrap, seed=intervals.seed)
-    margins = {
-        "longer_response": measure_lengths(test),
-        "tfidf": score_words(train, test, seed=intervals.seed),
-    }
+    train, test = (_rows(pairs, split) for split in (SPLITS[0], SPLITS[-1]))
+    counts = draw_counts(len(test), resamples=intervals.bootstrap, seed=intervals.seed)
+    resampling: Any = {"counts": counts, "confidence": intervals.confidence}
+    margins = {"longer_response": measure_lengths(test), "tfidf": score_words(train, test, seed=intervals.seed)}
     found = {}
     for floor, margin in margins.items():
-        metrics = evaluate_margins(margin[None], counts=counts, confidence=confidence)
+        metrics = evaluate_margins(margin[None], **resampling)
         found |= {(floor, name): metrics[name] for name in ("accuracy", "auroc")}
-        found[floor, "tie_rate"] = bootstrap_mean((margin == 0)[None], counts=counts, confidence=confidence)
-    both = zip(test.chosen, test.rejected, strict=True)
-    same = np.array([_ending(chosen) == _ending(rejected) for chosen, rejected in both])
-    found["same_ending", "tie_rate"] = bootstrap_mean(same[None], counts=counts, confidence=confidence)
+        found[floor, "tie_rate"] = bootstrap_mean((margin == 0)[None], **resampling)
+    same = [ENDING.findall(a) == ENDING.findall(b) for a, b in zip(test["chosen"], test["rejected"], strict=True)]
+    found["same_ending", "tie_rate"] = bootstrap_mean(np.array(same)[None], **resampling)
     rows = [(*key, one.value[0], one.low[0], one.high[0], one.n) for key, one in found.items()]
     return pd.DataFrame(rows, columns=["floor", "metric", "value", "low", "high", "n"])
 
 
-def measure_lengths(pairs: PairTexts) -> np.ndarray:
+def measure_lengths(pairs: pd.DataFrame) -> np.ndarray:
     """Returns how many characters the chosen response is longer than the rejected one, float64, (n,)."""
-    both = zip(pairs.chosen, pairs.rejected, strict=True)
-    return np.array([len(chosen) - len(rejected) for chosen, rejected in both], dtype=np.float64)
+    return (pairs["chosen"].map(len) - pairs["rejected"].map(len)).to_numpy(np.float64)
 
 
-def score_words(train: PairTexts, test: PairTexts, *, seed: int) -> np.ndarray:
+def score_words(train: pd.DataFrame, test: pd.DataFrame, *, seed: int) -> np.ndarray:
     """Returns margins, (n,), of test pairs by a logistic regression on differences of TF-IDF vectors.
 
     The penalty is chosen by cross-validated log loss among the training pairs. If no word occurs in two of
     their texts, all margins are zero.
 
     Args:
-        train: Training pairs; the vocabulary is theirs, words of a single text left out.
-        test: Pairs to score.
+        train: Training pairs, columns chosen and rejected; the vocabulary is theirs, words of a single text left out.
+        test: Pairs to score, likewise.
         seed: Seed of the folds.
     """
     vectorizer = TfidfVectorizer(sublinear_tf=True, min_df=2)
     try:
-        vectorizer.fit([*train.chosen, *train.rejected])
+        vectorizer.fit([*train["chosen"], *train["rejected"]])
     except ValueError:  # no word occurs in two texts
-        return np.zeros(len(test.chosen))
+        return np.zeros(len(test))
     known, asked = (_subtract(vectorizer, pairs) for pairs in (train, test))
-    fold = np.random.Generator(np.random.PCG64(seed)).permutation(len(train.chosen)) % FOLDS
+    fold = np.random.Generator(np.random.PCG64(seed)).permutation(len(train)) % FOLDS
     losses = []
     for strength in STRENGTHS:
         held = [_held_margins(known, fold == part, strength) for part in np.unique(fold)]
@@ -110,18 +91,16 @@ def score_words(train: PairTexts, test: PairTexts, *, seed: int) -> np.ndarray:
     return asked @ _fit(known, STRENGTHS[int(np.argmin(losses))])
 
 
-def _texts(pairs: pd.DataFrame, split: str) -> PairTexts:
+def _rows(pairs: pd.DataFrame, split: str) -> pd.DataFrame:
     rows = pairs.loc[pairs["split"] == split]
     if rows.empty:
         raise ValueError(f"split {split} has no pairs; the floors need both {SPLITS[0]} and {SPLITS[-1]}")
-    return PairTexts(chosen=rows["chosen"].tolist(), rejected=rows["rejected"].tolist())
+    return rows
 
 
-def _subtract(vectorizer: TfidfVectorizer, pairs: PairTexts) -> csr_matrix:
+def _subtract(vectorizer: Any, pairs: pd.DataFrame) -> csr_matrix:
     """Returns chosen minus rejected vectors, sparse, (n, words)."""
-    chosen: Any = vectorizer.transform(pairs.chosen)
-    rejected: Any = vectorizer.transform(pairs.rejected)
-    return csr_matrix(chosen - rejected)
+    return csr_matrix(vectorizer.transform(pairs["chosen"]) - vectorizer.transform(pairs["rejected"]))
 
 
 def _held_margins(difference: csr_matrix, held: np.ndarray, strength: float) -> np.ndarray:
@@ -138,8 +117,3 @@ def _fit(difference: csr_matrix, strength: float) -> np.ndarray:
     # Twice the rows with half the strength: the sum of losses weighs as it does with one order.
     model = LogisticRegression(C=strength / 2, fit_intercept=False, tol=1e-6, max_iter=2000)
     return model.fit(shown, labels).coef_[0]
-
-
-def _ending(text: str) -> str:
-    found = re.search(r"(\w+|[^\w\s])\s*$", text)
-    return found.group(1) if found else ""

@@ -14,6 +14,9 @@ import numpy as np
 from w2sg.measures.estimates import Estimate
 from w2sg.measures.ranks import symmetric_auroc, weighted_auroc
 
+Metric = Callable[[np.ndarray], np.ndarray]
+"""From weights, (B, m), to values of H heads, (B, H)."""
+
 BINS = 10
 """Bins of the calibration error, of equal width on confidences from 0.5 to 1."""
 
@@ -51,23 +54,17 @@ def evaluate_margins(
     """
     n = counts.shape[1]
     margins = _checked("margins", margins, n)
-    right = _right(margins)
-    metrics = {
-        "accuracy": _mean(right),
-        "auroc": lambda weight: symmetric_auroc(margins, weight),
-        "log_loss": _mean(np.logaddexp(0.0, -margins)),
-    }
+    right, more = _right(margins), {}
     if supervisor is None and ceiling is not None:
         raise ValueError("ceiling is given without supervisor; pgr needs both")
     if supervisor is not None:
         weak = _checked("supervisor", np.atleast_2d(supervisor), n)
-        metrics["agreement"] = _mean(0.5 * (1.0 + np.sign(margins) * np.sign(weak)))
-        metrics["gain"] = _mean(right - _right(weak))
+        more["agreement"] = _mean(0.5 * (1.0 + np.sign(margins) * np.sign(weak)))
+        more["gain"] = _mean(right - _right(weak))
         if ceiling is not None:
             gap = _right(_checked("ceiling", np.atleast_2d(ceiling), n)) - _right(weak)
-            metrics["pgr"] = _recovered(right - _right(weak), np.broadcast_to(gap, margins.shape))
-    found = {name: _estimate(metric, counts, n, confidence) for name, metric in metrics.items()}
-    return found | {"ece": _calibration(np.abs(margins), right, n)}
+            more["pgr"] = _recovered(right - _right(weak), np.broadcast_to(gap, margins.shape))
+    return _evaluate(margins, lambda weight: symmetric_auroc(margins, weight), counts, n, confidence, more)
 
 
 def evaluate_texts(
@@ -95,16 +92,18 @@ def evaluate_texts(
     scores = _checked("scores", scores, len(labels))
     if not np.isin(labels, (0, 1)).all() or labels.shape != pairs.shape:
         raise ValueError(f"labels {labels.shape} must be 0 or 1, one for each of pairs {pairs.shape}")
-    signed = np.where(labels == 1, scores, -scores)
+    signed, n = np.where(labels == 1, scores, -scores), len(np.unique(pairs))
+    return _evaluate(signed, lambda weight: weighted_auroc(scores, labels, weight), counts[:, pairs], n, confidence, {})
+
+
+def _evaluate(
+    signed: np.ndarray, auroc: Metric, weight: np.ndarray, n: int, confidence: float, more: dict[str, Metric]
+) -> dict[str, Estimate]:
+    """Returns the metrics of H heads by their logits, (H, m), positive where they are right; ``more`` are added."""
     right = _right(signed)
-    metrics = {
-        "accuracy": _mean(right),
-        "auroc": lambda weight: weighted_auroc(scores, labels, weight),
-        "log_loss": _mean(np.logaddexp(0.0, -signed)),
-    }
-    n, weight = len(np.unique(pairs)), counts[:, pairs]
+    metrics = {"accuracy": _mean(right), "auroc": auroc, "log_loss": _mean(np.logaddexp(0.0, -signed)), **more}
     found = {name: _estimate(metric, weight, n, confidence) for name, metric in metrics.items()}
-    return found | {"ece": _calibration(np.abs(scores), right, n)}
+    return found | {"ece": _calibration(np.abs(signed), right, n)}
 
 
 def _calibration(evidence: np.ndarray, right: np.ndarray, n: int) -> Estimate:
@@ -126,13 +125,13 @@ def _right(margins: np.ndarray) -> np.ndarray:
     return 0.5 * (1.0 + np.sign(margins))
 
 
-def _mean(values: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns the map from weights, (B, n), to weighted means of the values, (B, H)."""
+def _mean(values: np.ndarray) -> Metric:
+    """Returns weighted means of the values, (H, n)."""
     return lambda weight: weight @ values.T.astype(weight.dtype) / weight.sum(1, keepdims=True)
 
 
-def _recovered(gain: np.ndarray, gap: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns the map from weights, (B, n), to gain over gap, (B, H); NaN where the gap is not positive."""
+def _recovered(gain: np.ndarray, gap: np.ndarray) -> Metric:
+    """Returns gain over gap, (H, n) each; NaN where the gap is not positive."""
 
     def metric(weight: np.ndarray) -> np.ndarray:
         gained, possible = (weight @ x.T.astype(weight.dtype) for x in (gain, gap))
@@ -146,7 +145,7 @@ def bootstrap_mean(values: np.ndarray, *, counts: np.ndarray, confidence: float 
     return _estimate(_mean(values.astype(np.float64)), counts, counts.shape[1], confidence)
 
 
-def _estimate(metric: Callable[[np.ndarray], np.ndarray], counts: np.ndarray, n: int, confidence: float) -> Estimate:
+def _estimate(metric: Metric, counts: np.ndarray, n: int, confidence: float) -> Estimate:
     """Returns the metric at unit weights and the percentiles over the resamples."""
     value = metric(np.ones((1, counts.shape[1])))[0].astype(np.float64)
     drawn = metric(counts).astype(np.float64)  # (B, H)

@@ -38,27 +38,26 @@ HEADINGS = {
 """Columns of the summary that are shown, with their headings."""
 
 
+def records(table: pd.DataFrame) -> list[Any]:
+    """Returns the rows of a table, each with its columns as attributes."""
+    return list(table.itertuples())
+
+
 def format_summary(summary: pd.DataFrame) -> pd.DataFrame:
     """Returns the summary under readable headings; how an onset is worded is said in :mod:`w2sg.report.onsets`."""
-    records: list[Any] = list(summary.itertuples())
-    shown = summary.assign(onset=[ONSETS[summary_status(row)].cell.format(row=row) for row in records])[list(HEADINGS)]
+    onsets = [ONSETS[summary_status(row)].cell.format(row=row) for row in records(summary)]
+    shown = summary.assign(onset=onsets)[list(HEADINGS)]
     for column in shown.select_dtypes("float"):
         shown[column] = numbers(shown[column], "+.3f" if column == "gain_late" else ".3f")
     return shown.rename(columns=HEADINGS).astype(str)
 
 
 def format_correlations(table: pd.DataFrame) -> pd.DataFrame:
-    """Returns the correlations of the last layer: a row per family, dataset, heads, span and statistic.
-
-    Args:
-        table: Schema CORRELATIONS.
-    """
+    """Returns CORRELATIONS of the last layer: a row per family, dataset, heads, span and statistic."""
     keys, order = [*CASE, "span", "statistic"], list(STATISTICS)
     rows = headline_statistics(table)
-    records: list[Any] = list(rows.itertuples())
-    cells = rows.assign(cell=[with_interval(row, ".3f") for row in records]).pivot(
-        index=keys, columns="predictor", values="cell"
-    )
+    cells = rows.assign(cell=[with_interval(row, ".3f") for row in records(rows)])
+    cells = cells.pivot(index=keys, columns="predictor", values="cell")
     probe = rows_with(rows, predictor="probe").join(cells, on=keys)
     probe = probe.sort_values(keys, key=lambda one: one.map(order.index) if one.name == "statistic" else one)
     return pd.DataFrame(
@@ -77,27 +76,20 @@ def format_correlations(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def format_transitions(table: pd.DataFrame) -> pd.DataFrame:
-    """Returns the transition of the last layer, means over seeds: a row per estimate, a column per family, dataset, heads.
-
-    Args:
-        table: Schema TRANSITIONS.
-    """
+    """Returns TRANSITIONS of the last layer, means over seeds: a row per estimate, a column per family, dataset, heads."""
     columns = {"estimate": [label for label, _ in ESTIMATES.values()]}
     for key, part in headline_statistics(table).groupby(CASE, sort=True):
-        records: list[Any] = list(part.itertuples())
-        rows = {row.estimate: row for row in records}
-        columns["{} on {}, {}".format(*key)] = [
-            with_interval(rows[name], form) for name, (_, form) in ESTIMATES.items()
-        ]
+        rows = {row.estimate: row for row in records(part)}
+        cells = [with_interval(rows[name], form) for name, (_, form) in ESTIMATES.items()]
+        columns["{} on {}, {}".format(*key)] = cells
     return pd.DataFrame(columns)
 
 
 def format_bands(bands: pd.DataFrame) -> pd.DataFrame:
     """Returns the acceptance bands, :func:`w2sg.trajectories.bands.judge_nano`, as text."""
-    shown = bands.rename(columns={"protocol": "heads"})[["criterion", "family", "heads", "expected"]]
-    return shown.assign(
-        measured=numbers(bands["measured"], ".3f"), holds=bands["holds"].map({True: "yes", False: "NO"})
-    )
+    words = bands["holds"].map({True: "yes", False: "NO"})
+    shown = bands.rename(columns={"protocol": "heads"}).assign(measured=numbers(bands["measured"], ".3f"), holds=words)
+    return shown[["criterion", "family", "heads", "expected", "measured", "holds"]]
 
 
 def format_theory(acceptance: pd.DataFrame) -> pd.DataFrame:

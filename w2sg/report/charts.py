@@ -27,7 +27,7 @@ _ANY = "any"
 """Marks rows that do not depend on a menu: they pass each of its settings."""
 
 _COLUMNS = ["series", "layer", "protocol", "seed", "revision", "step", "tokens", "value", "low", "high"]
-_NUMBERS = ("step", "tokens", "value", "low", "high")
+_NUMBERS = _COLUMNS[5:]
 _ACCURACY = ["w2s", "ceiling", "probe"]
 _STEP_SCALE = alt.Scale(type="symlog", constant=1)
 _TICKS = [0, *(4**power for power in range(12))]
@@ -39,31 +39,18 @@ def choose_layers(layers: list[int]) -> list[int]:
 
 
 def describe_thinning(layers: Mapping[str, list[int]]) -> str:
-    """Returns a sentence on what charts leave out, empty if they show every layer.
-
-    Args:
-        layers: Trained layers per chart title.
-    """
+    """Returns a sentence on which trained layers, given per chart title, charts leave out; empty if they show all."""
     parts = [
         f"{title}: {len(chosen)} of {len(found)} layers ({', '.join(map(str, chosen))})"
         for title, found in layers.items()
         if len(chosen := choose_layers(found)) < len(found)
     ]
-    return (
-        f"To keep the page small, charts show a part of the layers, and single seeds only of the last one; the tables hold all. {'; '.join(parts)}."
-        if parts
-        else ""
-    )
+    lead = "To keep the page small, charts show a part of the layers, and single seeds only of the last one; the tables hold all."
+    return f"{lead} {'; '.join(parts)}." if parts else ""
 
 
 def chart_rows(metrics: pd.DataFrame, floors: pd.DataFrame, *, family: str, dataset: str) -> pd.DataFrame:
-    """Returns what the charts of one family and dataset draw: means over head seeds and every seed of its own.
-
-    Args:
-        metrics: The long table, schema METRICS.
-        floors: The floors, schema FLOORS.
-        family: Family to select.
-        dataset: Dataset to select.
+    """Returns what charts draw of METRICS and FLOORS of one family and dataset: means over head seeds and each seed.
 
     Returns:
         Columns series, layer, protocol and seed as text (``any`` where a row does not depend on it), revision, step,
@@ -101,25 +88,24 @@ def _means(rows: pd.DataFrame) -> pd.DataFrame:
 def chart(rows: pd.DataFrame) -> dict[str, Any]:
     """Returns the specification: trajectories, evaluation loss, predictors against W2SG, and layers by revision.
 
-    Menus choose heads, seed and layer for all panels at once; a tooltip names revision, step, tokens, value and interval.
-
-    Args:
-        rows: Table of :func:`chart_rows`.
+    Menus choose heads, seed and layer for all panels of :func:`chart_rows` at once; a tooltip names revision, step,
+    tokens, value and interval.
     """
     layers = sorted({layer for layer in rows["layer"] if layer != _ANY}, key=int)
     seeds = sorted({seed for seed in rows["seed"] if seed not in (_ANY, MEAN)}, key=int)
-    menus = {
-        "heads": alt.param(name="heads", value=next(iter(HEADLINE_SETTINGS)), bind=alt.binding_radio(options=list(HEADLINE_SETTINGS), name="heads ")),
-        "seed": alt.param(name="seed", value=MEAN, bind=alt.binding_select(options=[MEAN, *seeds], name="seed ")),
-        "layer": alt.param(name="layer", value=layers[-1], bind=alt.binding_select(options=layers, name="layer ")),
-    }  # fmt: skip
+    protocols = list(HEADLINE_SETTINGS)
+    menus = [
+        alt.param(name="heads", value=protocols[0], bind=alt.binding_radio(options=protocols, name="heads ")),
+        alt.param(name="seed", value=MEAN, bind=alt.binding_select(options=[MEAN, *seeds], name="seed ")),
+        alt.param(name="layer", value=layers[-1], bind=alt.binding_select(options=layers, name="layer ")),
+    ]
     parse = {name: ("number" if name in _NUMBERS else "string") for name in _COLUMNS}
     text = rows.round({"tokens": 6, "value": 5, "low": 5, "high": 5}).to_csv(index=False)
     data = alt.Data(values=text, format=alt.CsvDataFormat(type="csv", parse=parse))
     panels: list[Any] = [_trajectories(rows), _losses(rows), alt.hconcat(_against("probe"), _against("loss"))]
     if len(layers) > 1:
         panels.append(alt.hconcat(*(_map(series, rows) for series in ("probe", "w2s"))))
-    whole = alt.vconcat(*panels, data=data).add_params(*menus.values()).resolve_scale(color="independent")
+    whole = alt.vconcat(*panels, data=data).add_params(*menus).resolve_scale(color="independent")
     return whole.to_dict()
 
 
@@ -160,12 +146,9 @@ def _base(series: list[str], *, but: str = "") -> alt.Chart:
 
 def _curves(series: list[str], *, label: str, height: int, size: int) -> list[alt.Chart]:
     """Band, line and points of a size with tooltips of some series against the step."""
-    colour = alt.Color(
-        "label:N",
-        title=None,
-        scale=alt.Scale(domain=[LABELS[name] for name in series], range=[COLOURS[name] for name in series]),
-        legend=alt.Legend(orient="right") if len(series) > 1 else None,
-    )
+    scale = alt.Scale(domain=[LABELS[name] for name in series], range=[COLOURS[name] for name in series])
+    legend = alt.Legend(orient="right") if len(series) > 1 else None
+    colour = alt.Color("label:N", title=None, scale=scale, legend=legend)
     x = alt.X("step:Q", scale=_STEP_SCALE, title="pre-training step", axis=alt.Axis(values=_TICKS, format=",~d"))
     base = _base(series).encode(x=x, color=colour).properties(width=WIDTH, height=height)
     y = alt.Y("value:Q", title=label, scale=alt.Scale(zero=False))
@@ -214,13 +197,11 @@ def _against(predictor: str) -> Any:
     x = alt.X(f"{predictor}:Q", title=label, scale=alt.Scale(zero=False))
     y = alt.Y("w2s:Q", title="W2SG accuracy", scale=alt.Scale(zero=False))
     order = alt.Color("step:Q", scale=alt.Scale(type="symlog", constant=1, scheme=STEP_COLOURS), legend=None)
-    points = wide.mark_circle(size=55, opacity=1).encode(
-        x=x,
-        y=y,
-        color=order,
-        tooltip=[*_tooltip(label)[1:4], alt.Tooltip(f"{predictor}:Q", title=label, format=".4f"),
-                 alt.Tooltip("w2s:Q", title="W2SG accuracy", format=".4f")],
-    )  # fmt: skip
+    values = {predictor: label, "w2s": "W2SG accuracy"}
+    tooltip = _tooltip(label)[1:4] + [
+        alt.Tooltip(f"{name}:Q", title=text, format=".4f") for name, text in values.items()
+    ]
+    points = wide.mark_circle(size=55, opacity=1).encode(x=x, y=y, color=order, tooltip=tooltip)
     line = wide.transform_regression(predictor, "w2s").mark_line(color="black", size=1).encode(x=x, y=y)
     return alt.layer(line, points)
 

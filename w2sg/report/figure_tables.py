@@ -27,18 +27,10 @@ _TYPES: dict[str, Any] = {
 def figure_table(
     name: str, metrics: pd.DataFrame, floors: pd.DataFrame, *, family: str, dataset: str, confidence: float
 ) -> pd.DataFrame:
-    """Returns what a figure shows of one family on one dataset, schema FIGURE.
+    """Returns what a figure of :data:`w2sg.report.catalogue.FIGURES` shows of one family on one dataset, schema FIGURE.
 
-    Values and intervals are means over head seeds: they show the sampling error of the test pairs, not that of the
-    seeds.
-
-    Args:
-        name: Figure, a key of :data:`w2sg.report.catalogue.FIGURES`.
-        metrics: The long table, schema METRICS.
-        floors: The floors, schema FLOORS.
-        family: Family to select.
-        dataset: Dataset to select.
-        confidence: Coverage of the interval of fitted lines; the other intervals are those of the tables.
+    Values and intervals are means over head seeds, from METRICS and FLOORS: they show the sampling error of the test
+    pairs, not that of the seeds. The confidence is that of the interval of fitted lines.
 
     Raises:
         ValueError: On an unknown figure, or if there are no W2SG accuracies for this selection.
@@ -78,10 +70,7 @@ def _recovery(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> Pa
 
 
 def _prediction(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> Parts:
-    predictors = {
-        "probe": final_means(rows, "probe", "accuracy"),
-        "loss": final_means(rows, "model", "nats_per_token"),
-    }
+    predictors = {"probe": final_means(rows, "probe", "accuracy"), "loss": final_means(rows, "model", "nats_per_token")}
     for protocol in HEADLINE_SETTINGS:
         reached = final_means(rows, "w2s", "accuracy", protocol)
         for name, found in predictors.items():
@@ -101,12 +90,8 @@ def _layers(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> Part
 
 
 _TABLES: dict[str, Callable[[pd.DataFrame, pd.DataFrame, float], Parts]] = {
-    "trajectory": _trajectory,
-    "probe": _probe,
-    "recovery": _recovery,
-    "prediction": _prediction,
-    "layers": _layers,
-}
+    "trajectory": _trajectory, "probe": _probe, "recovery": _recovery, "prediction": _prediction, "layers": _layers
+}  # fmt: skip
 
 
 def _over_steps(found: pd.DataFrame, panel: str, series: str) -> pd.DataFrame:
@@ -127,5 +112,4 @@ def _floors(levels: pd.DataFrame, panel: str) -> Iterable[pd.DataFrame]:
 
 def _level(found: pd.DataFrame, panel: str, series: str) -> pd.DataFrame:
     """Returns rows without a place on the axis: one value that holds for every revision."""
-    layer = found.get("layer", NO_REVISION)
-    return found[INTERVAL].assign(panel=panel, series=series, layer=layer, step=NO_REVISION)
+    return found[INTERVAL].assign(panel=panel, series=series, layer=found.get("layer", NO_REVISION), step=NO_REVISION)

@@ -111,9 +111,8 @@ def _plots(evidence: Evidence) -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def _library() -> Markup:
     """Vega, Vega-Lite and Vega-Embed as one script that cannot end its own element."""
-    return Markup(
-        vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VEGA_LITE).replace("</script", "<\\/script")
-    )
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VEGA_LITE)
+    return Markup(bundle.replace("</script", "<\\/script"))
 
 
 def _tables(evidence: Evidence) -> dict[str, Any]:
@@ -133,7 +132,7 @@ def _tables(evidence: Evidence) -> dict[str, Any]:
 
 
 def _origin(evidence: Evidence) -> dict[str, Any]:
-    found = evidence.origin["versions"]
+    found, computing = evidence.origin["versions"], ("extract_activations", "train_heads")
     weights = evidence.metrics[["model", "revision", "step", "commit"]].drop_duplicates()
     return {
         "study": evidence.study,
@@ -144,9 +143,7 @@ def _origin(evidence: Evidence) -> dict[str, Any]:
         "origin": json.dumps(evidence.origin, sort_keys=True),
         "code": evidence.origin["code"],
         "digest": evidence.origin["config_sha256"],
-        "made_with": [
-            _libraries(stage, found[stage]) for stage in ("extract_activations", "train_heads") if stage in found
-        ],
+        "made_with": [_libraries(stage, found[stage]) for stage in computing if stage in found],
         "mixed": provenance.mixtures(found),
         "versions": provenance.versions(),
         "weights": weights.sort_values(["model", "step"]).astype(str),
@@ -173,7 +170,7 @@ def stage_costs(files: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     rows = []
     for stage, path in ((stage, path) for stage, paths in files.items() for path in paths if Path(path).exists()):
         table = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
-        if not {"s", "cpu_time", "max_rss"} <= set(table.columns):
+        if not {"s", "cpu_time", "max_rss"} <= set(table):
             raise ValueError(
                 f"{path}: expected the columns s, cpu_time and max_rss of a benchmark, found {list(table)}"
             )

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from w2sg.plotting.lines import draw_series
 from w2sg.plotting.style import COLOURS, LABELS, MARKED, STEP_COLOURS, spread
 from w2sg.report.catalogue import FIGURES, as_percent
+from w2sg.report.cells import records
 from w2sg.study.protocols import HEADLINE_SETTINGS
 
 COLUMN = 3.4
@@ -30,19 +31,14 @@ MOST_TICKS = 9
 
 
 def plot_figure(name: str, table: pd.DataFrame, *, title: str, confidence: float) -> Figure:
-    """Returns a figure of one family on one dataset.
+    """Returns a figure of one family on one dataset, which the title names.
 
     Args:
         name: Figure, a key of :data:`w2sg.report.catalogue.FIGURES`.
         table: What it shows, see :func:`w2sg.report.figure_tables.figure_table`.
         title: Family and dataset.
         confidence: Coverage of the interval of fitted lines, for the legend.
-
-    Raises:
-        ValueError: On an unknown figure.
     """
-    if name not in _PLOTS:
-        raise ValueError(f"figure must be one of {sorted(_PLOTS)}, got {name!r}")
     figure = _PLOTS[name](table, confidence)
     figure.suptitle(f"{title}\n{FIGURES[name].title}", fontsize=10)
     return figure
@@ -89,15 +85,11 @@ def _recovery(table: pd.DataFrame, confidence: float) -> Figure:
 
 def _prediction(table: pd.DataFrame, confidence: float) -> Figure:
     predictors = {"probe": "linear-probe accuracy", "loss": "evaluation loss, nats/token"}
-    figure, axes = plt.subplots(
-        len(HEADLINE_SETTINGS),
-        2,
-        sharex="col",
-        sharey=True,
-        squeeze=False,
-        figsize=(2 * COLUMN, 2.6 * len(HEADLINE_SETTINGS) + 0.4),
-    )
-    order = {step: place for place, step in enumerate(sorted(set(table.loc[table["series"] == "revision", "step"])))}
+    rows = len(HEADLINE_SETTINGS)
+    size = (2 * COLUMN, 2.6 * rows + 0.4)
+    figure, axes = plt.subplots(rows, 2, sharex="col", sharey=True, squeeze=False, figsize=size)
+    steps = sorted(set(table.loc[table["series"] == "revision", "step"]))
+    order = {step: place for place, step in enumerate(steps)}
     colours = Normalize(0, max(len(order) - 1, 1))
     for row, protocol in enumerate(HEADLINE_SETTINGS):
         for column, (name, label) in enumerate(predictors.items()):
@@ -105,10 +97,8 @@ def _prediction(table: pd.DataFrame, confidence: float) -> Figure:
             _scatter(axis, part, order, colours, f"linear fit, {as_percent(confidence)} interval")
             axes[-1, column].set_xlabel(label)
         axes[row, 0].set_ylabel(f"W2SG accuracy, {protocol} heads")
-    steps, shown = list(order), spread(len(order), MOST_TICKS)
-    bar = figure.colorbar(
-        ScalarMappable(colours, STEP_COLOURS), ax=axes, pad=0.02, aspect=40, label="pre-training step"
-    )
+    shown, scale = spread(len(steps), MOST_TICKS), ScalarMappable(colours, STEP_COLOURS)
+    bar = figure.colorbar(scale, ax=axes, pad=0.02, aspect=40, label="pre-training step")
     bar.set_ticks(shown, labels=[f"{steps[place]:,}" for place in shown])
     _legend(figure, axes[0, 0])
     return figure
@@ -116,16 +106,9 @@ def _prediction(table: pd.DataFrame, confidence: float) -> Figure:
 
 def _scatter(axis: Axes, part: pd.DataFrame, order: dict[int, int], colours: Normalize, label: str) -> None:
     points = part[part["series"] == "revision"]
-    axis.errorbar(
-        points["x"],
-        points["value"],
-        xerr=_reach(points, "x", "x_low", "x_high"),
-        yerr=_reach(points, "value", "low", "high"),
-        fmt="none",
-        ecolor="#bbbbbb",
-        elinewidth=0.7,
-        zorder=1,
-    )
+    across, along = _reach(points, "x", "x_low", "x_high"), _reach(points, "value", "low", "high")
+    thin: Any = {"fmt": "none", "ecolor": "#bbbbbb", "elinewidth": 0.7}
+    axis.errorbar(points["x"], points["value"], xerr=across, yerr=along, zorder=1, **thin)
     draw_series(axis, part, "fit", label=label, color="black", linewidth=1.2)
     _levels(axis, part, part["panel"].iloc[0], chance=None)
     places = points["step"].map(order)
@@ -153,10 +136,8 @@ def _layers(table: pd.DataFrame, confidence: float) -> Figure:
         axis.set_title(label, fontsize=9)
     steps = sorted(set(table["step"]))
     shown = spread(len(steps), MOST_TICKS)
-    labels = [f"{steps[place]:,}" for place in shown]
-    axes[-1].set_xticks(
-        [place + 0.5 for place in shown], labels=labels, rotation=45, ha="right", rotation_mode="anchor"
-    )
+    turned: Any = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    axes[-1].set_xticks([place + 0.5 for place in shown], labels=[f"{steps[place]:,}" for place in shown], **turned)
     axes[-1].set_xlabel("pre-training step (one column per revision)")
     figure.colorbar(axes[0].collections[0], ax=axes, label="test accuracy", pad=0.02, aspect=30)
     return figure
@@ -194,9 +175,7 @@ def _lines(axis: Axes, table: pd.DataFrame, panel: str, series: Iterable[str]) -
 
 def _levels(axis: Axes, table: pd.DataFrame, panel: str, *, chance: float | None = 0.5) -> None:
     """Draws the supervisor's level with its interval, the floors, and chance."""
-    part = table[(table["panel"] == panel) & table["x"].isna()]
-    records: list[Any] = list(part.itertuples())
-    for row in records:
+    for row in records(table[(table["panel"] == panel) & table["x"].isna()]):
         if row.series == "weak":
             axis.axhline(row.value, color=COLOURS["weak"], linewidth=1.4, label=LABELS["weak"])
             axis.axhspan(row.low, row.high, color=COLOURS["weak"], alpha=0.12, linewidth=0)

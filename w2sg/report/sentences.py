@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from w2sg.measures.bootstrap import TOO_SHORT
-from w2sg.report.cells import format_summary
+from w2sg.report.cells import format_summary, records
 from w2sg.report.onsets import ONSETS, summary_status
 from w2sg.trajectories.onset import least_late, onset_status
 from w2sg.trajectories.selection import headline_statistics
@@ -45,9 +45,9 @@ def _onsets(transitions: pd.DataFrame) -> str:
             f"Weak-to-strong generalization sets in during pre-training: in all {total} cases ({_CASES}) "
             f"{ONSETS['bounded'].verdict}."
         )
-    parts = [(found.count(status), words.verdict) for status, words in ONSETS.items() if status in found]
-    (first, words), others = parts[0], "".join(f"; in {count} {words}" for count, words in parts[1:])
-    return f"In {first} of {total} cases ({_CASES}) {words}{others}."
+    first, *others = [(found.count(status), words.verdict) for status, words in ONSETS.items() if status in found]
+    more = "".join(f"; in {count} {words}" for count, words in others)
+    return f"In {first[0]} of {total} cases ({_CASES}) {first[1]}{more}."
 
 
 def _predictors(correlations: pd.DataFrame) -> str:
@@ -68,17 +68,15 @@ def _predictors(correlations: pd.DataFrame) -> str:
     parts = [f"{text} in {int(which.sum())} of {len(rows)} cases" for which, text in counts if which.any()]
     text = f"Linear-probe accuracy {'; it '.join(parts)}."
     short = int((known & rows["note"].str.startswith(TOO_SHORT)).sum())
-    if short:
-        text += f" Intervals may be too short in {short}: there are few revisions for their autocorrelation."
-    return text
+    doubt = f" Intervals may be too short in {short}: there are few revisions for their autocorrelation."
+    return text + doubt if short else text
 
 
 def describe_summary(summary: pd.DataFrame) -> list[str]:
     """Returns one sentence per row of the summary: whether and when W2SG sets in, how it ends, what predicts it."""
-    records: list[Any] = list(summary.itertuples())
     return [
         f"{row.family} on {row.dataset}, {row.protocol} heads: {_onset(row)}; {_late(row)}{_predicted(row)}."
-        for row in records
+        for row in records(summary)
     ]
 
 
@@ -108,11 +106,7 @@ def _predicted(row: Any) -> str:
 
 
 def describe_missing(completeness: pd.DataFrame) -> list[str]:
-    """Returns one sentence per family, or per family and dataset, with missing revisions; none for a whole study.
-
-    Args:
-        completeness: Schema COMPLETENESS.
-    """
+    """Returns a sentence per family, or per family and dataset, with missing revisions in COMPLETENESS; none of a whole study."""
     sentences = []
     for family, rows in completeness.groupby("family", sort=True):
         if not rows["measured"].any():
@@ -121,24 +115,18 @@ def describe_missing(completeness: pd.DataFrame) -> list[str]:
         for dataset, part in rows.groupby("dataset", sort=True):
             missing = part.loc[~part["measured"]].sort_values("step")["revision"].tolist()
             more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+            found = f"{len(missing)} of {len(part)} revisions are missing: {', '.join(missing[:NAMED])}{more}"
             if len(missing) == len(part):
-                sentences.append(f"{family} on {dataset}: nothing was measured ({len(part)} revisions wanted)")
-            elif missing:
-                found = f"{len(missing)} of {len(part)} revisions are missing: {', '.join(missing[:NAMED])}{more}"
-                sentences.append(f"{family} on {dataset}: {found}")
+                found = f"nothing was measured ({len(part)} revisions wanted)"
+            sentences += [f"{family} on {dataset}: {found}"] if missing else []
     return sentences
 
 
 def describe_left_out(flagged: pd.DataFrame) -> list[str]:
-    """Returns one sentence per flagged revision: what is wrong and whether it counts.
-
-    Args:
-        flagged: Columns model, revision, reason, excluded.
-    """
-    records: list[Any] = list(flagged.itertuples())
+    """Returns one sentence per flagged revision (model, revision, reason, excluded): what is wrong and whether it counts."""
     return [
         f"{row.model} {row.revision} ({'left out' if row.excluded else 'kept, audit.exclude is off'}): {row.reason}"
-        for row in records
+        for row in records(flagged)
     ]
 
 
@@ -161,9 +149,8 @@ def summary_text(
     lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     lines += ["", *describe_summary(summary)]
     if len(bands):
-        failed: list[Any] = list(bands[~bands["holds"].astype(bool)].itertuples())
-        held = f"{len(bands) - len(failed)} of {len(bands)} hold"
-        lines += ["", f"acceptance bands of the embedded study: {held}"]
+        failed = records(bands[~bands["holds"].astype(bool)])
+        lines += ["", f"acceptance bands of the embedded study: {len(bands) - len(failed)} of {len(bands)} hold"]
         lines += [
             f"  not: {row.family}, {row.protocol} heads, {row.criterion}: {row.measured:.3f}, expected {row.expected}"
             for row in failed

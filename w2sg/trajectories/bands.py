@@ -18,12 +18,7 @@ EARLY_STEP = 128
 
 
 def judge_nano(metrics: pd.DataFrame, *, families: Sequence[str], dataset: str = DATASET) -> pd.DataFrame:
-    """Returns the acceptance table of the embedded study.
-
-    Args:
-        metrics: The long table, schema METRICS.
-        families: Families of the nano suite; none gives an empty table.
-        dataset: Dataset to judge.
+    """Returns the acceptance table of the embedded study, from METRICS; without families an empty one.
 
     Returns:
         Columns family, protocol, criterion, expected, measured, holds.

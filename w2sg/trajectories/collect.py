@@ -6,11 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as compute
 
 from w2sg.tables.schemas import METRICS
-
-pc: Any = compute  # its functions are made at import, unseen by type checkers
 
 
 def join_family(
@@ -32,11 +29,10 @@ def join_family(
     parts = []
     for revision in family["revisions"]:
         for table in revisions.get(revision["name"], []):
-            foreign = set(pc.unique(table["revision"]).to_pylist()) - {revision["name"]}
+            name = revision["name"]
+            foreign = set(table["revision"].unique().to_pylist()) - {name}
             if foreign:
-                raise ValueError(
-                    f"family {family['name']}: a table of revision {revision['name']} holds rows of {sorted(foreign)}"
-                )
+                raise ValueError(f"family {family['name']}: a table of revision {name} holds rows of {sorted(foreign)}")
             parts.append(_place(table, family, revision))
     parts += [_place(table, family, family["revisions"][-1]) for table in weak]
     # Each part is sorted already, so that in this order the whole usually is: sorting it would take longer than the rest.
@@ -46,9 +42,8 @@ def join_family(
 
 
 def _place(table: pa.Table, family: Mapping[str, Any], revision: Mapping[str, Any]) -> pa.Table:
-    constant = {name: family[name] for name in ("weak", "weak_revision")}
-    constant |= {"family": family["name"], "step": revision["step"], "tokens": float(revision["tokens"])}
-    for name, value in constant.items():
+    keys = {"weak": family["weak"], "weak_revision": family["weak_revision"], "family": family["name"]}
+    for name, value in {**keys, "step": revision["step"], "tokens": float(revision["tokens"])}.items():
         column = pa.repeat(pa.scalar(value), len(table))
         table = table.append_column(name, column.dictionary_encode() if isinstance(value, str) else column)
     return table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -22,8 +22,9 @@ from w2sg.measures.bootstrap import (
 )
 from w2sg.measures.estimates import Estimate, difference, undefined
 from w2sg.measures.ranks import weight_below
+from w2sg.study.sections import Statistics
 from w2sg.trajectories.selection import MEAN_SEED, rows_with
-from w2sg.trajectories.series import ResamplingSettings, Series
+from w2sg.trajectories.series import Series
 
 STATISTIC_NAMES = ("r2", "spearman", "r2_given_log_tokens")
 """Statistics of a predictor."""
@@ -46,7 +47,7 @@ class Association:
 
 
 def correlate_all(
-    series: Iterable[Series], transitions: pd.DataFrame, settings: ResamplingSettings
+    series: Iterable[Series], transitions: pd.DataFrame, settings: Statistics
 ) -> Iterator[dict[str, Any]]:
     """Yields the rows of CORRELATIONS of all series; their saturation is taken from TRANSITIONS."""
     points = rows_with(transitions, estimate="saturation_tokens", seed=MEAN_SEED)
@@ -55,9 +56,7 @@ def correlate_all(
         yield from correlate(one, settings, saturation=float(point["value"]), reason=point["note"])
 
 
-def correlate(
-    series: Series, settings: ResamplingSettings, *, saturation: float, reason: str = ""
-) -> Iterator[dict[str, Any]]:
+def correlate(series: Series, settings: Statistics, *, saturation: float, reason: str = "") -> Iterator[dict[str, Any]]:
     """Yields the rows of CORRELATIONS of one series.
 
     Args:
@@ -68,23 +67,19 @@ def correlate(
     """
     spans = {
         "all": np.ones(len(series.steps), dtype=bool),
-        settings.first_name: np.arange(len(series.steps)) < settings.first,
+        f"first_{settings.first}": np.arange(len(series.steps)) < settings.first,
         "before_saturation": series.tokens < saturation,
     }
     for span, inside in spans.items():
         missing = f"no saturation point: {reason}" if span == "before_saturation" and np.isnan(saturation) else ""
         for statistic in STATISTIC_NAMES:
             for predictor, found in compare_predictors(series, settings, inside, statistic, missing).items():
-                yield (
-                    series.keys
-                    | {"span": span, "predictor": predictor, "statistic": statistic}
-                    | asdict(found.signed)
-                    | {"p_naive": found.p_naive, "n_effective": found.n_effective}
-                )
+                keys = series.keys | {"span": span, "predictor": predictor, "statistic": statistic}
+                yield keys | asdict(found.signed) | {"p_naive": found.p_naive, "n_effective": found.n_effective}
 
 
 def compare_predictors(
-    series: Series, settings: ResamplingSettings, inside: np.ndarray, statistic: str, missing: str = ""
+    series: Series, settings: Statistics, inside: np.ndarray, statistic: str, missing: str = ""
 ) -> dict[str, Association]:
     """Returns one statistic of the predictors ``probe`` and ``loss``, and their ``difference`` from the same resamples.
 
@@ -99,11 +94,9 @@ def compare_predictors(
     if missing:
         return {name: _nothing(missing) for name in (*predictors, "difference")}
     measured = {name: values for name, values in predictors.items() if np.isfinite(values[inside]).any()}
-    used = np.logical_and.reduce([inside, *map(np.isfinite, measured.values())])
-    if statistic == "r2_given_log_tokens":
-        used = used & (series.tokens > 0)
-    target, doublings = series.curves[0].accuracy[used], series.doublings[used]
-    control = doublings if statistic == "r2_given_log_tokens" else None
+    controlled = statistic == "r2_given_log_tokens"
+    used = np.logical_and.reduce([inside, *map(np.isfinite, measured.values()), (series.tokens > 0) | (not controlled)])
+    target, control = series.curves[0].accuracy[used], series.doublings[used] if controlled else None
     memory = max([0.0, *(_memory(x[used], target) for x in measured.values())])
     asked = settings.block or best_block(len(target), memory)
     found = {
@@ -132,7 +125,7 @@ def associate(
     predictor: np.ndarray,
     target: np.ndarray,
     statistic: str,
-    settings: ResamplingSettings,
+    settings: Statistics,
     *,
     block: int,
     control: np.ndarray | None = None,
@@ -151,10 +144,10 @@ def associate(
         block: Revisions per block that are asked for; more than :func:`longest_block` are cut, and the estimate says so.
         control: Values held constant (partial correlation), (n,); None for none.
     """
-    n, ranked, held = len(target), statistic == "spearman", control is not None
-    columns = [target, predictor] if control is None else [target, predictor, control]
-    if n < 3 + held:
-        return _nothing(f"{n} revisions; at least {3 + held} are needed", n)
+    n, ranked, columns = len(target), statistic == "spearman", [target, predictor]
+    columns += [] if control is None else [control]
+    if n <= len(columns):
+        return _nothing(f"{n} revisions; at least {len(columns) + 1} are needed", n)
     for name, values in zip(("W2SG accuracy", "predictor", "tokens"), columns, strict=False):
         if is_constant(values):
             return _nothing(f"{name} is constant", n)
@@ -168,21 +161,21 @@ def associate(
     low, high = np.tanh(np.maximum(abs(centre) - half, 0.0)), np.tanh(abs(centre) + half)
     if ranked:
         magnitude = Estimate(value=abs(r), low=float(low), high=float(high), n=n, note=note)
-        ends = {"low": float(np.tanh(centre - half)), "high": float(np.tanh(centre + half))}
-        signed = Estimate(value=r, **ends, n=n, note=note)
+        low, high = np.tanh(centre - half), np.tanh(centre + half)
+        signed = Estimate(value=r, low=float(low), high=float(high), n=n, note=note)
     else:
         magnitude = signed = Estimate(value=r * r, low=float(low**2), high=float(high**2), n=n, note=note)
     return Association(
         magnitude=magnitude,
         signed=signed,
         draws=np.abs(draws) if ranked else draws**2,
-        p_naive=_p_value(r, n - 2 - held),
+        p_naive=_p_value(r, n - len(columns)),
         n_effective=effective_number(*[stats.rankdata(x) if ranked else x for x in left[:2]]),
     )
 
 
 def _resample(
-    columns: list[np.ndarray], ranked: bool, block: int, settings: ResamplingSettings
+    columns: list[np.ndarray], ranked: bool, block: int, settings: Statistics
 ) -> tuple[float, np.ndarray, str]:
     """Returns half the width of the interval on Fisher's scale, the correlation in every resample, and a note.
 
@@ -235,9 +228,7 @@ def _nothing(note: str, n: int = 0) -> Association:
 
 
 def _p_value(r: float, degrees: int) -> float:
-    """Returns the two-sided p-value of a correlation by Student's t; NaN without degrees of freedom."""
-    if degrees < 1:
-        return float("nan")
+    """Returns the two-sided p-value of a correlation by Student's t."""
     if abs(r) >= 1.0:
         return 0.0
     return float(2.0 * stats.t.sf(abs(r) * np.sqrt(degrees / (1.0 - r * r)), degrees))
@@ -279,15 +270,15 @@ def _rank_correlation(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.nd
     """Returns Spearman's rho with mid-ranks within each weighting, (B,)."""
     columns = np.ascontiguousarray(weight.T)  # (n, B)
     total = columns.sum(0)
-    centred = []
-    for values in (x, y):
+
+    def centred_ranks(values: np.ndarray) -> np.ndarray:
         order = np.argsort(values, kind="stable")
         ranks = np.empty_like(columns)
         ranks[order] = weight_below(columns[order], values[order])
-        centred.append(ranks / total - 1.0)  # twice the mid-rank over the total: its weighted mean is one
-    a, b = centred
-    moments: Mapping[str, np.ndarray] = {
-        name: np.einsum("ib,ib,ib->b", columns, left, right) / total
-        for name, left, right in (("ab", a, b), ("aa", a, a), ("bb", b, b))
-    }
-    return _ratio(moments["ab"], moments["aa"] * moments["bb"])
+        return ranks / total - 1.0  # twice the mid-rank over the total: its weighted mean is one
+
+    def moment(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        return np.einsum("ib,ib,ib->b", columns, left, right) / total
+
+    a, b = centred_ranks(x), centred_ranks(y)
+    return _ratio(moment(a, b), moment(a, a) * moment(b, b))

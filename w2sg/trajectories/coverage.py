@@ -10,22 +10,12 @@ _REVISION = ["model", "revision"]
 
 
 def exclude_flagged(metrics: pd.DataFrame, audit: pd.DataFrame) -> pd.DataFrame:
-    """Returns the metrics without the rows of flagged revisions; a supervisor's own rows (``head == "weak"``) stay.
-
-    Args:
-        metrics: Schema METRICS.
-        audit: Schema AUDIT.
-    """
+    """Returns METRICS without the rows of revisions that AUDIT flags; a supervisor's own rows (``head == "weak"``) stay."""
     return metrics[~_among(metrics, audit[audit["flagged"]]) | (metrics["head"] == "weak")]
 
 
 def left_out(metrics: pd.DataFrame, audit: pd.DataFrame) -> pd.DataFrame:
-    """Returns model, revision and reason of every flagged revision that the study measured.
-
-    Args:
-        metrics: Schema METRICS.
-        audit: Schema AUDIT.
-    """
+    """Returns model, revision and reason of every revision in METRICS that AUDIT flags."""
     flagged = audit[audit["flagged"]]
     return flagged.loc[_among(flagged, metrics), [*_REVISION, "reason"]].reset_index(drop=True)
 

@@ -8,11 +8,8 @@ import pandas as pd
 from w2sg.measures.bootstrap import block_length, draw_counts, lag_one
 from w2sg.trajectories.selection import INTERVAL
 
-GRID = 60
-"""Points of a line."""
-
-RESAMPLES = 1000
-"""Bootstrap resamples of a line."""
+GRID, RESAMPLES = 60, 1000
+"""Points and bootstrap resamples of a line."""
 
 
 def fit_line(points: pd.DataFrame, *, confidence: float, seed: int = 0) -> pd.DataFrame:

@@ -15,20 +15,10 @@ LATE = 4
 LEAST = 3
 """Revisions from which an onset can be denied: fewer have no early, middle and late one."""
 
-NEVER = "no gain above zero beyond sampling error"
-"""How the note begins where no revision is above its supervisor."""
-
-FEW = "too few revisions"
-"""How the note begins where that may be for want of revisions."""
-
-FLEETING = "the gain does not last"
-"""How the note begins where some revision is above, but none that counts as an onset."""
-
-FIRST = "already above at the first revision"
-"""How the note begins where an onset may lie before the list."""
-
-OPEN = "no revision is below its supervisor beyond sampling error"
-"""How the note begins where a later revision is the first one above, and none is below."""
+# How a note begins. No revision is above its supervisor; that may be for want of revisions; some is, but none that counts:
+NEVER, FEW, FLEETING = "no gain above zero beyond sampling error", "too few revisions", "the gain does not last"
+# An onset may lie before the list: the first revision is above, or a later one is the first one above, and none is below.
+FIRST, OPEN = "already above at the first revision", "no revision is below its supervisor beyond sampling error"
 
 Status = Literal["bounded", "first", "open", "fleeting", "few", "never"]
 
@@ -45,12 +35,7 @@ def onset_status(value: float, low: float, note: str) -> Status:
     """Returns what an onset of TRANSITIONS says: its interval is bounded, or in which way it is not.
 
     ``bounded``: below before, above after. ``first``: above at the first revision. ``open``: above later, below never.
-    No onset: ``fleeting`` (above somewhere), ``few`` (too few revisions), ``never``.
-
-    Args:
-        value: The onset; NaN for none.
-        low: Lower end of its interval; NaN for none.
-        note: Its note.
+    No onset, of which value and ``low`` are NaN: ``fleeting`` (above somewhere), ``few`` (too few revisions), ``never``.
     """
     if np.isfinite(value):
         return "bounded" if np.isfinite(low) else "first" if note.startswith(FIRST) else "open"
@@ -96,19 +81,12 @@ def find_onset(gain: np.ndarray, error: np.ndarray, *, late: int, confidence: fl
 
 
 def _why_none(above: bool, n: int) -> str:
-    """Returns the note of a trajectory without a revision above its supervisor after the last one below.
-
-    Args:
-        above: Whether an earlier revision is above.
-        n: Revisions.
-    """
+    """Returns the note of n revisions of which none after the last one below is above; an earlier one may be."""
+    tested = f"(Holm over {n} revisions)"
     if above:
-        return (
-            f"{FLEETING}: no revision after the last one below is above beyond sampling error (Holm over {n} revisions)"
-        )
-    if n < LEAST:
-        return f"{FEW}: {n}, none of them above beyond sampling error; {LEAST} are needed"
-    return f"{NEVER} (Holm over {n} revisions)"
+        return f"{FLEETING}: no revision after the last one below is above beyond sampling error {tested}"
+    few = f"{FEW}: {n}, none of them above beyond sampling error; {LEAST} are needed"
+    return few if n < LEAST else f"{NEVER} {tested}"
 
 
 def holm(p: np.ndarray, level: float) -> np.ndarray:

@@ -52,16 +52,13 @@ def series_cells() -> list[dict[str, str]]:
 
 def headline_rows() -> Any:
     """Returns :func:`series_cells` as an Arrow expression: reading a table with it spares the memory of all other rows."""
-    return parquet.filters_to_expression(
-        [[(name, "==", value) for name, value in cells.items()] for cells in series_cells()]
-    )
+    return parquet.filters_to_expression([[(key, "==", value) for key, value in one.items()] for one in series_cells()])
 
 
 def shown_rows(family: str = "") -> Any:
-    """Returns, as an Arrow expression, the rows that summary, figures and report read: all headline settings.
+    """Returns, as an Arrow expression, the rows that summary, figures and report read: all headline settings of a family.
 
-    Args:
-        family: Family to select; all of them by default.
+    Without its name, those of all families.
     """
     own = [("family", "==", family)] if family else []
     kinds = [[("head", "in", ["probe", "model"])]]
@@ -88,16 +85,10 @@ def trained_layers(rows: pd.DataFrame) -> list[int]:
 
 
 def seed_means(rows: pd.DataFrame, head: str, metric: str, protocol: str = "", *, split: str = "pair") -> pd.DataFrame:
-    """Returns layer, step, tokens, value, low, high of a metric's headline rows, means over head seeds.
+    """Returns layer, step, tokens, value, low, high of a metric's :func:`headline_cells`, means over head seeds.
 
-    Intervals are averaged too: they show the sampling error of the test pairs, not that of the seeds.
-
-    Args:
-        rows: Rows of :func:`case_rows`.
-        head: As in :func:`headline_cells`, like all that follow.
-        metric: Such as ``accuracy``.
-        protocol: Head protocol.
-        split: Way to split the probe's texts.
+    Intervals are averaged too: they show the sampling error of the test pairs, not that of the seeds. The rows are
+    those of :func:`case_rows`.
     """
     chosen = rows_with(rows, **headline_cells(head, metric, protocol, split=split))
     means = {name: (name, "mean") for name in INTERVAL}

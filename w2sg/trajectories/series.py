@@ -12,30 +12,6 @@ from scipy import stats
 
 from w2sg.trajectories.selection import CASE, MEAN_SEED, rows_with, series_cells
 
-
-@dataclass(frozen=True, kw_only=True)
-class ResamplingSettings:
-    """Section ``statistics`` of the configuration."""
-
-    resamples: int
-    """Bootstrap resamples of revisions."""
-    confidence: float
-    """Coverage of the intervals."""
-    block: int
-    """Revisions per block, cut to a quarter of them all; 0 chooses by the autocorrelation."""
-    first: int
-    """Revisions of the span that the paper's tables use."""
-    late: float
-    """Share of the revisions, from the end, that count as late."""
-    seed: int
-    """Seed of the resamples."""
-
-    @property
-    def first_name(self) -> str:
-        """Returns the name of the span of the first revisions."""
-        return f"first_{self.first}"
-
-
 _NAMES = [*CASE, "layer"]
 
 
@@ -127,17 +103,12 @@ def _curves(table: pd.DataFrame) -> Iterator[Curve]:
     Test pairs are shared by all seeds, so their sampling error does not shrink in the mean; what the seeds differ
     by does, and is added.
     """
-    kinds = {"": "value", "_error": "error"}
-    numbers = {
-        f"{metric}{suffix}": table[(kind, metric)].to_numpy(np.float64)  # (n, S)
-        for metric in ("accuracy", "gain")
-        for suffix, kind in kinds.items()
-    }
     seeds = table[("value", "accuracy")].columns
-    mean = {}
+    numbers, mean = {}, {}
     for metric in ("accuracy", "gain"):
-        value, error = numbers[metric], numbers[f"{metric}_error"]
+        value, error = (table[kind, metric].to_numpy(np.float64) for kind in ("value", "error"))  # (n, S)
         between = value.var(axis=1, ddof=1) / len(seeds) if len(seeds) > 1 else 0.0
+        numbers |= {metric: value, f"{metric}_error": error}
         mean |= {metric: value.mean(1), f"{metric}_error": np.sqrt(error.mean(1) ** 2 + between)}
     yield Curve(seed=MEAN_SEED, **mean)
     for column, seed in enumerate(seeds):

@@ -22,6 +22,9 @@ RISE_10_90 = 2.0 * float(np.log(9.0))
 TO_SATURATION = float(np.log(19.0))
 """Scales from the midpoint to 95 % of the rise."""
 
+Edges = tuple[tuple[float, float], tuple[float, float]]
+"""Least and largest midpoint, and logarithm of the scale, that the revisions can show."""
+
 _COARSE, _FINE = (97, 24), (41, 25)  # midpoints by scales
 _NARROWEST = 1.0 / 400.0  # smallest scale as a share of the observed range of doublings
 
@@ -89,11 +92,12 @@ def fit_sigmoid(doublings: np.ndarray, accuracy: np.ndarray, *, confidence: floa
     span = (float(finite[0]), float(finite[-1]))
     scales = (_NARROWEST * (span[1] - span[0]), 0.5 * (span[1] - span[0]))
     coarse = _coarse_grid(tuple(doublings), span, scales)
-    midpoint, scale = _refine(doublings, accuracy, coarse, span, scales)
+    edges = (span, (float(np.log(scales[0])), float(np.log(scales[1]))))
+    midpoint, scale = _refine(doublings, accuracy, coarse, edges)
     shape = expit((doublings - midpoint) / scale)
     design = np.stack([np.ones(n), shape], axis=1)
-    (floor, rise), *_ = np.linalg.lstsq(design, accuracy, rcond=None)
-    residuals = accuracy - design @ np.array([floor, rise])
+    floor, rise = level = np.linalg.lstsq(design, accuracy, rcond=None)[0]
+    residuals = accuracy - design @ level
     least, constant = float(residuals @ residuals), float(((accuracy - accuracy.mean()) ** 2).sum())
     correlation = lag_one(residuals, fitted=PARAMETERS)
     factor = variance_factor(correlation)
@@ -101,7 +105,7 @@ def fit_sigmoid(doublings: np.ndarray, accuracy: np.ndarray, *, confidence: floa
         return "no rise of the accuracy that differs from noise"
     degrees = max(2.0, n / factor - PARAMETERS)
     allowed = least * (1.0 + factor * float(stats.f.ppf(confidence, 1, degrees)) / (n - PARAMETERS))
-    ranges = _profile(doublings, accuracy, coarse, allowed, (midpoint, scale), span, scales)
+    ranges = _profile(doublings, accuracy, coarse, allowed, (midpoint, scale), edges)
     error = np.sqrt(factor * least / (n - PARAMETERS) * np.diag(_covariance(doublings, midpoint, scale, rise)))
     half = float(stats.t.ppf(0.5 + confidence / 2, degrees)) * error
     return Sigmoid(
@@ -146,13 +150,7 @@ def _coarse_grid(doublings: tuple[float, ...], span: tuple[float, float], scales
     return _make_grid(np.array(doublings), np.linspace(*span, _COARSE[0]), np.geomspace(*scales, _COARSE[1]))
 
 
-def _refine(
-    doublings: np.ndarray,
-    y: np.ndarray,
-    grid: _Grid,
-    span: tuple[float, float],
-    scales: tuple[float, float],
-) -> tuple[float, float]:
+def _refine(doublings: np.ndarray, y: np.ndarray, grid: _Grid, edges: Edges) -> tuple[float, float]:
     """Returns midpoint and scale of the least sum of squares, from the best place of the grid."""
     best = int(np.argmin(grid.residual_squares(y)))
     centred = y - y.mean()
@@ -162,7 +160,7 @@ def _refine(
         shape = shape - shape.mean()
         return centred - shape * max(0.0, shape @ centred) / max(shape @ shape, 1e-300)
 
-    low, high = np.array([span[0], np.log(scales[0])]), np.array([span[1], np.log(scales[1])])
+    low, high = np.array(edges).T
     inner = 1e-9 * (high - low)
     start = np.clip([grid.midpoint[best], np.log(grid.scale[best])], low + inner, high - inner)
     found = least_squares(residuals, start, bounds=(low, high), xtol=1e-10, ftol=1e-12).x
@@ -170,20 +168,13 @@ def _refine(
 
 
 def _profile(
-    doublings: np.ndarray,
-    y: np.ndarray,
-    coarse: _Grid,
-    allowed: float,
-    best: tuple[float, float],
-    span: tuple[float, float],
-    scales: tuple[float, float],
+    doublings: np.ndarray, y: np.ndarray, coarse: _Grid, allowed: float, best: tuple[float, float], edges: Edges
 ) -> list[tuple[float, float]]:
     """Returns the ranges of midpoint, scale and 95 % point over all pairs with an allowed sum of squares.
 
     Pairs are looked up on a grid over the box that holds the allowed ones of the grid before, wider by one step; the ends
     lie between the last allowed value and the next, so half a step is added.
     """
-    edges = (span, (float(np.log(scales[0])), float(np.log(scales[1]))))
     steps = [coarse.midpoint[_COARSE[1]] - coarse.midpoint[0], np.log(coarse.scale[1] / coarse.scale[0])]
     grid = coarse
     for _ in range(3):
@@ -198,12 +189,12 @@ def _profile(
         if min(np.ptp(midpoint) / steps[0], np.ptp(scale) / steps[1]) > _FINE[1] / 2:
             break
     half = [step / 2 for step in steps]
-    scale_ends = _range(scale, half[1], edges[1])
+    low, high = _range(scale, half[1], edges[1])
     position = midpoint + TO_SATURATION * np.exp(scale)
     return [
         _range(midpoint, half[0], edges[0]),
-        (float(np.exp(scale_ends[0])), float(np.exp(scale_ends[1]))),
-        _range(position, half[0], (-np.inf, span[1])),
+        (float(np.exp(low)), float(np.exp(high))),
+        _range(position, half[0], (-np.inf, edges[0][1])),
     ]
 
 

@@ -45,11 +45,7 @@ CONDENSED = {
 def trajectory(metrics: pd.DataFrame, *, family: str, dataset: str, protocol: str) -> pd.DataFrame:
     """Returns the final-layer trajectory of one family on one dataset under one head protocol, means over head seeds.
 
-    Args:
-        metrics: The long table, schema METRICS.
-        family: Family to select.
-        dataset: Dataset to select.
-        protocol: Head protocol to select.
+    It is selected from ``metrics``, schema METRICS.
 
     Returns:
         One row per revision by step: step, tokens, and value, low, high of each of ``QUANTITIES`` and of ``weak``, the
@@ -72,12 +68,7 @@ def _columns(quantity: str) -> list[str]:
 
 
 def summarize(metrics: pd.DataFrame, *, correlations: pd.DataFrame, transitions: pd.DataFrame) -> pd.DataFrame:
-    """Returns one row per family, dataset and head protocol.
-
-    Args:
-        metrics: The long table, schema METRICS.
-        correlations: Schema CORRELATIONS, computed from the same metrics.
-        transitions: Schema TRANSITIONS, likewise.
+    """Returns one row per family, dataset and head protocol, from METRICS and the statistics computed from them.
 
     Returns:
         Columns family, dataset, protocol, revisions, last_step, weak, and of W2SG ``w2s_first``, ``w2s_late``,

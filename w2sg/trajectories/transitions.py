@@ -11,10 +11,11 @@ from scipy import stats
 
 from w2sg.measures.bootstrap import FEWEST, is_constant, lag_one, variance_factor
 from w2sg.measures.estimates import Estimate, difference, transform, undefined
+from w2sg.study.sections import Statistics
 from w2sg.trajectories import sigmoid
 from w2sg.trajectories.onset import find_onset, least_late
 from w2sg.trajectories.selection import MEAN_SEED
-from w2sg.trajectories.series import Curve, ResamplingSettings, Series
+from w2sg.trajectories.series import Curve, Series
 
 COMPARED = ("converged", "paper")
 """Protocols whose estimates are compared: first minus second."""
@@ -28,13 +29,8 @@ def late_revisions(n: int, share: float) -> int:
     return min(n, max(least_late(n), round(share * n)))
 
 
-def estimate_transition(series: Iterable[Series], settings: ResamplingSettings) -> Iterator[dict[str, Any]]:
-    """Yields the rows of TRANSITIONS: every series by seed, then the comparison of the head protocols.
-
-    Args:
-        series: Trajectories.
-        settings: Section ``statistics``.
-    """
+def estimate_transition(series: Iterable[Series], settings: Statistics) -> Iterator[dict[str, Any]]:
+    """Yields the rows of TRANSITIONS: every series by seed, then the comparison of the head protocols."""
     means: dict[tuple[Any, ...], dict[str, dict[str, Estimate]]] = {}
     for one in series:
         for curve in one.curves:
@@ -54,21 +50,20 @@ def _rows(keys: dict[str, Any], found: dict[str, Estimate]) -> Iterator[dict[str
         yield keys | {"estimate": name} | asdict(estimate)
 
 
-def estimate_curve(series: Series, curve: Curve, settings: ResamplingSettings) -> dict[str, Estimate]:
+def estimate_curve(series: Series, curve: Curve, settings: Statistics) -> dict[str, Estimate]:
     """Returns every estimate of one curve by name; units as TRANSITIONS says."""
     confidence = settings.confidence
     late = late_revisions(len(series.steps), settings.late)
     onset = find_onset(curve.gain, curve.gain_error, late=late, confidence=confidence)
-    found = {
+    fitted = sigmoid.fit_sigmoid(series.doublings, curve.accuracy, confidence=confidence)
+    correlation = lag_one(curve.accuracy) if isinstance(fitted, str) else fitted.autocorrelation
+    return {
         "onset_step": _at(onset, series.steps.astype(np.float64)),
         "onset_tokens": _at(onset, series.tokens),
+        **_describe_sigmoid(fitted, series),
+        "change_point": _at(find_change(curve.accuracy, confidence=confidence), series.tokens),
+        **describe_late(curve, late=late, autocorrelation=correlation, confidence=confidence),
     }
-    fitted = sigmoid.fit_sigmoid(series.doublings, curve.accuracy, confidence=confidence)
-    found |= _describe_sigmoid(fitted, series)
-    found["change_point"] = _at(find_change(curve.accuracy, confidence=confidence), series.tokens)
-    correlation = lag_one(curve.accuracy) if isinstance(fitted, str) else fitted.autocorrelation
-    found |= describe_late(curve, late=late, autocorrelation=correlation, confidence=confidence)
-    return found
 
 
 def _at(index: Estimate, axis: np.ndarray) -> Estimate:
@@ -81,15 +76,15 @@ def _describe_sigmoid(fitted: sigmoid.Sigmoid | str, series: Series) -> dict[str
     if isinstance(fitted, str):
         names = ("sigmoid_midpoint", "sigmoid_width", "sigmoid_floor", "sigmoid_rise", "saturation_tokens")
         return dict.fromkeys(names, undefined(fitted, n))
-    late = fitted.saturation.value > series.doublings[-1]
+    saturation = transform(fitted.saturation, np.exp2)
+    if fitted.saturation.value > series.doublings[-1]:
+        saturation = undefined("not saturated by the last revision", n)
     return {
         "sigmoid_midpoint": transform(fitted.midpoint, np.exp2),
         "sigmoid_width": transform(fitted.scale, lambda scale: sigmoid.RISE_10_90 * scale),
         "sigmoid_floor": fitted.floor,
         "sigmoid_rise": fitted.rise,
-        "saturation_tokens": undefined("not saturated by the last revision", n)
-        if late
-        else transform(fitted.saturation, np.exp2),
+        "saturation_tokens": saturation,
     }
 
 
@@ -135,26 +130,26 @@ def describe_late(curve: Curve, *, late: int, autocorrelation: float, confidence
         autocorrelation: Lag-one autocorrelation r between revisions.
         confidence: Coverage.
     """
-    values, gains = curve.accuracy[-late:], curve.gain[-late:]
     degrees = max(1.0, late / variance_factor(autocorrelation) - 1.0)
-    level = _level(values, curve.accuracy_error[-late:], degrees, confidence)
-    found = {"saturation": level, "saturation_gain": _level(gains, curve.gain_error[-late:], degrees, confidence)}
+    found = {
+        "saturation": _level(curve.accuracy[-late:], curve.accuracy_error[-late:], degrees, confidence),
+        "saturation_gain": _level(curve.gain[-late:], curve.gain_error[-late:], degrees, confidence),
+    }
     if late < 2:
         return found | {"fluctuation": undefined("one revision does not fluctuate", late)}
-    spread = float(values.std(ddof=1))
+    spread = float(curve.accuracy[-late:].std(ddof=1))
     tails = stats.chi2.ppf([0.5 + confidence / 2, 0.5 - confidence / 2], degrees)
     low, high = spread * np.sqrt(degrees / tails)
     return found | {"fluctuation": Estimate(value=spread, low=float(low), high=float(high), n=late)}
 
 
 def _level(values: np.ndarray, errors: np.ndarray, degrees: float, confidence: float) -> Estimate:
-    n = len(values)
+    n, value = len(values), float(values.mean())
     if n < 2:
-        return Estimate(value=float(values.mean()), n=n, note="no interval: one revision")
+        return Estimate(value=value, n=n, note="no interval: one revision")
     pairs = stats.norm.ppf(0.5 + confidence / 2) * errors.mean()
     moving = stats.t.ppf(0.5 + confidence / 2, degrees) * values.std(ddof=1) / np.sqrt(degrees + 1.0)
     half = float(np.hypot(pairs, moving))
-    value = float(values.mean())
     return Estimate(value=value, low=value - half, high=value + half, n=n)
 
 
@@ -165,10 +160,9 @@ def compare(first: dict[str, Estimate], second: dict[str, Estimate]) -> dict[str
     none is cautious.
     """
     found = {}
-    for name, one in first.items():
-        if name != "onset_step":
-            pair = [_in_doublings(x) for x in (one, second[name])] if name in POSITION_NAMES else [one, second[name]]
-            found[name] = difference(pair[0], pair[1], n=min(one.n, second[name].n))
+    for name in [name for name in first if name != "onset_step"]:
+        pair = [_in_doublings(one[name]) if name in POSITION_NAMES else one[name] for one in (first, second)]
+        found[name] = difference(*pair, n=min(one.n for one in pair))
     return found
 
 

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as compute
+from pyarrow import compute
 
 from w2sg.report.sentences import describe_missing
 from w2sg.runtime import jobs
 from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_arrow, read_table, write_table
 from w2sg.trajectories import coverage
-
-pc: Any = compute  # its functions are made at import, unseen by type checkers
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -39,7 +37,7 @@ def main(
         table = pa.concat_tables([read_arrow(path, schemas.METRICS) for path in by_name]).unify_dictionaries()
         write_table(table, metrics, schemas.METRICS, provenance=origin)
         keys = ["family", "dataset", "revision"]
-        measured = table.select(keys).filter(pc.equal(table["head"], "w2s")).group_by(keys).aggregate([])
+        measured = table.select(keys).filter(compute.field("head") == "w2s").group_by(keys).aggregate([])
         missing = coverage.completeness(measured.to_pandas(), wanted, datasets)
         lines.writelines(f"{sentence}\n" for sentence in describe_missing(missing))
         write_table(missing, completeness, schemas.COMPLETENESS, provenance=origin)

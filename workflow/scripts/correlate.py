@@ -7,12 +7,13 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from w2sg.runtime import jobs
+from w2sg.study.sections import Statistics
 from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_table, write_table
 from w2sg.trajectories import coverage
 from w2sg.trajectories.correlations import correlate_all
 from w2sg.trajectories.selection import headline_rows
-from w2sg.trajectories.series import ResamplingSettings, collect_series
+from w2sg.trajectories.series import collect_series
 from w2sg.trajectories.transitions import estimate_transition
 
 if TYPE_CHECKING:
@@ -34,13 +35,9 @@ def main(
         origin = origins.trace("correlate", made, [metrics, audited], config=config)
         threadpool_limits(1)  # sums are formed in the same order on every machine
         frame = read_table(metrics, schemas.METRICS, where=headline_rows())
-        frame = (
-            coverage.exclude_flagged(frame, read_table(audited, schemas.AUDIT)) if made["audit"]["exclude"] else frame
-        )
-        series, resampling = (
-            list(collect_series(frame, confidence=confidence)),
-            ResamplingSettings(**made["statistics"]),
-        )
+        if made["audit"]["exclude"]:
+            frame = coverage.exclude_flagged(frame, read_table(audited, schemas.AUDIT))
+        series, resampling = list(collect_series(frame, confidence=confidence)), Statistics(**made["statistics"])
         moved = pd.DataFrame(estimate_transition(series, resampling), columns=schemas.TRANSITIONS.fields.names)
         rows = correlate_all(series, moved, resampling)
         table = pd.DataFrame(rows, columns=schemas.CORRELATIONS.fields.names)

@@ -44,7 +44,7 @@ def main(
         from w2sg.activations.models import load_model, read_model_config
         from w2sg.runtime import machine
 
-        settings = extraction.ExtractionSettings.from_config(activations, dtype=model["dtype"])
+        settings = extraction.ExtractionSettings(**activations, dtype=model["dtype"])
         device = machine.pick_device(settings.device)
         machine.pin_threads(settings.threads)
         frames = {dataset: read_table(path, schemas.PAIRS) for dataset, path in pairs.items()}

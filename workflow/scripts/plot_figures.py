@@ -32,15 +32,13 @@ def main(
 
         plt.style.use(style.STYLE)
         origin = origins.trace("plot_figures", made, inputs.values(), config=config)
-        confidence = made["statistics.confidence"]
+        case, confidence = {"family": family, "dataset": dataset}, made["statistics.confidence"]
         frame = read_table(inputs["metrics"], schemas.METRICS, where=shown_rows(family))
         if made["audit"]["exclude"]:
             frame = coverage.exclude_flagged(frame, read_table(inputs["audit"], schemas.AUDIT))
         levels = read_table(inputs["floors"], schemas.FLOORS)
         for name, paths in outputs.items():
-            shown = figure_tables.figure_table(
-                name, frame, levels, family=family, dataset=dataset, confidence=confidence
-            )
+            shown = figure_tables.figure_table(name, frame, levels, **case, confidence=confidence)
             write_table(shown, paths["parquet"], schemas.FIGURE, provenance={**origin, "figure": name})
             figure = plots.plot_figure(name, shown, title=f"{family} on {dataset}", confidence=confidence)
             style.save_figure(figure, {kind: paths[kind] for kind in style.METADATA}, origin)

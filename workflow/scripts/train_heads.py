@@ -18,9 +18,7 @@ def main(
     pairs: str,
     output: str,
     keys: Mapping[str, str],
-    heads: Mapping[str, Any],
-    probe: Mapping[str, Any],
-    intervals: Mapping[str, Any],
+    sections: Mapping[str, Any],
     recipe: int,
     threads: int,
     log: str,
@@ -35,22 +33,14 @@ def main(
         states = open_features(features, expect=keys)
         parts = split_layers(states, read_table(pairs, schemas.PAIRS))
         weak = read_table(labels, schemas.LABELS)
-        rows = evaluate.evaluate_revision(
-            parts,
-            weak,
-            heads=Heads.model_validate(heads),
-            probe=Probe.model_validate(probe),
-            intervals=Intervals.model_validate(intervals),
-            workers=threads,
-        )
-        own = {"heads": dict(heads), "probe": dict(probe), "intervals": dict(intervals), "recipes.HEADS": recipe}
-        origin = origins.trace("train_heads", own, [features, labels, pairs])
+        kinds = {"heads": Heads, "probe": Probe, "intervals": Intervals}
+        asked: Any = {name: kind.model_validate(sections[name]) for name, kind in kinds.items()}
+        rows = evaluate.evaluate_revision(parts, weak, **asked, workers=threads)
+        origin = origins.trace("train_heads", {**sections, "recipes.HEADS": recipe}, [features, labels, pairs])
         supervisor = {key: read_provenance(labels)[key] for key in ("model", "revision", "commit")}
+        provenance = {**states.metadata, **origin, "weak": supervisor}
         write_table(
-            rows.assign(**keys, commit=states.metadata["commit"]),
-            output,
-            schemas.RESULTS,
-            provenance={**states.metadata, **origin, "weak": supervisor},
+            rows.assign(**keys, commit=states.metadata["commit"]), output, schemas.RESULTS, provenance=provenance
         )
 
 
@@ -65,9 +55,7 @@ if __name__ == "__main__":
             "revision": snakemake.wildcards["revision"],
             "dataset": snakemake.wildcards["dataset"],
         },
-        heads=snakemake.params["heads"],
-        probe=snakemake.params["probe"],
-        intervals=snakemake.params["intervals"],
+        sections={name: snakemake.params[name] for name in ("heads", "probe", "intervals")},
         recipe=snakemake.params["recipe"],
         threads=snakemake.threads,
         log=snakemake.log[0],

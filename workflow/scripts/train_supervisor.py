@@ -24,16 +24,15 @@ def main(
     log: str,
 ) -> None:
     with jobs.log_to(log):
-        from w2sg.activations.features import read_features, split_features
+        from w2sg.activations.features import open_features, split_features
         from w2sg.heads import evaluate
         from w2sg.study.sections import Heads, Intervals
 
         machine.pin_threads(1)
-        states = read_features(features, expect=keys)
+        states = open_features(features, expect=keys).read()
         splits = split_features(states, read_table(pairs, schemas.PAIRS))
-        made = evaluate.supervise(
-            splits, heads=Heads.model_validate(heads), intervals=Intervals.model_validate(intervals)
-        )
+        asked: Any = {"heads": Heads.model_validate(heads), "intervals": Intervals.model_validate(intervals)}
+        made = evaluate.supervise(splits, **asked)
         own = {"heads": dict(heads), "intervals": dict(intervals), "recipes.SUPERVISOR": recipe}
         # It teaches from its final layer, whichever layers are kept.
         provenance = states.metadata | origins.trace("train_supervisor", own, [features, pairs], without="layers")

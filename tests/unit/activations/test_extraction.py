@@ -17,7 +17,7 @@ from w2sg.activations.models import UnsupportedModel
 PAIRS, WIDTH = 500, 512
 
 
-def settings(layers: str | tuple[int, ...] = "all", max_tokens: int = 32) -> extraction.ExtractionSettings:
+def settings(layers: str | list[int] = "all", max_tokens: int = 32) -> extraction.ExtractionSettings:
     return extraction.ExtractionSettings(
         layers=layers, max_tokens=max_tokens, batch_tokens=64, device="cpu", threads=1, dtype="float32"
     )
@@ -25,10 +25,10 @@ def settings(layers: str | tuple[int, ...] = "all", max_tokens: int = 32) -> ext
 
 def test_layers_outside_a_model_are_refused_with_its_name_and_range():
     config = tiny.model("gpt_neox", seed=1).config
-    for layers in ("all", "final", (0, 2), (-1,)):
+    for layers in ("all", "final", [0, 2], [-1]):
         extraction.check_model_config(config, settings(layers), name="small step8")
     with pytest.raises(ValueError, match="activations.layers: 3 is not a layer; small step8 has 0 to 2"):
-        extraction.check_model_config(config, settings((1, 3)), name="small step8")
+        extraction.check_model_config(config, settings([1, 3]), name="small step8")
 
 
 def test_a_window_matters_only_if_texts_can_be_longer():

@@ -243,20 +243,20 @@ def test_feature_files_return_what_was_written_and_equal_content_gives_equal_byt
     for name in ("a", "b"):
         features.write_features(tmp_path / name, made, dtype="float32")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    back = features.read_features(tmp_path / "a", expect={"model": "m"})
+    back = features.open_features(tmp_path / "a", expect={"model": "m"}).read()
     np.testing.assert_array_equal(back.chosen, made.chosen)
-    chosen, rejected = back.rows(["row3", "row0"])
-    np.testing.assert_array_equal(chosen, made.chosen[:, [3, 0]])
-    np.testing.assert_array_equal(rejected, made.rejected[:, [3, 0]])
+    rows = back.rows(["row3", "row0"])
+    np.testing.assert_array_equal(rows.chosen, made.chosen[:, [3, 0]])
+    np.testing.assert_array_equal(rows.rejected, made.rejected[:, [3, 0]])
     assert back.layers == (0, 2)
 
 
 def test_foreign_cut_and_mismatched_feature_files_are_refused(tmp_path):
     features.write_features(tmp_path / "a", _features(), dtype="float32")
     with pytest.raises(TableError, match="revision is 'step1', expected 'step2'"):
-        features.read_features(tmp_path / "a", expect={"revision": "step2"})
+        features.open_features(tmp_path / "a", expect={"revision": "step2"})
     (tmp_path / "cut").write_bytes((tmp_path / "a").read_bytes()[:100])
     with pytest.raises(TableError, match="not a whole feature file"):
-        features.read_features(tmp_path / "cut")
+        features.open_features(tmp_path / "cut")
     with pytest.raises(ValueError, match="row nowhere"):
-        features.read_features(tmp_path / "a").rows(["nowhere"])
+        features.open_features(tmp_path / "a").read().rows(["nowhere"])

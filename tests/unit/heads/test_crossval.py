@@ -7,9 +7,10 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from w2sg.heads import crossval
-from w2sg.heads.converged import ConvergedSettings, fit_converged_heads
+from w2sg.heads.converged import fit_converged_heads
 from w2sg.heads.crossval import deal_folds, fit_selected
 from w2sg.heads.sides import generator
+from w2sg.study.sections import ConvergedProtocol
 
 PENALTIES = [1e-3, 1e-2, 1e-1, 1.0]
 SEEDS = (0, 4)
@@ -44,8 +45,8 @@ def test_equals_scikit_learn_fold_by_fold(shape, hard, search, monkeypatch):
         monkeypatch.setattr(crossval, "SEARCH_TOLERANCE", 1e-8)
     difference, target = data(*shape)
     target = np.round(target) if hard else target
-    settings = ConvergedSettings(penalties=PENALTIES, folds=4, tolerance=1e-9, patience=len(PENALTIES))
-    found = fit_converged_heads(difference, target, settings=settings, seeds=SEEDS)
+    settings = ConvergedProtocol(penalties=PENALTIES, folds=4)
+    found = fit_converged_heads(difference, target, settings=settings, seeds=SEEDS, tolerance=1e-9, patience=4)
     assert found.converged.all()
     for layer, x in enumerate(difference):
         for s, seed in enumerate(SEEDS):
@@ -69,7 +70,7 @@ def test_held_out_rows_are_not_seen():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((1, 60, 100)).astype(np.float32)
     noise = rng.integers(0, 2, (1, 60)).astype(np.float64)
-    settings = ConvergedSettings(penalties=[1e-3, 1e-2], patience=2)
+    settings = ConvergedProtocol(penalties=[1e-3, 1e-2])
     found = fit_converged_heads(x, noise, settings=settings, seeds=[0])
     assert (found.cv_loss > np.log(2)).all()
     # The control: the same rows judged by a fit that has seen them look learnt.
@@ -83,7 +84,7 @@ def test_groups_stay_in_one_fold():
         np.concatenate((half, half), axis=1),
         np.tile(rng.integers(0, 2, 40), 2)[None].astype(np.float64),
     )
-    settings = ConvergedSettings(penalties=[1e-3, 1e-2])
+    settings = ConvergedProtocol(penalties=[1e-3, 1e-2])
     grouped = fit_converged_heads(x, noise, settings=settings, seeds=[0], groups=np.arange(80) % 40)
     loose = fit_converged_heads(x, noise, settings=settings, seeds=[0])
     assert grouped.cv_loss.min() > np.log(2) > loose.cv_loss.max()
@@ -93,25 +94,21 @@ def test_groups_stay_in_one_fold():
 
 def test_invariant_to_order_and_sign_of_rows():
     difference, target = data()
-    settings = ConvergedSettings(penalties=[1e-2], tolerance=1e-9)
-    plain = fit_converged_heads(difference, target, settings=settings, seeds=SEEDS)
+    options = {"settings": ConvergedProtocol(penalties=[1e-2]), "seeds": SEEDS, "tolerance": 1e-9}
+    plain = fit_converged_heads(difference, target, **options)
     assert np.isnan(plain.cv_loss).all()
     rng = np.random.default_rng(1)
     order, turned = rng.permutation(target.shape[1]), rng.random(target.shape[1]) < 0.5
     sign = np.where(turned, -1, 1)[:, None].astype(np.float32)
-    changed = fit_converged_heads(
-        (difference * sign)[:, order],
-        np.where(turned, 1 - target, target)[:, order],
-        settings=settings,
-        seeds=SEEDS,
-    )
+    shown = np.where(turned, 1 - target, target)[:, order]
+    changed = fit_converged_heads((difference * sign)[:, order], shown, **options)
     np.testing.assert_allclose(changed.weights, plain.weights, rtol=1e-5, atol=1e-8)
 
 
 def test_deterministic_and_only_folds_depend_on_the_seed():
     difference, target = data()
     target[1] = target[0]
-    settings = ConvergedSettings(penalties=PENALTIES)
+    settings = ConvergedProtocol(penalties=PENALTIES)
     first = fit_converged_heads(difference, target, settings=settings, seeds=SEEDS)
     again = fit_converged_heads(difference, target, settings=settings, seeds=SEEDS)
     assert (first.weights == again.weights).all()
@@ -135,11 +132,11 @@ def test_search_ends_when_weaker_penalties_only_hurt():
     x = rng.standard_normal((1, 60, 30)).astype(np.float32)
     noise = rng.integers(0, 2, (1, 60)).astype(np.float64)
     grid = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0]
-    short = fit_converged_heads(x, noise, settings=ConvergedSettings(penalties=grid), seeds=[0])
-    whole = fit_converged_heads(x, noise, settings=ConvergedSettings(penalties=grid, patience=9), seeds=[0])
+    short = fit_converged_heads(x, noise, settings=ConvergedProtocol(penalties=grid), seeds=[0])
+    whole = fit_converged_heads(x, noise, settings=ConvergedProtocol(penalties=grid), seeds=[0], patience=9)
     assert np.isnan(short.cv_loss[0, 0]).tolist() == [True] * 3 + [False] * 4
     assert np.isfinite(whole.cv_loss).all() and short.penalty == whole.penalty == 1.0
-    shuffled = fit_converged_heads(x, noise, settings=ConvergedSettings(penalties=grid[::-1]), seeds=[0])
+    shuffled = fit_converged_heads(x, noise, settings=ConvergedProtocol(penalties=grid[::-1]), seeds=[0])
     np.testing.assert_array_equal(shuffled.cv_loss[..., ::-1], short.cv_loss)
 
 
@@ -147,7 +144,7 @@ def test_features_without_differences_and_constant_ones():
     difference, target = data()
     difference[0] = 0
     difference[1, :, 3] = 0
-    found = fit_converged_heads(difference, target, settings=ConvergedSettings(penalties=PENALTIES), seeds=SEEDS)
+    found = fit_converged_heads(difference, target, settings=ConvergedProtocol(penalties=PENALTIES), seeds=SEEDS)
     assert (found.weights[0] == 0).all() and found.converged.all()
     np.testing.assert_allclose(found.cv_loss[0, :, -2:], np.log(2), rtol=1e-6)
     assert (found.penalty[0] == 1.0).all()  # of equal losses the strongest penalty
@@ -156,13 +153,13 @@ def test_features_without_differences_and_constant_ones():
 
 def test_wrong_inputs_are_named():
     difference, target = data()
-    settings = ConvergedSettings(penalties=[1e-2, 1e-1])
+    settings = ConvergedProtocol(penalties=[1e-2, 1e-1])
     with pytest.raises(ValueError, match="disagree"):
         fit_converged_heads(difference, target[:1], settings=settings, seeds=SEEDS)
     with pytest.raises(ValueError, match="target"):
         fit_converged_heads(difference, target * 2, settings=settings, seeds=SEEDS)
     with pytest.raises(ValueError, match="folds is 91"):
-        fit_converged_heads(difference, target, settings=ConvergedSettings(penalties=[1.0], folds=91), seeds=SEEDS)
+        fit_converged_heads(difference, target, settings=ConvergedProtocol(penalties=[1.0], folds=91), seeds=SEEDS)
     with pytest.raises(ValueError, match="penalties"):
         fit_selected(difference[0], target, np.zeros(target.shape, dtype=int), penalties=(0.0,))
     difference[0, 0, 0] = np.inf

@@ -104,7 +104,7 @@ def test_layers_read_one_by_one_give_the_same_rows(study, tmp_path, monkeypatch)
     write_features(tmp_path / "states.safetensors", features, dtype="float32")
     monkeypatch.setattr("w2sg.activations.features.PART", 1)
     parts = split_layers(open_features(tmp_path / "states.safetensors"), pairs)
-    assert [part().layers for part in parts] == [(0,), (2,)]
+    assert [part()["test"].layers for part in parts] == [(0,), (2,)]
     rows = evaluate.evaluate_revision(
         parts, study["weak"].labels, heads=HEADS, probe=PROBE, intervals=INTERVALS, workers=2
     )

@@ -7,7 +7,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from w2sg.heads.probes import ProbeSettings, fit_probes
+from w2sg.heads.probes import fit_probes
+from w2sg.study.sections import Probe
 
 SEEDS = (0, 7)
 PAIRS = 60
@@ -24,8 +25,7 @@ def data(d: int = 10, layers: int = 2) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("penalty", [1e-2, 1.0])
 def test_equals_scikit_learn(width, penalty):
     chosen, rejected = data(width)
-    settings = ProbeSettings(penalty=penalty, tolerance=1e-9)
-    found = fit_probes(chosen, rejected, settings=settings, seeds=SEEDS)
+    found = fit_probes(chosen, rejected, settings=Probe(penalty=penalty), seeds=SEEDS, tolerance=1e-9)
     assert found.converged.all()
     for layer in range(2):
         texts = np.concatenate((chosen[layer], rejected[layer])).astype(np.float64)
@@ -46,8 +46,7 @@ def test_equals_scikit_learn(width, penalty):
 
 def test_scores_labels_and_pairs_belong_together():
     chosen, rejected = data()
-    found = fit_probes(chosen, rejected, settings=ProbeSettings(), seeds=SEEDS)
-    assert found.splits == ("pair", "text")
+    found = fit_probes(chosen, rejected, settings=Probe(), seeds=SEEDS)
     for s, t in np.ndindex(2, 2):
         for place, text in enumerate(found.test_texts[s, t]):
             side, pair = (chosen, text) if text < PAIRS else (rejected, text - PAIRS)
@@ -58,7 +57,7 @@ def test_scores_labels_and_pairs_belong_together():
 
 def test_a_pair_is_on_one_side_only_if_asked():
     chosen, rejected = data()
-    found = fit_probes(chosen, rejected, settings=ProbeSettings(), seeds=SEEDS)
+    found = fit_probes(chosen, rejected, settings=Probe(), seeds=SEEDS)
     assert found.test_texts.shape == (2, 2, 24)  # 4:1
     by_pair, by_text = found.test_pairs[:, 0], found.test_pairs[:, 1]
     assert all((np.unique(row, return_counts=True)[1] == 2).all() for row in by_pair)
@@ -70,26 +69,25 @@ def test_pairs_of_copies_leak_through_the_split_by_text_only():
     """Both texts of a pair are equal, so labels are noise; dealt by text, a probe learns the pairs."""
     rng = np.random.default_rng(0)
     trait = rng.standard_normal((1, 200, 400)).astype(np.float32)
-    found = fit_probes(trait, trait, settings=ProbeSettings(penalty=1e-4), seeds=SEEDS)
+    found = fit_probes(trait, trait, settings=Probe(penalty=1e-4), seeds=SEEDS)
     right = ((found.test_scores > 0) == found.test_labels).mean(-1)[0]
     assert (right[:, 0] == 0.5).all() and (right[:, 1] < 0.35).all()  # its pair's other text has the other label
 
 
 def test_tested_rows_are_not_seen():
     chosen, rejected = data()
-    settings = ProbeSettings(splits=["pair"], tolerance=1e-9)
-    found = fit_probes(chosen, rejected, settings=settings, seeds=SEEDS[:1])
+    options = {"settings": Probe(splits=["pair"]), "seeds": SEEDS[:1], "tolerance": 1e-9}
+    found = fit_probes(chosen, rejected, **options)
     spoilt = rejected.copy()
     spoilt[:, found.test_pairs[0, 0]] *= -3
-    other = fit_probes(chosen, spoilt, settings=settings, seeds=SEEDS[:1])
+    other = fit_probes(chosen, spoilt, **options)
     np.testing.assert_allclose(other.weights, found.weights, rtol=1e-4, atol=1e-6)
 
 
 def test_exchanging_labels_turns_the_probe_round():
     chosen, rejected = data()
-    settings = ProbeSettings(splits=["pair"], tolerance=1e-9)
-    found = fit_probes(chosen, rejected, settings=settings, seeds=SEEDS)
-    turned = fit_probes(rejected, chosen, settings=settings, seeds=SEEDS)
+    options = {"settings": Probe(splits=["pair"]), "seeds": SEEDS, "tolerance": 1e-9}
+    found, turned = fit_probes(chosen, rejected, **options), fit_probes(rejected, chosen, **options)
     np.testing.assert_allclose(turned.weights, -found.weights, rtol=1e-4, atol=1e-7)
     np.testing.assert_allclose(turned.intercept, -found.intercept, rtol=1e-4, atol=1e-6)
 
@@ -98,7 +96,7 @@ def test_constant_and_equal_features():
     chosen, rejected = data()
     chosen[0], rejected[0] = 3.25, 3.25
     chosen[1, :, 2], rejected[1, :, 2] = 1000.1, 1000.1
-    found = fit_probes(chosen, rejected, settings=ProbeSettings(splits=["pair"]), seeds=SEEDS)
+    found = fit_probes(chosen, rejected, settings=Probe(splits=["pair"]), seeds=SEEDS)
     assert (found.weights[0] == 0).all() and (found.test_scores[0] == 0).all()
     assert (np.abs(found.weights[1, ..., 2]) < 1e-9).all() and found.converged.all()
 
@@ -106,10 +104,10 @@ def test_constant_and_equal_features():
 def test_wrong_inputs_are_named():
     chosen, rejected = data()
     with pytest.raises(ValueError, match="rejected"):
-        fit_probes(chosen, rejected[:, :3], settings=ProbeSettings(), seeds=SEEDS)
+        fit_probes(chosen, rejected[:, :3], settings=Probe(), seeds=SEEDS)
     with pytest.raises(ValueError, match="empty"):
-        fit_probes(chosen[:, :2], rejected[:, :2], settings=ProbeSettings(), seeds=SEEDS)
+        fit_probes(chosen[:, :2], rejected[:, :2], settings=Probe(), seeds=SEEDS)
     with pytest.raises(ValueError, match="splits"):
-        ProbeSettings(splits=["word"])
+        Probe(splits=["word"])
     with pytest.raises(ValueError, match="test_fraction"):
-        ProbeSettings(test_fraction=1.0)
+        Probe(test_fraction=1.0)

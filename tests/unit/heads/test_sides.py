@@ -17,7 +17,7 @@ def test_weak_labels_keep_the_supervisors_probability():
     margins = np.random.default_rng(0).standard_normal(500) * 20
     labels = sides.label_weakly(margins, seed=2)
     assert 0 < labels.swapped.mean() < 1
-    np.testing.assert_allclose(labels.chosen_probability(), 1 / (1 + np.exp(-margins)), rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(sides.chosen_probability(labels), 1 / (1 + np.exp(-margins)), rtol=1e-9, atol=1e-15)
     swapped = labels.swapped
     np.testing.assert_allclose(labels.probability[swapped], 1 / (1 + np.exp(margins[swapped])), rtol=1e-6, atol=1e-15)
     zero = sides.label_weakly(np.zeros(4), seed=0)

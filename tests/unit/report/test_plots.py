@@ -95,7 +95,5 @@ def test_two_revisions_one_layer_and_no_recovered_gap_are_drawn_too():
 def test_unknown_figures_and_absent_families_are_named(metrics):
     with pytest.raises(ValueError, match="figure must be one of .*got 'pie'"):
         shown("pie", metrics)
-    with pytest.raises(ValueError, match="figure must be one of .*got 'pie'"):
-        plots.plot_figure("pie", shown("probe", metrics), title="", confidence=0.95)
     with pytest.raises(ValueError, match="no W2SG accuracies of family other"):
         figure_tables.figure_table("probe", metrics, made_floors(), **(CHOICE | {"family": "other"}))

@@ -11,10 +11,11 @@ from scipy import stats
 
 from w2sg.measures.bootstrap import TOO_SHORT, block_length, draw_counts, effective_number, lag_one, longest_block
 from w2sg.measures.estimates import Estimate, difference
+from w2sg.study.sections import Statistics
 from w2sg.trajectories.correlations import STATISTIC_NAMES, associate, compare_predictors, correlate
-from w2sg.trajectories.series import Curve, ResamplingSettings, Series
+from w2sg.trajectories.series import Curve, Series
 
-SETTINGS = ResamplingSettings(resamples=300, confidence=0.95, block=0, first=20, late=0.2, seed=0)
+SETTINGS = Statistics(resamples=300, first=20)
 STEPS = np.array([0, *(2**k for k in range(6)), *range(64, 64 * 25, 64)])
 
 
@@ -151,7 +152,7 @@ def test_autocorrelation_effective_number_and_block_follow_a_first_order_process
 def test_a_block_longer_than_a_quarter_is_cut_and_leaves_an_interval_of_some_width():
     one, inside = made_series(), np.ones(len(STEPS), dtype=bool)
     found = {
-        block: compare_predictors(one, replace(SETTINGS, block=block), inside, "r2")["loss"].signed
+        block: compare_predictors(one, SETTINGS.model_copy(update={"block": block}), inside, "r2")["loss"].signed
         for block in (longest_block(len(STEPS)), len(STEPS), 1000)
     }
     whole, notes = found[len(STEPS) // 4], [each.note for each in found.values()]

@@ -10,16 +10,17 @@ import pytest
 from tests.studies import WEAK, made_metrics
 from w2sg.report.cells import format_summary
 from w2sg.report.sentences import describe_summary, summary_text
+from w2sg.study.sections import Statistics
 from w2sg.tables.schemas import CORRELATIONS, TRANSITIONS
 from w2sg.trajectories import bands, coverage, onset, summary
 from w2sg.trajectories.correlations import correlate_all
-from w2sg.trajectories.series import ResamplingSettings, collect_series
+from w2sg.trajectories.series import collect_series
 from w2sg.trajectories.transitions import estimate_transition
 
 
 def condensed(metrics: pd.DataFrame) -> pd.DataFrame:
     """The summary, on statistics computed as the workflow does."""
-    settings = ResamplingSettings(resamples=200, confidence=0.95, block=0, first=10, late=0.2, seed=0)
+    settings = Statistics(resamples=200, first=10)
     series = list(collect_series(metrics, confidence=0.95))
     moved = pd.DataFrame(estimate_transition(series, settings))
     return summary.summarize(
