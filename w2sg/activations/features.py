@@ -54,9 +54,10 @@ class Features:
         Raises:
             ValueError: If a row id has no features; the first such id is named.
         """
-        index = pd.Index(self.row_ids).get_indexer(list(row_ids))  # -1 for none
+        index = pd.Index(self.row_ids).get_indexer(pd.Index(row_ids))  # -1 for none
         if (index < 0).any():
-            raise ValueError(f"{(index < 0).sum()} pairs have no features, such as row {row_ids[np.argmin(index)]}")
+            first = row_ids[int(np.argmin(index))]
+            raise ValueError(f"{(index < 0).sum()} pairs have no features, such as row {first}")
         if len(index) and (np.diff(index) == 1).all():  # a view spares a copy of the states
             index = slice(index[0], index[-1] + 1)
         return replace(
