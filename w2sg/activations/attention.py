@@ -64,15 +64,8 @@ def attend(
 ) -> tuple[torch.Tensor, None]:
     """Returns the attention output of each row, (1, T, heads times head width), and no weights.
 
-    Args:
-        module: The attention module; not used.
-        query: (1, heads, T, head width).
-        key: (1, key heads, T, head width).
-        value: (1, key heads, T, head width).
-        attention_mask: None: what a row sees follows from the prefix tree.
-        packed: The batch.
-        scaling: Factor of the scores.
-        unused: Further options of the interface.
+    The interface gives queries, (1, heads, T, head width), keys and values, (1, key heads, T, head width), and the
+    factor of the scores. Module and mask do not matter: what a row sees follows from the prefix tree.
 
     Raises:
         ValueError: If an option would change what a row attends to.

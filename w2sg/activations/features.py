@@ -54,11 +54,10 @@ class Features:
         Raises:
             ValueError: If a row id has no features; the first such id is named.
         """
-        position = {row_id: index for index, row_id in enumerate(self.row_ids)}
-        missing = [row_id for row_id in row_ids if row_id not in position]
-        if missing:
-            raise ValueError(f"{len(missing)} pairs have no features, such as row {missing[0]}")
-        index = np.array([position[row_id] for row_id in row_ids])
+        index = pd.Index(self.row_ids).get_indexer(pd.Index(row_ids))  # -1 for none
+        if (index < 0).any():
+            first = row_ids[int(np.argmin(index))]
+            raise ValueError(f"{(index < 0).sum()} pairs have no features, such as row {first}")
         if len(index) and (np.diff(index) == 1).all():  # a view spares a copy of the states
             index = slice(index[0], index[-1] + 1)
         return replace(

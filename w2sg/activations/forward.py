@@ -149,12 +149,8 @@ def _capture(model: LoadedModel, layers: Sequence[int], pool: str) -> Iterator[C
         finally:
             kept.clear()
 
-    hooks = []
-    for index, module in enumerate(
-        (model.embedding, *model.blocks[:-1])
-    ):  # the last state is read after the final norm
-        if index in layers:
-            hooks.append(module.register_forward_hook(partial(keep, index)))
+    inner = (model.embedding, *model.blocks[:-1])  # the last state is read after the final norm
+    hooks = [module.register_forward_hook(partial(keep, i)) for i, module in enumerate(inner) if i in layers]
     if pool == "last":
         # Nothing but last tokens leaves the last block: what follows its attention need see no other row. The rest
         # of its output is wrong, and never read.

@@ -37,7 +37,8 @@ def main(
         table = pa.concat_tables([read_arrow(path, schemas.METRICS) for path in by_name]).unify_dictionaries()
         write_table(table, metrics, schemas.METRICS, provenance=origin)
         keys = ["family", "dataset", "revision"]
-        measured = table.select(keys).filter(compute.field("head") == "w2s").group_by(keys).aggregate([])
+        heads = table.select([*keys, "head"]).filter(compute.field("head") == "w2s")
+        measured = heads.group_by(keys).aggregate([])
         missing = coverage.completeness(measured.to_pandas(), wanted, datasets)
         lines.writelines(f"{sentence}\n" for sentence in describe_missing(missing))
         write_table(missing, completeness, schemas.COMPLETENESS, provenance=origin)
