@@ -19,7 +19,7 @@ FIGURES = {
     "trajectory": SweepFigure(title="W2SG against pre-training"),
     "probe": SweepFigure(title="linear probe against pre-training"),
     "recovery": SweepFigure(title="recovered gap and calibration"),
-    "prediction": SweepFigure(title="what foretells W2SG accuracy", category="Prediction"),
+    "prediction": SweepFigure(title="what predicts W2SG accuracy", category="Prediction"),
     "layers": SweepFigure(title="every layer and revision", category="Layers"),
 }
 """Every figure by its name in rules and files; each is drawn per family and dataset."""

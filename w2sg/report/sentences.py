@@ -53,15 +53,15 @@ def _onsets(transitions: pd.DataFrame) -> str:
 def _predictors(correlations: pd.DataFrame) -> str:
     rows = headline_statistics(correlations, span="all", statistic="r2", predictor="difference")
     if rows.empty:
-        return "What foretells W2SG accuracy cannot be told: nothing was measured."
+        return "What predicts W2SG accuracy cannot be told: nothing was measured."
     known = np.isfinite(rows["low"]) & np.isfinite(rows["high"])
     better, worse = known & (rows["low"] > 0), known & (rows["high"] < 0)
     reasons = "; ".join(dict.fromkeys(rows.loc[~known, "note"])) or "the difference has no interval"
     if not known.any():
-        return f"What foretells W2SG accuracy cannot be told: {reasons}."
+        return f"What predicts W2SG accuracy cannot be told: {reasons}."
     counts = [
-        (better, "foretells W2SG accuracy better than evaluation loss does"),
-        (worse, "foretells W2SG accuracy worse than evaluation loss does"),
+        (better, "predicts W2SG accuracy better than evaluation loss does"),
+        (worse, "predicts W2SG accuracy worse than evaluation loss does"),
         (known & ~better & ~worse, "cannot be told apart from evaluation loss as a predictor of W2SG accuracy"),
         (~known, f"could not be compared ({reasons})"),
     ]
@@ -102,7 +102,7 @@ def _predicted(row: Any) -> str:
     if known and not low <= 0 <= high:
         return f". P{probe} predicts W2SG accuracy {'better' if low > 0 else 'worse'} than {loss}; {ends}"
     reason = ends if known else "the difference has no interval"
-    return f". W2SG accuracy against p{probe} and {loss}: {reason}, so which foretells it better cannot be told"
+    return f". W2SG accuracy against p{probe} and {loss}: {reason}, so which predicts it better cannot be told"
 
 
 def describe_missing(completeness: pd.DataFrame) -> list[str]:

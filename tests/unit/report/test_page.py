@@ -80,8 +80,8 @@ def test_a_study_of_nothing_is_no_study_without_effect(found):
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
     [
-        (0.1, 0.2, "foretells W2SG accuracy better than evaluation loss does in 2 of 2"),
-        (-0.2, -0.1, "foretells W2SG accuracy worse than evaluation loss does in 2 of 2"),
+        (0.1, 0.2, "predicts W2SG accuracy better than evaluation loss does in 2 of 2"),
+        (-0.2, -0.1, "predicts W2SG accuracy worse than evaluation loss does in 2 of 2"),
         (-0.1, 0.2, "cannot be told apart from evaluation loss as a predictor of W2SG accuracy in 2 of 2"),
     ],
 )
@@ -100,7 +100,7 @@ def test_why_predictors_cannot_be_compared_is_the_note_of_the_table(found):
     none = found.correlations.assign(
         low=found.correlations["low"].mask(gone), note=found.correlations["note"].mask(gone, note)
     )
-    assert verdict(found.transitions, none).endswith(f"What foretells W2SG accuracy cannot be told: {note}.")
+    assert verdict(found.transitions, none).endswith(f"What predicts W2SG accuracy cannot be told: {note}.")
     half = gone & (found.correlations["protocol"] == "paper")
     one = none.assign(
         low=found.correlations["low"].mask(half, np.nan), note=found.correlations["note"].mask(half, note)

@@ -106,9 +106,9 @@ def test_the_late_revisions_are_counted(steps, words):
         (
             None,
             None,
-            "and evaluation loss (R² 1.000): the difference has no interval, so which foretells it better cannot be told.",
+            "and evaluation loss (R² 1.000): the difference has no interval, so which predicts it better cannot be told.",
         ),
-        (-0.1, 0.3, "interval -0.100 to +0.300, so which foretells it better cannot be told."),
+        (-0.1, 0.3, "interval -0.100 to +0.300, so which predicts it better cannot be told."),
         (
             0.1,
             0.3,
