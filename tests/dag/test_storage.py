@@ -20,6 +20,8 @@ from tests.dag.kills import jobs_of, left_behind
 
 STRONG = "results/activations/smoke-strong"
 HEADS = "results/smoke/metrics/smoke"
+TABLE = f"{HEADS}/step1/posts.parquet"
+"""What is made again; what is joined from it is the same then."""
 
 
 @pytest.fixture
@@ -60,24 +62,29 @@ def test_files_that_are_not_what_they_should_be_are_named_and_made_again(workflo
     features = {name: workflow.folder / STRONG / name / "posts.safetensors" for name in ("step0", "step1")}
     labels = next(workflow.folder.glob("results/smoke/weak_labels/*/*/posts.parquet"))
     family = workflow.folder / "results/smoke/tables/families/smoke.parquet"
+    floors = (workflow.folder / "results/smoke/floors/posts.parquet").read_bytes()
+    heads = [f"{HEADS}/{name}/posts.parquet" for name in features]
+    metrics = "results/smoke/tables/metrics.parquet"
+    cut, foreign = features["step0"].read_bytes()[:-100], features["step0"].read_bytes()
     rounds = [
-        (family, (workflow.folder / "results/smoke/floors/posts.parquet").read_bytes(), "results/smoke/tables/metrics.parquet", "other columns"),
-        (features["step0"], features["step0"].read_bytes()[:-100], HEADS, "not a whole feature file"),
-        (features["step1"], features["step0"].read_bytes(), HEADS, "revision is 'step0', expected 'step1'"),
-        (labels, b"", HEADS, "not a whole parquet file"),
+        ([metrics], {family: (floors, "other columns")}),
+        (heads, {features["step0"]: (cut, "not a whole feature file"), features["step1"]: (foreign, "revision is 'step0', expected 'step1'")}),
+        (heads, {labels: (b"", "not a whole parquet file")}),
     ]  # fmt: skip
-    for path, content, made_of_it, message in rounds:
-        damage(path, content)
-        lost = workflow.folder / made_of_it
-        shutil.rmtree(lost) if lost.is_dir() else lost.unlink()
-        text = workflow.run(check=False)
-        assert message in text
-        assert str(path.relative_to(workflow.folder)) in text
-        path.unlink()
-    workflow.run()
+    for lost, damaged in rounds:
+        for name in lost:
+            (workflow.folder / name).unlink(missing_ok=True)
+        for path, (content, _) in damaged.items():
+            damage(path, content)
+        text = workflow.run("--", *lost, check=False)
+        for path, (_, message) in damaged.items():
+            assert message in text
+            assert str(path.relative_to(workflow.folder)) in text
+            path.unlink()
+    workflow.run("--", *heads, metrics)
     assert workflow.tables() == before
     outcome = "an error names the file; deleted and made again, the same bytes"
-    faults.record("cut, foreign or empty file in place of an output", tried=len(rounds), outcome=outcome, lost=0)
+    faults.record("cut, foreign or empty file in place of an output", tried=4, outcome=outcome, lost=0)
 
 
 def test_a_full_or_read_only_disk_stops_the_jobs_and_nothing_else(on_small_disk):
@@ -89,7 +96,7 @@ def test_a_full_or_read_only_disk_stops_the_jobs_and_nothing_else(on_small_disk)
 
     filler = results / "filler"
     filler.write_bytes(bytes(shutil.disk_usage(results).free - 8192))
-    text = on_small_disk.run(check=False)
+    text = on_small_disk.run("--", TABLE, check=False)
     filler.unlink()
     assert "No space left on device" in text
     assert f"{STRONG}/step1/posts.safetensors was not written" in text
@@ -97,12 +104,12 @@ def test_a_full_or_read_only_disk_stops_the_jobs_and_nothing_else(on_small_disk)
     assert kept.items() <= on_small_disk.tables().items()
 
     remount(results, "ro")
-    text = on_small_disk.run(check=False)
+    text = on_small_disk.run("--", TABLE, check=False)
     remount(results, "rw")
     assert "Write-protected output files" in text
     assert re.search("affected files:\n +results/", text)  # of the first job looked at, in no fixed order
 
-    on_small_disk.run()
+    on_small_disk.run("--", TABLE)
     assert on_small_disk.tables() == before
     outcome = "an error says so and names the file; afterwards the same bytes"
     faults.record("disk full while features are written", tried=1, outcome=outcome, lost=0)
@@ -114,11 +121,11 @@ def test_a_second_run_at_the_same_time_is_refused_and_harms_nothing(workflow):
     shutil.rmtree(workflow.folder / STRONG / "step1")
     shutil.rmtree(workflow.folder / HEADS / "step1")
     with subprocess.Popen(
-        workflow.command(), cwd=workflow.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        workflow.command("--", TABLE), cwd=workflow.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as first:
         while first.poll() is None and not any(workflow.folder.glob(".snakemake/locks/*")):
             time.sleep(0.05)
-        text = workflow.run(check=False)
+        text = workflow.run("--", TABLE, check=False)
         assert first.poll() is None, "the first run was over before the second had read the workflow"
         first.wait(timeout=600)
     assert "LockException" in text
@@ -141,7 +148,7 @@ def test_a_clock_that_was_set_forwards_changes_nothing(workflow):
     before = workflow.tables()
     shift_dates(workflow, -86400)
     shutil.rmtree(workflow.folder / HEADS / "step1")
-    workflow.run()
+    workflow.run("--", TABLE)
     assert workflow.tables() == before
     faults.record("clock set a day forwards half-way", tried=1, outcome="the same bytes", lost=0)
 
@@ -151,13 +158,13 @@ def test_a_clock_that_was_set_backwards_is_named_and_the_dates_are_mended(workfl
     before = workflow.tables()
     shift_dates(workflow, 86400)
     shutil.rmtree(workflow.folder / HEADS / "step1")
-    text = workflow.run(check=False)
+    text = workflow.run("--", TABLE, check=False)
     assert "clock skew" in text
-    assert f"{HEADS}/step1/posts.parquet" in text
+    assert TABLE in text
     mend = "find results resources -newermt now -exec touch {} +"  # docs/reliability.md
     assert mend in (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
     subprocess.run(["bash", "-c", mend], cwd=workflow.folder, check=True)
-    workflow.run()
+    workflow.run("--", TABLE)
     assert workflow.tables() == before
     outcome = "an error names the file; with its date mended the same bytes"
     faults.record("clock set a day backwards half-way", tried=1, outcome=outcome, lost=0)
@@ -169,7 +176,7 @@ def test_a_job_without_memory_fails_alone_and_runs_later(workflow):
     shutil.rmtree(workflow.folder / HEADS / "step1")
     kept = workflow.tables()
     with subprocess.Popen(
-        workflow.command(), cwd=workflow.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        workflow.command("--", TABLE), cwd=workflow.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as run:
         while run.poll() is None and not (jobs := jobs_of(workflow.folder)):
             time.sleep(0.02)
@@ -180,7 +187,7 @@ def test_a_job_without_memory_fails_alone_and_runs_later(workflow):
     assert "logs/extract_activations/smoke-strong/step1.log" in text
     assert kept.items() <= workflow.tables().items()
     assert not left_behind(workflow.folder)
-    workflow.run()
+    workflow.run("--", TABLE)
     assert workflow.tables() == before
     faults.record(
         "a job runs out of memory", tried=1, outcome="that job fails and is named; later the same bytes", lost=0

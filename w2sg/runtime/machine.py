@@ -52,7 +52,9 @@ def pin_threads(threads: int) -> None:
 
     threadpool_limits(threads)
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode(
+        "warn"
+    )  # the same as use_deterministic_algorithms, which imports the compiler: 2 s a job
 
 
 @contextlib.contextmanager

@@ -59,13 +59,13 @@ def read_models(path: Path, audits: Mapping[str, pd.DataFrame], repos: Mapping[s
         layers (hidden states: the embedding and one per block), source (how the size is known).
     """
     table = pd.read_csv(path, sep="\t", index_col="repo")
+    table = table.assign(
+        size=table["parameters"] * table["bytes_per_parameter"].astype(float),
+        layers=table["blocks"] + 1,
+        source=table["status"] + ": " + table["source"],
+    )
     known = {model: repo for model, repo in repos.items() if repo in table.index}
     rows = table.loc[list(known.values())].set_axis(list(known))
-    rows = rows.assign(
-        size=rows["parameters"] * rows["bytes_per_parameter"].astype(float),
-        layers=rows["blocks"] + 1,
-        source=rows["status"] + ": " + rows["source"],
-    )
     for model in rows.index.intersection(list(audits)):
         listed = audits[model].query("bytes > 0")["bytes"]
         if len(listed):
@@ -103,7 +103,7 @@ def cost_table(study: PlannedStudy, models: pd.DataFrame, measured: Sequence[Map
     busy = forward + size / rates["gpu_load"] + rates["start"]
     asked = {"all": models["layers"], "final": 1}[study.layers] if isinstance(study.layers, str) else len(study.layers)
     kept = 1 + (asked - 1) * (trained > 0)  # a supervisor keeps its final layer only
-    bytes_each = pd.Series(study.dtypes).reindex(models.index).map(FEATURE_BYTES)
+    bytes_each = pd.Series(study.dtypes).map(FEATURE_BYTES).reindex(models.index).astype(float)
     frame = pd.DataFrame(
         {
             "revisions": number,

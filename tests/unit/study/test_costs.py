@@ -45,6 +45,15 @@ def test_one_model_by_hand():
     )
 
 
+def test_a_study_of_unknown_models_has_an_empty_table_and_names_them():
+    models = costs.read_models(Path("resources/costs/models.tsv"), {}, {"s": "nobody/knows"})
+    table = costs.cost_table(study(), models, RATES)
+    assert list(table["model"]) == ["total"]
+    assert "without a cost here" in costs.plan_text(
+        study(), models, table, costs.read_rates(Path("resources/costs/rates.tsv"))
+    )
+
+
 def test_features_are_kept_in_the_models_type():
     half, single = (
         costs.cost_table(study(dtypes={"s": dtype}), known("s"), RATES)["features_gb"][0]
