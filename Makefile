@@ -86,7 +86,7 @@ format: .venv/test.stamp
 # Whatever version is found, an older one than 3.11 fails here and not somewhere inside.
 .venv/pip.stamp: requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, found " + sys.version.split()[0] + "; try make PYTHON=python3.12")'
-	@echo 'making the environment in .venv (once; about a minute and 1.7 GB)'
+	@echo 'making the environment in .venv (once; about a minute and 2.2 GB, 2.8 with the tests)'
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/uv.txt
 	@touch $@
