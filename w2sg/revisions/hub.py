@@ -6,6 +6,7 @@ are its own); this module chooses one weight format, resumes, tries again, and l
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -14,7 +15,6 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from huggingface_hub import HfApi, ModelInfo, constants, get_token, try_to_load_from_cache
-from huggingface_hub.utils.sha import git_hash
 
 from w2sg.revisions.folders import RevisionError, choose_weights
 from w2sg.revisions.retries import DamagedFile, Patience, persist
@@ -48,7 +48,8 @@ class HubFile:
         if self.sha256:
             kind, wanted, found = "SHA-256", self.sha256, file_sha256(path)
         else:
-            kind, wanted, found = "Git hash", self.blob, git_hash(path.read_bytes())
+            blob = f"blob {size}\0".encode() + path.read_bytes()
+            kind, wanted, found = "Git hash", self.blob, hashlib.sha1(blob, usedforsecurity=False).hexdigest()
         if found != wanted:
             raise DamagedFile(f"{self.name} is not what the Hub lists: its {kind} is {found}, expected {wanted}")
 
