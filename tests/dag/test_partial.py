@@ -52,8 +52,11 @@ def test_a_partial_sweep_says_what_is_missing_and_is_finished_without_repetition
     assert jobs["train_heads"] == 4 + len(lost)
     assert not {job for job in jobs if not re.match(f"all|{REMADE}", job)}
     shutil.copytree(kept, metrics, dirs_exist_ok=True)  # as the heads would be made again
-    workflow.run()
-    assert workflow.tables() == finished.tables()
+    workflow.run("--", "results/smoke/report.html")
+    before, after = (
+        {name: text for name, text in one.tables().items() if "/figures/" not in name} for one in (finished, workflow)
+    )
+    assert after == before
 
 
 def test_a_partial_report_on_nothing_is_refused(finished, tmp_path):

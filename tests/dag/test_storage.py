@@ -104,7 +104,7 @@ def test_a_full_or_read_only_disk_stops_the_jobs_and_nothing_else(on_small_disk)
     assert kept.items() <= on_small_disk.tables().items()
 
     remount(results, "ro")
-    text = on_small_disk.run("--", TABLE, check=False)
+    text = on_small_disk.run(check=False)
     remount(results, "rw")
     assert "Write-protected output files" in text
     assert re.search("affected files:\n +results/", text)  # of the first job looked at, in no fixed order
