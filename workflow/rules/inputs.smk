@@ -218,7 +218,9 @@ def measured_jobs():
     trained = [model for model in USED if config["models"][model]["source"] == "pretrain"]
     return {
         "pretrain_family": [f"{runs}/pretrain_family/{model}.tsv" for model in trained],
-        "fetch_revision": [f"{runs}/fetch_revision/{model}/{name}.tsv" for model, name in used if model in HUB_MODELS],
+        "fetch_revision": [
+            f"{runs}/fetch_revision/{model}/{name}.tsv" for model, name in used if model in HUB_MODELS
+        ],
         "extract_activations": [f"{runs}/extract_activations/{model}/{name}.tsv" for model, name in used],
         "train_heads": [f"{runs}/train_heads/{config['study']}/{f}/{name}/{d}.tsv" for f, name, d in heads],
     }
