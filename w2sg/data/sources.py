@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,9 @@ from w2sg.study.datasets import Columns, CorpusPairs, DatasetEntry, Deal, FilePa
 from w2sg.study.protocols import FIELDS, SPLITS
 
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
+
+_WAITS = (1.0, 5.0, 20.0)
+"""Seconds before the Hub is asked again when it is busy or failing (429 and 5xx): the library asks for a dataset's files once."""
 
 _HUB_SPLITS = {"cai_harmless": ("train_prefs",)}
 """Splits read where the configuration names none; train for the other parsers."""
@@ -154,13 +158,17 @@ def _hub_rows(entry: HubPairs, *, name: str, skipped: Counter[str]) -> pd.DataFr
 def _load_hub_split(entry: HubPairs, *, name: str, split: str) -> Any:
     import datasets  # only here: the other sources work without it
 
-    try:
-        return datasets.load_dataset(
-            entry.repo, entry.subset, data_dir=entry.data_dir, revision=entry.revision, split=split
-        )
-    except Exception as error:  # the library raises errors of many unrelated kinds
-        raise RuntimeError(
-            f"dataset {name}: could not load {entry.repo}, split {split}, "
-            f"revision {entry.revision or 'main'} ({type(error).__name__}: {error}); check the names and "
-            "the network, or download the rows elsewhere and use source: files"
-        ) from error
+    for wait in (*_WAITS, None):
+        try:
+            return datasets.load_dataset(
+                entry.repo, entry.subset, data_dir=entry.data_dir, revision=entry.revision, split=split
+            )
+        except Exception as error:  # the library raises errors of many unrelated kinds
+            status = getattr(getattr(error, "response", None), "status_code", 0)
+            if wait is None or not (status == 429 or status >= 500):
+                raise RuntimeError(
+                    f"dataset {name}: could not load {entry.repo}, split {split}, "
+                    f"revision {entry.revision or 'main'} ({type(error).__name__}: {error}); check the names and "
+                    "the network, or download the rows elsewhere and use source: files"
+                ) from error
+            time.sleep(wait)

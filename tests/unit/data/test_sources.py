@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.pair_corpus import TOPIC, documents, load_checked, load_pairs
-from w2sg.data import parsers
+from w2sg.data import parsers, sources
 from w2sg.study.datasets import required_inputs
 from w2sg.study.protocols import SPLITS
 from w2sg.tables import schemas
@@ -218,6 +220,31 @@ def test_hub_failure_names_repository_and_way_out(folder):
     spec = {"source": "hub", "repo": str(folder / "none"), "revision": "abc", "pairs": 10}
     with pytest.raises(RuntimeError, match="dataset h: could not load .*revision abc .*use source: files"):
         load_pairs(spec, name="h")
+
+
+@pytest.mark.parametrize(("status", "asked"), [(429, 3), (503, 3), (404, 1)])
+def test_a_busy_hub_is_asked_again_and_a_refusal_is_not(folder, monkeypatch, status, asked):
+    import datasets
+
+    class Refused(OSError):
+        response = SimpleNamespace(status_code=status)
+
+    times, load = [], datasets.load_dataset
+
+    def answer(*arguments, **options):
+        times.append(1)
+        if len(times) < 3:
+            raise Refused(str(status))
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(datasets, "load_dataset", answer)
+    monkeypatch.setattr(sources, "_WAITS", (0.0, 0.0))
+    write(folder / "train.jsonl", [{"q": f"q{i}", "good": f"g{i}", "bad": f"b{i}"} for i in range(30)])
+    fields = {"prompt": "q", "chosen": "good", "rejected": "bad"}
+    spec = {"source": "hub", "repo": str(folder), "pairs": 10, "fields": fields}
+    with pytest.raises(RuntimeError, match="404") if status == 404 else contextlib.nullcontext():
+        load_pairs(spec, name="h")
+    assert len(times) == asked
 
 
 @pytest.mark.parametrize(
