@@ -76,7 +76,7 @@ class _Watch(threading.Thread):
         self.scratch, self.peak, self.over = scratch, 0, threading.Event()
 
     def count(self) -> int:
-        return len(glob.glob(f"{self.scratch}/*/*/weights"))  # unlike Path.glob it bears folders that go while it looks
+        return len(glob.glob(f"{self.scratch}/*/*/weights"))  # Path.glob fails where a folder vanishes
 
     def run(self) -> None:
         while not self.over.wait(0.005):

@@ -182,9 +182,8 @@ def _search_penalty(
         posed = problems.pick(columns, penalty=float(penalties[index]))
         found = minimise(posed, basis, start=u[columns], tolerance=SEARCH_TOLERANCE)
         u[columns] = found.coefficients
-        losses = (
-            softplus(found.logits) - posed.target * found.logits
-        )  # (S F, n), of which each fit judges what it held out
+        # (S F, n), of which each fit judges what it held out.
+        losses = softplus(found.logits) - posed.target * found.logits
         counted = losses.view(held[rows].shape) * held[rows]
         loss[live, index] = (counted.sum((1, 2)) / held[rows].sum((1, 2))).numpy()
         better = loss[:, index] < best  # NaN, so false, where the search has ended

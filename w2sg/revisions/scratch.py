@@ -223,7 +223,7 @@ def _create(folder: Path, size: int) -> int:
 
 def _size_of(folder: Path) -> int:
     total = 0
-    for parent, _, names in os.walk(folder):  # unlike rglob it bears folders that go while we look
+    for parent, _, names in os.walk(folder):  # rglob fails where a folder vanishes meanwhile
         for name in names:
             with contextlib.suppress(FileNotFoundError):  # parts are renamed while we look
                 total += os.stat(os.path.join(parent, name)).st_size

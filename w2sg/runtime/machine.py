@@ -33,10 +33,10 @@ def compute_type(wanted: str) -> str:
     depend on the processor beyond rounding. Two processors differ in float32 as well (their kernels sum in
     another order), and a training amplifies either difference; the published list says which type was used.
     """
-    import torch
-
     if wanted != "auto":
         return wanted
+    import torch
+
     known = torch.cpu.get_capabilities()
     return "bfloat16" if known.get("avx512_bf16") or known.get("amx_bf16") else "float32"
 
@@ -52,9 +52,8 @@ def pin_threads(threads: int) -> None:
 
     threadpool_limits(threads)
     torch.set_num_threads(threads)
-    torch.set_deterministic_debug_mode(
-        "warn"
-    )  # the same as use_deterministic_algorithms, which imports the compiler: 2 s a job
+    # The same as use_deterministic_algorithms(True, warn_only=True), which imports the compiler: two seconds a job.
+    torch.set_deterministic_debug_mode("warn")
 
 
 @contextlib.contextmanager

@@ -86,8 +86,7 @@ def write_table(
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise ValueError(f"table {schema.name}: {error}") from error
     for field in schema.fields:
-        undefined = pc.sum(pc.is_null(table[field.name], nan_is_null=True)).as_py()
-        if undefined and not field.nullable:
+        if not field.nullable and (undefined := pc.sum(pc.is_null(table[field.name], nan_is_null=True)).as_py()):
             raise ValueError(f"table {schema.name}: column {field.name} holds {undefined} null or NaN values")
     table = sort_rows(table.cast(_coded(schema.fields)), schema)
     options = {"compression": "zstd", "write_page_checksum": True, "store_schema": False}

@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 
 from w2sg.theory.engines import reduced
-from w2sg.theory.engines.streams import parallel, stream
+from w2sg.theory.engines.streams import parallel
 from w2sg.theory.experiments.catalogue import Experiment
 from w2sg.theory.experiments.predictions import limit_distance
 from w2sg.theory.experiments.settings import PhaseSettings, RunSettings
-from w2sg.theory.experiments.signs import draw_overlaps
+from w2sg.theory.experiments.signs import draw_overlaps, oriented_starts
 from w2sg.theory.model import closed_forms, spectral
 from w2sg.theory.model.activations import activation_of
 from w2sg.theory.model.closed_forms import limit_margin
-from w2sg.theory.model.law import FineTuning, SpikedModel, distance, draw_geometry, spectral_start
+from w2sg.theory.model.law import FineTuning, SpikedModel, distance
 
 
 def cells_of(settings: PhaseSettings, grid: int) -> list[tuple[float, float, float]]:
@@ -48,11 +48,7 @@ def simulate_phase(experiment: Experiment, asked: RunSettings) -> pd.DataFrame:
         lam, kappa, c_w = cell
         model = SpikedModel(lam=lam, kappa=kappa, c_w=c_w, dimension=size.dimension)
         sigma, found = activation_of(lam, kappa), []
-        for run, overlap in enumerate(overlaps[lam]):
-            rng = stream(asked.seed, experiment.number, 1, number, run)
-            where = draw_geometry(model, rng)
-            start = spectral_start(overlap, where, rng)
-            start = reduced.orient_by_loss(start, where, sigma, rng, samples=settings.samples)
+        for rng, where, start in oriented_starts(overlaps[lam], model, sigma, experiment, asked, number):
             last = reduced.fine_tune(start, where, schedule, sigma, rng).states[-1]
             students = np.array([last, np.append(where.weak, 0.0)])
             risk, own = closed_forms.loss(sigma, closed_forms.laws(students, where.target, where))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from w2sg.theory.engines import reduced
 from w2sg.theory.engines.streams import parallel, stream
 from w2sg.theory.experiments.catalogue import Experiment
 from w2sg.theory.experiments.settings import RunSettings, SignSettings
 from w2sg.theory.model import closed_forms, spectral
-from w2sg.theory.model.activations import activation_of
-from w2sg.theory.model.law import SpikedModel, draw_geometry, spectral_start
+from w2sg.theory.model.activations import Activation, activation_of
+from w2sg.theory.model.law import Geometry, SpikedModel, draw_geometry, spectral_start
 
 
 def draw_overlaps(
@@ -34,6 +36,22 @@ def draw_overlaps(
     return {lam: drawn[k * runs : (k + 1) * runs] for k, lam in enumerate(lams)}
 
 
+def oriented_starts(
+    overlaps: Sequence[float],
+    model: SpikedModel,
+    sigma: Activation,
+    experiment: Experiment,
+    asked: RunSettings,
+    cell: int,
+) -> Iterator[tuple[np.random.Generator, Geometry, NDArray[np.float64]]]:
+    """Yields for each run of a cell of the grid its source of samples, directions and spectral start, turned by the weak loss."""
+    for run, overlap in enumerate(overlaps):
+        rng = stream(asked.seed, experiment.number, 1, cell, run)
+        where = draw_geometry(model, rng)
+        start = spectral_start(overlap, where, rng)
+        yield rng, where, reduced.orient_by_loss(start, where, sigma, rng, samples=experiment.settings.samples)
+
+
 def simulate_signs(experiment: Experiment, asked: RunSettings) -> pd.DataFrame:
     """Returns the rule's choices on the grid, in the columns of ``tables.theory.SIGNS``."""
     settings: SignSettings = experiment.settings
@@ -42,15 +60,12 @@ def simulate_signs(experiment: Experiment, asked: RunSettings) -> pd.DataFrame:
     cells = [(lam, kappa) for lam in settings.lams for kappa in settings.kappas]
 
     def one_cell(task: tuple[int, tuple[float, float]]) -> list[dict[str, Any]]:
-        number, (lam, kappa) = task
+        cell, (lam, kappa) = task
         model = SpikedModel(lam=lam, kappa=kappa, c_w=settings.c_w, dimension=settings.dimension)
         sigma, rows = activation_of(lam, kappa), []
-        for run, overlap in enumerate(overlaps[lam]):
-            rng = stream(asked.seed, experiment.number, 1, number, run)
-            where = draw_geometry(model, rng)
-            start = spectral_start(overlap, where, rng)
-            chosen = reduced.orient_by_loss(start, where, sigma, rng, samples=settings.samples)
-            true = closed_forms.laws(reduced.orient_by_truth(start), where.weak, where)
+        starts = oriented_starts(overlaps[lam], model, sigma, experiment, asked, cell)
+        for run, (_, where, chosen) in enumerate(starts):
+            true = closed_forms.laws(reduced.orient_by_truth(chosen), where.weak, where)
             margin, wrong = float(closed_forms.sign_margin(sigma, true)), bool(chosen[0] < 0)
             rows.append({"lam": lam, "kappa": kappa, "seed": run, "wrong": wrong, "margin": margin})
         return rows
