@@ -1,3 +1,3 @@
-"""The undisturbed small study of the DAG tests."""
+"""The finished study of the DAG tests."""
 
-from tests.dag.conftest import undisturbed as undisturbed
+from tests.dag.conftest import finished as finished

@@ -55,12 +55,12 @@ def on_path(conda, monkeypatch) -> None:
         monkeypatch.setenv("STANDIN_ROOT", str(Path(conda.path.split(":")[0]).parent))
 
 
-def test_the_study_run_in_conda_environments_gives_the_same_tables(undisturbed, conda, tmp_path):
-    workflow = unstarted(undisturbed, tmp_path / "run")
+def test_the_study_run_in_conda_environments_gives_the_same_tables(finished, conda, tmp_path):
+    workflow = unstarted(finished, tmp_path / "run")
     workflow.run("--use-conda")
     made = sorted(path.parent.name for path in workflow.folder.glob(".snakemake/conda/*/conda-meta"))
     assert len(made) == 2, made  # torch and analysis
-    assert workflow.tables() == undisturbed.tables()
+    assert workflow.tables() == finished.tables()
     assert "Nothing to be done" in workflow.run("-n", "--use-conda")
     assert "Nothing to be done" in workflow.run("-n")  # without conda the results stay as good as they were
     for prefix in workflow.folder.glob(".snakemake/conda/*/conda-meta"):

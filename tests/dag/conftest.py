@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import os
-import subprocess
+import shutil
 import sys
 import zipfile
 from collections.abc import Callable
@@ -21,6 +21,7 @@ import yaml
 from filelock import FileLock
 
 from tests import tiny
+from tests.forked import run_snakemake
 from tests.studies import without_costs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,41 +131,22 @@ class Workflow:
     config: dict
     """What --configfile lays over the shipped configuration."""
 
-    def command(self, *arguments: str) -> list[str]:
-        """Returns the command line; the configuration file is written anew."""
+    def arguments(self, *more: str) -> list[str]:
+        """Returns Snakemake's arguments; the configuration file is written anew."""
         path = self.folder / "study.yaml"
         path.write_text(yaml.safe_dump(self.config))
-        fixed = [
-            "--snakefile",
-            str(ROOT / "Snakefile"),
-            "--workflow-profile",
-            str(ROOT / "profiles" / "default"),
-        ]
-        return [
-            sys.executable,
-            "-m",
-            "snakemake",
-            *fixed,
-            "--cores",
-            "2",
-            "--configfile",
-            str(path),
-            *arguments,
-        ]
+        fixed = ["--snakefile", ROOT / "Snakefile", "--workflow-profile", ROOT / "profiles" / "default", "--cores", 2]
+        return [*map(str, fixed), "--configfile", str(path), *more]
+
+    def command(self, *arguments: str) -> list[str]:
+        """Returns the command line of a Snakemake of its own, to be killed."""
+        return [sys.executable, "-m", "snakemake", *self.arguments(*arguments)]
 
     def run(self, *arguments: str, check: bool = True) -> str:
         """Returns stdout and stderr of a run that must succeed unless ``check`` is off."""
-        done = subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-        text = done.stdout + done.stderr
-        assert not check or done.returncode == 0, text[-6000:]
-        assert check or done.returncode != 0, "the run succeeded"
+        status, text = run_snakemake(self.arguments(*arguments), folder=self.folder, environment=os.environ)
+        assert not check or status == 0, text[-6000:]
+        assert check or status != 0, "the run succeeded"
         return text
 
     def tables(self) -> dict[str, bytes]:
@@ -211,17 +193,8 @@ def finished(tmp_path_factory) -> Workflow:
     return run_once(tmp_path_factory, "finished", study)
 
 
-def small(config: dict) -> dict:
-    """Returns a study of some twenty short jobs, all rules among them, out of the tiny one."""
-    config = copy.deepcopy(config)
-    config["sweep"] = {"families": ["smoke"], "datasets": ["posts"]}
-    config["families"] = {"smoke": {**config["families"]["smoke"], "select": {"first": 2}}}
-    config["heads"]["seeds"] = [0]
-    config["intervals"]["bootstrap"] = 20
-    return config
-
-
-@pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory) -> Workflow:
-    """The small study, run once; tests that change it must copy it."""
-    return run_once(tmp_path_factory, "undisturbed", lambda folder: small(study(folder)))
+@pytest.fixture
+def workflow(finished, tmp_path) -> Workflow:
+    """A copy of the finished study, time stamps kept."""
+    shutil.copytree(finished.folder, tmp_path / "run", symlinks=True)
+    return Workflow(folder=tmp_path / "run", config=copy.deepcopy(finished.config))

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +53,8 @@ class Attacked:
     """A study that is killed again and again."""
 
     workflow: Workflow
+    targets: Sequence[str]
+    """What is asked for."""
     rng: np.random.Generator
     longest: float
     """Most seconds from the first sign of a job to the blow."""
@@ -59,7 +62,7 @@ class Attacked:
     def strike(self, kind: str) -> bool:
         """Starts or continues the study and kills a part of it; returns whether it was still running by then."""
         process = subprocess.Popen(
-            self.workflow.command(), cwd=self.workflow.folder, start_new_session=True,
+            self.workflow.command("--", *self.targets), cwd=self.workflow.folder, start_new_session=True,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         while process.poll() is None and not jobs_of(self.workflow.folder):

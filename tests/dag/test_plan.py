@@ -1,9 +1,8 @@
-"""The paper's study on paper: exact job counts, seconds, no network."""
+"""The paper's study on paper: exact job counts, no network."""
 
 from __future__ import annotations
 
 import re
-import resource
 from pathlib import Path
 
 import pytest
@@ -36,8 +35,7 @@ def test_the_papers_families_have_154_and_317_revisions(paper):
 
 
 @pytest.mark.parametrize(("mode", "fetches"), [("fused", 0), ("split", 473)])
-def test_the_dry_run_counts_every_job_in_seconds(paper, mode, fetches):
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+def test_the_dry_run_counts_every_job(paper, mode, fetches):
     paper.config["fetch"] = {"mode": mode}
     planned = counts(paper.run("-n", "-q", "rules"))
     assert planned["extract_activations"] == 154 + 317 + 2
@@ -46,7 +44,6 @@ def test_the_dry_run_counts_every_job_in_seconds(paper, mode, fetches):
     assert planned["train_supervisor"] == planned["audit_revisions"] == 4
     assert planned["total"] == sum(planned.values()) - planned["total"] == 1440 + fetches
     assert "| 154 + 317 | 1,440 |" in (ROOT / "README.md").read_text()
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 10
     assert [path.name for path in paper.folder.iterdir() if path.name not in (".snakemake", "study.yaml")] == []
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import re
 import shutil
 import subprocess
@@ -34,13 +33,6 @@ AGGREGATES = dict.fromkeys(
     ],
     1,
 )
-
-
-@pytest.fixture
-def workflow(finished, tmp_path) -> Workflow:
-    """A copy of the finished study, time stamps kept."""
-    shutil.copytree(finished.folder, tmp_path / "run", symlinks=True)
-    return Workflow(folder=tmp_path / "run", config=copy.deepcopy(finished.config))
 
 
 def planned(workflow: Workflow, *arguments: str) -> dict[str, int]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import shutil
 from typing import Any
 
 import pytest
 
-from tests.dag.conftest import Workflow
 from tests.dag.test_smoke import planned
 
 COSTLY = {"fetch_pairs", "pretrain_family", "fetch_revision", "extract_activations", "train_supervisor", "train_heads"}
@@ -17,21 +15,13 @@ REVISIONS = 8
 """Extractions of the study: of its revisions and of the supervisors'."""
 
 
-@pytest.fixture
-def workflow(finished, tmp_path) -> Workflow:
-    """A copy of the finished study, time stamps kept."""
-    shutil.copytree(finished.folder, tmp_path / "run", symlinks=True)
-    return Workflow(folder=tmp_path / "run", config=copy.deepcopy(finished.config))
-
-
 def costly(jobs: dict[str, int]) -> dict[str, int]:
     """The part of a plan that is more than joining tables."""
     return {name: number for name, number in jobs.items() if name in COSTLY}
 
 
-@pytest.mark.parametrize("changed", [{"batch_tokens": 256}, {"device": "cpu"}, {"threads": 2}])
-def test_settings_of_the_machine_change_nothing(workflow, changed):
-    workflow.config["activations"] |= changed
+def test_settings_of_the_machine_change_nothing(workflow):
+    workflow.config["activations"] |= {"batch_tokens": 256, "device": "cpu", "threads": 2}
     assert planned(workflow, "--set-threads", "extract_activations=1", "train_heads=2") == {}
 
 

@@ -25,23 +25,16 @@ TABLE = f"{HEADS}/step1/posts.parquet"
 
 
 @pytest.fixture
-def workflow(undisturbed, tmp_path) -> Workflow:
-    """A copy of the small study, time stamps kept."""
-    shutil.copytree(undisturbed.folder, tmp_path / "run", symlinks=True)
-    return Workflow(folder=tmp_path / "run", config=copy.deepcopy(undisturbed.config))
-
-
-@pytest.fixture
-def on_small_disk(undisturbed, tmp_path) -> Iterator[Workflow]:
+def on_small_disk(finished, tmp_path) -> Iterator[Workflow]:
     """A copy whose results lie on a file system of their own; only root can make one."""
     folder = tmp_path / "run"
-    shutil.copytree(undisturbed.folder, folder, symlinks=True, ignore=shutil.ignore_patterns("results"))
+    shutil.copytree(finished.folder, folder, symlinks=True, ignore=shutil.ignore_patterns("results"))
     (folder / "results").mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder / "results")]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("no file system can be mounted here")
-    shutil.copytree(undisturbed.folder / "results", folder / "results", dirs_exist_ok=True, symlinks=True)
-    yield Workflow(folder=folder, config=copy.deepcopy(undisturbed.config))
+    shutil.copytree(finished.folder / "results", folder / "results", dirs_exist_ok=True, symlinks=True)
+    yield Workflow(folder=folder, config=copy.deepcopy(finished.config))
     subprocess.run(["umount", str(folder / "results")], check=True)
 
 
@@ -60,7 +53,7 @@ def test_files_that_are_not_what_they_should_be_are_named_and_made_again(workflo
     """Cut, foreign and empty files in turn; after each error the named file is deleted, as the message says."""
     before = workflow.tables()
     features = {name: workflow.folder / STRONG / name / "posts.safetensors" for name in ("step0", "step1")}
-    labels = next(workflow.folder.glob("results/smoke/weak_labels/*/*/posts.parquet"))
+    labels = next(workflow.folder.glob("results/smoke/weak_labels/smoke-weak/*/posts.parquet"))
     family = workflow.folder / "results/smoke/tables/families/smoke.parquet"
     floors = (workflow.folder / "results/smoke/floors/posts.parquet").read_bytes()
     heads = [f"{HEADS}/{name}/posts.parquet" for name in features]
@@ -91,7 +84,7 @@ def test_a_full_or_read_only_disk_stops_the_jobs_and_nothing_else(on_small_disk)
     results = on_small_disk.folder / "results"
     before = on_small_disk.tables()
     shutil.rmtree(on_small_disk.folder / STRONG / "step1")
-    shutil.rmtree(on_small_disk.folder / HEADS / "step1")
+    (on_small_disk.folder / TABLE).unlink()
     kept = on_small_disk.tables()
 
     filler = results / "filler"
@@ -99,7 +92,7 @@ def test_a_full_or_read_only_disk_stops_the_jobs_and_nothing_else(on_small_disk)
     text = on_small_disk.run("--", TABLE, check=False)
     filler.unlink()
     assert "No space left on device" in text
-    assert f"{STRONG}/step1/posts.safetensors was not written" in text
+    assert re.search(rf"{STRONG}/step1/\w+.safetensors was not written", text)
     assert not left_behind(on_small_disk.folder)
     assert kept.items() <= on_small_disk.tables().items()
 
@@ -119,7 +112,7 @@ def test_a_full_or_read_only_disk_stops_the_jobs_and_nothing_else(on_small_disk)
 def test_a_second_run_at_the_same_time_is_refused_and_harms_nothing(workflow):
     before = workflow.tables()
     shutil.rmtree(workflow.folder / STRONG / "step1")
-    shutil.rmtree(workflow.folder / HEADS / "step1")
+    (workflow.folder / TABLE).unlink()
     with subprocess.Popen(
         workflow.command("--", TABLE), cwd=workflow.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as first:
@@ -147,7 +140,7 @@ def shift_dates(workflow: Workflow, seconds: float) -> None:
 def test_a_clock_that_was_set_forwards_changes_nothing(workflow):
     before = workflow.tables()
     shift_dates(workflow, -86400)
-    shutil.rmtree(workflow.folder / HEADS / "step1")
+    (workflow.folder / TABLE).unlink()
     workflow.run("--", TABLE)
     assert workflow.tables() == before
     faults.record("clock set a day forwards half-way", tried=1, outcome="the same bytes", lost=0)
@@ -157,7 +150,7 @@ def test_a_clock_that_was_set_backwards_is_named_and_the_dates_are_mended(workfl
     """Inputs out of the future: Snakemake refuses what is made of them, until the dates are in order."""
     before = workflow.tables()
     shift_dates(workflow, 86400)
-    shutil.rmtree(workflow.folder / HEADS / "step1")
+    (workflow.folder / TABLE).unlink()
     text = workflow.run("--", TABLE, check=False)
     assert "clock skew" in text
     assert TABLE in text
@@ -173,7 +166,7 @@ def test_a_clock_that_was_set_backwards_is_named_and_the_dates_are_mended(workfl
 def test_a_job_without_memory_fails_alone_and_runs_later(workflow):
     before = workflow.tables()
     shutil.rmtree(workflow.folder / STRONG / "step1")
-    shutil.rmtree(workflow.folder / HEADS / "step1")
+    (workflow.folder / TABLE).unlink()
     kept = workflow.tables()
     with subprocess.Popen(
         workflow.command("--", TABLE), cwd=workflow.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

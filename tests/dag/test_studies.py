@@ -15,30 +15,23 @@ from tests.dag.test_stale import costly
 
 
 @pytest.fixture
-def first(finished, tmp_path) -> Workflow:
-    """A copy of the finished study, time stamps kept."""
-    shutil.copytree(finished.folder, tmp_path / "run", symlinks=True)
-    return Workflow(folder=tmp_path / "run", config=copy.deepcopy(finished.config))
-
-
-@pytest.fixture
-def second(first) -> Workflow:
+def second(workflow) -> Workflow:
     """Another study in the same folder: one of the families, other heads."""
-    config = copy.deepcopy(first.config)
+    config = copy.deepcopy(workflow.config)
     config |= {"study": "other", "sweep": {"families": ["olmo"], "datasets": ["mine"]}}
     config["heads"]["seeds"] = [5]
-    return Workflow(folder=first.folder, config=config)
+    return Workflow(folder=workflow.folder, config=config)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def test_a_second_study_extracts_nothing_and_changes_no_byte_of_the_first(first, second):
-    before = contents(first.folder / "results")
+def test_a_second_study_extracts_nothing_and_changes_no_byte_of_the_first(workflow, second):
+    before = contents(workflow.folder / "results")
     assert costly(planned(second)) == {"train_supervisor": 1, "train_heads": 2}
     second.run()
-    after = contents(first.folder / "results")
+    after = contents(workflow.folder / "results")
     assert {name: text for name, text in after.items() if not name.startswith("other/")} == before
     assert {name.split("/")[1] for name in after if name.startswith("other/")} >= {
         "metrics",
@@ -46,9 +39,9 @@ def test_a_second_study_extracts_nothing_and_changes_no_byte_of_the_first(first,
         "figures",
         "report.html",
     }
-    assert planned(first) == {}
+    assert planned(workflow) == {}
     # "Time" counts the study's own jobs: two of its heads, not the twelve of the first study.
-    report = (first.folder / "results" / "other" / "report.html").read_text()
+    report = (workflow.folder / "results" / "other" / "report.html").read_text()
     cost = report.partition("<!-- cost -->")[2].partition("<!-- /cost -->")[0]
     assert re.search(r"train heads</td>\s*<td[^>]*>2<", cost.replace("_", " ")), cost
 
@@ -73,9 +66,9 @@ def test_a_study_that_means_something_else_by_a_name_is_refused(second, path, va
     assert said in " ".join(text.split())
 
 
-def test_the_same_study_may_change_its_mind(first):
-    first.config["activations"]["max_tokens"] = 16
-    assert planned(first)["extract_activations"] == 8
+def test_the_same_study_may_change_its_mind(workflow):
+    workflow.config["activations"]["max_tokens"] = 16
+    assert planned(workflow)["extract_activations"] == 8
 
 
 @pytest.mark.parametrize(
@@ -89,7 +82,7 @@ def test_the_same_study_may_change_its_mind(first):
         ("HEADS", {"train_heads": 12, "write_report": 1}),
     ],
 )
-def test_a_raised_recipe_number_reaches_everything_that_is_made_of_it(first, tmp_path, recipe, reached):
+def test_a_raised_recipe_number_reaches_everything_that_is_made_of_it(workflow, tmp_path, recipe, reached):
     project = tmp_path / "project"
     for name in ("Snakefile", "w2sg", "workflow", "config", "profiles", "resources", "envs"):
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(
@@ -101,6 +94,6 @@ def test_a_raised_recipe_number_reaches_everything_that_is_made_of_it(first, tmp
     )
     assert raised != recipes.read_text()
     recipes.write_text(raised)
-    jobs = planned(first, "--snakefile", str(project / "Snakefile"))
+    jobs = planned(workflow, "--snakefile", str(project / "Snakefile"))
     assert {name: count for name, count in jobs.items() if name in reached} == reached
     assert "fetch_pairs" not in jobs

@@ -42,9 +42,13 @@ METADATA = {"svg": ("Description", "Date"), "pdf": ("Subject", "CreationDate"), 
 def save_figure(figure: Figure, paths: Mapping[str, str | Path], origin: Mapping[str, Any]) -> None:
     """Writes a figure with its origin and without dates, so that equal input gives equal bytes, and closes it.
 
-    To a path per kind (``svg``, ``pdf``, ``png``); the origin holds what JSON can.
+    To a path per kind (``svg``, ``pdf``, ``png``), all with one layout; the origin holds what JSON can.
     """
     text = json.dumps(origin, sort_keys=True)
+    figure.draw_without_rendering()
+    figure.set_layout_engine(
+        "none"
+    )  # what was laid out stays; each kind would do it anew, which takes as long as drawing
     for kind, target in paths.items():
         holder, changing = METADATA[kind]
         with atomic_path(target) as path:
