@@ -198,3 +198,13 @@ def workflow(finished, tmp_path) -> Workflow:
     """A copy of the finished study, time stamps kept."""
     shutil.copytree(finished.folder, tmp_path / "run", symlinks=True)
     return Workflow(folder=tmp_path / "run", config=copy.deepcopy(finished.config))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One file begins with the study; what can do without it comes next, so that nobody waits for it."""
+    needing = [
+        item.path
+        for item in items
+        if item.path.parent == Path(__file__).parent and "finished" in getattr(item, "fixturenames", ())
+    ]
+    items.sort(key=lambda item: 0 if item.path in needing[:1] else 2 if item.path in needing else 1)

@@ -17,12 +17,13 @@ from tests.slurm.cluster import Cluster, Driver
 STEPS = (0, 8)
 LOST = ("results/activations/llama", "results/smoke/metrics/llama")
 """What the runs with a fault make anew: two GPU jobs, and two tables in one submission."""
+METRICS_TABLE = "results/smoke/tables/metrics.parquet"
 TARGETS = tuple(f"results/smoke/metrics/llama/step{step}/mine.parquet" for step in STEPS)
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Iterator[Workflow]:
-    """The study, run on this machine in fused mode; tests that change it must copy it."""
+    """The study up to its long table, run on this machine in fused mode; tests that change it must copy it."""
     inputs = tmp_path_factory.mktemp("inputs")
     hub = Hub()
     tiny.save_revisions(inputs / "strong", "gpt_neox", list(STEPS), width=32)
@@ -41,7 +42,7 @@ def finished(tmp_path_factory) -> Iterator[Workflow]:
         patch.setenv("HF_ENDPOINT", endpoint)
         patch.setenv("HF_HOME", str(inputs / "hf"))
         workflow = Workflow(folder=tmp_path_factory.mktemp("finished"), config=config)
-        workflow.run()
+        workflow.run("--", METRICS_TABLE, "results/smoke/floors/mine.parquet")
         yield workflow
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests.dag.conftest import Workflow
 from tests.slurm.cluster import Cluster, leftovers, wait_until
-from tests.slurm.conftest import TARGETS
+from tests.slurm.conftest import METRICS_TABLE, TARGETS
 from w2sg.tables.files import read_table
 from w2sg.tables.schemas import METRICS
 
@@ -40,9 +40,6 @@ def show_overhead(cluster: Cluster, before: int, workflow: Workflow, wall: float
     print(
         f"each, of which {statistics.mean(used):.1f} s were the job's own: {statistics.mean(held) - statistics.mean(used):.1f} s overhead"
     )
-
-
-METRICS_TABLE = "results/smoke/tables/metrics.parquet"
 
 
 def without_configuration(workflow: Workflow) -> dict[str, bytes]:
