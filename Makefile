@@ -6,8 +6,8 @@ PYTHON ?= python3
 CORES ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())')
 TORCH ?= requirements/torch.txt
 ARGS ?=
-# Processes that share the test files, in their order; one more than two cores, as some tests wait for slow servers and disks.
-WORKERS ?= 3
+# Processes that share the test files, in their order; a study in a test takes two cores itself, but not all of the time.
+WORKERS ?= 2
 # A live panel on a terminal, plain lines in a file or a pipe.
 SHOW := $(shell if [ -t 2 ]; then echo --logger rich; else echo --quiet rules; fi)
 BIN := .venv/bin

@@ -10,7 +10,6 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from tests import tiny
-from tests.threads import one_thread as one_thread
 from w2sg.activations import check, forward
 from w2sg.activations.models import TESTED, UnsupportedModel, check_settings, take_apart
 

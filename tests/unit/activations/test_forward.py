@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from tests import tiny
-from tests.threads import one_thread as one_thread
 from w2sg.activations import attention, batches, features, forward
 from w2sg.activations.models import LoadedModel, load_model
 from w2sg.tables.files import TableError
