@@ -6,7 +6,7 @@ PYTHON ?= python3
 CORES ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())')
 TORCH ?= requirements/torch.txt
 ARGS ?=
-# Processes that share the test files, in their order; a study in a test takes two cores itself, but not all of the time.
+# Processes that share the tests; a study in a test takes two cores itself, but not all of the time.
 WORKERS ?= 2
 # A live panel on a terminal, plain lines in a file or a pipe.
 SHOW := $(shell if [ -t 2 ]; then echo --logger rich; else echo --quiet rules; fi)
@@ -38,7 +38,7 @@ theory: .venv/run.stamp
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake theory --cores $(CORES) $(ARGS) $(SHOW)
 
 test: .venv/test.stamp
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 slurm-test: .venv/test.stamp .venv/slurm.stamp
 	@command -v slurmctld >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends slurm-wlm munge; }

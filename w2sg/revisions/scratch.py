@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import glob
 import json
 import logging
 import os
@@ -135,7 +136,8 @@ class Store:
 
     def folders(self) -> list[Path]:
         """Returns the folders of all snapshots, whatever their state; others in the same place are not ours."""
-        return sorted(path.parent for path in self.root.glob(f"*/*/{LOCK}") if is_snapshot(path.parent))
+        found = glob.glob(f"*/*/{LOCK}", root_dir=self.root)  # that of pathlib fails where a folder vanishes meanwhile
+        return sorted(folder for name in found if is_snapshot(folder := (self.root / name).parent))
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
