@@ -100,7 +100,7 @@ def study(folder: Path) -> dict:
             "small": {**local, "path": str(folder / "small")},
         },
         "families": {
-            "smoke": {"strong": "smoke-strong", "weak": "smoke-weak", "select": {"first": 2, "stride": 3}},
+            "smoke": {"strong": "smoke-strong", "weak": "smoke-weak", "select": {"first": 1, "stride": 4, "add": ["step64"]}},
             "olmo": {"strong": "olmo", "weak": "small"},
             "llama": {"strong": "llama", "weak": "small", "weak_revision": "step8"},
         },

@@ -24,7 +24,7 @@ from w2sg.tables import schemas
 from w2sg.tables.files import read_table
 from w2sg.tables.schemas import PAIRS
 
-STEPS = [0, 8, 64]
+STEPS = [0, 64]
 TOKEN = "hf_" + "SecretOfTheUser" * 2
 
 
@@ -134,7 +134,7 @@ def test_faults_the_mode_and_a_cache_change_nothing(workflow, remote, finished, 
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     offline = Workflow(folder=workflow.folder.parent / "offline", config=workflow.config)
     offline.folder.mkdir()
-    features = "results/activations/remote/step8/mine.safetensors"
+    features = "results/activations/remote/step64/mine.safetensors"
     offline.run("--", features)
     assert not hub.requests
     assert not left_behind(offline)
@@ -151,7 +151,7 @@ def assert_equal_to_the_local_sweep(swept: Workflow, local: Workflow) -> None:
         for workflow, family in ((local, "smoke"), (swept, "remote"))
     )
     shared = there.index.intersection(here.index)
-    assert {step for step, *_ in shared} == {0, 8, 64}
+    assert {step for step, *_ in shared} == {0, 64}
     assert len(shared) > 0.5 * len(there)
     estimate = ["value", "low", "high", "n"]
     pd.testing.assert_frame_equal(here.loc[shared, estimate], there.loc[shared, estimate], check_exact=True)
@@ -210,14 +210,14 @@ def test_broken_revisions_stop_themselves_only_and_are_fetched_again(workflow, r
     published = remote[0].branches["owner/strong"]
     whole = dict(published)
     workflow.config["fetch"]["mode"] = "split"
-    steps = {"step0": None, "step8": without_configuration, "step64": with_another_width}
+    steps = {"step0": None, "step16": without_configuration, "step64": with_another_width}
     targets = ["--cores", "1", "--", *(f"results/activations/remote/{name}/loss.parquet" for name in steps)]
     try:
         published |= {name: spoil(whole[name]) for name, spoil in steps.items() if spoil}
         text = workflow.run("--retries", "1", *targets, check=False)
     finally:
         published |= whole
-    reasons = ["config.json is missing", "owner/strong step8"]
+    reasons = ["config.json is missing", "owner/strong step16"]
     reasons += ["do not fit GPTNeoXForCausalLM", "run snakemake again to fetch it anew"]
     assert [reason for reason in reasons if reason not in text] == []
     assert not left_behind(workflow)

@@ -53,7 +53,7 @@ def test_every_metric_is_there_and_finite(finished):
     assert np.isfinite(metrics.loc[~undefined, "value"]).all()
     assert metrics.loc[metrics["metric"] == "accuracy", "value"].between(0, 1).all()
     smoke = metrics[(metrics["family"] == "smoke") & (metrics["head"] == "w2s")]
-    assert sorted(smoke["step"].unique()) == [0, 1, 8, 64]
+    assert sorted(smoke["step"].unique()) == [0, 8, 64]
     assert sorted(smoke["layer"].unique()) == [0, 1, 2]
     assert set(smoke["setting"]) == {"lr=1e-05", "lr=0.01", "selected", "cv"}
     olmo = metrics[(metrics["family"] == "olmo") & (metrics["step"] == 8)]
@@ -114,7 +114,7 @@ def test_a_second_run_and_a_touched_script_do_nothing(workflow):
 
 
 def test_an_added_revision_plans_exactly_its_jobs(workflow):
-    workflow.config["families"]["smoke"]["select"]["add"] = ["step32"]
+    workflow.config["families"]["smoke"]["select"]["add"] = ["step32", "step64"]
     assert planned(workflow) == {
         "extract_activations": 1, "train_heads": 2, "collect_family": 1, "plot_figures": 4, **AGGREGATES,
     }  # fmt: skip
@@ -126,8 +126,8 @@ def test_an_added_revision_plans_exactly_its_jobs(workflow):
 
 def test_one_core_and_more_published_revisions_change_no_result(workflow):
     workflow.config["models"]["smoke-strong"]["pretraining"]["save_every"] = 8
-    workflow.config["families"]["smoke"]["select"] = {"first": 2, "add": ["step8", "step64"]}
-    assert planned(workflow)["extract_activations"] == 4  # the training's list is new, so its revisions are run again
+    workflow.config["families"]["smoke"]["select"] = {"first": 1, "add": ["step8", "step64"]}
+    assert planned(workflow)["extract_activations"] == 3  # the training's list is new, so its revisions are run again
     before = workflow.tables()
     # A lost intermediate goes unnoticed while what was made of it is there, so that goes too.
     heads = "results/smoke/metrics/smoke/step64/posts.parquet"

@@ -20,7 +20,7 @@ from tests.dag.kills import jobs_of, left_behind
 
 STRONG = "results/activations/smoke-strong"
 HEADS = "results/smoke/metrics/smoke"
-TABLE = f"{HEADS}/step1/posts.parquet"
+TABLE = f"{HEADS}/step8/posts.parquet"
 """What is made again; what is joined from it is the same then."""
 
 
@@ -52,7 +52,7 @@ def damage(path: Path, content: bytes) -> None:
 def test_files_that_are_not_what_they_should_be_are_named_and_made_again(workflow):
     """Cut, foreign and empty files in turn; after each error the named file is deleted, as the message says."""
     before = workflow.tables()
-    features = {name: workflow.folder / STRONG / name / "posts.safetensors" for name in ("step0", "step1")}
+    features = {name: workflow.folder / STRONG / name / "posts.safetensors" for name in ("step0", "step8")}
     labels = next(workflow.folder.glob("results/smoke/weak_labels/smoke-weak/*/posts.parquet"))
     family = workflow.folder / "results/smoke/tables/families/smoke.parquet"
     floors = (workflow.folder / "results/smoke/floors/posts.parquet").read_bytes()
@@ -61,7 +61,7 @@ def test_files_that_are_not_what_they_should_be_are_named_and_made_again(workflo
     cut, foreign = features["step0"].read_bytes()[:-100], features["step0"].read_bytes()
     rounds = [
         ([metrics], {family: (floors, "other columns")}),
-        (heads, {features["step0"]: (cut, "not a whole feature file"), features["step1"]: (foreign, "revision is 'step0', expected 'step1'")}),
+        (heads, {features["step0"]: (cut, "not a whole feature file"), features["step8"]: (foreign, "revision is 'step0', expected 'step8'")}),
         (heads, {labels: (b"", "not a whole parquet file")}),
     ]  # fmt: skip
     for lost, damaged in rounds:
@@ -83,7 +83,7 @@ def test_files_that_are_not_what_they_should_be_are_named_and_made_again(workflo
 def test_a_full_or_read_only_disk_stops_the_jobs_and_nothing_else(on_small_disk):
     results = on_small_disk.folder / "results"
     before = on_small_disk.tables()
-    shutil.rmtree(on_small_disk.folder / STRONG / "step1")
+    shutil.rmtree(on_small_disk.folder / STRONG / "step8")
     (on_small_disk.folder / TABLE).unlink()
     kept = on_small_disk.tables()
 
@@ -92,7 +92,7 @@ def test_a_full_or_read_only_disk_stops_the_jobs_and_nothing_else(on_small_disk)
     text = on_small_disk.run("--", TABLE, check=False)
     filler.unlink()
     assert "No space left on device" in text
-    assert re.search(rf"{STRONG}/step1/\w+.safetensors was not written", text)
+    assert re.search(rf"{STRONG}/step8/\w+.safetensors was not written", text)
     assert not left_behind(on_small_disk.folder)
     assert kept.items() <= on_small_disk.tables().items()
 
@@ -111,7 +111,7 @@ def test_a_full_or_read_only_disk_stops_the_jobs_and_nothing_else(on_small_disk)
 
 def test_a_second_run_at_the_same_time_is_refused_and_harms_nothing(workflow):
     before = workflow.tables()
-    shutil.rmtree(workflow.folder / STRONG / "step1")
+    shutil.rmtree(workflow.folder / STRONG / "step8")
     (workflow.folder / TABLE).unlink()
     with subprocess.Popen(
         workflow.command("--", TABLE), cwd=workflow.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -165,7 +165,7 @@ def test_a_clock_that_was_set_backwards_is_named_and_the_dates_are_mended(workfl
 
 def test_a_job_without_memory_fails_alone_and_runs_later(workflow):
     before = workflow.tables()
-    shutil.rmtree(workflow.folder / STRONG / "step1")
+    shutil.rmtree(workflow.folder / STRONG / "step8")
     (workflow.folder / TABLE).unlink()
     kept = workflow.tables()
     with subprocess.Popen(
@@ -177,7 +177,7 @@ def test_a_job_without_memory_fails_alone_and_runs_later(workflow):
             resource.prlimit(job, resource.RLIMIT_AS, (300 << 20, 300 << 20))
         text, _ = run.communicate(timeout=600)
     assert run.returncode == 1
-    assert "logs/extract_activations/smoke-strong/step1.log" in text
+    assert "logs/extract_activations/smoke-strong/step8.log" in text
     assert kept.items() <= workflow.tables().items()
     assert not left_behind(workflow.folder)
     workflow.run("--", TABLE)

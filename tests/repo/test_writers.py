@@ -8,10 +8,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
 from tests import faults
+from w2sg.activations import features
+from w2sg.pretraining import state, tokens
 from w2sg.runtime.files import temporary_beside
+from w2sg.tables import files
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted([*ROOT.glob("w2sg/**/*.py"), *ROOT.glob("workflow/scripts/*.py")])
@@ -78,54 +84,53 @@ def test_the_search_finds_what_it_should():
     assert list(sinks(tree)) == [(3, True), (4, False), (5, False)]
 
 
+def write(writer: str, path: Path, value: int) -> None:
+    """Writes a file that holds the value with one of the writers."""
+    schema = files.TableSchema(name="t", fields=pa.schema([pa.field("a", pa.int64(), nullable=False)]), keys=("a",))
+    states, rows = np.full((1, 2, 3), value, dtype=np.float32), np.array(["a", "b"])
+    kept = features.Features(chosen=states, rejected=states.copy(), row_ids=rows, layers=(0,), metadata={})
+    record = state.RevisionRecord(step=0, training_loss=None, files={"model.safetensors": str(value)})
+    match writer:
+        case "write_table":
+            files.write_table(pd.DataFrame({"a": [value]}), path, schema, provenance={})
+        case "write_features":
+            features.write_features(path, kept, dtype="float32")
+        case "write_tokens":
+            tokens.write_tokens(np.array([value], dtype=np.uint16), path)
+        case "write_manifest":
+            state.write_manifest(path, [record], tokens_per_step=1, dtype="float32")
+        case "save_state":
+            state.save_state(path, state.TrainingState(digest=str(value), records=(), training={}))
+
+
+WRITERS = ["write_table", "write_features", "write_tokens", "write_manifest", "save_state"]
 KILLED = """
 import os, sys
 from pathlib import Path
-import numpy as np, pandas as pd, pyarrow as pa
-from w2sg.activations import features
-from w2sg.pretraining import state as training_state, tokens as pretraining_data
-from w2sg.tables import files as tables
-moment, writer, path, value = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
-schema = tables.TableSchema(name="t", fields=pa.schema([pa.field("a", pa.int64(), nullable=False)]), keys=("a",))
-states = np.full((1, 2, 3), value, dtype=np.float32)
-kept = features.Features(chosen=states, rejected=states.copy(), row_ids=np.array(["a", "b"]), layers=(0,), metadata={})
-record = training_state.RevisionRecord(step=0, training_loss=None, files={"model.safetensors": str(value)})
-state = training_state.TrainingState(digest=str(value), records=(), training={})
-write = {
-    "write_table": lambda: tables.write_table(pd.DataFrame({"a": [value]}), path, schema, provenance={}),
-    "write_features": lambda: features.write_features(path, kept, dtype="float32"),
-    "write_tokens": lambda: pretraining_data.write_tokens(np.array([value], dtype=np.uint16), path),
-    "write_manifest": lambda: training_state.write_manifest(path, [record], tokens_per_step=1, dtype="float32"),
-    "save_state": lambda: training_state.save_state(path, state),
-}[writer]
-if moment == "killed":
-    os.replace = lambda *arguments: os._exit(9)
-write()
+from tests.repo.test_writers import WRITERS, write
+os.replace = lambda *arguments: os._exit(9)
+for writer in WRITERS:
+    child = os.fork()
+    if not child:
+        write(writer, Path(sys.argv[1], writer, "file"), 2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
 """
-WRITERS = ["write_table", "write_features", "write_tokens", "write_manifest", "save_state"]
 
 
 def test_killed_between_write_and_rename_every_writer_leaves_the_old_file_and_the_next_one_cleans_up(tmp_path):
-    """One process per write, all at once: each spends its time on imports."""
-    paths = {writer: tmp_path / writer / "file" for writer in WRITERS}
-
-    def each(moment: str, value: int, status: int) -> None:
-        command = [sys.executable, "-c", KILLED, moment]
-        started = [subprocess.Popen([*command, w, str(p), str(value)], cwd=ROOT) for w, p in paths.items()]
-        assert [process.wait(timeout=300) for process in started] == [status] * len(started)
-
-    for path in paths.values():
+    old = {}
+    for writer in WRITERS:
+        path = tmp_path / writer / "file"
         path.parent.mkdir()
-    each("whole", 1, 0)
-    old = {writer: path.read_bytes() for writer, path in paths.items()}
-    each("killed", 2, 9)
-    for writer, path in paths.items():
-        assert path.read_bytes() == old[writer]
+        write(writer, path, 1)
+        old[path] = path.read_bytes()
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=ROOT, check=True)
+    for path, content in old.items():
+        assert path.read_bytes() == content
         assert len(list(path.parent.glob(".*.tmp"))) == 1
         assert not temporary_beside(path).exists()
-    each("whole", 2, 0)
-    for writer, path in paths.items():
-        assert path.read_bytes() != old[writer]
+        write(path.parent.name, path, 2)
+        assert path.read_bytes() != content
         assert list(path.parent.iterdir()) == [path]
     outcome = "the old file stays whole; the next writer removes the rest"
     faults.record("a writer killed between its last byte and the rename", tried=len(WRITERS), outcome=outcome, lost=0)
