@@ -57,7 +57,7 @@ def correlate_all(
 
 
 def correlate(series: Series, settings: Statistics, *, saturation: float, reason: str = "") -> Iterator[dict[str, Any]]:
-    """Yields the rows of CORRELATIONS of one series.
+    """Yields the rows of CORRELATIONS of one series; a span that holds all revisions is not repeated.
 
     Args:
         series: Trajectories of one layer under one protocol.
@@ -71,6 +71,8 @@ def correlate(series: Series, settings: Statistics, *, saturation: float, reason
         "before_saturation": series.tokens < saturation,
     }
     for span, inside in spans.items():
+        if span != "all" and inside.all():
+            continue
         missing = f"no saturation point: {reason}" if span == "before_saturation" and np.isnan(saturation) else ""
         for statistic in STATISTIC_NAMES:
             for predictor, found in compare_predictors(series, settings, inside, statistic, missing).items():
@@ -146,6 +148,8 @@ def associate(
     """
     n, ranked, columns = len(target), statistic == "spearman", [target, predictor]
     columns += [] if control is None else [control]
+    if ranked:  # means over seeds that are equal may differ in their last digit, and are ties
+        columns = [np.round(values, 12) for values in columns]
     if n <= len(columns):
         return _nothing(f"{n} revisions; at least {len(columns) + 1} are needed", n)
     for name, values in zip(("W2SG accuracy", "predictor", "tokens"), columns, strict=False):

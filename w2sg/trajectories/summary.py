@@ -42,6 +42,10 @@ CONDENSED = {
 """Columns taken from the tables of statistics, over all revisions."""
 
 
+NOTED = ("onset", "r2_difference")
+"""Columns that are worded, so that their notes are needed."""
+
+
 def trajectory(metrics: pd.DataFrame, *, family: str, dataset: str, protocol: str) -> pd.DataFrame:
     """Returns the final-layer trajectory of one family on one dataset under one head protocol, means over head seeds.
 
@@ -74,7 +78,7 @@ def summarize(metrics: pd.DataFrame, *, correlations: pd.DataFrame, transitions:
         Columns family, dataset, protocol, revisions, last_step, weak, and of W2SG ``w2s_first``, ``w2s_late``,
         ``gain_late`` (means over the last four revisions, no more than a third of them), ``ceiling_last``,
         ``pgr_last``, and the columns of ``CONDENSED`` with their intervals as ``<column>_low|_high`` (NaN: undefined);
-        ``onset`` in steps, and ``onset_note`` with the reason where it or an end of its interval is undefined.
+        ``onset`` in steps; of ``NOTED`` also ``<column>_note``: why it or an end is undefined, or may be wrong.
     """
     tables = {"correlations": rows_with(correlations, span="all"), "transitions": transitions}
     found = {column: headline_statistics(tables[name], **cells) for column, (name, cells) in CONDENSED.items()}
@@ -98,8 +102,8 @@ def summarize(metrics: pd.DataFrame, *, correlations: pd.DataFrame, transitions:
             for column, statistics in found.items():
                 one = _only(statistics, case, column)
                 row |= dict(zip(_columns(column), one[INTERVAL], strict=True))
-                if column == "onset":
-                    row["onset_note"] = one["note"]
+                if column in NOTED:
+                    row[f"{column}_note"] = one["note"]
             rows.append(row)
     return pd.DataFrame(rows).round(DIGITS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 
@@ -90,11 +91,14 @@ def test_a_predictor_is_called_better_only_if_the_interval_of_the_difference_say
     changed = found.correlations.assign(
         low=found.correlations["low"].where(~difference, low), high=found.correlations["high"].where(~difference, high)
     )
-    assert expected in verdict(found.transitions, changed)
+    assert expected in verdict(found.transitions, changed.assign(note=""))
+    cut = verdict(found.transitions, changed.assign(note=f"{TOO_SHORT}: blocks are cut"))
+    assert cut.endswith(f"What predicts W2SG accuracy cannot be told: {TOO_SHORT}: blocks are cut.")
 
 
 def test_why_predictors_cannot_be_compared_is_the_note_of_the_table(found):
     cases = (found.correlations["predictor"] == "difference") & (found.correlations["statistic"] == "r2")
+    found = dataclasses.replace(found, correlations=found.correlations.assign(note=""))
     note = "probe was not measured"
     gone = cases & (found.correlations["protocol"].isin(["paper", "converged"]))
     none = found.correlations.assign(
@@ -107,7 +111,6 @@ def test_why_predictors_cannot_be_compared_is_the_note_of_the_table(found):
     )
     text = verdict(found.transitions, one)
     assert "in 1 of 2 cases; it could not be compared (probe was not measured) in 1 of 2 cases." in text
-    assert text.endswith("Intervals may be too short in 1: there are few revisions for their autocorrelation.")
     assert "nothing was measured" in verdict(found.transitions, found.correlations.head(0))
 
 

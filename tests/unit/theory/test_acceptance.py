@@ -85,6 +85,14 @@ def test_crossing():
     assert crossing(x, np.array([0.5, 2.0, 1.5]), 1.0) == 0.0
 
 
+def test_references_are_held_to_a_twentieth_and_four_standard_errors():
+    ledger, spread = Ledger(section="0", experiment="none"), np.array([-1.0, 0.0, 1.0]) * 0.01  # error 0.01 / sqrt 3
+    error = 0.01 / math.sqrt(3)
+    for errors in (3.9, 4.1):
+        ledger.reference("moved", 1.0 + 0.05 + errors * error + spread, 1.0)
+    assert [row["holds"] for row in ledger.rows] == [True, False]
+
+
 def test_ledger_decides_and_writes_what_it_decided(tmp_path):
     ledger = Ledger(section="0", experiment="none")
     near = RunMean(value=1.1, error=0.04, seeds=5)

@@ -154,6 +154,26 @@ def test_recursion_margin_is_the_room_of_real_steps():
     assert error < 0.02
 
 
+def test_recursion_margin_counts_the_length_of_steps():
+    """Its slope in eta is C_G - E|g|^2 m / d, with the moment from samples."""
+    lam, d, n = 1.0, 8, 200_000
+    target, spike = region.axes(lam, 0.8)
+    theta, weak = region.student_at(25.0, 1.0), region.supervisor(20.0)
+    fixed = {"spike": spike, "lam": lam, "eps": 0.3, "dimension": d}
+    sigma, rng = softplus(1.0), np.random.default_rng(6)
+    low, high = (recursion.recursion_margin(sigma, theta, target, weak, eta=eta, **fixed) for eta in (0.01, 1.01))
+    z = rng.standard_normal((n, d))
+    spike, theta_d, weak_d = (np.append(x, np.zeros(d - len(x))) for x in (spike, theta, weak))
+    x = z + (math.sqrt(1 + lam) - 1) * np.outer(z @ spike, spike)
+    a, b = x @ theta_d, x @ weak_d
+    squares = ((sigma.derivative(a) - sigma.derivative(b)) * sigma.derivative(a, 1)) ** 2 * np.sum(x**2, axis=1)
+    moment, error = squares.mean(), squares.std() / math.sqrt(n)
+    m = float(theta @ target)
+    expected = constants.gradient_constant(sigma.bounds, lam) - moment * m / d
+    assert abs(high - low - expected) < 4 * error / d
+    assert 20 * error < moment
+
+
 def test_hermite_grid_is_exact_for_its_degree():
     nodes, weights = hermite_grid(8)
     assert weights @ nodes**14 == pytest.approx(135135, rel=1e-10)

@@ -134,6 +134,25 @@ def test_conditions_change_sign_at_their_limits():
     assert not constants.conditions(lam=0.01, overlap=1.0, eps=0.0, eta=eta / 2, **fixed).hold
 
 
+def test_every_term_of_the_conditions_counts():
+    """Written out by hand, with no factor one and no term zero."""
+    cap, aspect, c_g = constants.region_of(softplus(1.0), 1.0, 0.8), 0.25, 40.0
+    found = constants.conditions(
+        cap, lam=1.3, kappa=0.9, aspect=aspect, overlap=0.95, eps=1e-3, eta=1e-5, c_g=c_g, tau=0.02
+    )
+    cap_width = cap.radius**2  # 2 (1 - gamma)
+    assert found.detectable == pytest.approx(1.3 - constants.least_detectable(aspect, cap.gamma), rel=1e-12)
+    assert found.aligned == pytest.approx(0.9 * 0.95 - (1 - cap_width / 2) - 0.02, rel=1e-9)
+    assert found.informative == pytest.approx(cap.mu * cap.radius / math.sqrt(2) - 1e-3, rel=1e-9)
+    assert found.stable == pytest.approx(cap.mu / c_g * (cap_width - 2 * 1e-6 / cap.mu**2) - 1e-5, rel=1e-9)
+
+
+def test_gradient_constant_is_the_moment_of_one_dimension():
+    for lam in (0.2, 1.0, 7.0):
+        moment = constants.gradient_moment(SMOOTH, lam, 1)
+        assert constants.gradient_constant(SMOOTH, lam) == pytest.approx(moment, rel=1e-12)
+
+
 def test_bias_over_the_region_is_near_its_value_at_the_centre():
     sigma, weak = softplus(1.0), region.supervisor(0.5)
     target, spike = region.axes(1.0, 0.8)
@@ -141,7 +160,7 @@ def test_bias_over_the_region_is_near_its_value_at_the_centre():
 
     at_centre = np.linalg.norm(population.gradient(sigma, target, weak, spike=spike, lam=1.0))
     over = region.bias(sigma, weak, 0.0368, lam=1.0, kappa=0.8)
-    assert at_centre <= over < 1.1 * at_centre
+    assert 1.001 * at_centre < over < 1.1 * at_centre
 
 
 @pytest.mark.parametrize(

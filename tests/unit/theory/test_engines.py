@@ -196,6 +196,28 @@ def test_sign_by_loss_follows_the_exact_margin():
     np.testing.assert_array_equal(reduced.orient_by_truth(flipped), STATE)
 
 
+def test_sign_by_loss_can_turn_away_from_the_truth():
+    """Where the exact margin says that the wrong sign has the smaller loss, the rule takes it."""
+    sigma, rng = he3(SETTING.variance), np.random.default_rng(1)
+    margins = {}
+    for _ in range(200):
+        state = law.random_start(30, rng)
+        state = reduced.orient_by_truth(state)
+        margins[tuple(state)] = closed_forms.sign_margin(sigma, closed_forms.laws(state, WHERE.weak, WHERE))
+    worst = np.array(min(margins, key=lambda state: margins[state]))
+    assert margins[tuple(worst)] < 0 < worst[0]
+    chosen = reduced.orient_by_loss(worst, WHERE, sigma, np.random.default_rng(0), samples=200_000)
+    np.testing.assert_array_equal(chosen, reduced.flip(worst))
+
+
+def test_two_uniform_directions_have_the_cosine_of_their_dimension():
+    """E cos^2 = 1/(d-1) for uniform vectors orthogonal to theta*; d is small, so that a degree more or less is seen."""
+    model, rng, n = SpikedModel(lam=1.0, kappa=0.6, c_w=0.5, dimension=5), np.random.default_rng(2), 20_000
+    squares = np.array([(law.draw_geometry(model, rng).weak[1] / math.sqrt(1 - model.c_w**2)) ** 2 for _ in range(n)])
+    assert abs(squares.mean() - 1 / 4) < 4 * squares.std() / math.sqrt(n)
+    assert 4 * squares.std() / math.sqrt(n) < 0.01
+
+
 def test_blocks_do_not_change_the_direct_gradient(monkeypatch):
     where = direct.draw_directions(SETTING, 2, np.random.default_rng(3))
     theta = direct.draw_start(where, 0.5, np.random.default_rng(4))

@@ -110,6 +110,21 @@ def test_intervals_hold_the_value_and_stay_in_range():
         assert np.isnan(row["n_effective"]) or 3 <= row["n_effective"] <= row["n"]
 
 
+def test_a_span_of_all_revisions_is_not_repeated():
+    one = made_series()
+    settings = SETTINGS.model_copy(update={"first": len(STEPS)})
+    assert {row["span"] for row in correlate(one, settings, saturation=np.inf)} == {"all"}
+
+
+def test_equal_means_that_differ_by_rounding_are_ties():
+    one = made_series()
+    rounded = np.round(one.probe, 2)  # many ties
+    last_digits = rounded * (1 + 1e-16 * np.arange(-10, len(rounded) - 10))
+    assert len(np.unique(last_digits)) > len(np.unique(rounded))
+    first, second = (whole(replace(one, probe=probe), "spearman")["probe"].signed for probe in (rounded, last_digits))
+    assert first == second
+
+
 def test_what_is_undefined_says_why():
     one = made_series()
     rows = {

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.studies import WEAK, made_metrics
+from w2sg.measures.bootstrap import TOO_SHORT
 from w2sg.report.cells import format_summary
 from w2sg.report.sentences import describe_summary, summary_text
 from w2sg.study.sections import Statistics
@@ -124,12 +125,16 @@ def test_the_late_revisions_are_counted(steps, words):
 def test_predictors_are_compared_in_words_only_by_the_interval_of_their_difference(low, high, expected):
     rows = condensed(made_metrics(effect=True)).head(1)
     rows = rows.assign(
-        r2_probe=0.9999, r2_loss=0.9998, r2_difference=0.2, r2_difference_low=low, r2_difference_high=high
-    )
+        r2_probe=0.9999, r2_loss=0.9998, r2_difference=0.2, r2_difference_low=low, r2_difference_high=high,
+        r2_difference_note="",
+    )  # fmt: skip
     rows = rows.astype({"r2_difference_low": float, "r2_difference_high": float})
     (sentence,) = describe_summary(rows)
     assert expected in sentence
     assert ("better than" in sentence) == (low == 0.1)
+    (doubtful,) = describe_summary(rows.assign(r2_difference_note=f"{TOO_SHORT}: blocks are cut"))
+    assert "better than" not in doubtful and "worse than" not in doubtful
+    assert ("may be too short" in doubtful) == (low is not None)
 
 
 def test_a_statistic_that_is_not_in_the_tables_is_named():
