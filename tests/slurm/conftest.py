@@ -42,7 +42,7 @@ def finished(tmp_path_factory) -> Iterator[Workflow]:
         patch.setenv("HF_ENDPOINT", endpoint)
         patch.setenv("HF_HOME", str(inputs / "hf"))
         workflow = Workflow(folder=tmp_path_factory.mktemp("finished"), config=config)
-        workflow.run("--", METRICS_TABLE, "results/smoke/floors/mine.parquet")
+        workflow.run("--", METRICS_TABLE, "results/smoke/tables/audit.parquet")
         yield workflow
 
 
