@@ -6,10 +6,11 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as compute
@@ -111,12 +112,25 @@ def sort_rows(table: pa.Table, schema: TableSchema) -> pa.Table:
     keys = list(schema.keys)
     columns = [_sort_codes(column) if pa.types.is_dictionary(column.type) else column for column in table.columns]
     table = pa.table(columns, schema=table.schema)
-    counted = table.group_by(keys).aggregate([([], "count_all")])
-    repeated = counted.filter(pc.field("count_all") > 1).select(keys)
-    if len(repeated):
-        raise ValueError(f"table {schema.name}: key {repeated.slice(0, 1).to_pylist()[0]} occurs more than once")
-    codes = pa.table([getattr(column, "indices", column) for column in columns], names=table.column_names)
-    return table.take(pc.sort_indices(codes, sort_keys=[(key, "ascending") for key in keys]))
+    codes = pa.table([getattr(column, "indices", column) for column in columns], names=table.column_names).select(keys)
+    order = pc.sort_indices(codes, sort_keys=[(key, "ascending") for key in keys])
+    if not pc.all(
+        pc.equal(order, pa.array(np.arange(len(order), dtype=np.uint64)))
+    ).as_py():  # else a copy of all is spared
+        table, codes = table.take(order), codes.take(order)
+    same = [_equals_the_next(codes[key]) for key in keys]
+    place = pc.index(reduce(pc.and_, same), True).as_py()
+    if place >= 0:
+        key = table.select(keys).slice(place, 1).to_pylist()[0]
+        raise ValueError(f"table {schema.name}: key {key} occurs more than once")
+    return table
+
+
+def _equals_the_next(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Returns whether each value but the last equals the one after it; nulls are equal."""
+    first, second = column.slice(0, max(0, len(column) - 1)), column.slice(1)
+    both = pc.and_(pc.is_null(first), pc.is_null(second))
+    return pc.or_(pc.fill_null(pc.equal(first, second), False), both)
 
 
 def _sort_codes(column: pa.ChunkedArray) -> pa.DictionaryArray:
