@@ -59,5 +59,4 @@ ONSETS: dict[Status, Wording] = {
 
 def summary_status(row: Any) -> Status:
     """Returns the status of the onset in a row of the summary."""
-    note = row.onset_note if isinstance(row.onset_note, str) else ""  # an empty cell of a CSV file is read as NaN
-    return onset_status(row.onset, row.onset_low, note)
+    return onset_status(row.onset, row.onset_low, row.onset_note)

@@ -54,7 +54,7 @@ def _predictors(correlations: pd.DataFrame) -> str:
     rows = headline_statistics(correlations, span="all", statistic="r2", predictor="difference")
     if rows.empty:
         return "What predicts W2SG accuracy cannot be told: nothing was measured."
-    known = [decides(*cells) for cells in zip(rows["low"], rows["high"], rows["note"], strict=True)]
+    known = [_decides(*cells) for cells in zip(rows["low"], rows["high"], rows["note"], strict=True)]
     known = pd.Series(known, index=rows.index)
     better, worse = known & (rows["low"] > 0), known & (rows["high"] < 0)
     reasons = "; ".join(dict.fromkeys(rows.loc[~known, "note"])) or "the difference has no interval"
@@ -70,7 +70,7 @@ def _predictors(correlations: pd.DataFrame) -> str:
     return f"Linear-probe accuracy {'; it '.join(parts)}."
 
 
-def decides(low: float, high: float, note: str) -> bool:
+def _decides(low: float, high: float, note: str) -> bool:
     """Returns whether an interval can carry a verdict: it has both ends, and its blocks were not cut."""
     return bool(np.isfinite(low) and np.isfinite(high)) and not note.startswith(TOO_SHORT)
 
@@ -101,9 +101,8 @@ def _predicted(row: Any) -> str:
     probe, loss = f"robe accuracy (R² {row.r2_probe:.3f})", f"evaluation loss (R² {row.r2_loss:.3f})"
     low, high = row.r2_difference_low, row.r2_difference_high
     known = np.isfinite(low) and np.isfinite(high)
-    note = row.r2_difference_note if isinstance(row.r2_difference_note, str) else ""
     ends = f"the difference of {row.r2_difference:+.3f} has the interval {low:+.3f} to {high:+.3f}"
-    if known and not decides(low, high, note):
+    if known and not _decides(low, high, row.r2_difference_note):
         ends += ", which may be too short for few revisions"
     elif known and not low <= 0 <= high:
         return f". P{probe} predicts W2SG accuracy {'better' if low > 0 else 'worse'} than {loss}; {ends}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import Any
 
 import pandas as pd
@@ -106,6 +107,11 @@ def summarize(metrics: pd.DataFrame, *, correlations: pd.DataFrame, transitions:
                     row[f"{column}_note"] = one["note"]
             rows.append(row)
     return pd.DataFrame(rows).round(DIGITS)
+
+
+def read_summary(path: str | PathLike[str]) -> pd.DataFrame:
+    """Returns :func:`summarize`'s table from its CSV file, in which a note that is empty is text, not a number."""
+    return pd.read_csv(path, converters={f"{column}_note": str for column in NOTED})
 
 
 def _only(table: pd.DataFrame, case: dict[str, Any], column: str) -> Any:

@@ -13,6 +13,7 @@ from w2sg.tables.files import read_table
 from w2sg.tables.theory import ACCEPTANCE
 from w2sg.trajectories import coverage
 from w2sg.trajectories.selection import shown_rows
+from w2sg.trajectories.summary import read_summary
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -40,7 +41,7 @@ def main(
         evidence = page.Evidence(
             metrics=coverage.exclude_flagged(frame, hashes) if study["audit"]["exclude"] else frame,
             floors=read_table(inputs["floors"], schemas.FLOORS),
-            summary=pd.read_csv(inputs["summary"]),
+            summary=read_summary(inputs["summary"]),
             correlations=read_table(inputs["correlations"], schemas.CORRELATIONS),
             transitions=read_table(inputs["transitions"], schemas.TRANSITIONS),
             bands=pd.read_csv(inputs["acceptance"]),

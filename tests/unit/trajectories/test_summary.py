@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import pandas as pd
 import pytest
 
@@ -77,10 +75,11 @@ def test_without_the_effect_headline_and_bands_say_so():
         (512.0, 256.0, 1024.0, None, "sets in at step 512 of 2,048 (interval 256 to 1,024)", "step 512"),
     ],
 )
-def test_an_onset_is_told_by_what_bounds_it(value, low, high, note, sentence, cell):
+def test_an_onset_is_told_by_what_bounds_it(tmp_path, value, low, high, note, sentence, cell):
     rows = condensed(made_metrics(effect=True)).head(1)
     rows = rows.assign(onset=value, onset_low=low, onset_high=high, onset_note=note)
-    rows = pd.read_csv(io.StringIO(rows.to_csv(index=False)))  # as the report reads it
+    rows.to_csv(tmp_path / "summary.csv", index=False)
+    rows = summary.read_summary(tmp_path / "summary.csv")  # as the report reads it
     assert sentence in describe_summary(rows)[0]
     assert format_summary(rows)["onset"].tolist() == [cell]
 
