@@ -38,6 +38,8 @@ def test_a_second_study_extracts_nothing_and_changes_no_byte_of_the_first(workfl
         "tables",
         "report.html",
     }
+    left = second.run("-n")
+    assert "results/other/figures/" in left and "results/smoke/" not in left
     assert planned(workflow) == {}
     # "Time" counts the study's own jobs: two of its heads, not the ten of the first study.
     report = (workflow.folder / "results" / "other" / "report.html").read_text()
