@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from w2sg.runtime.files import sha256
-from w2sg.study.protocols import FIELDS, SPLITS
+from w2sg.study.protocols import FIELDS, SOURCES, SPLITS
 from w2sg.tables.schemas import PAIRS
 
 _SHOWN = 10
@@ -64,11 +64,12 @@ def check_pairs(
     """Returns the pairs of a dataset after refusing, or dropping, rows that cannot be used.
 
     Refused are texts that are missing, no text, or empty (a prompt may be empty), chosen equal to rejected,
-    and a triple that occurs before, in any split. Prompts shared between splits are counted.
+    and a triple that occurs before, in any split. Prompts shared between splits are counted. Where the rows do not say
+    what their texts were taken from, it is their prompt if another pair has the same.
 
     Args:
-        frame: split, prompt, chosen, rejected; optionally ``row`` (number in its source, from 1) and
-            ``origin`` (file or part of the source), for messages.
+        frame: split, prompt, chosen, rejected; optionally sources and labels (:data:`SOURCES`), and ``row`` (number in
+            its source, from 1) and ``origin`` (file or part of the source), for messages.
         name: Dataset.
         minimum: Pairs that every split must have.
         limit: Pairs kept of every split, the first ones; None keeps all.
@@ -99,7 +100,10 @@ def check_pairs(
         kept = kept.groupby("split", sort=False).head(limit)
     ids = [row_id(*row) for row in zip(*(kept[field] for field in FIELDS), strict=True)]
     position = kept.groupby("split", sort=False).cumcount().astype("int64")
-    table = kept.assign(dataset=name, row_id=ids, position=position)
+    prompts = _shared(kept["prompt"])
+    sources = dict(zip(SOURCES, (prompts, prompts, "", ""), strict=True))
+    table = kept.assign(**{column: kept.get(column, other) for column, other in sources.items()})
+    table = table.assign(dataset=name, row_id=ids, position=position)
     pairs = table[list(PAIRS.fields.names)].reset_index(drop=True)
     return CheckedPairs(
         pairs=pairs,
@@ -108,6 +112,12 @@ def check_pairs(
         shared_prompts=shared_prompts(pairs),
         skipped=dict(skipped or {}),
     )
+
+
+def _shared(prompts: pd.Series) -> pd.Series:
+    """Returns a short id of every prompt that several pairs have, and empty text for the others."""
+    several = prompts.duplicated(keep=False) & (prompts != "")
+    return prompts.where(several, "").map(lambda prompt: sha256(prompt.encode())[:16] if prompt else "")
 
 
 def shared_prompts(pairs: pd.DataFrame) -> dict[str, int]:

@@ -10,6 +10,9 @@ SPLITS = ("ground_truth", "weak_supervision", "test")
 FIELDS = ("prompt", "chosen", "rejected")
 """The three texts of a pair."""
 
+SOURCES = ("chosen_source", "rejected_source", "chosen_label", "rejected_label")
+"""What the two responses of a pair were taken from, and its classes."""
+
 Loss = Literal["soft", "hard", "logconf"]
 """Loss of W2SG heads on soft labels."""
 

@@ -28,6 +28,13 @@ PAIRS = declare(
     text("prompt", "text that comes before either response; may be empty"),
     text("chosen", "preferred response"),
     text("rejected", "other response"),
+    text(
+        "chosen_source",
+        "what the preferred response came from: near-duplicate documents, or a shared prompt; else empty",
+    ),
+    text("rejected_source", "the same of the other response"),
+    text("chosen_label", "class of the document that the preferred response came from; empty where there is none"),
+    text("rejected_label", "the same of the other response"),
     keys=("dataset", "split", "row_id"),
 )
 """Pairs of a dataset."""

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from w2sg.data.pairs import check_pairs, deal, deal_by_prompt, row_id
-from w2sg.study.protocols import SPLITS
+from w2sg.study.protocols import SOURCES, SPLITS
 from w2sg.tables import schemas
 from w2sg.tables.files import read_table, write_table
 
@@ -73,6 +73,18 @@ def test_a_bad_row_is_named_with_reason_and_fix(values, reason):
     assert len(kept.dropped) == 1
     assert kept.dropped[0] in "\n".join(kept.lines())
     assert reason in kept.dropped[0]
+
+
+def test_pairs_of_a_prompt_share_it_as_their_source():
+    frame = changed(pairs(), 1, prompt=pairs().loc[0, "prompt"])
+    made = check_pairs(changed(frame, 2, prompt=""), name="d", minimum=5).pairs
+    sources = made["chosen_source"].tolist()
+    assert sources == made["rejected_source"].tolist()
+    assert sources[0] == sources[1] != ""
+    assert set(sources[2:]) == {""}
+    assert set(made["chosen_label"]) | set(made["rejected_label"]) == {""}
+    named = check_pairs(frame.assign(**{column: column for column in SOURCES}), name="d", minimum=5).pairs
+    assert all(set(named[column]) == {column} for column in SOURCES)
 
 
 def test_an_empty_prompt_is_allowed():

@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 
 from tests.pair_corpus import ORDER, TOPIC, documents, load_checked, load_pairs
+from w2sg.data import tasks
 from w2sg.data.duplicates import find_overlaps, shingle
-from w2sg.data.tasks import FOUND, cut_windows
+from w2sg.data.tasks import FOUND, REPEATED, Window, cut_windows
+from w2sg.measures.sources import split_clusters
 from w2sg.study.datasets import CorpusPairs, DuplicateRule
 from w2sg.study.protocols import SPLITS
 
@@ -116,7 +118,52 @@ def test_only_pair_texts_are_used_and_none_found_in_training():
     others = shingle(frame.loc[frame["part"] != "pair_texts", "text"].tolist(), 5)
     assert not len(find_overlaps(used, others, DuplicateRule()))
     assert checked.skipped[FOUND] == 1
-    assert load_checked(TOPIC, name="t", documents=documents()).skipped == {FOUND: 0}
+    assert load_checked(TOPIC, name="t", documents=documents()).skipped[FOUND] == 0
+
+
+@pytest.mark.parametrize("spec", [TOPIC, ORDER], ids=["topic", "order"])
+def test_pairs_name_the_source_and_the_class_of_each_text(spec):
+    frame = documents().set_index("doc_id")
+    every = {**spec, "pairs": 10**6, "minimum": 1}
+    for pair in load_pairs(every, name="t", documents=documents()).to_dict("records"):
+        for side in ("chosen", "rejected"):
+            posts = frame.loc[sorted(owner(pair[side]))]
+            assert pair[f"{side}_source"] in set(posts["cluster"])
+            assert pair[f"{side}_label"] in set(frame.loc[frame["cluster"] == pair[f"{side}_source"], "label"])
+    apart = load_pairs({**every, "deal": "document"}, name="t", documents=documents())
+    assert set(frame.loc[apart["chosen_source"], "label"]) == set(apart["chosen_label"])
+    assert apart["chosen_source"].isin(frame.index[frame["cluster"] != frame.index]).any()
+
+
+@pytest.mark.parametrize("spec", [TOPIC, ORDER], ids=["topic", "order"])
+def test_few_pairs_are_linked_by_what_they_were_taken_from(spec):
+    frame = documents(n=1200)
+    for pairs in (120, 10**6):
+        made = load_pairs({**spec, "pairs": pairs, "minimum": 1}, name="t", documents=frame)
+        for split, groups in split_clusters(made).items():
+            sizes = np.bincount(groups)
+            sources = pd.concat([made["chosen_source"], made["rejected_source"]])[made["split"].eq(split).tolist() * 2]
+            assert len(sizes) > 0.4 * len(groups)
+            assert sizes.max() <= sources.value_counts().max() + 1
+
+
+def test_windows_are_paired_off_whatever_the_sources_sizes():
+    sizes = np.random.default_rng(0).integers(1, 6, (2, 300))
+    sides = [
+        [Window("d", f"{s}-{i}", "", []) for i, size in enumerate(side) for _ in range(size)]
+        for s, side in enumerate(sizes)
+    ]
+    made = tasks._pair_off(sides, np.random.default_rng(0))
+    assert len(made) == min(map(len, sides)) == len(set((id(a), id(b)) for a, b in made))
+    for number, side in enumerate(sides):
+        assert Counter(pair[number].source for pair in made) == Counter(window.source for window in side[: len(made)])
+
+
+def test_a_window_that_repeats_another_one_is_used_once():
+    checked = load_checked({**TOPIC, "pairs": 10**6, "minimum": 1}, name="t", documents=documents())
+    assert checked.skipped[REPEATED] > 0
+    assert checked.pairs["chosen"].is_unique
+    assert checked.pairs["rejected"].is_unique
 
 
 @pytest.mark.parametrize(
