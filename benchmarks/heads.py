@@ -44,7 +44,7 @@ import train_heads  # noqa: E402 (the path is set above)
 
 from w2sg.activations.features import ID_BYTES, Features, open_features, split_features  # noqa: E402
 from w2sg.heads import evaluate  # noqa: E402
-from w2sg.study.protocols import FIELDS, SPLITS  # noqa: E402
+from w2sg.study.protocols import FIELDS, SOURCES, SPLITS  # noqa: E402
 from w2sg.study.sections import Heads, Intervals, Probe  # noqa: E402
 from w2sg.tables import schemas  # noqa: E402
 from w2sg.tables.files import read_table, write_table  # noqa: E402
@@ -91,11 +91,12 @@ def write_inputs(folder: Path, layers: int) -> None:
     g = meanings(rng)
     ids = np.array([f"pair{index:06d}" for index in range(len(g))])
     split = np.repeat(SPLITS, PAIRS_EACH)
-    empty = dict.fromkeys(FIELDS, "")
+    empty = dict.fromkeys((*FIELDS, *SOURCES), "")
     pairs = pd.DataFrame({"row_id": ids, "split": split, "position": np.tile(np.arange(PAIRS_EACH), len(SPLITS))})
     write_table(pairs.assign(dataset="synthetic", **empty), folder / "pairs.parquet", PAIRS, provenance=MADE)
     weak = states(g, rng, share=0.8, width=WEAK_WIDTH).float().numpy()[:, None]
-    features = Features(chosen=weak[0], rejected=weak[1], row_ids=ids, layers=(0,), metadata={})
+    tokens = np.ones((2, len(ids)), dtype=np.int32)
+    features = Features(chosen=weak[0], rejected=weak[1], row_ids=ids, tokens=tokens, layers=(0,), metadata={})
     made = evaluate.supervise(split_features(features, pairs), heads=Heads(), intervals=Intervals())
     origin = {"model": "weak", "revision": "last", "commit": "0" * 40} | MADE
     write_table(made.labels, folder / "labels.parquet", schemas.LABELS, provenance=origin)
@@ -110,6 +111,7 @@ def write_inputs(folder: Path, layers: int) -> None:
     tensors = {
         "chosen": both[0],
         "rejected": both[1],
+        "tokens": torch.from_numpy(tokens),
         "layers": torch.arange(layers),
         "row_ids": torch.from_numpy(ids.astype(f"S{ID_BYTES}").view(np.uint8).reshape(len(ids), ID_BYTES).copy()),
     }

@@ -88,7 +88,9 @@ def write(writer: str, path: Path, value: int) -> None:
     """Writes a file that holds the value with one of the writers."""
     schema = files.TableSchema(name="t", fields=pa.schema([pa.field("a", pa.int64(), nullable=False)]), keys=("a",))
     states, rows = np.full((1, 2, 3), value, dtype=np.float32), np.array(["a", "b"])
-    kept = features.Features(chosen=states, rejected=states.copy(), row_ids=rows, layers=(0,), metadata={})
+    tokens_of = np.ones((2, 2), dtype=np.int32)
+    both = {"chosen": states, "rejected": states.copy()}
+    kept = features.Features(**both, row_ids=rows, tokens=tokens_of, layers=(0,), metadata={})
     record = state.RevisionRecord(step=0, training_loss=None, files={"model.safetensors": str(value)})
     match writer:
         case "write_table":

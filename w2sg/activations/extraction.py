@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from w2sg.activations.features import Features, write_features
-from w2sg.activations.forward import encode_texts, evaluation_loss, extract_states, layer_indices
+from w2sg.activations.forward import count_tokens, encode_texts, evaluation_loss, extract_states, layer_indices
 from w2sg.activations.models import LoadedModel, check_settings
 from w2sg.data.corpora import select_documents
 from w2sg.runtime.jobs import Progress
@@ -105,11 +105,16 @@ def write_all_features(
     name = f"{keys['model']} {keys['revision']}"
     layers = layer_indices(settings.layers, len(model.blocks), model=name)
     limit = min(settings.max_tokens, model.context)
-    encoded = {}
+    encoded, tokens = {}, {}
     for dataset, frame in frames.items():
         prompts = frame["prompt"]
         texts = [*(prompts + frame["chosen"]), *(prompts + frame["rejected"])]
         encoded[dataset] = encode_texts(model.tokenizer, texts, max_tokens=limit)
+        whole = count_tokens(model.tokenizer, texts, encoded[dataset], max_tokens=limit)
+        tokens[dataset] = whole.reshape(2, -1)
+        for side, share in zip(("chosen", "rejected"), (tokens[dataset] > limit).mean(1), strict=True):
+            if share:
+                print(f"{name}, {dataset}: {share:.0%} of the {side} texts lose their beginning at {limit} tokens")
     total = sum(len(row) for ids in encoded.values() for row in ids)
     progress = Progress(f"extract {name}", total, "tokens")
     options: Any = {"layers": layers, "batch_tokens": settings.rows(model.device), "on_batch": progress.update}
@@ -125,7 +130,7 @@ def write_all_features(
                 f"({side}) are not finite; the revision is broken, or {settings.dtype} is too narrow"
             ) from None
         metadata = {**keys, **origins[dataset], "dataset": dataset, "pool": pools[dataset], "max_tokens": limit}
-        given = {"row_ids": row_ids, "layers": layers, "metadata": metadata}
+        given = {"row_ids": row_ids, "tokens": tokens[dataset], "layers": layers, "metadata": metadata}
         features = Features(chosen=states[:, :n], rejected=states[:, n:], **given)
         write_features(outputs[dataset], features, dtype=settings.dtype)
         del states, features  # before the next dataset's take as much again

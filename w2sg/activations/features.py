@@ -38,6 +38,8 @@ class Features:
     """States of prompt + rejected, float32, (layers, pairs, width)."""
     row_ids: np.ndarray
     """Row id of each pair, str, (pairs,)."""
+    tokens: np.ndarray
+    """Tokens of prompt + chosen and prompt + rejected before any cut, int32, (2, pairs)."""
     layers: tuple[int, ...]
     """Hidden-state index of each layer."""
     metadata: dict[str, Any]
@@ -60,9 +62,8 @@ class Features:
             raise ValueError(f"{(index < 0).sum()} pairs have no features, such as row {first}")
         if len(index) and (np.diff(index) == 1).all():  # a view spares a copy of the states
             index = slice(index[0], index[-1] + 1)
-        return replace(
-            self, chosen=self.chosen[:, index], rejected=self.rejected[:, index], row_ids=self.row_ids[index]
-        )
+        states = {"chosen": self.chosen[:, index], "rejected": self.rejected[:, index]}
+        return replace(self, **states, row_ids=self.row_ids[index], tokens=self.tokens[:, index])
 
 
 def write_features(path: str | os.PathLike[str], features: Features, *, dtype: str) -> None:
@@ -73,14 +74,15 @@ def write_features(path: str | os.PathLike[str], features: Features, *, dtype: s
     """
     n = len(features.row_ids)
     shape, layers, kind = features.chosen.shape, len(features.layers), getattr(torch, dtype)
-    if features.rejected.shape != shape or shape[:2] != (layers, n):
-        raise ValueError(f"features {shape} do not fit {layers} layers of {n} pairs")
+    if features.rejected.shape != shape or shape[:2] != (layers, n) or features.tokens.shape != (2, n):
+        raise ValueError(f"features {shape} and tokens {features.tokens.shape} do not fit {layers} layers of {n} pairs")
     if any(len(row_id) > ID_BYTES for row_id in features.row_ids):
         raise ValueError(f"a row id is longer than {ID_BYTES} characters")
     ids = np.char.encode(features.row_ids, "ascii").astype(f"S{ID_BYTES}")
     tensors = {
         "chosen": torch.from_numpy(features.chosen).to(kind).contiguous(),
         "rejected": torch.from_numpy(features.rejected).to(kind).contiguous(),
+        "tokens": torch.from_numpy(features.tokens.astype(np.int32)),
         "layers": torch.tensor(features.layers, dtype=torch.int64),
         "row_ids": torch.from_numpy(ids.view(np.uint8).reshape(n, ID_BYTES)),
     }
@@ -97,6 +99,8 @@ class FeatureFile:
     """Where it lies."""
     row_ids: np.ndarray
     """Row id of each pair, str, (pairs,)."""
+    tokens: np.ndarray
+    """As in :class:`Features`."""
     layers: tuple[int, ...]
     """Hidden-state index of each layer."""
     width: int
@@ -108,7 +112,8 @@ class FeatureFile:
         """Returns the features of some layers, given by position, as float32."""
         with _reading(self.path), safe_open(self.path, framework="pt") as file:
             states = {key: file.get_slice(key)[part].float().numpy() for key in ("chosen", "rejected")}
-        return Features(**states, row_ids=self.row_ids, layers=self.layers[part], metadata=self.metadata)
+        own = {"row_ids": self.row_ids, "tokens": self.tokens, "metadata": self.metadata}
+        return Features(**states, **own, layers=self.layers[part])
 
 
 @contextmanager
@@ -133,7 +138,7 @@ def open_features(path: str | os.PathLike[str], *, expect: Mapping[str, str] | N
     path = Path(path)
     with _reading(path), safe_open(path, framework="pt") as file:
         metadata = json.loads((file.metadata() or {}).get("w2sg", "{}"))
-        layers, ids = file.get_tensor("layers"), file.get_tensor("row_ids")
+        layers, ids, tokens = (file.get_tensor(key) for key in ("layers", "row_ids", "tokens"))
         width = file.get_slice("chosen").get_shape()[-1]
     for key, value in (expect or {}).items():
         if metadata.get(key) != value:
@@ -141,6 +146,7 @@ def open_features(path: str | os.PathLike[str], *, expect: Mapping[str, str] | N
     return FeatureFile(
         path=path,
         row_ids=np.char.decode(ids.numpy().view(f"S{ID_BYTES}").reshape(-1), "ascii"),
+        tokens=tokens.numpy(),
         layers=tuple(layers.tolist()),
         width=width,
         metadata=metadata,

@@ -73,6 +73,16 @@ def encode_texts(tokenizer: Any, texts: Sequence[str], *, max_tokens: int) -> li
     return ids
 
 
+def count_tokens(tokenizer: Any, texts: Sequence[str], ids: Sequence[Sequence[int]], *, max_tokens: int) -> np.ndarray:
+    """Returns the tokens of each text before :func:`encode_texts` cut it to ``ids``, int32, (texts,)."""
+    counts = np.array([len(row) for row in ids], dtype=np.int32)
+    long = np.flatnonzero(counts >= max_tokens)
+    if len(long):
+        whole = tokenizer([texts[position] for position in long], truncation=False, verbose=False)["input_ids"]
+        counts[long] = [len(row) for row in whole]
+    return counts
+
+
 def extract_states(
     model: LoadedModel,
     ids: Sequence[Sequence[int]],

@@ -48,8 +48,14 @@ class _Trained:
     """Scalars of the training itself, (L, S, K) each, such as the progressive loss."""
 
 
-def supervise(features: Splits, *, heads: Heads, intervals: Intervals) -> Supervision:
-    """Returns the soft labels and the metrics of a supervisor trained on true labels of its final layer."""
+def supervise(
+    features: Splits, *, heads: Heads, intervals: Intervals, clusters: Mapping[str, np.ndarray] | None = None
+) -> Supervision:
+    """Returns the soft labels and the metrics of a supervisor trained on true labels of its final layer.
+
+    Pairs that ``clusters`` (:func:`w2sg.measures.sources.split_clusters`) puts into one group are resampled together.
+    """
+    groups = (clusters or {}).get(TEST)
     seeds = heads.seeds
     train, weak, test = (features[name].layer(-1) for name in (TRAIN, WEAK, TEST))
     labels, rows = [], []
@@ -58,7 +64,8 @@ def supervise(features: Splits, *, heads: Heads, intervals: Intervals) -> Superv
         on_weak, on_test = (score_pairs(made.weights, split.chosen, split.rejected)[0] for split in (weak, test))
         axes = (test.layers, seeds, made.settings)
         keys = {"head": "weak", "protocol": protocol}
-        rows.append(head_rows(on_test[None], axes, keys=keys, intervals=intervals, extras=made.extras))
+        given = {"intervals": intervals, "clusters": groups, "extras": made.extras}
+        rows.append(head_rows(on_test[None], axes, keys=keys, **given))
         for position, seed in enumerate(seeds):
             for name, split, margins in ((WEAK, weak, on_weak), (TEST, test, on_test)):  # margins: (S, K, n)
                 shown = label_weakly(margins[position, -1], seed=seed)
@@ -73,6 +80,7 @@ def evaluate_revision(
     heads: Heads,
     probe: Probe,
     intervals: Intervals,
+    clusters: Mapping[str, np.ndarray] | None = None,
     workers: int = 1,
 ) -> pd.DataFrame:
     """Returns the metric rows of a revision: probe, ceiling and W2SG heads of all layers, seeds and settings.
@@ -87,6 +95,7 @@ def evaluate_revision(
         heads: Section of the configuration, as the two that follow.
         probe: Of the linear probe.
         intervals: Of all metrics.
+        clusters: Group of each pair of a split, as :func:`w2sg.measures.sources.split_clusters`; resampled together.
         workers: Tasks at work together, each on one thread; no result depends on it.
 
     Returns:
@@ -96,16 +105,19 @@ def evaluate_revision(
         ValueError: If the labels' rows are not those of the features.
     """
     labels = lru_cache(partial(_labelled, weak_labels))  # looked up once for all layers
+    known = clusters or {}
     stages = (
-        partial(_probe_rows, probe=probe, heads=heads, intervals=intervals),
-        partial(_head_rows, labels=labels, heads=heads, intervals=intervals),
+        partial(_probe_rows, probe=probe, heads=heads, intervals=intervals, clusters=known.get(TRAIN)),
+        partial(_head_rows, labels=labels, heads=heads, intervals=intervals, clusters=known.get(TEST)),
     )
     tasks = [(load, stage) for load in parts for stage in stages]  # short: no worker ends long before the others
     with ThreadPoolExecutor(workers) as pool:
         return pd.concat(pool.map(lambda task: task[1](task[0]()), tasks), ignore_index=True)
 
 
-def _head_rows(features: Splits, *, labels: Labels, heads: Heads, intervals: Intervals) -> pd.DataFrame:
+def _head_rows(
+    features: Splits, *, labels: Labels, heads: Heads, intervals: Intervals, clusters: np.ndarray | None
+) -> pd.DataFrame:
     """Returns the rows of the ceiling and W2SG heads of all protocols."""
     seeds, train, weak, test = heads.seeds, features[TRAIN], features[WEAK], features[TEST]
     made = {("ceiling", name): fit(train, _true_labels(train, seeds), heads=heads) for name, fit in _FITS.items()}
@@ -122,16 +134,18 @@ def _head_rows(features: Splits, *, labels: Labels, heads: Heads, intervals: Int
         for head, ceiling in (("ceiling", None), ("w2s", margins["ceiling", name])):
             trained, keys = made[head, name], {"head": head, "protocol": name}
             axes = (test.layers, seeds, trained.settings)
-            given = {"weak": supervisor, "ceiling": ceiling, "extras": trained.extras}
+            given = {"weak": supervisor, "ceiling": ceiling, "clusters": clusters, "extras": trained.extras}
             rows.append(head_rows(margins[head, name], axes, keys=keys, intervals=intervals, **given))
     return pd.concat(rows, ignore_index=True)
 
 
-def _probe_rows(features: Splits, *, probe: Probe, heads: Heads, intervals: Intervals) -> pd.DataFrame:
+def _probe_rows(
+    features: Splits, *, probe: Probe, heads: Heads, intervals: Intervals, clusters: np.ndarray | None
+) -> pd.DataFrame:
     """Returns the rows of the probes of all layers, seeds and ways to split."""
     split, seeds = features[TRAIN], heads.seeds
     fitted = fit_probes(split.chosen, split.rejected, settings=probe, seeds=seeds)
-    return probe_rows(fitted, split.layers, seeds=seeds, settings=probe, intervals=intervals)
+    return probe_rows(fitted, split.layers, seeds=seeds, settings=probe, intervals=intervals, clusters=clusters)
 
 
 def _fit_paper(split: Features, target: np.ndarray, *, heads: Heads, loss: Loss = "soft") -> _Trained:

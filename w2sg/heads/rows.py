@@ -23,6 +23,7 @@ def head_rows(
     intervals: Intervals,
     weak: np.ndarray | None = None,
     ceiling: np.ndarray | None = None,
+    clusters: np.ndarray | None = None,
     extras: Mapping[str, np.ndarray],
 ) -> pd.DataFrame:
     """Returns the metric rows of heads on the test pairs.
@@ -35,6 +36,7 @@ def head_rows(
             differences are paired.
         weak: The supervisor's margins per seed, (S, n); adds agreement and gain.
         ceiling: Margins of the heads trained on true labels, shape of ``margins``; adds PGR.
+        clusters: Group of each test pair, (n,), resampled together; without it each pair for itself.
         extras: Scalars of the training, (L, S, K) each; they have no interval.
 
     Returns:
@@ -43,7 +45,7 @@ def head_rows(
     n = margins.shape[3]
     estimates = evaluate_margins(
         margins.reshape(-1, n),
-        counts=draw_counts(n, resamples=intervals.bootstrap, seed=intervals.seed),
+        counts=draw_counts(n, resamples=intervals.bootstrap, seed=intervals.seed, clusters=clusters),
         supervisor=None if weak is None else np.broadcast_to(weak[None, :, None], margins.shape).reshape(-1, n),
         ceiling=None if ceiling is None else ceiling.reshape(-1, n),
         confidence=intervals.confidence,
@@ -62,8 +64,34 @@ def _frame(estimates: Mapping[str, Estimate], heads: Iterable[tuple[int, int, st
     return pd.concat(frames, ignore_index=True)
 
 
+def token_rows(tokens: np.ndarray, *, intervals: Intervals, clusters: np.ndarray | None = None) -> pd.DataFrame:
+    """Returns the floor of a tokenizer: the accuracy of preferring the text of fewer tokens, equal numbers counting one half.
+
+    Below one half, more tokens are the better guess.
+
+    Args:
+        tokens: Tokens of the chosen and the rejected text of each test pair, (2, n), before any cut.
+        intervals: Section ``intervals`` of the configuration.
+        clusters: As in :func:`head_rows`.
+
+    Returns:
+        One row, columns as in :func:`head_rows`.
+    """
+    margins = (tokens[1] - tokens[0])[None, None, None].astype(np.float64)
+    keys = {"head": "floor", "protocol": "none"}
+    axes = ([-1], [0], ["fewer_tokens"])
+    rows = head_rows(margins, axes, keys=keys, intervals=intervals, clusters=clusters, extras={})
+    return rows[rows["metric"] == "accuracy"]
+
+
 def probe_rows(
-    fitted: ProbeResult, layers: Sequence[int], *, seeds: Sequence[int], settings: Probe, intervals: Intervals
+    fitted: ProbeResult,
+    layers: Sequence[int],
+    *,
+    seeds: Sequence[int],
+    settings: Probe,
+    intervals: Intervals,
+    clusters: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Returns the metric rows of probes on the texts they were not trained on, resampled by pair.
 
@@ -73,6 +101,7 @@ def probe_rows(
         seeds: Names of the S seeds.
         settings: The probes' protocol, which names the ways to split.
         intervals: Section ``intervals`` of the configuration.
+        clusters: Group of each pair whose texts the probes were dealt, (n,), resampled together.
 
     Returns:
         Columns as in :func:`head_rows`; ``protocol`` is the way to split.
@@ -80,11 +109,12 @@ def probe_rows(
     frames = []
     for (s, seed), (t, split) in product(enumerate(seeds), enumerate(settings.splits)):
         tested, column = np.unique(fitted.test_pairs[s, t], return_inverse=True)
+        groups = None if clusters is None else clusters[tested]
         estimates = evaluate_texts(
             fitted.test_scores[:, s, t],
             labels=fitted.test_labels[s, t],
             pairs=column,
-            counts=draw_counts(len(tested), resamples=intervals.bootstrap, seed=intervals.seed),
+            counts=draw_counts(len(tested), resamples=intervals.bootstrap, seed=intervals.seed, clusters=groups),
             confidence=intervals.confidence,
         )
         rows = _frame(estimates, product(layers, [seed], [f"l2={settings.penalty:g}"]))

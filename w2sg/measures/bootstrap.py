@@ -17,10 +17,14 @@ _FEWEST_PAIRS = 3.0
 _FEWEST_NEIGHBOURS = 4
 
 
-@lru_cache(maxsize=16)
-def draw_counts(n: int, *, resamples: int, seed: int, block: int = 1) -> np.ndarray:
-    """Returns how often each bootstrap resample holds each of n units, float32, (B, n); rows sum to n.
+FEWEST_GROUPS = 8
+"""Groups of linked pairs that an interval needs at least."""
 
+
+def draw_counts(n: int, *, resamples: int, seed: int, block: int = 1, clusters: np.ndarray | None = None) -> np.ndarray:
+    """Returns how often each bootstrap resample holds each of n units, float32, (B, n).
+
+    Rows sum to n, unless groups of several units are drawn: then to n on average, and means divide by the row's sum.
     Equal arguments are drawn once: the array is shared and cannot be written to.
 
     Args:
@@ -29,7 +33,35 @@ def draw_counts(n: int, *, resamples: int, seed: int, block: int = 1) -> np.ndar
         seed: Seed of PCG64.
         block: Neighbouring units that are drawn together. Blocks go on from the last unit to the first (circular
             block bootstrap), so that all units are drawn equally often.
+        clusters: Group of each unit, integers, (n,): whole groups are drawn, as many as there are. Fewer than
+            :data:`FEWEST_GROUPS` tell nothing of their variance: all counts are then NaN, and so are the intervals' ends.
+
+    Raises:
+        ValueError: If there is not one group for each unit, or blocks of groups are asked for.
     """
+    if clusters is None:
+        return _draw(n, resamples, seed, block)
+    if clusters.shape != (n,) or block != 1:
+        raise ValueError(
+            f"clusters has shape {clusters.shape}, block is {block}; allowed: one group for each of {n}, block 1"
+        )
+    return _draw_groups(np.unique(clusters, return_inverse=True)[1].astype(np.int64).tobytes(), resamples, seed)
+
+
+@lru_cache(maxsize=16)
+def _draw_groups(clusters: bytes, resamples: int, seed: int) -> np.ndarray:
+    """Returns the counts of units, given the number of each one's group as 64-bit integers, which can be a cache's key."""
+    group = np.frombuffer(clusters, dtype=np.int64)
+    number = int(group.max()) + 1
+    drawn = _draw(number, resamples, seed, 1).take(group, axis=1)
+    if number < min(FEWEST_GROUPS, len(group)):
+        drawn[:] = np.nan
+    drawn.setflags(write=False)
+    return drawn
+
+
+@lru_cache(maxsize=16)
+def _draw(n: int, resamples: int, seed: int, block: int) -> np.ndarray:
     rng = np.random.Generator(np.random.PCG64(seed))
     within = np.arange(block)
     drawn = np.empty((resamples, n), dtype=np.float32)

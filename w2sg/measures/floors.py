@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from w2sg.measures.bootstrap import draw_counts
 from w2sg.measures.metrics import bootstrap_mean, evaluate_margins
+from w2sg.measures.sources import pair_clusters
 from w2sg.study.protocols import SPLITS
 from w2sg.study.sections import Intervals
 
@@ -40,14 +41,15 @@ def measure_floors(pairs: pd.DataFrame, *, intervals: Intervals) -> pd.DataFrame
     that ignores the pair has accuracy one half, over both orders of showing it, whatever the dataset.
 
     Args:
-        pairs: Columns split, chosen, rejected.
+        pairs: Columns split, chosen, rejected and the source of both.
         intervals: Section ``intervals`` of the configuration.
 
     Raises:
         ValueError: If the ground-truth or the test split has no pairs.
     """
     train, test = (_rows(pairs, split) for split in (SPLITS[0], SPLITS[-1]))
-    counts = draw_counts(len(test), resamples=intervals.bootstrap, seed=intervals.seed)
+    drawn: Any = {"resamples": intervals.bootstrap, "seed": intervals.seed, "clusters": pair_clusters(test)}
+    counts = draw_counts(len(test), **drawn)
     resampling: Any = {"counts": counts, "confidence": intervals.confidence}
     margins = {"longer_response": measure_lengths(test), "tfidf": score_words(train, test, seed=intervals.seed)}
     found = {}

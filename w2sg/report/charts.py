@@ -12,7 +12,7 @@ import pandas as pd
 
 from w2sg.plotting.style import COLOURS, LABELS, MARKED, STEP_COLOURS, spread
 from w2sg.study.protocols import HEADLINE_SETTINGS
-from w2sg.trajectories.selection import INTERVAL, case_rows, headline_cells, rows_with, trained_layers
+from w2sg.trajectories.selection import INTERVAL, case_rows, floor_levels, headline_cells, rows_with, trained_layers
 
 MAX_LAYERS = 9
 """Layers that a chart carries at most; what is left out is said beside it."""
@@ -64,7 +64,7 @@ def chart_rows(metrics: pd.DataFrame, floors: pd.DataFrame, *, family: str, data
     drawn = drawn[drawn["layer"].isin(layers)]
     single = drawn if len(layers) == len(trained) else rows_with(drawn, layer=layers[-1])
     loss = rows_with(rows, **headline_cells("model", "nats_per_token"))
-    levels = rows_with(floors, dataset=dataset, metric="accuracy")
+    levels = floor_levels(floors, rows, dataset=dataset)
     parts = [
         _means(drawn),
         single,

@@ -11,7 +11,7 @@ import pyarrow as pa
 from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.tables.schemas import FIGURE
 from w2sg.trajectories.lines import fit_line
-from w2sg.trajectories.selection import INTERVAL, case_rows, final_means, rows_with, seed_means
+from w2sg.trajectories.selection import INTERVAL, case_rows, final_means, floor_levels, seed_means
 
 NO_REVISION = -1
 """Step of a row that belongs to no revision: a level or a point of a fitted line."""
@@ -38,7 +38,7 @@ def figure_table(
     if name not in _TABLES:
         raise ValueError(f"figure must be one of {sorted(_TABLES)}, got {name!r}")
     rows = case_rows(metrics, family=family, dataset=dataset)
-    levels = rows_with(floors, dataset=dataset, metric="accuracy")
+    levels = floor_levels(floors, rows, dataset=dataset)
     parts = [part for part in _TABLES[name](rows, levels, confidence) if len(part)]
     return pd.concat(parts, ignore_index=True).reindex(columns=FIGURE.fields.names).astype(_TYPES)
 

@@ -23,7 +23,11 @@ from w2sg.study.protocols import HEADLINE_SETTINGS
 COLUMN = 3.4
 """Width of a column of text, inches; panels side by side get one each."""
 
-FLOOR_STYLES = {"floor:longer_response": (0, (1, 2)), "floor:tfidf": (0, (4, 2))}
+FLOOR_STYLES = {
+    "floor:longer_response": (0, (1, 2)),
+    "floor:tfidf": (0, (4, 2)),
+    "floor:fewer_tokens": (0, (6, 1, 1, 1)),
+}
 """Line style per floor."""
 
 MOST_TICKS = 9

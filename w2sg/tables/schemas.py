@@ -46,7 +46,9 @@ _STEP = whole("step", "optimiser steps of the strong revision")
 _COMMIT = text("commit", "identifies the weights; empty where the revision is missing or unknown")
 _LAYER = whole("layer", "hidden state: 0 embedding, last after the final norm; -1 whole model")
 _SEED = whole("seed", "seed of the head")
-_PROTOCOL = text("protocol", "heads: `paper`, `converged`; probe: split `pair` or `text`; loss: `language_model`")
+_PROTOCOL = text(
+    "protocol", "heads: `paper`, `converged`; probe: split `pair` or `text`; loss: `language_model`; floor: `none`"
+)
 _NOTE = text("note", "why the value or an end of its interval is null, or may be wrong; else empty")
 _ENDS = [
     maybe("low", "lower end of the interval; null where there is none"),
@@ -59,9 +61,15 @@ _ESTIMATE = [
 ]
 _HEAD = [
     _LAYER,
-    text("head", "`w2s`, `ceiling`, `weak`, `probe`, or `model` (evaluation loss)"),
+    text(
+        "head",
+        "`w2s`, `ceiling`, `weak`, `probe`, `floor` (of the supervisor's tokenizer), or `model` (evaluation loss)",
+    ),
     _PROTOCOL,
-    text("setting", "`lr=…`, `selected` (rate chosen without test data), `cv` (penalty chosen by cross-validation), …"),
+    text(
+        "setting",
+        "`lr=…`, `selected` (rate chosen without test data), `cv` (penalty chosen by cross-validation), `fewer_tokens`, …",
+    ),
     _SEED,
     text(
         "metric",

@@ -61,7 +61,7 @@ def shown_rows(family: str = "") -> Any:
     Without its name, those of all families.
     """
     own = [("family", "==", family)] if family else []
-    kinds = [[("head", "in", ["probe", "model"])]]
+    kinds = [[("head", "in", ["probe", "model", "floor"])]]
     kinds += [[("protocol", "==", name), ("setting", "==", setting)] for name, setting in HEADLINE_SETTINGS.items()]
     return parquet.filters_to_expression([own + kind for kind in kinds])
 
@@ -77,6 +77,13 @@ def case_rows(metrics: pd.DataFrame, *, family: str, dataset: str) -> pd.DataFra
     if rows_with(rows, head="w2s", metric="accuracy").empty:
         raise ValueError(f"no W2SG accuracies of family {family} on dataset {dataset}")
     return rows
+
+
+def floor_levels(floors: pd.DataFrame, rows: pd.DataFrame, *, dataset: str) -> pd.DataFrame:
+    """Returns floor, value, low, high: accuracies of FLOORS on a dataset, and of the tokenizer's floor in :func:`case_rows`."""
+    own = rows_with(rows, head="floor", metric="accuracy").assign(floor=lambda found: found["setting"])
+    levels = [part[["floor", *INTERVAL]] for part in (rows_with(floors, dataset=dataset, metric="accuracy"), own)]
+    return pd.concat([part for part in levels if len(part)] or levels, ignore_index=True)
 
 
 def trained_layers(rows: pd.DataFrame) -> list[int]:

@@ -26,16 +26,18 @@ def main(
     with jobs.log_to(log):
         from w2sg.activations.features import open_features, split_layers
         from w2sg.heads import evaluate
+        from w2sg.measures.sources import split_clusters
         from w2sg.study.sections import Heads, Intervals, Probe
 
         machine.pin_threads(1)
         machine.keep_memory()
         states = open_features(features, expect=keys)
-        parts = split_layers(states, read_table(pairs, schemas.PAIRS))
+        frame = read_table(pairs, schemas.PAIRS)
+        parts, clusters = split_layers(states, frame), split_clusters(frame)
         weak = read_table(labels, schemas.LABELS)
         kinds = {"heads": Heads, "probe": Probe, "intervals": Intervals}
         asked: Any = {name: kind.model_validate(sections[name]) for name, kind in kinds.items()}
-        rows = evaluate.evaluate_revision(parts, weak, **asked, workers=threads)
+        rows = evaluate.evaluate_revision(parts, weak, **asked, clusters=clusters, workers=threads)
         origin = origins.trace("train_heads", {**sections, "recipes.HEADS": recipe}, [features, labels, pairs])
         supervisor = {key: read_provenance(labels)[key] for key in ("model", "revision", "commit")}
         provenance = {**states.metadata, **origin, "weak": supervisor}

@@ -89,6 +89,9 @@ def test_long_texts_lose_their_beginning_and_keep_the_start_mark(loaded):
     assert len(cut) == 12
     assert cut[0] == 0
     assert cut[1:] == whole[-11:]
+    texts = [text, tiny.WORDS[0], text]
+    counts = forward.count_tokens(loaded.tokenizer, texts, [cut, whole[:2], cut], max_tokens=12)
+    assert counts.tolist() == [len(whole), 2, len(whole)] and counts.dtype == np.int32
 
 
 def test_models_without_a_replaced_attention_go_through_the_library_interface(loaded, monkeypatch):
@@ -232,6 +235,7 @@ def _features(n: int = 4) -> features.Features:
         chosen=rng.normal(size=(2, n, 3)).astype(np.float32),
         rejected=rng.normal(size=(2, n, 3)).astype(np.float32),
         row_ids=np.array([f"row{i}" for i in range(n)]),
+        tokens=rng.integers(1, 9, (2, n)).astype(np.int32),
         layers=(0, 2),
         metadata={"model": "m", "revision": "step1"},
     )
@@ -247,6 +251,8 @@ def test_feature_files_return_what_was_written_and_equal_content_gives_equal_byt
     rows = back.rows(["row3", "row0"])
     np.testing.assert_array_equal(rows.chosen, made.chosen[:, [3, 0]])
     np.testing.assert_array_equal(rows.rejected, made.rejected[:, [3, 0]])
+    np.testing.assert_array_equal(rows.tokens, made.tokens[:, [3, 0]])
+    assert rows.tokens.dtype == np.int32
     assert back.layers == (0, 2)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from w2sg.activations.features import Features, open_features, split_features, split_layers, write_features
 from w2sg.heads import evaluate
+from w2sg.heads.rows import token_rows
 from w2sg.study.protocols import SPLITS
 from w2sg.study.sections import ConvergedProtocol, Heads, Intervals, PaperProtocol, Probe
 
@@ -28,7 +29,8 @@ def dataset(*, signal: float, seed: int = 0) -> tuple[Features, pd.DataFrame]:
     chosen[1, :, 0] += signal
     ids = np.array([f"id{i:04d}" for i in range(3 * N)])
     pairs = pd.DataFrame({"row_id": ids, "split": np.repeat(SPLITS, N)})
-    return Features(chosen=chosen, rejected=rejected, row_ids=ids, layers=LAYERS, metadata={}), pairs
+    tokens = rng.integers(5, 9, (2, 3 * N)).astype(np.int32)
+    return Features(chosen=chosen, rejected=rejected, row_ids=ids, tokens=tokens, layers=LAYERS, metadata={}), pairs
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +74,43 @@ def test_a_probes_n_counts_the_pairs_of_its_tested_texts(study):
     assert tested < counts.loc["text", "min"] <= counts.loc["text", "max"] <= 2 * tested  # both texts of some pairs
 
 
+def test_linked_pairs_widen_the_intervals_of_heads_and_probes_and_move_no_value(study):
+    twice = np.repeat(np.arange(N // 10), 10)
+    groups = dict.fromkeys(SPLITS, twice)
+    again = evaluate.evaluate_revision(
+        [lambda: study["strong"]], study["weak"].labels, heads=HEADS, probe=PROBE, intervals=INTERVALS, clusters=groups
+    )
+    pd.testing.assert_series_equal(again["value"], study["rows"]["value"])
+    alone = dict.fromkeys(SPLITS, np.arange(N))
+    features = split_features(*dataset(signal=1.2, seed=1))
+    for clusters, same in ((alone, True), (groups, False)):
+        made = evaluate.supervise(features, heads=HEADS, intervals=INTERVALS, clusters=clusters)
+        assert made.metrics["low"].equals(study["weak"].metrics["low"]) == same
+    for head in ("w2s", "probe"):
+        lows = [
+            rows.loc[(rows["head"] == head) & (rows["metric"] == "accuracy"), "low"] for rows in (again, study["rows"])
+        ]
+        assert (lows[0] != lows[1]).mean() > 0.8
+
+
+def test_fewer_tokens_are_a_floor_of_the_supervisors_tokenizer():
+    tokens = np.array([[3, 9, 5, 4, 2], [7, 4, 5, 6, 1]], dtype=np.int32)  # right, wrong, tie, right, wrong
+    row = token_rows(tokens, intervals=INTERVALS).to_dict("records")
+    assert len(row) == 1
+    expected = {
+        "layer": -1,
+        "head": "floor",
+        "protocol": "none",
+        "setting": "fewer_tokens",
+        "seed": 0,
+        "metric": "accuracy",
+    }
+    assert {key: row[0][key] for key in expected} == expected
+    assert row[0]["value"] == 0.5 and row[0]["low"] < 0.5 < row[0]["high"] and row[0]["n"] == 5
+    more = token_rows(tokens[:, :2], intervals=INTERVALS, clusters=np.zeros(2, dtype=int))
+    assert more["value"].item() == 0.5 and np.isnan(more["low"].item())
+
+
 def test_gain_is_the_difference_of_the_accuracies(study):
     rows = study["rows"].set_index(["head", "protocol", "setting", "seed", "layer", "metric"])["value"]
     weak = study["weak"].metrics.set_index(["protocol", "setting", "seed", "metric"])["value"]
@@ -89,6 +128,7 @@ def test_the_order_of_rows_changes_nothing(study):
         chosen=features.chosen[:, order],
         rejected=features.rejected[:, order],
         row_ids=features.row_ids[order],
+        tokens=features.tokens[:, order],
         layers=LAYERS,
         metadata={},
     )
@@ -126,7 +166,7 @@ def test_test_labels_choose_neither_rate_nor_penalty(study):
     flipped = Features(
         chosen=np.where(test[None, :, None], features.rejected, features.chosen),
         rejected=np.where(test[None, :, None], features.chosen, features.rejected),
-        row_ids=features.row_ids, layers=LAYERS, metadata={},
+        row_ids=features.row_ids, tokens=features.tokens, layers=LAYERS, metadata={},
     )  # fmt: skip
     rows = evaluate.evaluate_revision(
         [lambda: split_features(flipped, pairs)],

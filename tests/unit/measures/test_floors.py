@@ -28,7 +28,8 @@ def texts(n: int, *, signal: float, seed: int) -> pd.DataFrame:
 
 
 def frame(train: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
-    return pd.concat([train.assign(split="ground_truth"), test.assign(split="test")], ignore_index=True)
+    both = pd.concat([train.assign(split="ground_truth"), test.assign(split="test")], ignore_index=True)
+    return both.assign(chosen_source="", rejected_source="")
 
 
 def measured(train: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
