@@ -78,7 +78,7 @@ def count_tokens(tokenizer: Any, texts: Sequence[str], ids: Sequence[Sequence[in
     counts = np.array([len(row) for row in ids], dtype=np.int32)
     long = np.flatnonzero(counts >= max_tokens)
     if len(long):
-        whole = tokenizer([texts[position] for position in long], truncation=False, verbose=False)["input_ids"]
+        whole = tokenizer([texts[position] for position in long.tolist()], truncation=False, verbose=False)["input_ids"]
         counts[long] = [len(row) for row in whole]
     return counts
 

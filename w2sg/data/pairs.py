@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -100,7 +101,7 @@ def check_pairs(
         kept = kept.groupby("split", sort=False).head(limit)
     ids = [row_id(*row) for row in zip(*(kept[field] for field in FIELDS), strict=True)]
     position = kept.groupby("split", sort=False).cumcount().astype("int64")
-    prompts = _shared(kept["prompt"])
+    prompts = _shared(kept["prompt"].tolist())
     sources = dict(zip(SOURCES, (prompts, prompts, "", ""), strict=True))
     table = kept.assign(**{column: kept.get(column, other) for column, other in sources.items()})
     table = table.assign(dataset=name, row_id=ids, position=position)
@@ -114,10 +115,10 @@ def check_pairs(
     )
 
 
-def _shared(prompts: pd.Series) -> pd.Series:
+def _shared(prompts: Sequence[str]) -> list[str]:
     """Returns a short id of every prompt that several pairs have, and empty text for the others."""
-    several = prompts.duplicated(keep=False) & (prompts != "")
-    return prompts.where(several, "").map(lambda prompt: sha256(prompt.encode())[:16] if prompt else "")
+    pairs = Counter(prompts)
+    return [sha256(prompt.encode())[:16] if prompt and pairs[prompt] > 1 else "" for prompt in prompts]
 
 
 def shared_prompts(pairs: pd.DataFrame) -> dict[str, int]:

@@ -8,15 +8,17 @@ from typing import Any
 
 import jinja2
 import pandas as pd
+import pyarrow as pa
 import pytest
 from matplotlib import pyplot as plt
 
 from tests.studies import STEPS, WEAK, made_floors, made_metrics
 from w2sg.plotting import style
-from w2sg.report import figure_tables, plots
+from w2sg.report import charts, figure_tables, plots
 from w2sg.report.catalogue import FIGURES, as_percent
 from w2sg.tables import schemas
 from w2sg.tables.files import read_table, write_table
+from w2sg.trajectories.selection import shown_rows
 
 CHOICE: dict[str, Any] = {"family": "nano", "dataset": "newsgroups_tech", "confidence": 0.95}
 
@@ -24,6 +26,13 @@ CHOICE: dict[str, Any] = {"family": "nano", "dataset": "newsgroups_tech", "confi
 @pytest.fixture(scope="module")
 def metrics() -> pd.DataFrame:
     return made_metrics(effect=True, layers=(0, 2, 4))
+
+
+def with_token_floor(metrics: pd.DataFrame) -> pd.DataFrame:
+    """With the row that a supervisor's tokenizer adds, as the report reads it from the long table."""
+    keys = {"head": "floor", "protocol": "none", "setting": "fewer_tokens", "layer": -1, "metric": "accuracy"}
+    row = metrics[metrics["head"] == "weak"].head(1).assign(**keys, value=0.59, low=0.57, high=0.61)
+    return pa.Table.from_pandas(pd.concat([metrics, row])).filter(shown_rows("nano")).to_pandas()
 
 
 def shown(name: str, metrics: pd.DataFrame) -> pd.DataFrame:
@@ -51,9 +60,15 @@ def test_a_figure_is_written_alike_each_time(metrics, tmp_path):
 
 
 def test_a_trajectory_shows_each_quantity_supervisor_and_floors(metrics):
-    table = shown("trajectory", metrics)
+    table = shown("trajectory", with_token_floor(metrics))
     paper = table[table["panel"] == "paper"].set_index("series")
-    assert set(paper.index) == {"w2s", "ceiling", "probe", "weak", "floor:longer_response", "floor:tfidf"}
+    levels = {"floor:longer_response", "floor:tfidf", "floor:fewer_tokens"}
+    assert set(paper.index) == {"w2s", "ceiling", "probe", "weak", *levels}
+    assert paper.loc["floor:fewer_tokens", ["value", "low", "high"]].tolist() == [0.59, 0.57, 0.61]
+    assert levels <= set(style.LABELS) & set(plots.FLOOR_STYLES)
+    charted = charts.chart_rows(with_token_floor(metrics), made_floors(), family="nano", dataset="newsgroups_tech")
+    assert charted.loc[charted["series"] == "floor:fewer_tokens", "value"].tolist() == [0.59]
+    assert levels < set(charted["series"])
     assert paper.loc["w2s", "step"].tolist() == STEPS
     assert set(table["layer"]) == {-1, 2, 4}
     assert paper.loc["weak", "value"] == WEAK
