@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from w2sg.study.fields import Count, KeyMistake, Listed, Name, Natural, Rate, Section, Sha256, Share, Text
 from w2sg.study.protocols import SPLITS
+from w2sg.study.texts import HubText, TextFile
 
 DROPPED_SHARE = 0.01
 """Share of the wanted pairs that ``on_invalid: drop`` may cost a split before its size is an error."""
@@ -123,7 +124,7 @@ class FileCorpus(_Corpus):
     """The package file."""
 
 
-CorpusEntry = Annotated[PackagedCorpus | FileCorpus, Field(discriminator="source")]
+CorpusEntry = Annotated[PackagedCorpus | FileCorpus | TextFile | HubText, Field(discriminator="source")]
 """An entry of ``corpora``."""
 
 
@@ -289,7 +290,9 @@ DatasetEntry = Annotated[CorpusPairs | FilePairs | HubPairs, Field(discriminator
 
 
 def required_inputs(spec: Mapping[str, Any]) -> list[str]:
-    """Returns the local files that an entry of ``datasets`` reads, in the order of the splits; none for other sources."""
+    """Returns the local files that an entry reads whose content is not pinned; of ``datasets`` in the order of the splits."""
+    if spec["source"] == "file":
+        return [spec["path"]]
     if spec["source"] != "files":
         return []
     return [spec["file"]] if "file" in spec else [spec["files"][split] for split in SPLITS]

