@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from w2sg.study.datasets import HubPairs
-from w2sg.study.texts import HubText
+from w2sg.study.sections import HubText
 
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
 

@@ -12,12 +12,12 @@ import pandas as pd
 
 from w2sg.data.pairs import text_fault
 from w2sg.data.rows import check_exists, file_rows, hub_rows
-from w2sg.study.texts import HubText, TextFile
+from w2sg.study.sections import HubText, TextFile
 
 _EMPTY_LINES = re.compile(r"\n[^\S\n]*\n")
 
 
-def read_text(entry: TextFile | HubText, *, name: str) -> tuple[pd.DataFrame, Counter[str]]:
+def text_documents(entry: TextFile | HubText, *, name: str) -> tuple[pd.DataFrame, Counter[str]]:
     """Returns the documents, all held out, and the number of rows that were left out, per reason.
 
     Args:

@@ -13,8 +13,7 @@ import yaml
 from w2sg.study.datasets import required_inputs
 from w2sg.study.families import PretrainedModel
 from w2sg.study.fields import ConfigError, Key, Mistake, did_you_mean, read
-from w2sg.study.sections import Study
-from w2sg.study.texts import HubText, TextFile
+from w2sg.study.sections import HubText, Study, TextFile
 
 READ_SPLIT = "pair"
 """The split of the probe that summary, correlations and figures read."""

@@ -10,7 +10,6 @@ from pydantic import AfterValidator, Field, model_validator
 
 from w2sg.study.fields import Count, KeyMistake, Listed, Name, Natural, Rate, Section, Sha256, Share, Text
 from w2sg.study.protocols import SPLITS
-from w2sg.study.texts import HubText, TextFile
 
 DROPPED_SHARE = 0.01
 """Share of the wanted pairs that ``on_invalid: drop`` may cost a split before its size is an error."""
@@ -122,10 +121,6 @@ class FileCorpus(_Corpus):
     """Where the package comes from."""
     path: Text
     """The package file."""
-
-
-CorpusEntry = Annotated[PackagedCorpus | FileCorpus | TextFile | HubText, Field(discriminator="source")]
-"""An entry of ``corpora``."""
 
 
 class Columns(Section):

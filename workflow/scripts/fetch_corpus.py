@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from w2sg.data import corpora
 from w2sg.runtime import jobs
-from w2sg.study.datasets import CorpusEntry
 from w2sg.study.definitions import corpus_settings
 from w2sg.study.fields import read
+from w2sg.study.sections import CorpusEntry
 from w2sg.tables import origins, schemas
 from w2sg.tables.files import write_table
 

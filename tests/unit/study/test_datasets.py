@@ -8,8 +8,9 @@ import pytest
 
 from tests.pair_corpus import ORDER, TOPIC
 from w2sg.data import parsers
-from w2sg.study.datasets import CorpusEntry, DatasetEntry, HubPairs, required_inputs
+from w2sg.study.datasets import DatasetEntry, HubPairs, required_inputs
 from w2sg.study.fields import ConfigError, read
+from w2sg.study.sections import CorpusEntry
 
 FILES = {"source": "files", "file": "f.jsonl", "split": {"seed": 0}}
 HUB = {"source": "hub", "repo": "owner/name", "pairs": 10}
