@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from w2sg.data import texts
 from w2sg.data.duplicates import cluster, decontaminate, shingle
 from w2sg.data.packages import locate_package
 from w2sg.data.readers import read_documents
@@ -68,7 +67,9 @@ def load_corpus(entry: CorpusEntry, *, name: str, cache: Path) -> Corpus:
 
 def _text_corpus(entry: TextFile | HubText, *, name: str) -> Corpus:
     """Returns the documents of a text that is only scored: none is trained on, so none can resemble a protected one."""
-    documents, skipped = texts.text_documents(entry, name=name)
+    from w2sg.data.texts import text_documents  # only here: who selects documents needs none of what it loads
+
+    documents, skipped = text_documents(entry, name=name)
     facts = {
         "documents": {"heldout": len(documents)},
         "words": {"heldout": int(documents["text"].str.split().map(len).sum())},
