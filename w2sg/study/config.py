@@ -13,7 +13,7 @@ import yaml
 from w2sg.study.datasets import required_inputs
 from w2sg.study.families import PretrainedModel
 from w2sg.study.fields import ConfigError, Key, Mistake, did_you_mean, read
-from w2sg.study.sections import Study
+from w2sg.study.sections import HubText, Study, TextFile
 
 READ_SPLIT = "pair"
 """The split of the probe that summary, correlations and figures read."""
@@ -76,10 +76,13 @@ def check_config(config: Mapping[str, Any], origins: Origins) -> dict[str, Any]:
 
 def check_sources(config: Mapping[str, Any], families: Mapping[str, Any], datasets: Sequence[str]) -> None:
     """Raises :class:`ConfigError`, a line per mistake, if a file or folder that the study needs is not there."""
+    scored = config["evaluation"]["corpus"]
+    entries = {("datasets", name): config["datasets"][name] for name in datasets}
+    entries["corpora", scored] = config["corpora"][scored]
     mistakes = [
-        Mistake(("datasets", name), f"no file {path}; paths are relative to the working directory {Path.cwd()}")
-        for name in datasets
-        for path in required_inputs(config["datasets"][name])
+        Mistake(key, f"no file {path}; paths are relative to the working directory {Path.cwd()}")
+        for key, entry in entries.items()
+        for path in required_inputs(entry)
         if not Path(path).is_file()
     ]
     for family in families.values():
@@ -111,6 +114,9 @@ def _check_names(study: Study) -> Iterator[Mistake]:
         if name not in known:
             there = f"there are: {', '.join(sorted(known))}" if known else "there are none"
             yield Mistake(key, f"no entry {name!r} in {section}; {did_you_mean(name, known)}{there}")
+        elif section == "corpora" and key[0] != "evaluation" and isinstance(known[name], TextFile | HubText):
+            text = f"{name!r} is a text of source {known[name].source}, which only evaluation can name"
+            yield Mistake(key, f"{text}; expected a corpus of source pypi, npm or path")
 
 
 def _check_sizes(study: Study) -> Iterator[Mistake]:

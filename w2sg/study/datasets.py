@@ -123,10 +123,6 @@ class FileCorpus(_Corpus):
     """The package file."""
 
 
-CorpusEntry = Annotated[PackagedCorpus | FileCorpus, Field(discriminator="source")]
-"""An entry of ``corpora``."""
-
-
 class Columns(Section):
     """Columns of the three texts; for the Hub with parser `columns` only."""
 
@@ -289,7 +285,9 @@ DatasetEntry = Annotated[CorpusPairs | FilePairs | HubPairs, Field(discriminator
 
 
 def required_inputs(spec: Mapping[str, Any]) -> list[str]:
-    """Returns the local files that an entry of ``datasets`` reads, in the order of the splits; none for other sources."""
+    """Returns the local files that an entry reads whose content is not pinned; of ``datasets`` in the order of the splits."""
+    if spec["source"] == "file":
+        return [spec["path"]]
     if spec["source"] != "files":
         return []
     return [spec["file"]] if "file" in spec else [spec["files"][split] for split in SPLITS]

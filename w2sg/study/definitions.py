@@ -107,6 +107,12 @@ def dataset_settings(spec: Mapping[str, Any], content: Sequence[str]) -> dict[st
     return {key: value for key, value in spec.items() if key not in ("file", "files")} | {"content": list(content)}
 
 
+def corpus_settings(spec: Mapping[str, Any], content: Sequence[str]) -> dict[str, Any]:
+    """Returns what decides a corpus: its entry without the place of its file, which counts by its content."""
+    entry = {key: value for key, value in spec.items() if key != "path"}
+    return entry | {"content": list(content)} if content else entry
+
+
 def listing(names: Sequence[Any]) -> str:
     """Returns how many there are, and a hash that tells these from others."""
     digest = hashlib.sha256(json.dumps(names).encode()).hexdigest()
@@ -124,18 +130,18 @@ class Deciding:
     """The checked configuration."""
     families: Mapping[str, Family]
     """The study's families, resolved."""
-    content: Callable[[str], Sequence[str]]
-    """Returns the SHA-256 of each local file of a dataset."""
+    content: Callable[[Mapping[str, Any]], Sequence[str]]
+    """Returns the SHA-256 of each local file of an entry of ``datasets`` or ``corpora``, unless its entry has it."""
 
     def documents(self, corpus: str) -> dict[str, Any]:
         """Returns it for a corpus; where its file lies does not count."""
-        entry = {key: value for key, value in self.config["corpora"][corpus].items() if key != "path"}
-        return {f"corpora.{corpus}": entry, "recipes.CORPUS": recipes.CORPUS}
+        spec = self.config["corpora"][corpus]
+        return {f"corpora.{corpus}": corpus_settings(spec, self.content(spec)), "recipes.CORPUS": recipes.CORPUS}
 
     def pairs(self, dataset: str) -> dict[str, Any]:
         """Returns it for a dataset's pairs."""
         spec = self.config["datasets"][dataset]
-        own = {f"datasets.{dataset}": dataset_settings(spec, self.content(dataset)), "recipes.PAIRS": recipes.PAIRS}
+        own = {f"datasets.{dataset}": dataset_settings(spec, self.content(spec)), "recipes.PAIRS": recipes.PAIRS}
         return own | (self.documents(spec["corpus"]) if "corpus" in spec else {})
 
     def floors(self, dataset: str) -> dict[str, Any]:

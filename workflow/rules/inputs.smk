@@ -3,6 +3,18 @@
 # data
 
 
+def corpus_files(wildcards):
+    """Returns the user's own file that a text is read from; nothing for corpora of packages."""
+    return [local(path) for path in required_inputs(config["corpora"][wildcards.corpus])]
+
+
+def corpus_spec(wildcards):
+    """Returns a corpus's entry, with the hash of what the user's own file holds."""
+    spec = config["corpora"][wildcards.corpus]
+    hashes = content(spec)
+    return spec | {"content": hashes} if hashes else spec
+
+
 def pair_inputs(wildcards):
     """Returns what a dataset is built from: its corpus, or its local files."""
     spec = config["datasets"][wildcards.dataset]
@@ -21,13 +33,15 @@ def tokenizer_folder(wildcards):
 
 
 def unread_datasets(wildcards):
-    """Returns datasets that must be read before a first training: a broken one stops the study before it costs minutes.
+    """Returns what must be read before a first training: a broken dataset or text stops the study before it costs minutes.
 
     No trained model depends on them: one that is there waits for none.
     """
     if Path(f"results/pretrained/{wildcards.model}/manifest.tsv").exists():
         return []
-    return [path for name in DATASETS if not Path(path := f"resources/pairs/{name}.parquet").exists()]
+    pairs = [f"resources/pairs/{name}.parquet" for name in DATASETS]
+    paths = [*pairs, f"resources/corpora/{config['evaluation']['corpus']}.parquet"]
+    return [path for path in paths if not Path(path).exists()]
 
 
 # revisions

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.pair_corpus import TOPIC, documents, load_checked, load_pairs
-from w2sg.data import parsers, sources
+from w2sg.data import parsers
+from w2sg.data import rows as rows_of_sources
 from w2sg.study.datasets import required_inputs
 from w2sg.study.protocols import SPLITS
 from w2sg.tables import schemas
@@ -107,7 +108,9 @@ def test_broken_files_are_named(tmp_path, name, content, message):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(RuntimeError, match="dataset f: .*none.jsonl: no such file; correct its path in datasets"):
+    with pytest.raises(
+        RuntimeError, match="dataset f: .*none.jsonl: no such file; correct its path in the configuration"
+    ):
         load_pairs({"source": "files", "file": str(tmp_path / "none.jsonl"), "split": {"seed": 0}}, name="f")
 
 
@@ -238,7 +241,7 @@ def test_a_busy_hub_is_asked_again_and_a_refusal_is_not(folder, monkeypatch, sta
         return load(*arguments, **options)
 
     monkeypatch.setattr(datasets, "load_dataset", answer)
-    monkeypatch.setattr(sources, "_WAITS", (0.0, 0.0))
+    monkeypatch.setattr(rows_of_sources, "_WAITS", (0.0, 0.0))
     write(folder / "train.jsonl", [{"q": f"q{i}", "good": f"g{i}", "bad": f"b{i}"} for i in range(30)])
     fields = {"prompt": "q", "chosen": "good", "rejected": "bad"}
     spec = {"source": "hub", "repo": str(folder), "pairs": 10, "fields": fields}

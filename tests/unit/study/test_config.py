@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,14 @@ def put(config: dict, path: str, value: object) -> dict:
         place = place.setdefault(key, {})
     place[last] = value
     return changed
+
+
+@pytest.mark.parametrize("study", ["paper", "pythia_70m"])
+def test_studies_of_published_models_score_pinned_ordinary_text(study):
+    config = check_config(shipped(study), NOWHERE)
+    text = config["corpora"][config["evaluation"]["corpus"]]
+    assert text["source"] == "hub"
+    assert re.fullmatch("[0-9a-f]{40}", text["revision"])
 
 
 @pytest.mark.parametrize("studies", [(), ("nano_seeds",), ("nano_spam",), ("paper",), ("pythia_70m",)])
@@ -85,6 +94,10 @@ def test_neither_order_nor_a_default_that_is_written_out_changes_what_jobs_see()
         ("models/pythia-1b/repo", "pythia", ["models.pythia-1b.repo: got 'pythia', expected owner/name."]),
         ("models/a b", {"source": "hub", "repo": "a/b"}, ["models.a b: got 'a b', expected letters"]),
         ("datasets/newsgroups_tech/corpus", "newsgroup", ["newsgroups_tech.corpus: no entry 'newsgroup' in corpora; did you mean 'newsgroups'?"]),
+        ("datasets/newsgroups_tech/corpus", "c4_news", ["newsgroups_tech.corpus: 'c4_news' is a text of source hub, which only evaluation can name"]),
+        ("models/nano-strong/corpus", "c4_news", ["models.nano-strong.corpus: 'c4_news' is a text", "expected a corpus of source pypi, npm or path"]),
+        ("evaluation/corpus", "c4_new", ["evaluation.corpus: no entry 'c4_new' in corpora; did you mean 'c4_news'?"]),
+        ("evaluation/source", "hub", ["evaluation: unknown key 'source'; allowed here: corpus, documents"]),
         ("datasets/newsgroups_tech/task", "topics", ["datasets.newsgroups_tech.task: got 'topics', allowed: topic, order"]),
         ("corpora/newsgroups/evaluation", {}, ["corpora.newsgroups: unknown key 'evaluation'; did you mean 'pair_texts'?"]),
         ("corpora/newsgroups/sha256", "abc", ["corpora.newsgroups.sha256: got 'abc', expected 64 hexadecimal digits"]),

@@ -8,8 +8,9 @@ import pytest
 
 from tests.pair_corpus import ORDER, TOPIC
 from w2sg.data import parsers
-from w2sg.study.datasets import CorpusEntry, DatasetEntry, HubPairs, required_inputs
+from w2sg.study.datasets import DatasetEntry, HubPairs, required_inputs
 from w2sg.study.fields import ConfigError, read
+from w2sg.study.sections import CorpusEntry
 
 FILES = {"source": "files", "file": "f.jsonl", "split": {"seed": 0}}
 HUB = {"source": "hub", "repo": "owner/name", "pairs": 10}
@@ -97,6 +98,8 @@ def test_local_files_are_listed_in_the_order_of_the_splits():
     assert required_inputs({"source": "files", "files": files}) == ["a", "b", "c"]
     assert required_inputs(FILES) == ["f.jsonl"]
     assert required_inputs(HUB) == []
+    assert required_inputs({"source": "file", "path": "text.txt"}) == ["text.txt"]
+    assert required_inputs(CORPUS) == []  # its entry has the hash
 
 
 # Corpora
@@ -114,7 +117,7 @@ CORPUS = {
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"source": "web"}, "corpora.c.source: got 'web', allowed: pypi, npm, path"),
+        ({"source": "web"}, "corpora.c.source: got 'web', allowed: pypi, npm, path, file, hub"),
         ({"pair_text": {}}, "corpora.c: unknown key 'pair_text'; did you mean 'pair_texts'?"),
         ({"evaluation_words": 4}, "corpora.c: unknown key 'evaluation_words'; did you mean 'pair_texts'?"),
         ({"sha256": "abc"}, "corpora.c.sha256: got 'abc', expected 64 hexadecimal digits"),
@@ -142,3 +145,34 @@ def test_the_order_of_labels_decides_nothing():
     one, two = ({"fraction": dict(pairs)} for pairs in ([("a", 0.5), ("b", 0.1)], [("b", 0.1), ("a", 0.5)]))
     dumped = [repr(read(CorpusEntry, {**CORPUS, "pair_texts": part}).model_dump()) for part in (one, two)]
     assert dumped[0] == dumped[1]
+
+
+TEXTS = {
+    "file": {"source": "file", "path": "mine.jsonl"},
+    "hub": {"source": "hub", "repo": "owner/texts", "revision": "abc"},
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "change", "message"),
+    [
+        ("file", {"path": "mine.csv"}, "corpora.c.path: got 'mine.csv', its name must end in one of .jsonl, .jsonl.gz"),
+        ("file", {"path": "mine.txt", "field": "body"}, "corpora.c.field: got 'body', but mine.txt has no columns"),
+        ("file", {"path": None}, "corpora.c.path: got None (nothing), expected text"),
+        ("file", {"fields": "a"}, "corpora.c: unknown key 'fields'; did you mean 'field'?"),
+        ("file", {"on_invalid": "skip"}, "corpora.c.on_invalid: got 'skip', allowed: error, drop"),
+        ("hub", {"revision": None}, "corpora.c.revision: got None (nothing), expected text. Commit or tag"),
+        ("hub", {"file": "a.parquet", "subset": "en"}, "corpora.c.file: a file needs neither subset nor data_dir"),
+        ("hub", {"reader": "newsgroups"}, "corpora.c: unknown key 'reader'"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_a_text_are_named(source, change, message):
+    read(CorpusEntry, TEXTS[source], ("corpora", "c"))
+    with pytest.raises(ConfigError) as caught:
+        read(CorpusEntry, {**TEXTS[source], **change}, ("corpora", "c"))
+    assert message in str(caught.value)
+
+
+def test_a_text_on_the_hub_must_be_pinned():
+    with pytest.raises(ConfigError, match="corpora.c: missing key 'revision'. Commit or tag"):
+        read(CorpusEntry, {"source": "hub", "repo": "owner/texts"}, ("corpora", "c"))
