@@ -13,6 +13,7 @@ import yaml
 from w2sg.study.datasets import required_inputs
 from w2sg.study.families import PretrainedModel, expand_seeds
 from w2sg.study.fields import ConfigError, Key, Mistake, did_you_mean, read
+from w2sg.study.revision_lists import RANDOM
 from w2sg.study.sections import Study
 
 READ_SPLIT = "pair"
@@ -85,7 +86,8 @@ def check_sources(config: Mapping[str, Any], families: Mapping[str, Any], datase
         if not Path(path).is_file()
     ]
     for family in families.values():
-        needed = {family.strong: [r.name for r in family.revisions], family.weak: [family.weak_revision]}
+        strong = [revision.name for revision in family.revisions if revision.name != RANDOM]
+        needed = {family.strong: strong, family.weak: [family.weak_revision]}
         for name, revisions in needed.items():
             if config["models"][name]["source"] == "local":
                 folders = [Path(config["models"][name]["path"]) / revision for revision in revisions]

@@ -24,7 +24,7 @@ from w2sg.study.fields import (
     read,
 )
 from w2sg.study.pretraining import Architecture, PretrainingSettings
-from w2sg.study.revision_lists import HUB_DEFAULT, Revision, Selection, revisions_of, select
+from w2sg.study.revision_lists import HUB_DEFAULT, Revision, Selection, revisions_of, select, with_twin
 
 Dtype = Literal["float32", "bfloat16"]
 Repo = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$")]
@@ -114,7 +114,7 @@ class Family:
     weak_revision: str
     """Revision of the weak model that supervises."""
     revisions: tuple[Revision, ...]
-    """Selected revisions of the strong model, by step."""
+    """Selected revisions of the strong model, by step; where its list has no step 0 a random twin comes first."""
 
 
 def members(name: str, config: Mapping[str, Any]) -> list[str]:
@@ -212,7 +212,7 @@ def resolve_family(name: str, config: Mapping[str, Any], root: Path) -> Family:
         strong=entry.strong,
         weak=entry.weak,
         weak_revision=weak_names[-1] if wanted == "last" else wanted,
-        revisions=revisions,
+        revisions=with_twin(listed, revisions),
     )
 
 

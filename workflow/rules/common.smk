@@ -108,9 +108,16 @@ def loss_table(model, revision):
     return f"results/activations/{model}/{revision}/loss.parquet"
 
 
+def opened(wildcards):
+    """Returns the revision whose files are opened, which of a random twin is another one."""
+    listed = revision_lists.revisions_of(wildcards.model, config["models"][wildcards.model], ROOT)
+    return revision_lists.files_of(wildcards.revision, listed)
+
+
 def identity(wildcards):
-    """Returns the part of a model's entry that decides its numbers."""
-    return definitions.identity(config["models"][wildcards.model])
+    """Returns the part of a model's entry that decides its numbers; of a random twin also the revision it is like."""
+    entry = definitions.identity(config["models"][wildcards.model])
+    return entry | ({"like": opened(wildcards)} if wildcards.get("revision") == revision_lists.RANDOM else {})
 
 
 @cache

@@ -42,7 +42,8 @@ def listed_revisions(model):
     """Returns the names of all published revisions of a model, by step, and of those that are used besides."""
     listed = revision_lists.revisions_of(model, config["models"][model], ROOT)
     names = [revision.name for revision in sorted(listed, key=lambda revision: revision.step)]
-    return list(dict.fromkeys([*names, *USED.get(model, [])]))
+    used = [name for name in USED.get(model, []) if name != revision_lists.RANDOM]
+    return list(dict.fromkeys([*names, *used]))
 
 
 def audit_source(wildcards):
@@ -62,9 +63,9 @@ def own_losses():
 
 
 def own_revisions():
-    """Returns the used revisions of each model that is not on the Hub."""
+    """Returns the used revisions of each model that is not on the Hub; a random twin is nobody's publication."""
     return {
-        model: [name for name in names if present([loss_table(model, name)])]
+        model: [n for n in names if n != revision_lists.RANDOM and present([loss_table(model, n)])]
         for model, names in USED.items()
         if model not in HUB_MODELS
     }
@@ -124,7 +125,7 @@ def local_revision(wildcards):
     entry = config["models"][wildcards.model]
     if entry["source"] != "local":
         return []
-    folder = Path(entry["path"]) / wildcards.revision
+    folder = Path(entry["path"]) / opened(wildcards)
     return [f"{path.name}: {mark(path)}" for path in sorted(folder.iterdir()) if path.is_file()]
 
 
