@@ -122,7 +122,7 @@ def made_evidence(
         "summary": summary.summarize(metrics, correlations=correlations, transitions=transitions),
         "correlations": correlations,
         "transitions": transitions,
-        "bands": bands.judge_nano(metrics, families=["nano"], dataset=dataset),
+        "bands": bands.judge_nano(metrics, families=["nano"]),
         "excluded": pd.DataFrame(columns=["model", "revision", "reason", "excluded"]),
         "completeness": coverage.completeness(metrics, {}, []),
         "stages": page.stage_costs({}),

@@ -103,6 +103,16 @@ def test_files_that_do_not_say_how_many_pairs_they_hold_are_planned(paper):
     assert re.search(r"pythia-6.9b\s+154\s+309\s+2.11\s+13.7\s+\S+\s+unknown\s+\S+\s+unknown", text)
 
 
+def test_the_study_of_seeds_trains_the_supervisor_once(paper):
+    paper.config.clear()
+    paper.config.update(yaml.safe_load((ROOT / "config" / "nano_seeds.yaml").read_text()))
+    planned = counts(paper.run("-n", "-q", "rules"))
+    assert planned["pretrain_family"] == 3 + 1
+    assert planned["extract_activations"] == 3 * 23 + 1
+    assert planned["train_heads"] == 3 * 23 * 2
+    assert planned["train_supervisor"] == planned["fetch_pairs"] == 2
+
+
 def test_the_laptop_study_is_small(paper):
     paper.config.clear()
     paper.config.update(yaml.safe_load((ROOT / "config" / "pythia_70m.yaml").read_text()))

@@ -7,11 +7,14 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.dag.conftest import ROOT, Workflow
 from tests.dag.test_smoke import planned
 from tests.dag.test_stale import costly
+from w2sg.tables import schemas
+from w2sg.tables.files import read_table
 
 
 @pytest.fixture
@@ -65,6 +68,37 @@ def test_a_study_that_means_something_else_by_a_name_is_refused(second, path, va
     section[key] = value
     text = second.run("-n", check=False)
     assert said in " ".join(text.split())
+
+
+def test_seeds_reuse_the_model_that_is_there_and_share_the_supervisor(workflow):
+    """Of two pre-training seeds one is the model itself: only the other is trained, and nobody teaches anew."""
+    workflow.config["families"]["smoke"]["seeds"] = [0, 1]
+    jobs = planned(workflow)
+    assert jobs["pretrain_family"] == 1
+    assert jobs["extract_activations"] == 3
+    assert jobs["train_heads"] == 2 * 3 * 2
+    assert "train_supervisor" not in jobs
+    assert jobs["correlate"] == jobs["summarize_sweep"] == jobs["write_report"] == 1
+
+
+def test_a_family_without_step_0_begins_with_a_random_twin(workflow):
+    listed = workflow.folder / "late.tsv"
+    listed.write_text("revision\tstep\ttokens_billion\nstep8\t8\t0.001\n")
+    workflow.config["models"]["olmo"] = {**workflow.config["models"]["olmo"], "revisions": str(listed)}
+    workflow.config["sweep"] = {"families": ["olmo"], "datasets": ["mine", "posts"]}
+    assert planned(workflow)["extract_activations"] == 1
+    workflow.run("--", "results/smoke/report.html")
+    results = workflow.folder / "results"
+    loss = read_table(results / "activations" / "olmo" / "random" / "loss.parquet", schemas.RESULTS)
+    assert set(loss["commit"]) == {"random initialisation"}
+    nats = loss.set_index("metric")["value"]["nats_per_token"]
+    assert abs(nats - np.log(320)) < 0.5  # about as good as guessing among the tokens
+    metrics = read_table(results / "smoke" / "tables" / "metrics.parquet", schemas.METRICS)
+    rows = metrics[metrics["revision"] == "random"]
+    assert set(rows["step"]) == set(rows["tokens"]) == {0}
+    assert {"w2s", "ceiling", "probe"} <= set(rows["head"])
+    assert "random" not in set(read_table(results / "smoke" / "tables" / "audit.parquet", schemas.AUDIT)["revision"])
+    workflow.run("--", "verify")
 
 
 def test_the_same_study_may_change_its_mind(workflow):

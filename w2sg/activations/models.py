@@ -29,6 +29,9 @@ CAPS = ("attn_logit_softcapping", "final_logit_softcapping", "logits_soft_cap")
 SCALES = ("logit_scale", "logits_scaling", "lm_head_multiplier")
 """Settings that scale logits outside the output embedding."""
 
+SEED = 0
+"""Seed of weights that are drawn."""
+
 
 class UnsupportedModel(RevisionError):
     """A model through which packed texts cannot be run, or not with the right numbers."""
@@ -101,7 +104,7 @@ class LoadedModel:
         return self.decoder(input_ids=batch.tokens, position_ids=batch.positions, use_cache=False, packed=batch)[0]
 
 
-def load_model(folder: Path, *, dtype: str, device: str) -> LoadedModel:
+def load_model(folder: Path, *, dtype: str, device: str, drawn: bool = False) -> LoadedModel:
     """Returns a revision's model on a device, in evaluation mode, with its tokenizer.
 
     No remote code is run and no pickle is executed: weights are safetensors, or ``.bin`` files read with
@@ -111,6 +114,7 @@ def load_model(folder: Path, *, dtype: str, device: str) -> LoadedModel:
         folder: Hugging Face folder (config, tokenizer, weights), also in the format of ``hf_olmo``.
         dtype: Compute type, ``float32`` or ``bfloat16``.
         device: ``cpu``, or a GPU by its number as ``cuda:0``.
+        drawn: Whether the weights are drawn by the library's own initialisation instead of read: the same on every device.
 
     Raises:
         RevisionError: If a weight is missing, left over or of another shape, the configuration is not of a known
@@ -118,7 +122,7 @@ def load_model(folder: Path, *, dtype: str, device: str) -> LoadedModel:
     """
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-    model = _load_weights(folder, dtype=getattr(torch, dtype), device=device)
+    model = (_draw_weights if drawn else _load_weights)(folder, dtype=getattr(torch, dtype), device=device)
     if olmo.matches(_read_config(folder)):  # its tokenizer class is remote code; the file says all
         tokenizer: Any = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
     else:
@@ -184,6 +188,16 @@ def _read_config(folder: Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
         raise RevisionError(f"{path} is not a readable model configuration: {error}") from error
+
+
+def _draw_weights(folder: Path, *, dtype: torch.dtype, device: str) -> Any:
+    """Returns the causal language model with random weights, drawn with a fixed seed on the CPU."""
+    from transformers import AutoModelForCausalLM
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        model = AutoModelForCausalLM.from_config(read_model_config(folder), dtype=dtype, trust_remote_code=False)
+    return model.to(device)
 
 
 def _load_weights(folder: Path, *, dtype: torch.dtype, device: str) -> Any:

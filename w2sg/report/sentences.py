@@ -157,7 +157,8 @@ def summary_text(
         failed = records(bands[~bands["holds"].astype(bool)])
         lines += ["", f"acceptance bands of the embedded study: {len(bands) - len(failed)} of {len(bands)} hold"]
         lines += [
-            f"  not: {row.family}, {row.protocol} heads, {row.criterion}: {row.measured:.3f}, expected {row.expected}"
+            f"  not: {row.family} on {row.dataset}, {row.protocol} heads, {row.criterion}: {row.measured:.3f}, "
+            f"expected {row.expected}"
             for row in failed
         ]
     return "\n".join([*lines, *describe_left_out(flagged)]) + "\n"

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from w2sg.revisions import offline
-from w2sg.revisions.folders import RevisionError, RevisionFolder, check_published, hash_weights
+from w2sg.revisions.folders import RevisionError, RevisionFolder, check_published, hash_weights, is_weights
 from w2sg.revisions.scratch import Store
 from w2sg.runtime.files import atomic_path
 from w2sg.runtime.jobs import Progress
+
+DRAWN = "random initialisation"
+"""What stands for the commit of a random twin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +46,8 @@ def open_revision(
     """Yields the folder of one revision; a downloaded one is deleted when the block ends, however it ends.
 
     Args:
-        model: The model's entry in ``models``.
+        model: The model's entry in ``models``; of a random twin with ``like``, the revision whose configuration and
+            tokenizer it has. The folder's weights, if it has any, are not the twin's then.
         revision: Name of the revision.
         name: Name of the model, for messages.
         root: Folder of the model's own revisions (``source: pretrain``).
@@ -60,10 +64,13 @@ def open_revision(
         if fetched is not None:
             yield fetched
             return
-        with _fetched(model["repo"], revision, name, store, keep=False) as (folder, _):
+        with _fetched(model, revision, name, store, keep=False) as (folder, _):
             yield folder
         return
-    folder = (root if model["source"] == "pretrain" else Path(model["path"])) / revision
+    folder = (root if model["source"] == "pretrain" else Path(model["path"])) / model.get("like", revision)
+    if "like" in model:
+        yield RevisionFolder(path=folder, commit=DRAWN)
+        return
     digest = hash_weights(folder)
     if model["source"] == "pretrain":
         check_published(root / "manifest.tsv", folder, revision, digest)
@@ -105,34 +112,38 @@ def _sizes(folder: Path) -> dict[str, int]:
     return {p.name: p.stat().st_size for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")}
 
 
-def fetch_revision(repo: str, revision: str, *, name: str, store: Store, ticket: Path) -> None:
-    """Fetches a Hub revision and leaves it ready for its extraction; writes the ticket that leads there.
+def fetch_revision(model: Mapping[str, Any], revision: str, *, name: str, store: Store, ticket: Path) -> None:
+    """Fetches a revision of a Hub model's entry and leaves it ready for its extraction; writes the ticket that leads there.
 
     Raises:
         RevisionError: If it cannot be fetched; nothing is left then.
     """
-    with _fetched(repo, revision, name, store, keep=True) as (folder, snapshot), atomic_path(ticket) as temporary:
+    with _fetched(model, revision, name, store, keep=True) as (folder, snapshot), atomic_path(ticket) as temporary:
         path = folder.path.resolve()
         made = Ticket(path=str(path), commit=folder.commit, snapshot=snapshot, sizes=_sizes(path) if snapshot else {})
         temporary.write_text(json.dumps(made.__dict__) + "\n", encoding="utf-8")
 
 
 @contextlib.contextmanager
-def _fetched(repo: str, revision: str, name: str, store: Store, *, keep: bool) -> Iterator[tuple[RevisionFolder, bool]]:
+def _fetched(
+    model: Mapping[str, Any], revision: str, name: str, store: Store, *, keep: bool
+) -> Iterator[tuple[RevisionFolder, bool]]:
     from w2sg.revisions import download, hub
 
+    repo, branch, twin = model["repo"], model.get("like", revision), "like" in model
     if offline.is_offline():
-        cached = hub.offline_revision(repo, revision)
-        yield RevisionFolder(path=cached, commit=cached.name), False
+        cached = hub.offline_revision(repo, branch)
+        yield RevisionFolder(path=cached, commit=DRAWN if twin else cached.name), False
         return
-    listing = hub.list_revision(repo, revision)
-    files = hub.choose_files(listing)
+    listing = hub.list_revision(repo, branch)
+    files = [file for file in hub.choose_files(listing) if not (twin and is_weights(file.name))]
+    commit = DRAWN if twin else listing.commit
     cached = hub.find_cached(repo, listing.commit, files)
     if cached is not None:
-        yield RevisionFolder(path=cached, commit=listing.commit), False
+        yield RevisionFolder(path=cached, commit=commit), False
         return
     size = sum(file.size for file in files)
     with store.snapshot(name, revision, size=size, keep=keep) as folder:
         progress = Progress(f"fetch {name} {revision}", max(size, 1), "bytes")
         download.download(listing, files, folder, on_bytes=progress.update)
-        yield RevisionFolder(path=folder, commit=listing.commit), True
+        yield RevisionFolder(path=folder, commit=commit), True

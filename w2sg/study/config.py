@@ -11,8 +11,9 @@ from typing import Any
 import yaml
 
 from w2sg.study.datasets import required_inputs
-from w2sg.study.families import PretrainedModel
+from w2sg.study.families import PretrainedModel, expand_seeds
 from w2sg.study.fields import ConfigError, Key, Mistake, did_you_mean, read
+from w2sg.study.revision_lists import RANDOM
 from w2sg.study.sections import HubText, Study, TextFile
 
 READ_SPLIT = "pair"
@@ -61,6 +62,8 @@ class Origins:
 def check_config(config: Mapping[str, Any], origins: Origins) -> dict[str, Any]:
     """Returns the merged configuration with all defaults filled in, as plain values in the order of the sections' keys.
 
+    Families and models of the swept pre-training seeds are added (:func:`w2sg.study.families.expand_seeds`).
+
     Raises:
         ConfigError: If a key is unknown or missing, or a value is of a wrong kind, out of range, or fits no other.
     """
@@ -71,7 +74,7 @@ def check_config(config: Mapping[str, Any], origins: Origins) -> dict[str, Any]:
         mistakes.append(Mistake(("probe", "splits"), text))
     if mistakes:
         raise ConfigError(mistakes)
-    return study.model_dump()
+    return expand_seeds(study.model_dump())
 
 
 def check_sources(config: Mapping[str, Any], families: Mapping[str, Any], datasets: Sequence[str]) -> None:
@@ -86,7 +89,8 @@ def check_sources(config: Mapping[str, Any], families: Mapping[str, Any], datase
         if not Path(path).is_file()
     ]
     for family in families.values():
-        needed = {family.strong: [r.name for r in family.revisions], family.weak: [family.weak_revision]}
+        strong = [revision.name for revision in family.revisions if revision.name != RANDOM]
+        needed = {family.strong: strong, family.weak: [family.weak_revision]}
         for name, revisions in needed.items():
             if config["models"][name]["source"] == "local":
                 folders = [Path(config["models"][name]["path"]) / revision for revision in revisions]

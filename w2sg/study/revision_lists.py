@@ -16,6 +16,9 @@ from w2sg.study.pretraining import pythia_schedule, revision_name
 HUB_DEFAULT = "main"
 """The branch of a Hub repository that holds the final weights; no revision list names it, and audits compare with it."""
 
+RANDOM = "random"
+"""Name of the random twin: the model of a list without a step 0, with weights drawn anew; no list may name it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Revision:
@@ -135,10 +138,25 @@ def _read_row(row: Mapping[str, str]) -> Revision:
         raise ValueError(f"expected {expected}, found {dict(row)} ({error})") from None
     if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
         raise ValueError(f"revision name {name!r} is empty, or has odd characters")
+    if name == RANDOM:
+        raise ValueError(
+            f"revision name {name!r} is kept for a random initialisation; a step 0 may have any other name"
+        )
     if step < 0 or not math.isfinite(tokens) or tokens < 0 or (step > 0 and tokens == 0):
         allowed = "step >= 0 and, after step 0, a finite number of tokens > 0"
         raise ValueError(f"step {step} and tokens_billion {row['tokens_billion']}, allowed: {allowed}")
     return Revision(name=name, step=step, tokens=tokens)
+
+
+def with_twin(listed: Sequence[Revision], selected: Sequence[Revision]) -> tuple[Revision, ...]:
+    """Returns the selected revisions, before them the random twin where the list has no step 0."""
+    has_start = any(revision.step == 0 for revision in listed)
+    return tuple(selected) if has_start else (Revision(name=RANDOM, step=0, tokens=0.0), *selected)
+
+
+def files_of(revision: str, listed: Sequence[Revision]) -> str:
+    """Returns the revision whose files are opened: of the random twin that is the first of the list."""
+    return min(listed, key=lambda one: one.step).name if revision == RANDOM else revision
 
 
 def revisions_of(name: str, model: Mapping[str, Any], root: Path) -> tuple[Revision, ...]:

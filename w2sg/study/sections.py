@@ -250,7 +250,7 @@ class Study(Section):
     study: Name
     """Name of the study, shown in the report."""
     banded: list[Name] = []
-    """Families whose acceptance bands on newsgroups_tech are checked in the summary."""
+    """Families whose acceptance bands on newsgroups_tech and newsgroups_order are checked in the summary."""
     sweep: Sweep
     partial: bool = False
     """Join and report on the tables that are there by now, of an unfinished or partly failed sweep, and say what is

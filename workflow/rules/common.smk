@@ -22,7 +22,8 @@ ORIGINS = study.Origins(
 )
 try:
     config = study.check_config(config, ORIGINS)
-    FAMILIES = {name: families.resolve_family(name, config, ROOT) for name in config["sweep"]["families"]}
+    SWEPT = [member for name in config["sweep"]["families"] for member in families.members(name, config)]
+    FAMILIES = {name: families.resolve_family(name, config, ROOT) for name in SWEPT}
     DATASETS = list(config["sweep"]["datasets"])
     study.check_sources(config, FAMILIES, DATASETS)
     DEFINITIONS = definitions.shared_definitions(config, FAMILIES)
@@ -93,6 +94,8 @@ if not CELLS:
     raise WorkflowError(
         f"partial: no table of this study is there yet ({STUDY}/metrics); run it without partial first"
     )
+# Families of several pre-training seeds with those of them that are measured.
+GROUPS = families.groups(config["sweep"]["families"], config, CELLS)
 
 
 def cells(pattern):
@@ -105,9 +108,16 @@ def loss_table(model, revision):
     return f"results/activations/{model}/{revision}/loss.parquet"
 
 
+def opened(wildcards):
+    """Returns the revision whose files are opened, which of a random twin is another one."""
+    listed = revision_lists.revisions_of(wildcards.model, config["models"][wildcards.model], ROOT)
+    return revision_lists.files_of(wildcards.revision, listed)
+
+
 def identity(wildcards):
-    """Returns the part of a model's entry that decides its numbers."""
-    return definitions.identity(config["models"][wildcards.model])
+    """Returns the part of a model's entry that decides its numbers; of a random twin also the revision it is like."""
+    entry = definitions.identity(config["models"][wildcards.model])
+    return entry | ({"like": opened(wildcards)} if wildcards.get("revision") == revision_lists.RANDOM else {})
 
 
 hashed = cache(file_sha256)

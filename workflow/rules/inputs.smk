@@ -56,7 +56,8 @@ def listed_revisions(model):
     """Returns the names of all published revisions of a model, by step, and of those that are used besides."""
     listed = revision_lists.revisions_of(model, config["models"][model], ROOT)
     names = [revision.name for revision in sorted(listed, key=lambda revision: revision.step)]
-    return list(dict.fromkeys([*names, *USED.get(model, [])]))
+    used = [name for name in USED.get(model, []) if name != revision_lists.RANDOM]
+    return list(dict.fromkeys([*names, *used]))
 
 
 def audit_source(wildcards):
@@ -76,9 +77,9 @@ def own_losses():
 
 
 def own_revisions():
-    """Returns the used revisions of each model that is not on the Hub."""
+    """Returns the used revisions of each model that is not on the Hub; a random twin is nobody's publication."""
     return {
-        model: [name for name in names if present([loss_table(model, name)])]
+        model: [n for n in names if n != revision_lists.RANDOM and present([loss_table(model, n)])]
         for model, names in USED.items()
         if model not in HUB_MODELS
     }
@@ -138,7 +139,7 @@ def local_revision(wildcards):
     entry = config["models"][wildcards.model]
     if entry["source"] != "local":
         return []
-    folder = Path(entry["path"]) / wildcards.revision
+    folder = Path(entry["path"]) / opened(wildcards)
     return [f"{path.name}: {mark(path)}" for path in sorted(folder.iterdir()) if path.is_file()]
 
 
@@ -199,14 +200,14 @@ def made_metrics():
 @cache
 def made_statistics():
     """Returns what decides transitions and correlations."""
-    own = {"statistics": config["statistics"], "audit": config["audit"]}
+    own = {"statistics": config["statistics"], "audit": config["audit"], "groups": GROUPS}
     return made_metrics() | made_audit() | own | {"recipes.CORRELATIONS": recipes.CORRELATIONS}
 
 
 def banded_families():
-    """Returns the families whose acceptance bands are known for the datasets swept."""
-    judged = not PARTIAL and "newsgroups_tech" in DATASETS
-    return [name for name in FAMILIES if judged and name in config.get("banded", [])]
+    """Returns the swept families whose acceptance bands are checked; none in a partial study."""
+    named = {member for name in config["banded"] for member in families.members(name, config)}
+    return [name for name in FAMILIES if name in named and not PARTIAL]
 
 
 @cache
@@ -222,7 +223,7 @@ def made_summary():
 def made_figures():
     """Returns what decides the figures."""
     own = {"statistics.confidence": config["statistics"]["confidence"], "recipes.FIGURES": recipes.FIGURES}
-    return made_metrics() | made_audit() | {"audit": config["audit"]} | own
+    return made_metrics() | made_audit() | {"audit": config["audit"], "groups": GROUPS} | own
 
 
 def measured_jobs():

@@ -51,7 +51,7 @@ def main(
         texts = extraction.evaluation_texts(documents, documents_wanted=evaluation["documents"])
         passes = definitions.forward_settings(activations)
         kept = {"layers": passes.pop("layers")}
-        own = {f"models.{name}": dict(model), "activations": passes, "recipes.ACTIVATIONS": recipe}
+        own = {f"models.{name}": definitions.identity(model), "activations": passes, "recipes.ACTIVATIONS": recipe}
         made_of = {d: origins.trace("extract_activations", own | kept, [path, *trained]) for d, path in pairs.items()}
         own |= {"evaluation": dict(evaluation)}
         loss_origin = origins.trace("extract_activations", own, [documents, *trained])
@@ -61,7 +61,7 @@ def main(
             config = read_model_config(folder.path)
             extraction.check_model_config(config, settings, name=f"{name} {revision}")
             with machine.claim_device(device) as claimed:
-                loaded = load_model(folder.path, dtype=settings.dtype, device=claimed)
+                loaded = load_model(folder.path, dtype=settings.dtype, device=claimed, drawn="like" in model)
                 check_model(loaded)
                 keys = {"model": name, "revision": revision, "commit": folder.commit}
                 measured = extraction.measure_loss(loaded, texts, settings=settings)

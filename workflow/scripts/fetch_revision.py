@@ -19,7 +19,7 @@ def main(
         from w2sg.revisions.scratch import Store
 
         store = Store(root=Path(scratch), limit=snapshots)
-        access.fetch_revision(model["repo"], revision, name=name, store=store, ticket=Path(ticket))
+        access.fetch_revision(model, revision, name=name, store=store, ticket=Path(ticket))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from tests import tiny
 from w2sg.activations import forward
+from w2sg.activations.check import check_model
 from w2sg.activations.models import load_model, read_model_config
 from w2sg.revisions.folders import RevisionError
 
@@ -140,3 +141,30 @@ def test_configurations_are_read_without_weights(native, tmp_path):
     (old / "config.json").write_text('{"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config"}}')
     with pytest.raises(RevisionError, match=r"config\.json"):
         read_model_config(old)
+
+
+@pytest.mark.parametrize("architecture", ["gpt_neox", "olmo2"])
+def test_a_random_twin_needs_no_weights_and_is_always_the_same(tmp_path, architecture):
+    tiny.save_revisions(tmp_path, architecture, [8])
+    folder = tmp_path / "step8"
+    trained = load_model(folder, dtype="float32", device="cpu").whole.state_dict()
+    (folder / "model.safetensors").unlink()
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    twins = [load_model(folder, dtype="float32", device="cpu", drawn=True) for _ in range(2)]
+    assert torch.equal(torch.random.get_rng_state(), before)
+    weights, again = (twin.whole.state_dict() for twin in twins)
+    assert {name: value.shape for name, value in weights.items()} == {n: v.shape for n, v in trained.items()}
+    assert all(torch.equal(value, again[name]) for name, value in weights.items())
+    matrices = [name for name, value in weights.items() if value.ndim == 2]
+    for name in matrices:
+        assert not torch.equal(weights[name], trained[name])
+        assert float(weights[name].std()) == pytest.approx(0.2, rel=0.3)  # initializer_range of the configuration
+    check_model(twins[0])
+
+
+def test_a_random_twin_in_the_old_olmo_format_and_in_bfloat16(native, tmp_path):
+    old = save_old(native, tmp_path / "old", kind="safetensors")
+    twin = load_model(old, dtype="bfloat16", device="cpu", drawn=True)
+    assert {parameter.dtype for parameter in twin.whole.parameters()} == {torch.bfloat16}
+    assert type(twin.whole).__name__ == "OlmoForCausalLM"

@@ -174,13 +174,13 @@ def test_a_disk_that_fills_up_fails_that_revision_and_is_left_empty(server, tmp_
     expected = {"before": "GB free, this revision needs", "meanwhile": "model.safetensors: No space left on device"}
     ticket = tmp_path / "ticket.json"
     with pytest.raises(RevisionError, match=expected[when]):
-        access.fetch_revision(REPO, "step1", name="m", store=store, ticket=ticket)
+        access.fetch_revision({"repo": REPO}, "step1", name="m", store=store, ticket=ticket)
     assert not ticket.exists()
     assert not list((small_disk / "scratch").glob("*/*"))
     assert any("/cdn/" in request.path for request in server.requests) == (when == "meanwhile")
     stranger.unlink()
     server.fault = lambda request: None
-    access.fetch_revision(REPO, "step1", name="m", store=store, ticket=ticket)
+    access.fetch_revision({"repo": REPO}, "step1", name="m", store=store, ticket=ticket)
     assert ticket.exists()
     outcome = "the revision fails, the disk is left empty; fetched again with room"
     faults.record(f"disk full {when.replace('meanwhile', 'during')} a download", tried=1, outcome=outcome, lost=0)
@@ -196,7 +196,7 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_snapshot_that_changed_between_fetch_and_use_is_refused(server, tmp_path, change):
     store, ticket = scratch.Store(root=tmp_path / "scratch", limit=1), tmp_path / "step1.json"
-    access.fetch_revision(REPO, "step1", name="m", store=store, ticket=ticket)
+    access.fetch_revision({"repo": REPO}, "step1", name="m", store=store, ticket=ticket)
     (folder,) = store.folders()
     CHANGES[change](folder)
     with (
@@ -209,6 +209,28 @@ def test_a_snapshot_that_changed_between_fetch_and_use_is_refused(server, tmp_pa
         pass
     scratch.drop_dead_tickets(tmp_path.parent)
     assert not ticket.exists()
+
+
+def test_of_a_random_twin_no_weights_are_fetched(server, tmp_path):
+    """Neither by the extraction itself nor ahead of it; its name and commit say what it is."""
+    model = {"source": "hub", "repo": REPO, "like": "step1"}
+    store, ticket = scratch.Store(root=tmp_path / "scratch", limit=1), tmp_path / "random.json"
+    with access.open_revision(model, "random", name="m", root=tmp_path, store=store) as folder:
+        assert {path.name for path in folder.path.iterdir() if path.name[0] != "."} == {"config.json", "tokenizer.json"}
+        assert folder.commit == access.DRAWN
+    access.fetch_revision(model, "random", name="m", store=store, ticket=ticket)
+    with access.take_ticket(ticket, store) as fetched:
+        assert fetched is not None and fetched.commit == access.DRAWN
+        assert (fetched.path / "config.json").is_file()
+    assert store.folders() == []
+    assert not any(request.path == BIG_PATH for request in server.requests)
+
+
+def test_of_a_random_twin_on_the_disk_the_first_folder_is_read(tmp_path):
+    (tmp_path / "step8").mkdir()
+    model, store = {"source": "local", "path": str(tmp_path), "like": "step8"}, scratch.Store(root=tmp_path, limit=1)
+    with access.open_revision(model, "random", name="m", root=tmp_path, store=store) as folder:
+        assert (folder.path, folder.commit) == (tmp_path / "step8", access.DRAWN)
 
 
 def test_waiting_obeys_the_server_and_otherwise_grows_with_jitter():

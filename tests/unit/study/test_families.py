@@ -13,7 +13,7 @@ import yaml
 from w2sg.study import revision_lists
 from w2sg.study.config import ConfigError
 from w2sg.study.families import Family, kept_layers, most_downloads, resolve_family, used_revisions
-from w2sg.study.revision_lists import Revision, Selection, read_revisions, revisions_of
+from w2sg.study.revision_lists import Revision, Selection, files_of, read_revisions, revisions_of
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -125,6 +125,7 @@ def test_shipped_lists_are_sorted_and_say_how_each_row_is_known(path):
         ("revision\tstep\ttokens_billion\nstep1\t1\tnan\n", "line 2: step 1 and tokens_billion nan, allowed"),
         ("revision\tstep\ttokens_billion\nstep0\t0\t0\nstep1\t1\t0\n", "line 3: step 1 and tokens_billion 0, allowed"),
         ("revision\tstep\ttokens_billion\nx\t-1\t0\n", "line 2: step -1"),
+        ("revision\tstep\ttokens_billion\nrandom\t0\t0\n", "line 2: revision name 'random' is kept for"),
     ],
 )
 def test_broken_lists_name_file_and_line(tmp_path, text, message):
@@ -229,7 +230,8 @@ def test_main_can_supervise_with_and_without_a_list():
 
 def test_a_swept_model_says_its_tokens_and_a_supervisor_need_not(tmp_path):
     """Missing tokens were zero: onset and change point stood at 0 billion tokens in the report."""
-    (tmp_path / "step8").mkdir()
+    for name in ("step0", "step8"):
+        (tmp_path / name).mkdir()
     local = {"source": "local", "path": str(tmp_path)}
     config = {
         "models": {"silent": local, "known": local | {"tokens_per_step": 2_000_000}, "bare": HUB},
@@ -243,7 +245,7 @@ def test_a_swept_model_says_its_tokens_and_a_supervisor_need_not(tmp_path):
         ConfigError, match=r"models\.silent\.tokens_per_step: missing; a swept model .* or a revision list"
     ):
         resolve_family("f", config, ROOT)
-    (revision,) = resolve_family("g", config, ROOT).revisions
+    _, revision = resolve_family("g", config, ROOT).revisions
     assert (revision.name, revision.tokens) == ("step8", 0.016)
     with pytest.raises(ConfigError, match=r"models\.bare\.revisions: missing; a swept model needs its revision list"):
         resolve_family("h", config, ROOT)
@@ -252,7 +254,7 @@ def test_a_swept_model_says_its_tokens_and_a_supervisor_need_not(tmp_path):
 def test_a_selection_takes_one_revision_of_a_step(tmp_path):
     """A list may hold more, as long as the selection does not: statistics know a revision by its step."""
     listed = tmp_path / "list.tsv"
-    listed.write_text("revision\tstep\ttokens_billion\nstep1\t1\t1\nstep2-a\t2\t2\nstep2-b\t2\t2\n")
+    listed.write_text("revision\tstep\ttokens_billion\nstep0\t0\t0\nstep2-a\t2\t2\nstep2-b\t2\t2\n")
     model = HUB | {"revisions": str(listed)}
     config = {"models": {"strong": model, "weak": HUB}, "families": {"f": {"strong": "strong", "weak": "weak"}}}
     with pytest.raises(
@@ -260,7 +262,21 @@ def test_a_selection_takes_one_revision_of_a_step(tmp_path):
     ):
         resolve_family("f", config, ROOT)
     config["families"]["f"]["select"] = {"last": 2}
-    assert [revision.name for revision in resolve_family("f", config, ROOT).revisions] == ["step1", "step2-a"]
+    assert [revision.name for revision in resolve_family("f", config, ROOT).revisions] == ["step0", "step2-a"]
+
+
+def test_a_list_without_step_0_is_preceded_by_a_random_twin_that_no_selection_counts():
+    config = yaml.safe_load((ROOT / "config" / "models.yaml").read_text())
+    revisions = resolve_family("olmo2-7b", config, ROOT).revisions
+    assert len(revisions) == 1 + 317
+    assert revisions[0] == Revision(name="random", step=0, tokens=0.0)
+    listed = shipped("OLMo-2-1124-7B-stage1")
+    assert revisions[1:] == select(listed, first=100, count=317)
+    assert files_of("random", listed[::-1]) == "stage1-step150-tokens1B"
+    assert files_of("stage1-step1000-tokens5B", listed) == "stage1-step1000-tokens5B"
+    config["families"]["pythia-70m"]["select"] = {"first": 1, "stride": 50, "thin": 2}
+    assert resolve_family("pythia-70m", config, ROOT).revisions[0].name == "step0"
+    assert "random" not in {revision.name for revision in revisions_of("m", config["models"]["olmo2-7b"], ROOT)}
 
 
 def test_used_revisions_name_each_once_and_the_supervisors_too():

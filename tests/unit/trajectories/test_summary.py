@@ -36,8 +36,21 @@ def test_summary_and_bands_of_a_study_with_the_effect():
     assert (rows["onset"] <= rows["onset_high"]).all()
     assert (rows["r2_probe"] > 0.999).all()
     assert rows["weak"].tolist() == [WEAK, WEAK]
-    assert bands.judge_nano(metrics, families=["nano"])["holds"].all()
+    checks = bands.judge_nano(metrics, families=["nano", "absent"])
+    assert checks["holds"].all()
+    assert set(checks["family"]) == {"nano"} and set(checks["dataset"]) == {"newsgroups_tech"}
     assert "sets in at step" in describe_summary(rows)[0]
+
+
+def test_every_dataset_has_bands_of_its_own():
+    """Order: the supervisor and the ceiling of the topic task are too low there; nothing is expected of the probe."""
+    metrics = pd.concat([made_metrics(effect=True, dataset=name) for name in (*bands.BANDS, "posts")])
+    checks = bands.judge_nano(metrics, families=["nano"]).set_index("dataset")
+    assert list(dict.fromkeys(checks.index)) == list(bands.BANDS)
+    failed = checks.loc["newsgroups_order"].query("not holds")
+    assert set(failed["criterion"]) == {"supervisor accuracy", "ceiling at the end"}
+    assert set(failed["expected"]) == {"0.75 to 0.88", "0.88 to 1.00"}
+    assert not checks.loc["newsgroups_order", "criterion"].str.startswith("R²").any()
 
 
 def test_without_the_effect_headline_and_bands_say_so():
@@ -48,13 +61,13 @@ def test_without_the_effect_headline_and_bands_say_so():
     assert all("no W2SG" in sentence for sentence in describe_summary(rows))
     checks = bands.judge_nano(metrics, families=["nano"])
     assert not checks.set_index(["protocol", "criterion"])["holds"].loc[("paper", "mean gain of the last 4")]
-    wanted = coverage.completeness(metrics, {"nano": {"step0": 0, "step1000": 1000}}, [bands.DATASET])
+    wanted = coverage.completeness(metrics, {"nano": {"step0": 0, "step1000": 1000}}, ["newsgroups_tech"])
     flagged = pd.DataFrame([{"model": "m", "revision": "s0", "reason": "equal", "excluded": True}])
     text = summary_text(rows, bands=checks, completeness=wanted, flagged=flagged)
     assert text.startswith("missing: nano on newsgroups_tech: 1 of 2 revisions are missing: step1000\n")
     assert text.endswith("m s0 (left out): equal\n")
     assert "none" in text
-    assert "not: nano, converged heads, mean gain of the last 4" in text
+    assert "not: nano on newsgroups_tech, converged heads, mean gain of the last 4" in text
 
 
 @pytest.mark.parametrize(
