@@ -169,6 +169,8 @@ class ConditionSettings:
     """Final alpha eta mu."""
     steps: int = 60
     """Batch steps of a run; B follows from nu = eta, the noise of the online algorithm."""
+    slices: tuple[float, float, float, float] = (0.3, 0.1, 0.2, 1e-6)
+    """Spike strength, angle of v, angle of theta_w and eta of the figure's slices."""
 
 
 @dataclass(frozen=True, kw_only=True)

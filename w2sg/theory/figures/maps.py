@@ -153,11 +153,15 @@ def conditions(table: pd.DataFrame) -> Figure:
             axis.text(column, row, str(digits or ""), ha="center", va="center", fontsize=6.5, color=ink)
             if digits == 0:
                 axis.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=SIGN, linewidth=2.0))
-        axis.set_xticks(range(len(x)), labels=[f"{value:g}" for value in x], fontsize=7)
+        axis.set_xticks(range(len(x)), labels=[_short(value) for value in x], fontsize=7)
         axis.set_yticks(range(len(y)), labels=[f"{value:g}" for value in y], fontsize=7)
         axis.set(xlabel=xlabel, ylabel=ylabel)
     figure.colorbar(image, ax=axes, label="fraction of runs better than their supervisor", shrink=0.9)
     return figure
+
+
+def _short(value: float) -> str:
+    return f"{value:g}" if value >= 1e-3 else f"$10^{{{round(np.log10(value))}}}$"
 
 
 def _phase(table: pd.DataFrame, *, log: bool, threshold: float | None) -> tuple[Figure, Any]:

@@ -19,7 +19,7 @@ from w2sg.theory.experiments.phase import cells_of, predict_cell
 from w2sg.theory.experiments.predictions import WEAK_DISTANCE, limit_distance, limit_of, limit_trajectory
 from w2sg.theory.experiments.region import empirical_profile, one_point_map
 from w2sg.theory.experiments.runs import finals
-from w2sg.theory.experiments.settings import PhaseSettings, RegionSettings, SignSettings
+from w2sg.theory.experiments.settings import ConditionSettings, PhaseSettings, RegionSettings, SignSettings
 from w2sg.theory.model import closed_forms, spectral
 from w2sg.theory.model.activations import activation_of
 from w2sg.theory.model.closed_forms import limit_margin
@@ -218,12 +218,11 @@ CONDITION_PLANES = {
 """Panels of the figure of the four conditions: the settings on its axes; angles stand for kappa and c_w."""
 
 
-def table_conditions(_: Experiment, table: pd.DataFrame) -> pd.DataFrame:
-    """Returns success and failing conditions on three planes through a cell where all four conditions hold."""
-    inside = table.loc[table["hold"]]
-    middle = inside.iloc[(inside["lam"] - inside["lam"].median()).abs().argmin()]
-    at = {"lam": middle["lam"], "kappa": inside["kappa"].max(), "c_w": inside["c_w"].min(), "eta": inside["eta"].max()}
-    at["eta"] = inside.loc[(inside["lam"] == at["lam"]) & (inside["c_w"] == at["c_w"]), "eta"].max()
+def table_conditions(experiment: Experiment, table: pd.DataFrame) -> pd.DataFrame:
+    """Returns success and failing conditions on three planes through one cell of the grid."""
+    settings: ConditionSettings = experiment.settings
+    lam, spike, weak, eta = settings.slices
+    at = {"lam": lam, "kappa": math.cos(math.radians(spike)), "c_w": math.cos(math.radians(weak)), "eta": eta}
     parts = []
     for panel, plane in CONDITION_PLANES.items():
         fixed = [name for name in at if name not in plane]
