@@ -33,7 +33,7 @@ def judge_landscape(ledger: Ledger, table: pd.DataFrame) -> None:
     last = table.loc[table["step"] == table["step"].max()].set_index("case")
     a, b, c = (last.loc[case] for case in "ABC")
     ledger.above("A: eps / pull", mean(a["eps"] / a["pull"]), 1.1)
-    ledger.above("A: eps / mu", mean(a["eps"] / a["mu"]), 0.97)
+    ledger.above("A: eps / mu", mean(a["eps"] / a["mu"]), 0.97, kind="regression")
     ledger.above("B: mu / eps", mean(b["mu"] / b["eps"]), 1.03)
     ledger.above("C: mu / eps", mean(c["mu"] / c["eps"]), 1.05)
     for metric in METRIC_NAMES:
@@ -51,7 +51,7 @@ def judge_landscape(ledger: Ledger, table: pd.DataFrame) -> None:
     for case, settled in (("A", 20), ("B", 6), ("C", 6)):
         path = table.loc[table["case"] == case].groupby("step")[list(METRIC_NAMES)].mean()
         off = (path.loc[settled:] / path.iloc[-1] - 1).abs().to_numpy().max()
-        ledger.below(f"{case}: relative change after step {settled}", exact(off), 0.03)
+        ledger.below(f"{case}: relative change after step {settled}", exact(off), 0.03, kind="regression")
 
 
 def judge_sign_rule(ledger: Ledger, table: pd.DataFrame) -> None:
@@ -140,10 +140,10 @@ def judge_conditions(ledger: Ledger, table: pd.DataFrame) -> None:
     ledger.above("all four hold: least share of runs that beat the supervisor", exact(inside["success"].min()), 0.99)
     ratio = inside["squared_distance"] / inside["bound"]
     ledger.below("all four hold: mean D^2 over bound (3), largest", exact(ratio.max()), 1.0)
-    ledger.near("share of cells where all four hold", exact(table["hold"].mean()), 0.0194, 0.0001, kind="regression")
-    ledger.near("share of cells where every run succeeds", exact(succeeds.mean()), 0.59, 0.01, kind="regression")
+    ledger.near("share of cells where all four hold", exact(table["hold"].mean()), 0.0222, 0.0001, kind="regression")
+    ledger.near("share of cells where every run succeeds", exact(succeeds.mean()), 0.566, 0.01, kind="regression")
     fails = failing(table)
-    for digits, stated in ((2, 0.37), (4, 0.84)):
+    for digits, stated in ((2, 0.38), (4, 0.83)):
         share = exact(succeeds.loc[fails == digits].mean())
         ledger.near(f"the same where only condition {digits} fails", share, stated, 0.03, kind="regression")
 

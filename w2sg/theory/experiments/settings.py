@@ -154,7 +154,7 @@ class BoundSettings:
 class ConditionSettings:
     """The four conditions beside measured success, projected tanh; the supervisor is orthogonal to v's own part."""
 
-    lams: tuple[float, ...] = (0.001, 0.01, 0.1, 0.3, 1.0, 2.0)
+    lams: tuple[float, ...] = (0.001, 0.01, 0.1, 0.3, 1.0)
     spike_degrees: tuple[float, ...] = (0.1, 0.3, 1.0, 5.0, 20.0, 60.0)
     """Angles of v to theta*: kappa is their cosine."""
     weak_degrees: tuple[float, ...] = (0.05, 0.2, 1.0, 5.0, 20.0, 60.0)

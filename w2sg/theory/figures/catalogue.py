@@ -133,7 +133,7 @@ FIGURES = {
         experiment="phase_kappa_cw",
         caption=_PHASE.format(plane="alignment and weak correlation", fixed="lam = {s.lam:g}"),
     ),
-    "conditions": TheoryFigure(
+    "four_conditions": TheoryFigure(
         title="The four conditions of the theorem, and success beyond them",
         experiment="conditions",
         caption="Three slices of one grid through lam = {s.slices[0]:g}, v at {s.slices[1]:g} and theta_w at "

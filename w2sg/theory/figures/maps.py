@@ -132,9 +132,9 @@ def phase_kappa_cw(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def conditions(table: pd.DataFrame) -> Figure:
+def four_conditions(table: pd.DataFrame) -> Figure:
     """Returns success on three planes, with the numbers of the failing conditions, framed where none fails."""
-    figure, axes = plt.subplots(1, 3, width_ratios=[6, 6, 11], figsize=(11.4, 3.8))
+    figure, axes = plt.subplots(1, 3, width_ratios=[5, 6, 11], figsize=(11.4, 3.8))
     spike, weak = r"angle of $v$ to $\theta^*$, degrees", r"angle of $\theta_w$ to $\theta^*$, degrees"
     labels = {
         "spike": (r"spike strength $\lambda$", spike),

@@ -218,7 +218,7 @@ CONDITION_PLANES = {
 """Panels of the figure of the four conditions: the settings on its axes; angles stand for kappa and c_w."""
 
 
-def table_conditions(experiment: Experiment, table: pd.DataFrame) -> pd.DataFrame:
+def table_four_conditions(experiment: Experiment, table: pd.DataFrame) -> pd.DataFrame:
     """Returns success and failing conditions on three planes through one cell of the grid."""
     settings: ConditionSettings = experiment.settings
     lam, spike, weak, eta = settings.slices
