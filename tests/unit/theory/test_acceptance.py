@@ -12,6 +12,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from w2sg.plotting.style import STYLE
+from w2sg.report.cells import format_theory
 from w2sg.study.sections import Phase
 from w2sg.tables import origins
 from w2sg.tables.files import read_provenance, read_table, write_table
@@ -119,6 +120,8 @@ def test_the_tally_keeps_theory_agreement_and_regression_apart():
     assert found == (
         "1 statement of the theory holds, 1 pair of computations agrees, 2 regression values are reproduced"
     )
+    shown = format_theory(pd.DataFrame(ledger.rows)).to_numpy().tolist()
+    assert shown == [["0", "agreement", "1", "1"], ["0", "regression", "2", "2"], ["0", "theory", "1", "1"]]
 
 
 def test_threshold_is_judged_and_a_wrong_table_fails(threshold):

@@ -37,7 +37,7 @@ class Experiment:
     name: str
     """Name in rules and files."""
     section: str
-    """Section of ``docs/theory.md`` that states its acceptance criteria."""
+    """Section under which ``docs/theory.md`` lists it."""
     number: int
     """Key of its random streams; never reused."""
     kind: str = "runs"

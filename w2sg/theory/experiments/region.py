@@ -111,8 +111,9 @@ def inequality_checks(sigma: Activation, settings: RegionSettings, rng: np.rando
         population.gradient_second_moment(sigma, draw_student(2.0, rng), weak, **place, dimension=50)
         for _ in range(settings.points)
     ]
-    found = pd.concat([table[[*LOWER_LIMITS]].min(), table[[*UPPER_LIMITS]].max()]).to_dict()
-    return found | {"moment": max(moments) / constants.gradient_moment(bounds, lam, 50)}
+    found = pd.concat([table[[*LOWER_LIMITS]].min(), table[[*UPPER_LIMITS]].max()])
+    found["moment"] = max(moments) / constants.gradient_moment(bounds, lam, 50)
+    return {str(name): float(value) for name, value in found.items()}
 
 
 def worst_curvature(
