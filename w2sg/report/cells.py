@@ -93,8 +93,8 @@ def format_bands(bands: pd.DataFrame) -> pd.DataFrame:
 
 
 def format_theory(acceptance: pd.DataFrame) -> pd.DataFrame:
-    """Returns the acceptance of the synthetic branch per section: how many criteria hold, of how many."""
-    return acceptance.groupby("section")["holds"].agg(criteria="size", hold="sum").reset_index().astype(str)
+    """Returns the acceptance of the synthetic branch per section and kind: how many criteria hold, of how many."""
+    return acceptance.groupby(["section", "kind"])["holds"].agg(criteria="size", hold="sum").reset_index().astype(str)
 
 
 def format_stages(stages: pd.DataFrame) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from w2sg.report import cells, charts
 from w2sg.report.catalogue import FIGURES, as_percent
 from w2sg.report.sentences import describe_left_out, describe_missing, describe_summary, verdict
 from w2sg.runtime import provenance
+from w2sg.tables.theory import tally
 from w2sg.trajectories.onset import LATE
 from w2sg.trajectories.selection import case_rows, trained_layers
 
@@ -127,8 +128,7 @@ def _tables(evidence: Evidence) -> dict[str, Any]:
     theory = evidence.theory
     if theory is None:
         return shown | {"theory": None}
-    held = f"{int(theory['holds'].sum())} of {len(theory)} acceptance criteria hold."
-    return shown | {"theory": cells.format_theory(theory), "theory_verdict": held}
+    return shown | {"theory": cells.format_theory(theory), "theory_verdict": f"{tally(theory)}."}
 
 
 def _origin(evidence: Evidence) -> dict[str, Any]:

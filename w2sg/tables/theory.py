@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from w2sg.tables.files import declare, flag, maybe, real, text, whole
 
 _EXPERIMENT = text("experiment", "name of the experiment (docs/theory.md, section 9)")
@@ -80,12 +82,11 @@ REGION = declare(
 
 AGREEMENT = declare(
     "theory_agreement",
-    _CHECK,
-    text("engine", "`direct` or `reduced`; in the check of the amplitude, `unit` or `raw`"),
+    text("engine", "`direct` or `reduced`"),
     whole("batch", "samples per step B; 1 is the online algorithm"),
     _RUN,
     *_OVERLAPS,
-    keys=("check", "engine", "batch", "seed"),
+    keys=("engine", "batch", "seed"),
 )
 """Final overlaps of the same setting in two engines."""
 
@@ -98,6 +99,26 @@ BOUND = declare(
     keys=("curve", "seed", "time"),
 )
 """Squared distance against alpha eta mu: the bound, its limit, measured runs."""
+
+CONDITIONS = declare(
+    "theory_conditions",
+    _LAM,
+    _KAPPA,
+    _CW,
+    real("eta", "learning rate η of the online algorithm"),
+    real("detectable", "margin of condition 1: λ minus the least detectable strength"),
+    real("aligned", "margin of condition 2: κ times the overlap of the start, minus γ"),
+    real("informative", "margin of condition 3: largest admissible bias minus ε"),
+    real("stable", "margin of condition 4: largest admissible η minus η"),
+    flag("hold", "whether all four conditions hold"),
+    _SEEDS,
+    real("success", "share of runs that end closer to the target than the supervisor is"),
+    real("squared_distance", "mean D² at the end of the runs"),
+    _WEAK_DISTANCE,
+    real("bound", "bound (3) at that time; proven only where all four conditions hold"),
+    keys=("lam", "kappa", "c_w", "eta"),
+)
+"""The theorem's four conditions per cell, beside where fine-tuning beats the supervisor."""
 
 PHASE = declare(
     "theory_phase",
@@ -123,6 +144,11 @@ ACCEPTANCE = declare(
     text("section", "section under which docs/theory.md lists the experiment"),
     _EXPERIMENT,
     text("criterion", "what was tested, in words"),
+    text(
+        "kind",
+        "`theory`: a statement of the theory; `agreement`: two computations of the same thing agree; `regression`: a number "
+        "equals the design's own simulation or worked value",
+    ),
     text("expected", "what it should be, in words"),
     real("measured", "what was measured"),
     maybe("standard_error", "standard error of the measured number; null where it is exact or an extreme of runs"),
@@ -130,7 +156,25 @@ ACCEPTANCE = declare(
     flag("holds", "whether the criterion holds"),
     keys=("section", "experiment", "criterion"),
 )
-"""Acceptance criteria: what was expected, what was measured, and whether it holds."""
+"""Criteria: what was expected, what was measured, and whether it holds."""
+
+_WORDS = {
+    "theory": ("statement of the theory holds", "statements of the theory hold"),
+    "agreement": ("pair of computations agrees", "pairs of computations agree"),
+    "regression": ("regression value is reproduced", "regression values are reproduced"),
+}
+
+
+def tally(acceptance: pd.DataFrame) -> str:
+    """Returns how many criteria of each kind hold, and which fail, as one sentence without its full stop."""
+    held = acceptance.loc[acceptance["holds"], "kind"].value_counts()
+    words = [f"{held[kind]} {many if held[kind] > 1 else one}" for kind, (one, many) in _WORDS.items() if kind in held]
+    failed = acceptance.loc[~acceptance["holds"]]
+    if len(failed):
+        named = "; ".join(failed["criterion"])
+        words.append(f"{len(failed)} of {len(acceptance)} criteria FAIL: {named}")
+    return ", ".join(words)
+
 
 FIGURE = declare(
     "theory_figure",

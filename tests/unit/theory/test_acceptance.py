@@ -12,18 +12,19 @@ import pytest
 from matplotlib import pyplot as plt
 
 from w2sg.plotting.style import STYLE
+from w2sg.report.cells import format_theory
 from w2sg.study.sections import Phase
 from w2sg.tables import origins
 from w2sg.tables.files import read_provenance, read_table, write_table
-from w2sg.tables.theory import ACCEPTANCE, FIGURE
+from w2sg.tables.theory import ACCEPTANCE, FIGURE, tally
 from w2sg.theory.acceptance import criteria_checks, judge
 from w2sg.theory.acceptance.ledger import Ledger, RunMean, crossing, exact, jackknife, mean
 from w2sg.theory.engines.streams import parallel, stream
-from w2sg.theory.experiments import run, runs
+from w2sg.theory.experiments import conditions, run, runs
 from w2sg.theory.experiments.catalogue import EXPERIMENTS, KAPPA_GRID, RATE_GRID, describe_experiment
 from w2sg.theory.experiments.phase import cells_of
 from w2sg.theory.experiments.run import schema_of
-from w2sg.theory.experiments.settings import BoundSettings, Grid, RunSettings
+from w2sg.theory.experiments.settings import BoundSettings, ConditionSettings, Grid, RunSettings
 from w2sg.theory.figures import drawing, maps, plots, tables
 from w2sg.theory.figures.catalogue import FIGURES, caption_of
 from w2sg.theory.model import radii
@@ -85,11 +86,11 @@ def test_crossing():
     assert crossing(x, np.array([0.5, 2.0, 1.5]), 1.0) == 0.0
 
 
-def test_references_are_held_to_a_twentieth_and_four_standard_errors():
+def test_regression_values_are_held_to_a_twentieth_and_four_standard_errors():
     ledger, spread = Ledger(section="0", experiment="none"), np.array([-1.0, 0.0, 1.0]) * 0.01  # error 0.01 / sqrt 3
     error = 0.01 / math.sqrt(3)
     for errors in (3.9, 4.1):
-        ledger.reference("moved", 1.0 + 0.05 + errors * error + spread, 1.0)
+        ledger.regression("moved", 1.0 + 0.05 + errors * error + spread, 1.0)
     assert [row["holds"] for row in ledger.rows] == [True, False]
 
 
@@ -104,8 +105,23 @@ def test_ledger_decides_and_writes_what_it_decided(tmp_path):
     assert [row["holds"] for row in ledger.rows] == [False, True, False, True, False]
     table = pd.DataFrame(ledger.rows)
     write_table(table, tmp_path / "a.parquet", ACCEPTANCE, provenance={})
-    assert "3 of 5 acceptance criteria FAIL: strict; below; undefined" in judge.criteria_verdict(table, "none")
-    assert judge.criteria_verdict(table.iloc[[1]], "none") == "its acceptance criterion holds"
+    failing = "2 statements of the theory hold, 3 of 5 criteria FAIL: strict; below; undefined"
+    assert judge.criteria_verdict(table, "none") == failing
+    assert judge.criteria_verdict(table.iloc[[1]], "none") == "1 statement of the theory holds"
+
+
+def test_the_tally_keeps_theory_agreement_and_regression_apart():
+    ledger = Ledger(section="0", experiment="none")
+    ledger.below("order", exact(0.0), 1.0)
+    ledger.near("engines", exact(0.0), 0.0, 1.0, kind="agreement")
+    for name in "ab":
+        ledger.regression(name, [1.0, 1.0], 1.0)
+    found = tally(pd.DataFrame(ledger.rows))
+    assert found == (
+        "1 statement of the theory holds, 1 pair of computations agrees, 2 regression values are reproduced"
+    )
+    shown = format_theory(pd.DataFrame(ledger.rows)).to_numpy().tolist()
+    assert shown == [["0", "agreement", "1", "1"], ["0", "regression", "2", "2"], ["0", "theory", "1", "1"]]
 
 
 def test_threshold_is_judged_and_a_wrong_table_fails(threshold):
@@ -133,10 +149,14 @@ def test_more_seeds_extend_the_same_runs():
     pd.testing.assert_frame_equal(few, many[many["seed"] < 2].reset_index(drop=True))
 
 
-@pytest.mark.parametrize("name", ["kappa_threshold", "region", "bound", "phase_lam_kappa", "phase_kappa_cw"])
+@pytest.mark.parametrize(
+    "name", ["kappa_threshold", "region", "bound", "phase_lam_kappa", "phase_kappa_cw", "conditions"]
+)
 def test_tables_keep_their_schema_and_units_are_counted(name, tmp_path, threshold, monkeypatch):
     quick = replace(EXPERIMENTS["bound"], settings=BoundSettings(fraction=0.9, measured=0.01, steps=50))
     monkeypatch.setitem(EXPERIMENTS, "bound", quick)
+    few = ConditionSettings(lams=(0.3,), spike_degrees=(0.1, 60.0), weak_degrees=(0.2,), etas=(1e-6, 10.0))
+    monkeypatch.setitem(EXPERIMENTS, "conditions", replace(EXPERIMENTS["conditions"], settings=few))
     totals, done = [], []
 
     def watch(total):
@@ -146,7 +166,7 @@ def test_tables_keep_their_schema_and_units_are_counted(name, tmp_path, threshol
     frame = threshold
     if name != "kappa_threshold":
         frame = run.simulate_experiment(name, replace(SMALL, watch=watch))
-        assert [sum(done)] == totals == [{"region": 4, "bound": 3}.get(name, 9)]
+        assert [sum(done)] == totals == [{"region": 3, "bound": 3, "conditions": 2}.get(name, 9)]
     write_table(frame, tmp_path / "t.parquet", schema_of(name), provenance={})
     read = read_table(tmp_path / "t.parquet", schema_of(name))
     write_table(judge.acceptance({name: read}), tmp_path / "a.parquet", ACCEPTANCE, provenance={})
@@ -168,6 +188,39 @@ def test_region_criteria_hold_and_see_a_wrong_radius(monkeypatch):
     assert not judge.acceptance({"region": frame})["holds"].all()
 
 
+def test_the_moment_bound_is_not_judged_where_gradients_vanish():
+    """Over the sphere the bound is within a factor of a hundred: a constant wrong by more is seen."""
+    frame = run.simulate_experiment("region", SMALL)
+    for factor in (1e-2, 1e2):
+        wrong = frame.assign(value=frame["value"].where(frame["check"] != "moment", frame["value"] * factor))
+        failed = judge.acceptance({"region": wrong}).query("~holds")["criterion"]
+        assert len(failed) == 2 and failed.str.contains("gradient moment").all()
+
+
+def test_a_constant_prediction_does_not_pass_as_a_phase_boundary():
+    cells = pd.DataFrame({"success": [1.0] + [0.0] * 19, "limit_distance": 0.5, "weak_distance": 1.0})
+    for margin, holds in ((cells["success"] - 0.5, True), (-1.0, False), (1.0, False)):
+        rows = judge.acceptance({"phase_lam_kappa": cells.assign(limit_margin=margin)})
+        assert rows["holds"].tolist() == [holds] and rows["measured"].iloc[0] == (1.0 if holds else 0.5)
+
+
+def test_the_conditions_where_they_hold_a_student_must_beat_its_supervisor():
+    few = ConditionSettings(lams=(0.3,), spike_degrees=(0.1, 60.0), weak_degrees=(0.2,), etas=(1e-6, 1e-4, 10.0))
+    frame = conditions.simulate_conditions(replace(EXPERIMENTS["conditions"], settings=few), SMALL)
+    assert frame["hold"].tolist() == [True] + [False] * 5
+    assert conditions.failing(frame).tolist() == [0, 4, 4, 2, 24, 24]
+    assert frame["success"].tolist() == [1, 1, 0, 0, 0, 0] and frame["seeds"].tolist() == [0, 0, 3] * 2
+    theory = judge.acceptance({"conditions": frame}).query("kind == 'theory'")
+    assert len(theory) == 2 and theory["holds"].all()
+    # The other way round: a failing student, a broken bound, no cell at all where the conditions hold.
+    for wrong in (
+        frame.assign(success=0.5),
+        frame.assign(squared_distance=2 * frame["bound"]),
+        frame.assign(hold=False),
+    ):
+        assert not judge.acceptance({"conditions": wrong}).query("kind == 'theory'")["holds"].all()
+
+
 def test_check_script_lists_what_fails(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(SCRIPTS))
     import check_theory
@@ -181,7 +234,7 @@ def test_check_script_lists_what_fails(tmp_path, monkeypatch, capsys):
         "log": str(tmp_path / "l.log"),
     }
     check_theory.main(**fixed)
-    assert (tmp_path / "v.txt").read_text() == "all 1 acceptance criteria hold\n"
+    assert (tmp_path / "v.txt").read_text() == "1 statement of the theory holds\n"
     ledger.below("bad", exact(1.5), 1.0)
     write_table(pd.DataFrame(ledger.rows), tmp_path / "a.parquet", ACCEPTANCE, provenance={})
     with pytest.raises(SystemExit):
@@ -233,7 +286,13 @@ def test_report_shows_failures(threshold):
     )
     assert 'content="{&#34;study&#34;: &#34;&lt;s&gt;&#34;}"' in html
     failed = int((~rows["holds"]).sum())
-    assert failed and f"{failed} fail" in html and 'class="no">NO' in html and "smoothed ReLU" in html
+    assert (
+        failed
+        and f"{failed} of {len(rows)} criteria FAIL" in html
+        and "<td>regression</td>" in html
+        and 'class="no">NO' in html
+        and "smoothed ReLU" in html
+    )
     assert "d = 5000, 7 runs per cell" in html and "Means over 8 runs per setting" in html
 
 

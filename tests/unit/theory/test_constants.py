@@ -147,6 +147,23 @@ def test_every_term_of_the_conditions_counts():
     assert found.stable == pytest.approx(cap.mu / c_g * (cap_width - 2 * 1e-6 / cap.mu**2) - 1e-5, rel=1e-9)
 
 
+def test_two_conditions_imply_the_other_two():
+    """A start inside the region has a detectable spike; a step is admissible only beside an informative supervisor."""
+    cap, rng = constants.region_of(softplus(1.0), 1.0, 0.8), np.random.default_rng(0)
+    seen = set()
+    for _ in range(400):
+        lam, aspect, kappa = 10 ** rng.uniform(-2, 0), 10 ** rng.uniform(-6, -3), 1 - 10 ** rng.uniform(-6, -2)
+        eps, eta = cap.mu * cap.radius * 10 ** rng.uniform(-2, 1), 10 ** rng.uniform(-9, -4)
+        overlap = limit_overlap(lam, aspect)
+        found = constants.conditions(
+            cap, lam=lam, kappa=kappa, aspect=aspect, overlap=overlap, eps=eps, eta=eta, c_g=48.0
+        )
+        assert found.detectable > 0 or found.aligned <= 0
+        assert found.informative > 0 or found.stable < 0
+        seen.add((found.detectable > 0, found.aligned > 0, found.informative > 0, found.stable >= 0))
+    assert len(seen) == 9  # every combination that this leaves
+
+
 def test_gradient_constant_is_the_moment_of_one_dimension():
     for lam in (0.2, 1.0, 7.0):
         moment = constants.gradient_moment(SMOOTH, lam, 1)

@@ -69,3 +69,11 @@ def test_locked_by_step_four_holds_for_the_strongest_spike_only():
     assert drift["C"][4] < 0.001
     assert drift["B"][4] > 0.04 and drift["B"][6] < 0.03
     assert drift["A"][4] > 0.1 and drift["A"][20] < 0.03
+
+
+@pytest.mark.parametrize("sigma", [softplus(1.0), projected_tanh(VARIANCE)], ids=lambda sigma: sigma.name)
+def test_the_bound_cannot_certify_at_the_admitted_limit(sigma):
+    angle, ratio = region.admitted_degrees(sigma, lam=1.0, kappa=0.8)
+    assert ratio == pytest.approx(8.0, abs=0.05)
+    if sigma.name == "softplus":
+        assert angle == pytest.approx(0.745, abs=0.001)

@@ -6,8 +6,12 @@ import numpy as np
 import pandas as pd
 
 from w2sg.theory.acceptance.ledger import SLACK, Ledger, RunMean, exact, mean, mean_difference
+from w2sg.theory.experiments.conditions import failing
 from w2sg.theory.experiments.runs import curves, split
 from w2sg.theory.model.radii import worked_radii
+
+BALANCED = 0.9
+"""Balanced accuracy that the predicted boundaries of a phase diagram must exceed; a constant prediction has one half."""
 
 METRIC_NAMES = ("mu", "eps", "pull", "angle")
 
@@ -29,7 +33,7 @@ def judge_landscape(ledger: Ledger, table: pd.DataFrame) -> None:
     last = table.loc[table["step"] == table["step"].max()].set_index("case")
     a, b, c = (last.loc[case] for case in "ABC")
     ledger.above("A: eps / pull", mean(a["eps"] / a["pull"]), 1.1)
-    ledger.above("A: eps / mu", mean(a["eps"] / a["mu"]), 0.97)
+    ledger.above("A: eps / mu", mean(a["eps"] / a["mu"]), 0.97, kind="regression")
     ledger.above("B: mu / eps", mean(b["mu"] / b["eps"]), 1.03)
     ledger.above("C: mu / eps", mean(c["mu"] / c["eps"]), 1.05)
     for metric in METRIC_NAMES:
@@ -39,13 +43,15 @@ def judge_landscape(ledger: Ledger, table: pd.DataFrame) -> None:
             ledger.above(f"{metric}: {first} above {second}", mean(paired), 0.0)
     reference = {"A": (63.3, 0.172, 0.174, 0.147), "B": (60.8, 0.154, 0.146, 0.120), "C": (60.2, 0.110, 0.100, 0.082)}
     for case, (angle, *values) in reference.items():
-        ledger.near(f"{case}: angle (degrees)", mean(last.loc[case, "angle"]), angle, 1.0, slack=SLACK)
+        found = mean(last.loc[case, "angle"])
+        ledger.near(f"{case}: angle (degrees)", found, angle, 1.0, slack=SLACK, kind="regression")
         for metric, value in zip(("mu", "eps", "pull"), values, strict=True):
-            ledger.near(f"{case}: reference {metric}", mean(last.loc[case, metric]), value, 0.001, slack=SLACK)
+            found = mean(last.loc[case, metric])
+            ledger.near(f"{case}: {metric}", found, value, 0.001, slack=SLACK, kind="regression")
     for case, settled in (("A", 20), ("B", 6), ("C", 6)):
         path = table.loc[table["case"] == case].groupby("step")[list(METRIC_NAMES)].mean()
         off = (path.loc[settled:] / path.iloc[-1] - 1).abs().to_numpy().max()
-        ledger.below(f"{case}: relative change after step {settled}", exact(off), 0.03)
+        ledger.below(f"{case}: relative change after step {settled}", exact(off), 0.03, kind="regression")
 
 
 def judge_sign_rule(ledger: Ledger, table: pd.DataFrame) -> None:
@@ -71,9 +77,9 @@ def judge_region(ledger: Ledger, table: pd.DataFrame) -> None:
     for key, (conv, drift, degrees) in RADII.items():
         found = radii[key]
         name = f"{key[0]}, lam {key[1]:g}"
-        ledger.near(f"R_conv, {name}", exact(found["r_conv"]), conv, 0.00006)
-        ledger.near(f"R_drift, {name}", exact(found["r_drift"]), drift, 0.00006)
-        ledger.near(f"degrees, {name}", exact(found["degrees"]), degrees, 0.006)
+        ledger.near(f"R_conv, {name}", exact(found["r_conv"]), conv, 0.00006, kind="regression")
+        ledger.near(f"R_drift, {name}", exact(found["r_drift"]), drift, 0.00006, kind="regression")
+        ledger.near(f"degrees, {name}", exact(found["degrees"]), degrees, 0.006, kind="regression")
     ledger.section = "8.8"
     found = table.set_index(["check", "case"])["value"].to_dict()
     for case in ("softplus", "projected_tanh"):
@@ -81,53 +87,65 @@ def judge_region(ledger: Ledger, table: pd.DataFrame) -> None:
         ledger.above(f"{case}: perturbed convexity, least margin", exact(found["perturbed", case]), 0.0)
         ledger.below(f"{case}: Hessian deviation over bound, largest", exact(found["hessian", case]), 1.0)
         ledger.below(f"{case}: radial drift over bound (45), largest", exact(found["radial", case]), 1.0)
-        ledger.below(f"{case}: gradient moment over bound, largest", exact(found["moment", case]), 1.0)
+        ledger.within(f"{case}: gradient moment over bound (9), largest", exact(found["moment", case]), 0.01, 1.0)
         ledger.above(f"{case}: one-step recursion (53), least margin", exact(found["recursion", case]), 0.0)
         exponent = exact(found["remainder_exponent", case])
         ledger.near(f"{case}: power of d in the projection's remainder (33)", exponent, -1.5, 0.2)
-        ledger.above(f"{case}: 2 eps^2/mu^2 over D_w^2 at the admitted limit", exact(found["floor_ratio", case]), 1.0)
-    ledger.near("softplus: admitted supervisor (degrees)", exact(found["admitted_degrees", "softplus"]), 0.75, 0.01)
-    for case, point, bend, tolerance in (("he3", 47.5, 16.0, 0.5), ("softplus", 90.0, 90.0, 0.0)):
-        convex, positive = (exact(found[name, case]) for name in ("one_point_degrees", "hessian_degrees"))
-        ledger.near(f"{case}: one-point convex up to (degrees)", convex, point, tolerance)
-        ledger.near(f"{case}: Hessian convex up to (degrees)", positive, bend, tolerance)
+    for name, case, check, stated, tolerance in (
+        ("admitted supervisor", "softplus", "admitted_degrees", 0.75, 0.01),
+        ("one-point convex up to", "he3", "one_point_degrees", 47.5, 0.5),
+        ("Hessian convex up to", "he3", "hessian_degrees", 16.0, 0.5),
+    ):
+        ledger.near(f"{case}: {name} (degrees)", exact(found[check, case]), stated, tolerance, kind="regression")
 
 
 def judge_agreement(ledger: Ledger, table: pd.DataFrame) -> None:
-    """Records the rows of engine agreement (8.9): means, laws, and the amplitude identity."""
+    """Records the rows of engine agreement (8.9): means and laws."""
     from scipy.stats import ks_2samp  # half a second of imports that no other figure or table needs
 
-    law = table.loc[table["check"] == "law"]
-    for batch, part in law.groupby("batch"):
+    for batch, part in table.groupby("batch"):
         engines = {name: rows for name, rows in part.groupby("engine")}
         for column in "mqw":
             one, two = engines["reduced"][column], engines["direct"][column]
             gap = mean_difference(one, two)
             name = f"B {batch}, {column}: reduced - direct"
-            ledger.near(name, gap, 0.0, 0.0, slack=SLACK)
+            ledger.near(name, gap, 0.0, 0.0, slack=SLACK, kind="agreement")
             p = float(np.asarray(ks_2samp(one, two))[1])
-            ledger.above(f"B {batch}, {column}: Kolmogorov-Smirnov p", RunMean(value=p, seeds=len(one)), 0.001)
-    amplitude = table.loc[table["check"] == "amplitude"].set_index(["batch", "seed"]).sort_index()
-    raw, unit = (amplitude.loc[amplitude["engine"] == name, ["m", "q", "w"]] for name in ("raw", "unit"))
-    largest = exact((raw - unit).abs().to_numpy().max())
-    ledger.below("raw - unit amplitude, largest overlap difference", largest, 1e-9)
+            name = f"B {batch}, {column}: Kolmogorov-Smirnov p"
+            ledger.above(name, RunMean(value=p, seeds=len(one)), 0.001, kind="agreement")
 
 
 def judge_bound(ledger: Ledger, table: pd.DataFrame) -> None:
-    """Records the rows of bound (3): it holds, and it does not certify W2SG."""
+    """Records the row of bound (3): it holds."""
     bound = table.loc[table["curve"] == "bound"].sort_values("time")
     time, measured = curves(table.loc[table["curve"] == "measured"], "time", "squared_distance")
     over = (measured.mean(axis=0) / np.interp(time, bound["time"], bound["squared_distance"]))[1:]  # equal at 0
-    level = table.groupby("curve")["squared_distance"].first()
     ledger.below("mean D^2 over bound (3), largest", RunMean(value=float(over.max()), seeds=len(measured)), 1.0)
-    ledger.above("bias floor over D_w^2", exact(level["bias floor"] / level["supervisor"]), 1.0)
 
 
 def judge_phase(ledger: Ledger, table: pd.DataFrame) -> None:
-    """Records the rows of a phase diagram: cells where the majority of runs does what the boundaries predict."""
+    """Records the row of a phase diagram: cells where the majority of runs does what the boundaries predict.
+
+    Balanced: the mean over succeeding and over failing cells, so that predicting the same everywhere scores one half.
+    """
     predicted = (table["limit_distance"] < table["weak_distance"]) & (table["limit_margin"] > 0)
-    agree = predicted == (table["success"] > 0.5)
-    ledger.above("cells on the predicted side of the boundaries", exact(float(agree.mean())), 0.9)
+    succeeds = table["success"] > 0.5
+    balanced = (predicted == succeeds).groupby(succeeds).mean().mean()
+    ledger.above("balanced accuracy of the predicted boundaries", exact(balanced), BALANCED)
+
+
+def judge_conditions(ledger: Ledger, table: pd.DataFrame) -> None:
+    """Records the rows of the four conditions together (8.10): where they hold, and what then happens."""
+    inside, succeeds = table.loc[table["hold"]], table["success"] == 1
+    ledger.above("all four hold: least share of runs that beat the supervisor", exact(inside["success"].min()), 0.99)
+    ratio = inside["squared_distance"] / inside["bound"]
+    ledger.below("all four hold: mean D^2 over bound (3), largest", exact(ratio.max()), 1.0)
+    ledger.near("share of cells where all four hold", exact(table["hold"].mean()), 0.0222, 0.0001, kind="regression")
+    ledger.near("share of cells where every run succeeds", exact(succeeds.mean()), 0.566, 0.01, kind="regression")
+    fails = failing(table)
+    for digits, stated in ((2, 0.38), (4, 0.83)):
+        share = exact(succeeds.loc[fails == digits].mean())
+        ledger.near(f"the same where only condition {digits} fails", share, stated, 0.03, kind="regression")
 
 
 judge_phase_lam_kappa = judge_phase_kappa_cw = judge_phase

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from w2sg.tables.theory import tally
 from w2sg.theory.acceptance import criteria_checks, criteria_runs
 from w2sg.theory.acceptance.ledger import Ledger
 from w2sg.theory.experiments.catalogue import experiment_of
@@ -26,8 +27,4 @@ def acceptance(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def criteria_verdict(table: pd.DataFrame, experiment: str) -> str:
     """Returns one sentence on an experiment's criteria in the acceptance table, those of all sections together."""
-    part = table.loc[table["experiment"] == experiment]
-    failed = part.loc[~part["holds"], "criterion"]
-    if failed.empty:
-        return f"all {len(part)} acceptance criteria hold" if len(part) > 1 else "its acceptance criterion holds"
-    return f"{len(failed)} of {len(part)} acceptance criteria FAIL: " + "; ".join(failed)
+    return tally(table.loc[table["experiment"] == experiment])

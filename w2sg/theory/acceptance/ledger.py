@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 SLACK = 4.0
 """Standard errors allowed where the stated tolerance is no larger than a few of them."""
+
+Kind = Literal["theory", "agreement", "regression"]
+"""What a criterion is held to, see ``tables.theory.ACCEPTANCE``: the paper, another computation, the design's own numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,29 +103,40 @@ class Ledger:
     rows: list[dict[str, Any]] = field(default_factory=list)
     """Rows in the columns of ``tables.theory.ACCEPTANCE``."""
 
-    def below(self, criterion: str, estimate: RunMean, limit: float, *, slack: float = 0.0) -> None:
+    def below(
+        self, criterion: str, estimate: RunMean, limit: float, *, slack: float = 0.0, kind: Kind = "theory"
+    ) -> None:
         """Records a criterion that holds where the estimate is below the limit, plus ``slack`` standard errors."""
         holds = estimate.value < limit + _allowance(estimate, slack)
-        self._add(criterion, f"< {limit:.6g}" + _note(slack), estimate, holds)
+        self._add(kind, criterion, f"< {limit:.6g}" + _note(slack), estimate, holds)
 
-    def above(self, criterion: str, estimate: RunMean, limit: float) -> None:
+    def above(self, criterion: str, estimate: RunMean, limit: float, *, kind: Kind = "theory") -> None:
         """Records a criterion that holds where the estimate is above the limit."""
-        self._add(criterion, f"> {limit:.6g}", estimate, estimate.value > limit)
+        self._add(kind, criterion, f"> {limit:.6g}", estimate, estimate.value > limit)
 
-    def within(self, criterion: str, estimate: RunMean, low: float, high: float) -> None:
+    def within(self, criterion: str, estimate: RunMean, low: float, high: float, *, kind: Kind = "theory") -> None:
         """Records a criterion that holds where the estimate lies in [low, high]."""
-        self._add(criterion, f"in [{low:.6g}, {high:.6g}]", estimate, low <= estimate.value <= high)
+        self._add(kind, criterion, f"in [{low:.6g}, {high:.6g}]", estimate, low <= estimate.value <= high)
 
-    def near(self, criterion: str, estimate: RunMean, stated: float, tolerance: float, *, slack: float = 0.0) -> None:
-        """Records a criterion that holds within a tolerance, plus ``slack`` standard errors, of a reference."""
+    def near(
+        self,
+        criterion: str,
+        estimate: RunMean,
+        stated: float,
+        tolerance: float,
+        *,
+        slack: float = 0.0,
+        kind: Kind = "theory",
+    ) -> None:
+        """Records a criterion that holds within a tolerance, plus ``slack`` standard errors, of a stated number."""
         holds = abs(estimate.value - stated) <= tolerance + _allowance(estimate, slack)
-        self._add(criterion, f"{stated:.6g} +- {tolerance:.3g}" + _note(slack), estimate, holds)
+        self._add(kind, criterion, f"{stated:.6g} +- {tolerance:.3g}" + _note(slack), estimate, holds)
 
-    def reference(self, name: str, values: ArrayLike, stated: float) -> None:
-        """Records a criterion that holds where a mean over runs is near a stated one, itself an estimate of unknown error."""
-        self.near(f"reference {name}", mean(values), stated, 0.05, slack=SLACK)
+    def regression(self, name: str, values: ArrayLike, stated: float) -> None:
+        """Records whether a mean over runs is near the design's own simulation, itself an estimate of unknown error."""
+        self.near(name, mean(values), stated, 0.05, slack=SLACK, kind="regression")
 
-    def _add(self, criterion: str, expected: str, estimate: RunMean, holds: bool) -> None:
+    def _add(self, kind: Kind, criterion: str, expected: str, estimate: RunMean, holds: bool) -> None:
         # An undefined measurement (no crossing) is recorded as infinite: the table admits no nan there.
         measured = estimate.value if math.isfinite(estimate.value) else math.inf
         self.rows.append(
@@ -130,6 +144,7 @@ class Ledger:
                 "section": self.section,
                 "experiment": self.experiment,
                 "criterion": criterion,
+                "kind": kind,
                 "expected": expected,
                 "measured": measured,
                 "standard_error": estimate.error,

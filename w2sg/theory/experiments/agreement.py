@@ -1,8 +1,6 @@
-"""Engine agreement: the same settings in the direct and the reduced engine, and raw against unit amplitude (8.9)."""
+"""Engine agreement: the same settings in the direct and the reduced engine (8.9)."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,7 +12,7 @@ from w2sg.theory.experiments.catalogue import Experiment
 from w2sg.theory.experiments.settings import AgreementSettings, RunSettings
 from w2sg.theory.model import spectral
 from w2sg.theory.model.activations import he3
-from w2sg.theory.model.law import FineTuning, SpikedModel, draw_geometry, spectral_start, warm_start
+from w2sg.theory.model.law import FineTuning, SpikedModel, draw_geometry, spectral_start
 
 Array = NDArray[np.float64]
 
@@ -34,12 +32,7 @@ def simulate_agreement(experiment: Experiment, asked: RunSettings) -> pd.DataFra
         rng = stream(asked.seed, experiment.number, index, 0)
         slow = _run_direct(model, schedule, samples, runs, rng)
         fast = [_run_reduced(model, schedule, samples, rng) for rng in streams(index, 1, runs=runs)]
-        frames = [_rows("law", "direct", batch, slow), _rows("law", "reduced", batch, np.array(fast))]
-        for amplitude in ("unit", "raw"):
-            same = streams(9, batch, runs=settings.amplitude_seeds)
-            found = [_run_amplitude(model, schedule, amplitude, rng) for rng in same]
-            frames.append(_rows("amplitude", amplitude, batch, np.array(found)))
-        return frames
+        return [_rows("direct", batch, slow), _rows("reduced", batch, np.array(fast))]
 
     found = parallel(one, enumerate(settings.settings), threads=asked.threads, watch=asked.watch)
     return pd.concat([frame for frames in found for frame in frames], ignore_index=True)
@@ -58,15 +51,6 @@ def _run_reduced(model: SpikedModel, schedule: FineTuning, samples: int, rng: np
     return where.overlaps(reduced.fine_tune(start, where, schedule, he3(model.variance), rng).states)[-1]
 
 
-def _run_amplitude(model: SpikedModel, schedule: FineTuning, amplitude: str, rng: np.random.Generator) -> Array:
-    """A run with (a, eta) equals one with (1, a^2 eta) for equal random numbers: h scales by a^2."""
-    if amplitude == "raw":
-        schedule = replace(schedule, eta=schedule.eta * he3(model.variance, "unit").p0 ** 2)
-    where = draw_geometry(model, rng)
-    start = warm_start(0.5, model.dimension, rng)
-    return where.overlaps(reduced.fine_tune(start, where, schedule, he3(model.variance, amplitude), rng).states)[-1]
-
-
-def _rows(check: str, engine: str, batch: int, overlaps: Array) -> pd.DataFrame:
+def _rows(engine: str, batch: int, overlaps: Array) -> pd.DataFrame:
     frame = pd.DataFrame(overlaps, columns=["m", "q", "w"])
-    return frame.assign(check=check, engine=engine, batch=batch, seed=np.arange(len(frame)))
+    return frame.assign(engine=engine, batch=batch, seed=np.arange(len(frame)))

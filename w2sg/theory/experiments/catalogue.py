@@ -12,6 +12,7 @@ from typing import Any
 from w2sg.theory.experiments.settings import (
     AgreementSettings,
     BoundSettings,
+    ConditionSettings,
     Grid,
     LandscapeSettings,
     PhaseSettings,
@@ -36,7 +37,7 @@ class Experiment:
     name: str
     """Name in rules and files."""
     section: str
-    """Section of ``docs/theory.md`` that states its acceptance criteria."""
+    """Section under which ``docs/theory.md`` lists it."""
     number: int
     """Key of its random streams; never reused."""
     kind: str = "runs"
@@ -100,6 +101,16 @@ EXPERIMENTS = {
         Experiment("bound", "5", 12, "bound", least_seeds=3, seed_factor=0, settings=BoundSettings()),
         Experiment("phase_lam_kappa", "phase", 13, "phase", costly=True, settings=_LAM_KAPPA),
         Experiment("phase_kappa_cw", "phase", 14, "phase", costly=True, settings=_KAPPA_CW),
+        Experiment(
+            "conditions",
+            "8.10",
+            15,
+            "conditions",
+            least_seeds=3,
+            seed_factor=0,
+            costly=True,
+            settings=ConditionSettings(),
+        ),
     )
 }
 """Every experiment by name."""

@@ -111,8 +111,6 @@ class AgreementSettings:
     dimension: int = 60
     settings: tuple[tuple[int, float, int], ...] = ((1, 0.002, 6000), (20, 0.002, 100))
     """(B, eta, T); the step is eta/d for B = 1 and eta otherwise."""
-    amplitude_seeds: int = 8
-    """Runs of the raw against the unit amplitude with equal random numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +148,29 @@ class BoundSettings:
     """Batch steps of a measured run; B follows from nu = eta, the noise of the online algorithm."""
     points: int = 100
     """Records."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditionSettings:
+    """The four conditions beside measured success, projected tanh; the supervisor is orthogonal to v's own part."""
+
+    lams: tuple[float, ...] = (0.001, 0.01, 0.1, 0.3, 1.0)
+    spike_degrees: tuple[float, ...] = (0.1, 0.3, 1.0, 5.0, 20.0, 60.0)
+    """Angles of v to theta*: kappa is their cosine."""
+    weak_degrees: tuple[float, ...] = (0.05, 0.2, 1.0, 5.0, 20.0, 60.0)
+    """Angles of theta_w to theta*: c_w is their cosine."""
+    etas: tuple[float, ...] = (1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+    noisy: float = 0.1
+    """Learning rate from which on the noise is simulated; below, the exact gradient is followed."""
+    ratio: float = 1e6
+    """N/d of the spectral start, which has its limiting overlap."""
+    dimension: int = 200
+    horizon: float = 3.0
+    """Final alpha eta mu."""
+    steps: int = 60
+    """Batch steps of a run; B follows from nu = eta, the noise of the online algorithm."""
+    slices: tuple[float, float, float, float] = (0.3, 0.1, 0.2, 1e-6)
+    """Spike strength, angle of v, angle of theta_w and eta of the figure's slices."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -133,6 +133,16 @@ FIGURES = {
         experiment="phase_kappa_cw",
         caption=_PHASE.format(plane="alignment and weak correlation", fixed="lam = {s.lam:g}"),
     ),
+    "four_conditions": TheoryFigure(
+        title="The four conditions of the theorem, and success beyond them",
+        experiment="conditions",
+        caption="Three slices of one grid through lam = {s.slices[0]:g}, v at {s.slices[1]:g} and theta_w at "
+        "{s.slices[2]:g} degrees from the target, eta = {s.slices[3]:g}; projected tanh, N/d = {s.ratio:g}. Colour: "
+        "the student ends closer to the target than its supervisor after alpha eta mu = {s.horizon:g}. Digits name the "
+        "conditions that fail (1 detectable, 2 aligned, 3 informative, 4 stable); in framed cells all four hold. Below "
+        "eta = {s.noisy:g} the exact gradient is followed (without noise a run does not depend on eta), from there on "
+        "the noise is simulated, d = {s.dimension}.",
+    ),
 }
 """Every figure by name."""
 

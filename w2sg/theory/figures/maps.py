@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Circle, Patch
+from matplotlib.patches import Circle, Patch, Rectangle
 from matplotlib.patheffects import Normal, Stroke
 
 from w2sg.plotting.lines import draw_series, symbol
@@ -130,6 +130,38 @@ def phase_kappa_cw(table: pd.DataFrame) -> Figure:
         axis.set_xlabel(r"alignment $\kappa$")
     _legend_inside(axes[0], PREDICTIONS, "upper left", threshold=False)
     return figure
+
+
+def four_conditions(table: pd.DataFrame) -> Figure:
+    """Returns success on three planes, with the numbers of the failing conditions, framed where none fails."""
+    figure, axes = plt.subplots(1, 3, width_ratios=[5, 6, 11], figsize=(11.4, 3.8))
+    spike, weak = r"angle of $v$ to $\theta^*$, degrees", r"angle of $\theta_w$ to $\theta^*$, degrees"
+    labels = {
+        "spike": (r"spike strength $\lambda$", spike),
+        "supervisor": (spike, weak),
+        "step": (r"step $\eta$", weak),
+    }
+    for axis, (panel, (xlabel, ylabel)) in zip(axes, labels.items(), strict=True):
+        part = table[table["panel"] == panel]
+        x, y, success = _as_grid(part[part["series"] == "success"])
+        _, _, failing = _as_grid(part[part["series"] == "failing"])
+        axis.grid(False)
+        # Settings are spaced unevenly: cells are numbered, and named on the axes.
+        image = axis.imshow(success, origin="lower", aspect="auto", cmap=FRACTIONS, vmin=0, vmax=1)
+        for (row, column), digits in np.ndenumerate(failing.astype(int)):
+            ink = "white" if success[row, column] < 0.5 else "black"
+            axis.text(column, row, str(digits or ""), ha="center", va="center", fontsize=6.5, color=ink)
+            if digits == 0:
+                axis.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=SIGN, linewidth=2.0))
+        axis.set_xticks(range(len(x)), labels=[_short(value) for value in x], fontsize=7)
+        axis.set_yticks(range(len(y)), labels=[f"{value:g}" for value in y], fontsize=7)
+        axis.set(xlabel=xlabel, ylabel=ylabel)
+    figure.colorbar(image, ax=axes, label="fraction of runs better than their supervisor", shrink=0.9)
+    return figure
+
+
+def _short(value: float) -> str:
+    return f"{value:g}" if value >= 1e-3 else f"$10^{{{round(np.log10(value))}}}$"
 
 
 def _phase(table: pd.DataFrame, *, log: bool, threshold: float | None) -> tuple[Figure, Any]:

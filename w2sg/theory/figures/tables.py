@@ -14,11 +14,12 @@ import pandas as pd
 
 from w2sg.tables.theory import FIGURE
 from w2sg.theory.experiments.catalogue import Experiment
+from w2sg.theory.experiments.conditions import failing
 from w2sg.theory.experiments.phase import cells_of, predict_cell
 from w2sg.theory.experiments.predictions import WEAK_DISTANCE, limit_distance, limit_of, limit_trajectory
 from w2sg.theory.experiments.region import empirical_profile, one_point_map
 from w2sg.theory.experiments.runs import finals
-from w2sg.theory.experiments.settings import PhaseSettings, RegionSettings, SignSettings
+from w2sg.theory.experiments.settings import ConditionSettings, PhaseSettings, RegionSettings, SignSettings
 from w2sg.theory.model import closed_forms, spectral
 from w2sg.theory.model.activations import activation_of
 from w2sg.theory.model.closed_forms import limit_margin
@@ -207,6 +208,29 @@ def table_phase(experiment: Experiment, table: pd.DataFrame, *, points: int = 49
 
 
 table_phase_lam_kappa = table_phase_kappa_cw = table_phase
+
+
+CONDITION_PLANES = {
+    "spike": ("lam", "kappa"),
+    "supervisor": ("kappa", "c_w"),
+    "step": ("eta", "c_w"),
+}
+"""Panels of the figure of the four conditions: the settings on its axes; angles stand for kappa and c_w."""
+
+
+def table_four_conditions(experiment: Experiment, table: pd.DataFrame) -> pd.DataFrame:
+    """Returns success and failing conditions on three planes through one cell of the grid."""
+    settings: ConditionSettings = experiment.settings
+    lam, spike, weak, eta = settings.slices
+    at = {"lam": lam, "kappa": math.cos(math.radians(spike)), "c_w": math.cos(math.radians(weak)), "eta": eta}
+    parts = []
+    for panel, plane in CONDITION_PLANES.items():
+        fixed = [name for name in at if name not in plane]
+        part = table.loc[np.all([table[name] == at[name] for name in fixed], axis=0)]
+        x, y = (np.degrees(np.arccos(part[k])).round(6) if k in ("kappa", "c_w") else part[k] for k in plane)
+        for series, values in (("success", part["success"]), ("failing", failing(part))):
+            parts.append(_rows(panel, series, x, values, y=y))
+    return pd.concat(parts)
 
 
 def _rows(
