@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from w2sg.measures.sources import pair_clusters
 from w2sg.runtime.files import atomic_path
 from w2sg.study.protocols import SPLITS
 from w2sg.tables.files import TableError
@@ -44,6 +45,8 @@ class Features:
     """Hidden-state index of each layer."""
     metadata: dict[str, Any]
     """Model, revision, commit, dataset, and the origin."""
+    clusters: np.ndarray | None = None
+    """Group of each pair, (pairs,), of those of one split: pairs of a group are resampled together; None: each for itself."""
 
     def layer(self, position: int) -> Features:
         """Returns the features of one layer, given by position; the layer axis stays."""
@@ -155,6 +158,26 @@ def open_features(path: str | os.PathLike[str], *, expect: Mapping[str, str] | N
 
 TRAIN, WEAK, TEST = SPLITS
 
+
+def open_others(
+    paths: Sequence[str], pairs: Sequence[pd.DataFrame], *, keys: Mapping[str, str]
+) -> dict[str, Callable[[], Features]]:
+    """Returns, by dataset, functions that read a revision's features of the test pairs, final layer.
+
+    Args:
+        paths: Feature file of each dataset.
+        pairs: Columns dataset, split, row_id and sources of each.
+        keys: Model and revision that the files must carry.
+    """
+
+    def load(path: str, frame: pd.DataFrame) -> Features:
+        file = open_features(path, expect={**keys, "dataset": frame["dataset"].iloc[0]})
+        return split_features(file.read(slice(len(file.layers) - 1, None)), frame)[TEST]
+
+    both = zip(paths, pairs, strict=True)
+    return {frame["dataset"].iloc[0]: partial(load, path, frame) for path, frame in both}
+
+
 PART = 2**29
 """Bytes of states that are read together: one layer of a 7B model, or a whole small one."""
 
@@ -167,17 +190,18 @@ def split_features(features: Features, pairs: pd.DataFrame) -> Splits:
 
     Args:
         features: Features of all pairs of a dataset.
-        pairs: Columns split and row_id.
+        pairs: Columns split, row_id and the sources of both texts.
 
     Raises:
         ValueError: If a pair has no features, or a split has no pairs.
     """
     splits = {}
     for name in SPLITS:
-        row_ids = pairs.loc[pairs["split"] == name, "row_id"].tolist()
+        rows = pairs[pairs["split"] == name]
+        row_ids = rows["row_id"].tolist()
         if not row_ids:
             raise ValueError(f"the dataset has no pairs in split {name}")
-        splits[name] = features.rows(row_ids)
+        splits[name] = replace(features.rows(row_ids), clusters=pair_clusters(rows))
     return splits
 
 

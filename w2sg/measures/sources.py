@@ -7,8 +7,6 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from w2sg.study.protocols import SPLITS
-
 
 def pair_clusters(pairs: pd.DataFrame) -> np.ndarray:
     """Returns the group of every pair, int64, (n,), from 0 in the order of the pairs.
@@ -26,8 +24,3 @@ def pair_clusters(pairs: pd.DataFrame) -> np.ndarray:
     nodes = n + len(sources)
     links = coo_array((np.ones(len(known)), (known % n, n + codes)), shape=(nodes, nodes))
     return connected_components(links, directed=False)[1][:n].astype(np.int64)
-
-
-def split_clusters(pairs: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Returns :func:`pair_clusters` of each split's pairs, in their order."""
-    return {split: pair_clusters(pairs.loc[pairs["split"] == split]) for split in SPLITS}

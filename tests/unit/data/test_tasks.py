@@ -12,7 +12,7 @@ from tests.pair_corpus import ORDER, TOPIC, documents, load_checked, load_pairs
 from w2sg.data import tasks
 from w2sg.data.duplicates import find_overlaps, shingle
 from w2sg.data.tasks import FOUND, REPEATED, Window, cut_windows
-from w2sg.measures.sources import split_clusters
+from w2sg.measures.sources import pair_clusters
 from w2sg.study.datasets import CorpusPairs, DuplicateRule
 from w2sg.study.protocols import SPLITS
 
@@ -140,7 +140,8 @@ def test_few_pairs_are_linked_by_what_they_were_taken_from(spec):
     frame = documents(n=1200)
     for pairs in (120, 10**6):
         made = load_pairs({**spec, "pairs": pairs, "minimum": 1}, name="t", documents=frame)
-        for split, groups in split_clusters(made).items():
+        for split, rows in made.groupby("split"):
+            groups = pair_clusters(rows)
             sizes = np.bincount(groups)
             sources = pd.concat([made["chosen_source"], made["rejected_source"]])[made["split"].eq(split).tolist() * 2]
             assert len(sizes) > 0.4 * len(groups)

@@ -28,7 +28,7 @@ def dataset(*, signal: float, seed: int = 0) -> tuple[Features, pd.DataFrame]:
     chosen, rejected = rng.normal(size=(2, len(LAYERS), 3 * N, D)).astype(np.float32)
     chosen[1, :, 0] += signal
     ids = np.array([f"id{i:04d}" for i in range(3 * N)])
-    pairs = pd.DataFrame({"row_id": ids, "split": np.repeat(SPLITS, N)})
+    pairs = pd.DataFrame({"row_id": ids, "split": np.repeat(SPLITS, N), "chosen_source": "", "rejected_source": ""})
     tokens = rng.integers(5, 9, (2, 3 * N)).astype(np.int32)
     return Features(chosen=chosen, rejected=rejected, row_ids=ids, tokens=tokens, layers=LAYERS, metadata={}), pairs
 
@@ -37,8 +37,8 @@ def dataset(*, signal: float, seed: int = 0) -> tuple[Features, pd.DataFrame]:
 def study() -> dict:
     weak = evaluate.supervise(split_features(*dataset(signal=1.2, seed=1)), heads=HEADS, intervals=INTERVALS)
     strong = split_features(*dataset(signal=3.0, seed=2))
-    rows = evaluate.evaluate_revision([lambda: strong], weak.labels, heads=HEADS, probe=PROBE, intervals=INTERVALS)
-    return {"weak": weak, "strong": strong, "rows": rows}
+    made = evaluate.evaluate_revision([lambda: strong], weak.labels, heads=HEADS, probe=PROBE, intervals=INTERVALS)
+    return {"weak": weak, "strong": strong, "made": made, "rows": made.metrics}
 
 
 def accuracy(rows: pd.DataFrame, **where) -> float:
@@ -49,7 +49,7 @@ def accuracy(rows: pd.DataFrame, **where) -> float:
 
 
 def test_the_student_beats_its_supervisor_where_the_features_are_better(study):
-    weak = accuracy(study["weak"].metrics, setting="cv")
+    weak = accuracy(study["weak"].metrics, head="weak", setting="cv")
     student = accuracy(study["rows"], head="w2s", setting="cv", layer=2)
     ceiling = accuracy(study["rows"], head="ceiling", setting="cv", layer=2)
     assert 0.7 < weak < student <= ceiling + 0.02
@@ -75,21 +75,19 @@ def test_a_probes_n_counts_the_pairs_of_its_tested_texts(study):
 
 
 def test_linked_pairs_widen_the_intervals_of_heads_and_probes_and_move_no_value(study):
-    twice = np.repeat(np.arange(N // 10), 10)
-    groups = dict.fromkeys(SPLITS, twice)
+    features, pairs = dataset(signal=3.0, seed=2)
+    linked = pairs.assign(chosen_source=[f"post {i // 10}" for i in range(len(pairs))])
+    strong = split_features(features, linked)
+    assert {name: len(set(part.clusters)) for name, part in strong.items()} == dict.fromkeys(SPLITS, N // 10)
+    weak = evaluate.supervise(split_features(dataset(signal=1.2, seed=1)[0], linked), heads=HEADS, intervals=INTERVALS)
     again = evaluate.evaluate_revision(
-        [lambda: study["strong"]], study["weak"].labels, heads=HEADS, probe=PROBE, intervals=INTERVALS, clusters=groups
-    )
-    pd.testing.assert_series_equal(again["value"], study["rows"]["value"])
-    alone = dict.fromkeys(SPLITS, np.arange(N))
-    features = split_features(*dataset(signal=1.2, seed=1))
-    for clusters, same in ((alone, True), (groups, False)):
-        made = evaluate.supervise(features, heads=HEADS, intervals=INTERVALS, clusters=clusters)
-        assert made.metrics["low"].equals(study["weak"].metrics["low"]) == same
+        [lambda: strong], weak.labels, heads=HEADS, probe=PROBE, intervals=INTERVALS
+    ).metrics
+    measured = ["accuracy", "gain", "auroc"]
+    again, alone = (rows[rows["metric"].isin(measured)].reset_index(drop=True) for rows in (again, study["rows"]))
+    pd.testing.assert_series_equal(again["value"], alone["value"])
     for head in ("w2s", "probe"):
-        lows = [
-            rows.loc[(rows["head"] == head) & (rows["metric"] == "accuracy"), "low"] for rows in (again, study["rows"])
-        ]
+        lows = [rows.loc[(rows["head"] == head) & (rows["metric"] == "accuracy"), "low"] for rows in (again, alone)]
         assert (lows[0] != lows[1]).mean() > 0.8
 
 
@@ -113,7 +111,7 @@ def test_fewer_tokens_are_a_floor_of_the_supervisors_tokenizer():
 
 def test_gain_is_the_difference_of_the_accuracies(study):
     rows = study["rows"].set_index(["head", "protocol", "setting", "seed", "layer", "metric"])["value"]
-    weak = study["weak"].metrics.set_index(["protocol", "setting", "seed", "metric"])["value"]
+    weak = study["weak"].metrics.query("head == 'weak'").set_index(["protocol", "setting", "seed", "metric"])["value"]
     for (name, setting), seed in [(("paper", "selected"), 1), (("converged", "cv"), 0)]:
         own = rows[("w2s", name, setting, seed, 2, "accuracy")]
         assert rows[("w2s", name, setting, seed, 2, "gain")] == pytest.approx(
@@ -136,7 +134,7 @@ def test_the_order_of_rows_changes_nothing(study):
     again = evaluate.evaluate_revision(
         [lambda: split_features(shuffled, pairs)], labels, heads=HEADS, probe=PROBE, intervals=INTERVALS
     )
-    pd.testing.assert_frame_equal(again, study["rows"])
+    pd.testing.assert_frame_equal(again.metrics, study["rows"])
 
 
 def test_layers_read_one_by_one_give_the_same_rows(study, tmp_path, monkeypatch):
@@ -147,7 +145,7 @@ def test_layers_read_one_by_one_give_the_same_rows(study, tmp_path, monkeypatch)
     assert [part()["test"].layers for part in parts] == [(0,), (2,)]
     rows = evaluate.evaluate_revision(
         parts, study["weak"].labels, heads=HEADS, probe=PROBE, intervals=INTERVALS, workers=2
-    )
+    ).metrics
     keys = ["layer", "head", "protocol", "setting", "seed", "metric"]
     ordered, expected = (frame.sort_values(keys, ignore_index=True) for frame in (rows, study["rows"]))
     pd.testing.assert_frame_equal(ordered, expected, rtol=1e-6)
@@ -174,7 +172,7 @@ def test_test_labels_choose_neither_rate_nor_penalty(study):
         heads=HEADS,
         probe=PROBE,
         intervals=INTERVALS,
-    )
+    ).metrics
     for metric in ("learning_rate", "penalty"):
         pd.testing.assert_series_equal(
             rows.loc[rows["metric"] == metric, "value"],
@@ -189,10 +187,12 @@ def test_another_loss_is_the_students_alone(study, loss, changed):
     heads = HEADS.model_copy(update={"loss": loss})
     weak = evaluate.supervise(split_features(*dataset(signal=1.2, seed=1)), heads=heads, intervals=INTERVALS)
     pd.testing.assert_frame_equal(weak.labels, study["weak"].labels)
-    pd.testing.assert_frame_equal(weak.metrics, study["weak"].metrics)
+    own, theirs = (one.metrics[one.metrics["head"] == "weak"] for one in (weak, study["weak"]))
+    pd.testing.assert_frame_equal(own, theirs)
+    assert differing(weak.metrics, study["weak"].metrics, head="weak_on_weak") == changed
     rows = evaluate.evaluate_revision(
         [lambda: study["strong"]], weak.labels, heads=heads, probe=PROBE, intervals=INTERVALS
-    )
+    ).metrics
     assert differing(rows, study["rows"], head="ceiling") == set()
     assert differing(rows, study["rows"], head="w2s") == changed
 

@@ -9,8 +9,7 @@ import pytest
 from w2sg.measures.bootstrap import FEWEST_GROUPS, draw_counts
 from w2sg.measures.floors import measure_floors
 from w2sg.measures.metrics import bootstrap_mean, evaluate_margins, evaluate_texts
-from w2sg.measures.sources import pair_clusters, split_clusters
-from w2sg.study.protocols import SPLITS
+from w2sg.measures.sources import pair_clusters
 from w2sg.study.sections import Intervals
 
 
@@ -24,10 +23,6 @@ def test_pairs_linked_by_a_source_on_either_side_are_one_group():
                    ["x", "x", "", "b", "a", "",  "e"])  # fmt: skip
     assert pair_clusters(found).tolist() == [0, 0, 1, 0, 0, 2, 2]
     assert pair_clusters(linked([""] * 3, [""] * 3)).tolist() == [0, 1, 2]
-    splits = pd.concat([found.assign(split=split) for split in SPLITS], ignore_index=True)
-    assert {split: groups.tolist() for split, groups in split_clusters(splits).items()} == dict.fromkeys(
-        SPLITS, [0, 0, 1, 0, 0, 2, 2]
-    )
 
 
 def test_whole_groups_are_drawn_as_many_as_there_are():
