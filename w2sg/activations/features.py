@@ -168,6 +168,7 @@ def open_others(
     both = zip(paths, pairs, strict=True)
     return {frame["dataset"].iloc[0]: partial(load, path, frame) for path, frame in both}
 
+
 PART = 2**29
 """Bytes of states that are read together: one layer of a 7B model, or a whole small one."""
 

@@ -41,7 +41,9 @@ class Final:
 
 def permute(soft: np.ndarray, seeds: list[int]) -> np.ndarray:
     """Returns soft labels, (S, n), each row permuted over the pairs by its head seed: errors that no text explains."""
-    return np.stack([row[generator(seed, "permuted").permutation(len(row))] for row, seed in zip(soft, seeds, strict=True)])
+    return np.stack(
+        [row[generator(seed, "permuted").permutation(len(row))] for row, seed in zip(soft, seeds, strict=True)]
+    )
 
 
 def add_permuted(final: Final, labels: Labels, *, heads: Heads, intervals: Intervals) -> tuple[Final, pd.DataFrame]:
@@ -54,13 +56,23 @@ def add_permuted(final: Final, labels: Labels, *, heads: Heads, intervals: Inter
         shown = score_pairs(made.weights[:, :, -1:], test.chosen, test.rejected)  # (1, S, 1, n)
         trained["permuted", name], margins["permuted", name] = made, shown[0, :, 0]
         axes, keys = (test.layers, heads.seeds, made.settings[-1:]), {"head": "permuted", "protocol": name}
-        given = {"weak": margins["weak", name], "extras": {key: values[:, :, -1:] for key, values in made.extras.items()}}
+        given = {
+            "weak": margins["weak", name],
+            "extras": {key: values[:, :, -1:] for key, values in made.extras.items()},
+        }
         rows.append(head_rows(shown, axes, keys=keys, intervals=intervals, **given))
     return replace(final, trained=trained, margins=margins), pd.concat(rows, ignore_index=True)
 
 
 def refit(
-    split: Features, target: np.ndarray, halves: np.ndarray, like: Trained, protocol: str, *, heads: Heads, student: bool
+    split: Features,
+    target: np.ndarray,
+    halves: np.ndarray,
+    like: Trained,
+    protocol: str,
+    *,
+    heads: Heads,
+    student: bool,
 ) -> np.ndarray:
     """Returns heads of each half of the pairs, tuned like those of all pairs, (D, 2, d).
 

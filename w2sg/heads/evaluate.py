@@ -90,7 +90,10 @@ def supervise(
         own = score_pairs(student.weights, test.chosen, test.rejected)[0]
         more, found = _half_supervisors(splits, made, student, protocol, clusters=clusters, heads=heads)
         labels += more
-        for head, trained, margins, teacher in (("weak", made, on_test, None), ("weak_on_weak", student, own, on_test[:, -1])):
+        for head, trained, margins, teacher in (
+            ("weak", made, on_test, None),
+            ("weak_on_weak", student, own, on_test[:, -1]),
+        ):
             axes, keys = (test.layers, seeds, trained.settings), {"head": head, "protocol": protocol}
             got = head_rows(margins[None], axes, keys=keys, intervals=intervals, weak=teacher, extras=trained.extras)
             headline = got["setting"] == trained.settings[-1]
@@ -111,14 +114,19 @@ def _half_supervisors(
         return [], {}
     runs = 2 * len(of_train)
     trained = controls.refit(train, true_labels(train, runs), of_train, made, protocol, heads=heads, student=False)
-    on_weak, on_test = (score_pairs(trained[None], split.chosen, split.rejected)[0] for split in (weak, test))  # (D, 2, n)
+    on_weak, on_test = (
+        score_pairs(trained[None], split.chosen, split.rejected)[0] for split in (weak, test)
+    )  # (D, 2, n)
     soft = _probability(on_weak).reshape(runs, -1)
     learnt = controls.refit(weak, soft, of_weak, student, protocol, heads=heads, student=True)
     right, own = accuracies(on_test), accuracies(score_pairs(learnt[None], test.chosen, test.rejected)[0])
     share, labels = of_weak.shape[2] / len(weak.row_ids), []
     for i, draw in enumerate(draws_of(heads.seeds)):
         for half in (0, 1):
-            for name, split, margins, rows in ((WEAK, weak, on_weak, of_weak[i, half]), (TEST, test, on_test, slice(None))):
+            for name, split, margins, rows in (
+                (WEAK, weak, on_weak, of_weak[i, half]),
+                (TEST, test, on_test, slice(None)),
+            ):
                 shown = label_weakly(margins[i, half], seed=draw).assign(row_id=split.row_ids).iloc[rows]
                 labels.append(shown.assign(protocol=protocol, seed=draw, half=half + 1, split=name))
     return labels, {

@@ -73,19 +73,39 @@ FITS = {"paper": _fit_paper, "converged": _fit_converged}
 
 
 def _refit_paper(
-    split: Features, target: np.ndarray, rows: np.ndarray, like: Trained, *, heads: Heads, draws: Sequence[int], loss: Loss
+    split: Features,
+    target: np.ndarray,
+    rows: np.ndarray,
+    like: Trained,
+    *,
+    heads: Heads,
+    draws: Sequence[int],
+    loss: Loss,
 ) -> np.ndarray:
     """Returns heads at the rate selected with all pairs."""
     settings = PaperHeadSettings(**heads.paper.model_dump(), loss=loss, margin=heads.margin)
     rates = _of_runs(like.extras["learning_rate"][-1, :, -1:], len(draws))
     made = train_paper_heads(
-        split.chosen, split.rejected, target, settings=settings, seeds=np.repeat(draws, 2).tolist(), rows=rows, rates=rates
+        split.chosen,
+        split.rejected,
+        target,
+        settings=settings,
+        seeds=np.repeat(draws, 2).tolist(),
+        rows=rows,
+        rates=rates,
     )
     return made.weights[0, :, 0]
 
 
 def _refit_converged(
-    split: Features, target: np.ndarray, rows: np.ndarray, like: Trained, *, heads: Heads, draws: Sequence[int], loss: Loss
+    split: Features,
+    target: np.ndarray,
+    rows: np.ndarray,
+    like: Trained,
+    *,
+    heads: Heads,
+    draws: Sequence[int],
+    loss: Loss,
 ) -> np.ndarray:
     """Returns heads at the penalty that cross-validation chose with all pairs."""
     labels, learnt = harden(target) if loss == "hard" else target, np.zeros(target.shape, dtype=bool)

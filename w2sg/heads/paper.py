@@ -121,9 +121,7 @@ class _Batch:
     """Whether its loss counts for the progressive estimate."""
 
 
-def _plan(
-    target: np.ndarray, settings: PaperHeadSettings, seeds: Sequence[int], rows: np.ndarray
-) -> list[_Batch]:
+def _plan(target: np.ndarray, settings: PaperHeadSettings, seeds: Sequence[int], rows: np.ndarray) -> list[_Batch]:
     """Returns the batches of all epochs in order."""
     n, m = target.shape[1], rows.shape[1]
     if settings.loss == "hard":

@@ -94,7 +94,11 @@ def probe_rows(
 
 
 def accuracy_rows(
-    margins: np.ndarray, axes: tuple[Sequence[int], Sequence[int], Sequence[str]], *, keys: Mapping[str, str], intervals: Intervals
+    margins: np.ndarray,
+    axes: tuple[Sequence[int], Sequence[int], Sequence[str]],
+    *,
+    keys: Mapping[str, str],
+    intervals: Intervals,
 ) -> pd.DataFrame:
     """Returns the accuracies of heads on test pairs; arguments and columns are those of :func:`head_rows`."""
     n = margins.shape[3]

@@ -51,7 +51,9 @@ _ESTIMATE = [
     whole("n", "test pairs (for the probe, pairs of which a text was tested; for the loss, tokens)"),
 ]
 _HEAD = [
-    text("tested_on", "dataset whose test pairs were scored: `dataset`, but for transfer of final-layer headline heads"),
+    text(
+        "tested_on", "dataset whose test pairs were scored: `dataset`, but for transfer of final-layer headline heads"
+    ),
     _LAYER,
     text(
         "head",
