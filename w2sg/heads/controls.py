@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from w2sg.activations.features import TEST, TRAIN, WEAK, Features, Splits
-from w2sg.heads.fits import FITS, REFITS, Trained, true_labels
+from w2sg.heads.fits import FITS, REFITS, Trained, fit_like, true_labels
 from w2sg.heads.halves import accuracies, deal_halves, draws_of, training_sd, widen
 from w2sg.heads.paper import score_pairs
 from w2sg.heads.rows import accuracy_rows, head_rows
@@ -50,16 +50,13 @@ def add_permuted(final: Final, labels: Labels, *, heads: Heads, intervals: Inter
     """Returns the heads with students of permuted labels among them, and the metric rows of these at their headline setting."""
     weak, test = final.splits[WEAK], final.splits[TEST]
     trained, margins, rows = dict(final.trained), dict(final.margins), []
-    for name, fit in FITS.items():
+    for name in FITS:
         soft = np.stack([chosen_probability(labels(name, seed, WEAK, tuple(weak.row_ids))) for seed in heads.seeds])
-        made = fit(weak, permute(soft, heads.seeds), heads=heads, loss=heads.loss)
-        shown = score_pairs(made.weights[:, :, -1:], test.chosen, test.rejected)  # (1, S, 1, n)
+        made = fit_like(weak, permute(soft, heads.seeds), final.trained["w2s", name], name, heads=heads)
+        shown = score_pairs(made.weights, test.chosen, test.rejected)  # (1, S, 1, n)
         trained["permuted", name], margins["permuted", name] = made, shown[0, :, 0]
-        axes, keys = (test.layers, heads.seeds, made.settings[-1:]), {"head": "permuted", "protocol": name}
-        given = {
-            "weak": margins["weak", name],
-            "extras": {key: values[:, :, -1:] for key, values in made.extras.items()},
-        }
+        axes, keys = (test.layers, heads.seeds, made.settings), {"head": "permuted", "protocol": name}
+        given = {"weak": margins["weak", name], "extras": made.extras}
         rows.append(head_rows(shown, axes, keys=keys, intervals=intervals, **given))
     return replace(final, trained=trained, margins=margins), pd.concat(rows, ignore_index=True)
 

@@ -15,6 +15,9 @@ from w2sg.study.sections import Intervals, Probe
 
 _NONE = -1
 
+TOLERANCE = 1e-3
+"""As :data:`w2sg.heads.probes.TOLERANCE`, but where scikit-learn ends: random labels take long to fit to the last digit."""
+
 
 def unrelated_labels(pairs: pd.DataFrame) -> dict[str, np.ndarray]:
     """Returns labels of the texts of n pairs, chosen ones first, by the name of their probe, (2 n,), -1 for no label.
@@ -55,7 +58,8 @@ def unrelated_rows(
     kinds = {name: np.tile(labels, (len(seeds), 1)) for name, labels in given.items()} | {"probe_random": coins}
     settings, runs = probe.model_copy(update={"splits": ["pair"]}), len(kinds) * len(seeds)
     labels = np.concatenate(list(kinds.values()))  # (runs, 2 n)
-    fitted = fit_probes(split.chosen, split.rejected, settings=settings, seeds=[*seeds] * len(kinds), labels=labels)
+    options = {"settings": settings, "seeds": [*seeds] * len(kinds), "labels": labels, "tolerance": TOLERANCE}
+    fitted = fit_probes(split.chosen, split.rejected, **options)
     rows = probe_rows(fitted, split.layers, seeds=range(runs), settings=settings, intervals=intervals)
     rows = rows[rows["metric"] == "accuracy"]
     kind, seed = np.divmod(rows["seed"].to_numpy(), len(seeds))
