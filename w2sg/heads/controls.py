@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,15 +12,22 @@ from w2sg.activations.features import TEST, TRAIN, WEAK, Features, Splits
 from w2sg.heads.fits import FITS, REFITS, Trained, fit_like, true_labels
 from w2sg.heads.halves import accuracies, deal_halves, draws_of, training_sd, widen
 from w2sg.heads.paper import score_pairs
-from w2sg.heads.rows import accuracy_rows, head_rows
+from w2sg.heads.probes import fit_probes
+from w2sg.heads.rows import accuracy_rows, head_rows, probe_rows
 from w2sg.heads.sides import chosen_probability, generator
-from w2sg.study.sections import Heads, Intervals
+from w2sg.study.sections import Heads, Intervals, Probe
 
 Labels = Callable[..., pd.DataFrame]
 """Returns the supervisor's labels, one row for each row id, given protocol, seed, split, row ids and half."""
 
 Clusters = Mapping[str, np.ndarray]
 """Group of each pair of a split; each pair is its own where a split is missing."""
+
+
+_NONE = -1
+
+TOLERANCE = 1e-3
+"""As :data:`w2sg.heads.probes.TOLERANCE`, but where scikit-learn ends: random labels take long to fit to the last digit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,3 +172,50 @@ def transfer_rows(
             axes, keys = (test.layers, heads.seeds, [settings[protocol]]), {"head": head, "protocol": protocol}
             rows.append(accuracy_rows(margins, axes, keys=keys | {"tested_on": dataset}, intervals=intervals))
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+
+
+def unrelated_labels(pairs: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Returns labels of the texts of n pairs, chosen ones first, by the name of their probe, (2 n,), -1 for no label.
+
+    ``probe_length``: whether a text, with its prompt, has more characters than the median of its own side.
+    ``probe_group``, of chosen texts only: to which of two sets its class belongs, if there are several; the classes in
+    order are cut where the sets are most alike in size.
+
+    Args:
+        pairs: Columns prompt, chosen, rejected and, for the second, chosen_label.
+    """
+    n = len(pairs)
+    length = np.stack([(pairs["prompt"] + pairs[side]).str.len() for side in ("chosen", "rejected")])  # (2, n)
+    labels = {"probe_length": (length > np.median(length, axis=1, keepdims=True)).astype(np.int64).ravel()}
+    known = pairs["chosen_label"].to_numpy(str) if "chosen_label" in pairs else np.full(n, "")
+    classes, sizes = np.unique(known[known != ""], return_counts=True)
+    if len(classes) > 1:
+        cut = int(np.argmin(np.abs(np.cumsum(sizes)[:-1] - sizes.sum() / 2)))
+        group = np.where(known == "", _NONE, known > classes[cut])
+        labels["probe_group"] = np.concatenate([group, np.full(n, _NONE)])
+    return labels
+
+
+def unrelated_rows(
+    split: Features, given: Mapping[str, np.ndarray], *, probe: Probe, seeds: Sequence[int], intervals: Intervals
+) -> pd.DataFrame:
+    """Returns the accuracies of probes of the given labels and of a coin for each text, on unseen pairs.
+
+    Args:
+        split: Features of the pairs at one layer.
+        given: :func:`unrelated_labels` of the same pairs, in their order.
+        probe: The protocol; pairs are dealt whole, whatever it says.
+        seeds: Head seeds, which deal the pairs and toss the coins.
+        intervals: Section ``intervals`` of the configuration.
+    """
+    size = 2 * len(split.row_ids)
+    coins = np.stack([generator(seed, "unrelated").random(size) < 0.5 for seed in seeds]).astype(np.int64)
+    kinds = {name: np.tile(labels, (len(seeds), 1)) for name, labels in given.items()} | {"probe_random": coins}
+    settings, runs = probe.model_copy(update={"splits": ["pair"]}), len(kinds) * len(seeds)
+    labels = np.concatenate(list(kinds.values()))  # (runs, 2 n)
+    options = {"settings": settings, "seeds": [*seeds] * len(kinds), "labels": labels, "tolerance": TOLERANCE}
+    fitted = fit_probes(split.chosen, split.rejected, **options)
+    rows = probe_rows(fitted, split.layers, seeds=range(runs), settings=settings, intervals=intervals)
+    rows = rows[rows["metric"] == "accuracy"]
+    kind, seed = np.divmod(rows["seed"].to_numpy(), len(seeds))
+    return rows.assign(head=np.array(list(kinds))[kind], seed=np.array(seeds)[seed])

@@ -15,14 +15,13 @@ import pandas as pd
 
 from w2sg.activations.features import TEST, TRAIN, WEAK, Features, Splits
 from w2sg.heads import controls
-from w2sg.heads.controls import Clusters, Final, Labels
+from w2sg.heads.controls import Clusters, Final, Labels, unrelated_rows
 from w2sg.heads.fits import FITS, Trained, true_labels
 from w2sg.heads.halves import accuracies, draws_of, training_sd, widen
 from w2sg.heads.paper import score_pairs
 from w2sg.heads.probes import fit_probes
 from w2sg.heads.rows import head_rows, probe_rows
 from w2sg.heads.sides import chosen_probability, label_weakly
-from w2sg.heads.unrelated import unrelated_rows
 from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.study.sections import Heads, Intervals, Probe
 
@@ -43,7 +42,7 @@ class Supervision:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
+class Measured:
     """What is measured of a revision."""
 
     metrics: pd.DataFrame
@@ -151,7 +150,7 @@ def evaluate_revision(
     unrelated: Mapping[str, np.ndarray] | None = None,
     others: Others | None = None,
     workers: int = 1,
-) -> Evaluation:
+) -> Measured:
     """Returns what is measured of a revision: probe, ceiling and W2SG heads of all layers, seeds and settings, and controls.
 
     The ceiling learns the true labels of the ground-truth split, the W2SG head the supervisor's soft labels of the
@@ -185,12 +184,12 @@ def evaluate_revision(
         done = list(pool.map(lambda task: task[1](task[0]()), tasks))
     metrics = pd.concat([one.metrics for one in done], ignore_index=True)
     last = done[2 * (len(parts) - 1)]
-    return Evaluation(metrics=metrics, transfer=last.transfer, predictions=last.predictions)
+    return Measured(metrics=metrics, transfer=last.transfer, predictions=last.predictions)
 
 
 def _final_heads(
     features: Splits, *, labels: Labels, heads: Heads, intervals: Intervals, clusters: Clusters | None, others: Others
-) -> Evaluation:
+) -> Measured:
     """Returns the rows of the layers with the final one among them, and all that is measured of its headline heads."""
     rows, trained, margins = _train(features, labels=labels, heads=heads, intervals=intervals)
     final = Final(
@@ -208,16 +207,16 @@ def _final_heads(
     rows = controls.widen_students(rows, final, labels, clusters, heads=heads, intervals=intervals)
     final, permuted = controls.add_permuted(final, labels, heads=heads, intervals=intervals)
     weights = {(head, name): final.headline(head, name) for head in ("ceiling", "w2s") for name in FITS}
-    return Evaluation(
+    return Measured(
         metrics=pd.concat([rows, permuted], ignore_index=True),
         transfer=controls.transfer_rows(weights, others, HEADLINE_SETTINGS, heads=heads, intervals=intervals),
         predictions=controls.predictions(final, heads=heads),
     )
 
 
-def _head_rows(features: Splits, *, labels: Labels, heads: Heads, intervals: Intervals) -> Evaluation:
+def _head_rows(features: Splits, *, labels: Labels, heads: Heads, intervals: Intervals) -> Measured:
     """Returns the rows of the ceiling and W2SG heads of all protocols."""
-    return Evaluation(metrics=_train(features, labels=labels, heads=heads, intervals=intervals)[0])
+    return Measured(metrics=_train(features, labels=labels, heads=heads, intervals=intervals)[0])
 
 
 def _train(
@@ -248,19 +247,19 @@ def _train(
     return pd.concat(rows, ignore_index=True), made, headline
 
 
-def _probe_rows(features: Splits, *, probe: Probe, heads: Heads, intervals: Intervals) -> Evaluation:
+def _probe_rows(features: Splits, *, probe: Probe, heads: Heads, intervals: Intervals) -> Measured:
     """Returns the rows of the probes of all layers, seeds and ways to split."""
     split, seeds = features[TRAIN], heads.seeds
     fitted = fit_probes(split.chosen, split.rejected, settings=probe, seeds=seeds)
-    return Evaluation(metrics=probe_rows(fitted, split.layers, seeds=seeds, settings=probe, intervals=intervals))
+    return Measured(metrics=probe_rows(fitted, split.layers, seeds=seeds, settings=probe, intervals=intervals))
 
 
 def _concepts(
     features: Splits, *, unrelated: Mapping[str, np.ndarray], probe: Probe, heads: Heads, intervals: Intervals
-) -> Evaluation:
+) -> Measured:
     """Returns the rows of the final layer's probes of unrelated concepts."""
     split = features[TRAIN].layer(-1)
-    return Evaluation(metrics=unrelated_rows(split, unrelated, probe=probe, seeds=heads.seeds, intervals=intervals))
+    return Measured(metrics=unrelated_rows(split, unrelated, probe=probe, seeds=heads.seeds, intervals=intervals))
 
 
 def _by_cell(labels: pd.DataFrame) -> dict[tuple[str, int, str, int], pd.DataFrame]:

@@ -8,10 +8,9 @@ import pytest
 
 from w2sg.activations.features import TEST, TRAIN, WEAK, Features, Splits, split_features
 from w2sg.heads import evaluate
-from w2sg.heads.controls import permute
+from w2sg.heads.controls import permute, unrelated_labels
 from w2sg.heads.halves import deal_halves, draws_of, training_sd, widen
 from w2sg.heads.sides import label_weakly
-from w2sg.heads.unrelated import unrelated_labels
 from w2sg.study.protocols import HEADLINE_SETTINGS, SPLITS
 from w2sg.study.sections import ConvergedProtocol, Heads, Intervals, PaperProtocol, Probe
 
@@ -43,7 +42,7 @@ def supervision() -> evaluate.Supervision:
 
 
 @pytest.fixture(scope="module")
-def revision(supervision) -> evaluate.Evaluation:
+def revision(supervision) -> evaluate.Measured:
     given = {"others": {"more": lambda: OTHER[TEST]}, "probe": Probe(), "unrelated": {}}
     return evaluate.evaluate_revision([lambda: STRONG], supervision.labels, **ASKED, **given)
 
