@@ -48,7 +48,9 @@ def test_every_metric_is_there_and_finite(finished):
     metrics = read_table(finished.folder / "results" / "smoke" / "tables" / "metrics.parquet", schemas.METRICS)
     assert set(metrics["family"]) == {"smoke", "olmo"}
     assert set(metrics["dataset"]) == {"mine", "posts", "tiny"}
-    assert set(metrics["head"]) == {"w2s", "ceiling", "weak", "probe", "floor", "model"}
+    controls = {"weak_on_weak", "permuted", "probe_length", "probe_random"}
+    assert set(metrics["head"]) - {"probe_group"} == {"w2s", "ceiling", "weak", "probe", "floor", "model", *controls}
+    assert set(metrics.loc[metrics["tested_on"] != metrics["dataset"], "head"]) == {"w2s", "ceiling", "weak"}
     undefined = metrics["metric"] == "pgr"
     assert np.isfinite(metrics.loc[~undefined, "value"]).all()
     assert metrics.loc[metrics["metric"] == "accuracy", "value"].between(0, 1).all()

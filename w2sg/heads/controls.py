@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from w2sg.activations.features import TEST, TRAIN, WEAK, Features, Splits
-from w2sg.heads.fits import FITS, REFITS, Trained, true_labels
+from w2sg.heads.fits import FITS, REFITS, Trained, fit_like, true_labels
 from w2sg.heads.halves import accuracies, deal_halves, draws_of, training_sd, widen
 from w2sg.heads.paper import score_pairs
-from w2sg.heads.rows import accuracy_rows, head_rows
+from w2sg.heads.probes import fit_probes
+from w2sg.heads.rows import accuracy_rows, head_rows, probe_rows
 from w2sg.heads.sides import chosen_probability, generator
-from w2sg.study.sections import Heads, Intervals
+from w2sg.study.sections import Heads, Intervals, Probe
 
 Labels = Callable[..., pd.DataFrame]
 """Returns the supervisor's labels, one row for each row id, given protocol, seed, split, row ids and half."""
+
+
+_NONE = -1
+
+TOLERANCE = 1e-3
+"""As :data:`w2sg.heads.probes.TOLERANCE`, but where scikit-learn ends: random labels take long to fit to the last digit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,17 +54,14 @@ def add_permuted(final: Final, labels: Labels, *, heads: Heads, intervals: Inter
     """Returns the heads with students of permuted labels among them, and the metric rows of these at their headline setting."""
     weak, test = final.splits[WEAK], final.splits[TEST]
     trained, margins, rows = dict(final.trained), dict(final.margins), []
-    for name, fit in FITS.items():
+    for name in FITS:
         soft = np.stack([chosen_probability(labels(name, seed, WEAK, tuple(weak.row_ids))) for seed in heads.seeds])
-        made = fit(weak, permute(soft, heads.seeds), heads=heads, loss=heads.loss)
-        shown = score_pairs(made.weights[:, :, -1:], test.chosen, test.rejected)  # (1, S, 1, n)
+        made = fit_like(weak, permute(soft, heads.seeds), final.trained["w2s", name], name, heads=heads)
+        shown = score_pairs(made.weights, test.chosen, test.rejected)  # (1, S, 1, n)
         trained["permuted", name], margins["permuted", name] = made, shown[0, :, 0]
-        axes, keys = (test.layers, heads.seeds, made.settings[-1:]), {"head": "permuted", "protocol": name}
-        given = {
-            "weak": margins["weak", name],
-            "extras": {key: values[:, :, -1:] for key, values in made.extras.items()},
-        }
-        rows.append(head_rows(shown, axes, keys=keys, intervals=intervals, clusters=test.clusters, **given))
+        axes, keys = (test.layers, heads.seeds, made.settings), {"head": "permuted", "protocol": name}
+        given = {"weak": margins["weak", name], "clusters": test.clusters, "extras": made.extras}
+        rows.append(head_rows(shown, axes, keys=keys, intervals=intervals, **given))
     return replace(final, trained=trained, margins=margins), pd.concat(rows, ignore_index=True)
 
 
@@ -166,3 +170,51 @@ def transfer_rows(
             given = {"keys": keys | {"tested_on": dataset}, "clusters": test.clusters}
             rows.append(accuracy_rows(margins, axes, intervals=intervals, **given))
     return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+
+
+def unrelated_labels(pairs: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Returns labels of the texts of n pairs, chosen ones first, by the name of their probe, (2 n,), -1 for no label.
+
+    ``probe_length``: whether a text, with its prompt, has more characters than the median of its own side.
+    ``probe_group``, of chosen texts only: to which of two sets its class belongs, if there are several; the classes in
+    order are cut where the sets are most alike in size.
+
+    Args:
+        pairs: Columns prompt, chosen, rejected and, for the second, chosen_label.
+    """
+    n = len(pairs)
+    length = np.stack([(pairs["prompt"] + pairs[side]).str.len() for side in ("chosen", "rejected")])  # (2, n)
+    labels = {"probe_length": (length > np.median(length, axis=1, keepdims=True)).astype(np.int64).ravel()}
+    known = pairs["chosen_label"].to_numpy(str) if "chosen_label" in pairs else np.full(n, "")
+    classes, sizes = np.unique(known[known != ""], return_counts=True)
+    if len(classes) > 1:
+        cut = int(np.argmin(np.abs(np.cumsum(sizes)[:-1] - sizes.sum() / 2)))
+        group = np.where(known == "", _NONE, known > classes[cut])
+        labels["probe_group"] = np.concatenate([group, np.full(n, _NONE)])
+    return labels
+
+
+def unrelated_rows(
+    split: Features, given: Mapping[str, np.ndarray], *, probe: Probe, seeds: Sequence[int], intervals: Intervals
+) -> pd.DataFrame:
+    """Returns the accuracies of probes of the given labels and of a coin for each text, on unseen pairs.
+
+    Args:
+        split: Features of the pairs at one layer.
+        given: :func:`unrelated_labels` of the same pairs, in their order.
+        probe: The protocol; pairs are dealt whole, whatever it says.
+        seeds: Head seeds, which deal the pairs and toss the coins.
+        intervals: Section ``intervals`` of the configuration.
+    """
+    size = 2 * len(split.row_ids)
+    coins = np.stack([generator(seed, "unrelated").random(size) < 0.5 for seed in seeds]).astype(np.int64)
+    kinds = {name: np.tile(labels, (len(seeds), 1)) for name, labels in given.items()} | {"probe_random": coins}
+    settings, runs = probe.model_copy(update={"splits": ["pair"]}), len(kinds) * len(seeds)
+    labels = np.concatenate(list(kinds.values()))  # (runs, 2 n)
+    options = {"settings": settings, "seeds": [*seeds] * len(kinds), "labels": labels, "tolerance": TOLERANCE}
+    fitted = fit_probes(split.chosen, split.rejected, **options)
+    given = {"settings": settings, "intervals": intervals, "clusters": split.clusters}
+    rows = probe_rows(fitted, split.layers, seeds=range(runs), **given)
+    rows = rows[rows["metric"] == "accuracy"]
+    kind, seed = np.divmod(rows["seed"].to_numpy(), len(seeds))
+    return rows.assign(head=np.array(list(kinds))[kind], seed=np.array(seeds)[seed])

@@ -15,14 +15,13 @@ import pandas as pd
 
 from w2sg.activations.features import TEST, TRAIN, WEAK, Features, Splits
 from w2sg.heads import controls
-from w2sg.heads.controls import Final, Labels
+from w2sg.heads.controls import Final, Labels, unrelated_rows
 from w2sg.heads.fits import FITS, Trained, true_labels
 from w2sg.heads.halves import accuracies, draws_of, training_sd, widen
 from w2sg.heads.paper import score_pairs
 from w2sg.heads.probes import fit_probes
 from w2sg.heads.rows import head_rows, probe_rows
 from w2sg.heads.sides import chosen_probability, label_weakly
-from w2sg.heads.unrelated import unrelated_rows
 from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.study.sections import Heads, Intervals, Probe
 
@@ -43,7 +42,7 @@ class Supervision:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
+class Measured:
     """What is measured of a revision."""
 
     metrics: pd.DataFrame
@@ -149,7 +148,7 @@ def evaluate_revision(
     unrelated: Mapping[str, np.ndarray] | None = None,
     others: Others | None = None,
     workers: int = 1,
-) -> Evaluation:
+) -> Measured:
     """Returns what is measured of a revision: probe, ceiling and W2SG heads of all layers, seeds and settings, and controls.
 
     The ceiling learns the true labels of the ground-truth split, the W2SG head the supervisor's soft labels of the
@@ -164,7 +163,7 @@ def evaluate_revision(
         heads: Section of the configuration, as the two that follow.
         probe: Of the linear probe.
         intervals: Of all metrics.
-        unrelated: From :func:`w2sg.heads.unrelated.unrelated_labels`, of the ground-truth pairs in their order.
+        unrelated: From :func:`w2sg.heads.controls.unrelated_labels`, of the ground-truth pairs in their order.
         others: Other datasets that the heads are tested on.
         workers: Tasks at work together, each on one thread; no result depends on it.
 
@@ -182,10 +181,10 @@ def evaluate_revision(
         done = list(pool.map(lambda task: task[1](task[0]()), tasks))
     metrics = pd.concat([one.metrics for one in done], ignore_index=True)
     last = done[2 * (len(parts) - 1)]
-    return Evaluation(metrics=metrics, transfer=last.transfer, predictions=last.predictions)
+    return Measured(metrics=metrics, transfer=last.transfer, predictions=last.predictions)
 
 
-def _final_heads(features: Splits, *, labels: Labels, heads: Heads, intervals: Intervals, others: Others) -> Evaluation:
+def _final_heads(features: Splits, *, labels: Labels, heads: Heads, intervals: Intervals, others: Others) -> Measured:
     """Returns the rows of the layers with the final one among them, and all that is measured of its headline heads."""
     rows, trained, margins = _train(features, labels=labels, heads=heads, intervals=intervals)
     final = Final(
@@ -203,16 +202,16 @@ def _final_heads(features: Splits, *, labels: Labels, heads: Heads, intervals: I
     rows = controls.widen_students(rows, final, labels, heads=heads, intervals=intervals)
     final, permuted = controls.add_permuted(final, labels, heads=heads, intervals=intervals)
     weights = {(head, name): final.headline(head, name) for head in ("ceiling", "w2s") for name in FITS}
-    return Evaluation(
+    return Measured(
         metrics=pd.concat([rows, permuted], ignore_index=True),
         transfer=controls.transfer_rows(weights, others, HEADLINE_SETTINGS, heads=heads, intervals=intervals),
         predictions=controls.predictions(final, heads=heads),
     )
 
 
-def _head_rows(features: Splits, *, labels: Labels, heads: Heads, intervals: Intervals) -> Evaluation:
+def _head_rows(features: Splits, *, labels: Labels, heads: Heads, intervals: Intervals) -> Measured:
     """Returns the rows of the ceiling and W2SG heads of all protocols."""
-    return Evaluation(metrics=_train(features, labels=labels, heads=heads, intervals=intervals)[0])
+    return Measured(metrics=_train(features, labels=labels, heads=heads, intervals=intervals)[0])
 
 
 def _train(
@@ -243,20 +242,20 @@ def _train(
     return pd.concat(rows, ignore_index=True), made, headline
 
 
-def _probe_rows(features: Splits, *, probe: Probe, heads: Heads, intervals: Intervals) -> Evaluation:
+def _probe_rows(features: Splits, *, probe: Probe, heads: Heads, intervals: Intervals) -> Measured:
     """Returns the rows of the probes of all layers, seeds and ways to split."""
     split, seeds = features[TRAIN], heads.seeds
     fitted = fit_probes(split.chosen, split.rejected, settings=probe, seeds=seeds)
     given = {"settings": probe, "intervals": intervals, "clusters": split.clusters}
-    return Evaluation(metrics=probe_rows(fitted, split.layers, seeds=seeds, **given))
+    return Measured(metrics=probe_rows(fitted, split.layers, seeds=seeds, **given))
 
 
 def _concepts(
     features: Splits, *, unrelated: Mapping[str, np.ndarray], probe: Probe, heads: Heads, intervals: Intervals
-) -> Evaluation:
+) -> Measured:
     """Returns the rows of the final layer's probes of unrelated concepts."""
     split = features[TRAIN].layer(-1)
-    return Evaluation(metrics=unrelated_rows(split, unrelated, probe=probe, seeds=heads.seeds, intervals=intervals))
+    return Measured(metrics=unrelated_rows(split, unrelated, probe=probe, seeds=heads.seeds, intervals=intervals))
 
 
 def _by_cell(labels: pd.DataFrame) -> dict[tuple[str, int, str, int], pd.DataFrame]:

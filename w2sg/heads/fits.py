@@ -82,15 +82,16 @@ def _refit_paper(
     draws: Sequence[int],
     loss: Loss,
 ) -> np.ndarray:
-    """Returns heads at the rate selected with all pairs."""
+    """Returns heads at the selected rate."""
     settings = PaperHeadSettings(**heads.paper.model_dump(), loss=loss, margin=heads.margin)
-    rates = _of_runs(like.extras["learning_rate"][-1, :, -1:], len(draws))
+    each = len(rows) // len(draws)
+    rates = _of_runs(like.extras["learning_rate"][-1, :, -1:], len(draws), each)
     made = train_paper_heads(
         split.chosen,
         split.rejected,
         target,
         settings=settings,
-        seeds=np.repeat(draws, 2).tolist(),
+        seeds=np.repeat(draws, each).tolist(),
         rows=rows,
         rates=rates,
     )
@@ -107,7 +108,7 @@ def _refit_converged(
     draws: Sequence[int],
     loss: Loss,
 ) -> np.ndarray:
-    """Returns heads at the penalty that cross-validation chose with all pairs."""
+    """Returns heads at the penalty that cross-validation chose."""
     labels, learnt = harden(target) if loss == "hard" else target, np.zeros(target.shape, dtype=bool)
     np.put_along_axis(learnt, rows, True, axis=1)
     if heads.margin == "single":
@@ -115,20 +116,40 @@ def _refit_converged(
         labels, learnt = np.concatenate([labels, 1.0 - labels], axis=1), np.tile(learnt, 2)
     else:
         states = split.chosen[0] - split.rejected[0]
-    penalty, start = (_of_runs(x, len(draws)) for x in (like.extras["penalty"][-1, :, -1], like.weights[-1, :, -1]))
+    found = (like.extras["penalty"][-1, :, -1], like.weights[-1, :, -1])
+    penalty, start = (_of_runs(values, len(draws), len(rows) // len(draws)) for values in found)
     return fit_given(states, labels, learnt, penalty=penalty, start=start)
 
 
-def _of_runs(values: np.ndarray, draws: int) -> np.ndarray:
-    """Returns values of S seeds, (S, ...), for both halves of each draw, (2 D, ...)."""
-    return np.repeat(values[np.arange(draws) % len(values)], 2, axis=0)
+def _of_runs(values: np.ndarray, draws: int, each: int) -> np.ndarray:
+    """Returns values of S seeds, (S, ...), for each run of each draw, (R, ...)."""
+    return np.repeat(values[np.arange(draws) % len(values)], each, axis=0)
+
+
+def fit_like(split: Features, target: np.ndarray, like: Trained, protocol: str, *, heads: Heads) -> Trained:
+    """Returns students of other labels, (S, n), at their headline setting, the last one.
+
+    ``paper`` heads select their rate anew. ``converged`` ones take the penalty of heads they are to be compared with: to choose
+    their own would take as long as all else of a wide layer.
+    """
+    if protocol == "paper":
+        made = _fit_paper(split, target, heads=heads, loss=heads.loss)
+        return Trained(
+            settings=made.settings[-1:],
+            weights=made.weights[:, :, -1:],
+            extras={name: values[:, :, -1:] for name, values in made.extras.items()},
+        )
+    rows = np.tile(np.arange(target.shape[1]), (len(target), 1))
+    weights = _refit_converged(split, target, rows, like, heads=heads, draws=heads.seeds, loss=heads.loss)
+    extras = {"penalty": like.extras["penalty"][-1:, :, -1:]}
+    return Trained(settings=like.settings[-1:], weights=weights[None, :, None], extras=extras)
 
 
 REFITS: Mapping[str, Callable[..., np.ndarray]] = {"paper": _refit_paper, "converged": _refit_converged}
-"""What trains heads of one layer on halves of the training pairs, at the setting found with all of them, (2 D, d).
+"""What trains R heads of one layer at a setting that was chosen before, such as with all pairs for halves of them, (R, d).
 
-Arguments: features of one layer; target, (2 D, n); rows to learn from, (2 D, m); heads like which they are tuned; and by name
-the configuration, the D draws, each of which has two halves, and the loss.
+Arguments: features of one layer; target, (R, n); rows to learn from, (R, m); heads like which they are tuned; and by name
+the configuration, the D draws, each of which has R / D runs, and the loss.
 """
 
 

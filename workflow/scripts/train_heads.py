@@ -31,7 +31,7 @@ def main(
     with jobs.log_to(log):
         from w2sg.activations.features import TRAIN, open_features, open_others, split_layers
         from w2sg.heads import evaluate
-        from w2sg.heads.unrelated import unrelated_labels
+        from w2sg.heads.controls import unrelated_labels
         from w2sg.study.sections import Heads, Intervals, Probe
 
         machine.pin_threads(1)
