@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from w2sg.study.datasets import required_inputs
-from w2sg.study.families import PretrainedModel
+from w2sg.study.families import PretrainedModel, expand_seeds
 from w2sg.study.fields import ConfigError, Key, Mistake, did_you_mean, read
 from w2sg.study.sections import Study
 
@@ -61,6 +61,8 @@ class Origins:
 def check_config(config: Mapping[str, Any], origins: Origins) -> dict[str, Any]:
     """Returns the merged configuration with all defaults filled in, as plain values in the order of the sections' keys.
 
+    Families and models of the swept pre-training seeds are added (:func:`w2sg.study.families.expand_seeds`).
+
     Raises:
         ConfigError: If a key is unknown or missing, or a value is of a wrong kind, out of range, or fits no other.
     """
@@ -71,7 +73,7 @@ def check_config(config: Mapping[str, Any], origins: Origins) -> dict[str, Any]:
         mistakes.append(Mistake(("probe", "splits"), text))
     if mistakes:
         raise ConfigError(mistakes)
-    return study.model_dump()
+    return expand_seeds(study.model_dump())
 
 
 def check_sources(config: Mapping[str, Any], families: Mapping[str, Any], datasets: Sequence[str]) -> None:

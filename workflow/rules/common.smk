@@ -22,7 +22,8 @@ ORIGINS = study.Origins(
 )
 try:
     config = study.check_config(config, ORIGINS)
-    FAMILIES = {name: families.resolve_family(name, config, ROOT) for name in config["sweep"]["families"]}
+    SWEPT = [member for name in config["sweep"]["families"] for member in families.members(name, config)]
+    FAMILIES = {name: families.resolve_family(name, config, ROOT) for name in SWEPT}
     DATASETS = list(config["sweep"]["datasets"])
     study.check_sources(config, FAMILIES, DATASETS)
     DEFINITIONS = definitions.shared_definitions(config, FAMILIES)
@@ -93,6 +94,8 @@ if not CELLS:
     raise WorkflowError(
         f"partial: no table of this study is there yet ({STUDY}/metrics); run it without partial first"
     )
+# Families of several pre-training seeds with those of them that are measured.
+GROUPS = families.groups(config["sweep"]["families"], config, CELLS)
 
 
 def cells(pattern):

@@ -185,14 +185,15 @@ def made_metrics():
 @cache
 def made_statistics():
     """Returns what decides transitions and correlations."""
-    own = {"statistics": config["statistics"], "audit": config["audit"]}
+    own = {"statistics": config["statistics"], "audit": config["audit"], "groups": GROUPS}
     return made_metrics() | made_audit() | own | {"recipes.CORRELATIONS": recipes.CORRELATIONS}
 
 
 def banded_families():
     """Returns the families whose acceptance bands are known for the datasets swept."""
     judged = not PARTIAL and "newsgroups_tech" in DATASETS
-    return [name for name in FAMILIES if judged and name in config.get("banded", [])]
+    named = {member for name in config["banded"] for member in families.members(name, config)}
+    return [name for name in FAMILIES if judged and name in named]
 
 
 @cache
@@ -208,7 +209,7 @@ def made_summary():
 def made_figures():
     """Returns what decides the figures."""
     own = {"statistics.confidence": config["statistics"]["confidence"], "recipes.FIGURES": recipes.FIGURES}
-    return made_metrics() | made_audit() | {"audit": config["audit"]} | own
+    return made_metrics() | made_audit() | {"audit": config["audit"], "groups": GROUPS} | own
 
 
 def measured_jobs():

@@ -27,6 +27,7 @@ rule plot_figures:
         "../../envs/analysis.yaml"
     params:
         figures=list(FIGURES),
+        groups=GROUPS,
         # What captions say of the tables' intervals, and of those of fitted lines.
         coverage={
             "intervals": as_percent(config["intervals"]["confidence"]),
@@ -63,6 +64,7 @@ rule write_report:
         "../../envs/analysis.yaml"
     params:
         study=study_settings(),
+        groups=GROUPS,
         # Shown as they are at this moment: they neither start a job nor make the report stale.
         benchmarks=measured_jobs(),
         criteria=f"{STUDY}/theory/acceptance.parquet",

@@ -59,6 +59,7 @@ rule correlate:
         "../../envs/analysis.yaml"
     params:
         confidence=lookup(dpath="intervals/confidence", within=config),
+        groups=GROUPS,
         made=lambda wildcards: made_statistics(),
     script:
         "../scripts/correlate.py"
@@ -85,6 +86,7 @@ rule summarize_sweep:
         "../../envs/analysis.yaml"
     params:
         banded=banded_families(),
+        groups=GROUPS,
         made=lambda wildcards: made_summary(),
     script:
         "../scripts/summarize_sweep.py"

@@ -1,6 +1,6 @@
 """Reads the headline trajectories; writes when and how W2SG sets in, and how well probe and loss predict its accuracy."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -27,6 +27,7 @@ def main(
     transitions: str,
     correlations: str,
     confidence: float,
+    groups: Mapping[str, Sequence[str]],
     made: Mapping[str, Any],
     config: Mapping[str, Any],
     log: str,
@@ -52,6 +53,7 @@ if __name__ == "__main__":
         transitions=snakemake.output["transitions"],
         correlations=snakemake.output["correlations"],
         confidence=snakemake.params["confidence"],
+        groups=snakemake.params["groups"],
         made=snakemake.params["made"],
         config=snakemake.config,
         log=snakemake.log[0],

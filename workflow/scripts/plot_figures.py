@@ -1,6 +1,6 @@
 """Reads the long table and draws every figure of one family on one dataset, each with its plotted table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from w2sg.report import figure_tables
@@ -18,6 +18,7 @@ def main(
     family: str,
     dataset: str,
     outputs: Mapping[str, Mapping[str, str]],
+    groups: Mapping[str, Sequence[str]],
     made: Mapping[str, Any],
     config: Mapping[str, Any],
     log: str,
@@ -53,6 +54,7 @@ if __name__ == "__main__":
             name: {kind: snakemake.output[kind][place] for kind in ("svg", "pdf", "png", "parquet")}
             for place, name in enumerate(snakemake.params["figures"])
         },
+        groups=snakemake.params["groups"],
         made=snakemake.params["made"],
         config=snakemake.config,
         log=snakemake.log[0],

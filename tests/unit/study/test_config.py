@@ -20,10 +20,12 @@ NOWHERE = Origins(files=[], words=[], parsed={})
 
 
 def shipped(*studies: str) -> dict:
+    """The shipped configuration with studies laid over it, as Snakemake does."""
+    from snakemake.utils import update_config
+
     merged: dict = {}
     for name in ("datasets", "models", "config", *studies):
-        for key, value in yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text()).items():
-            merged[key] = {**merged[key], **value} if isinstance(merged.get(key), dict) else value
+        update_config(merged, yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text()))
     return merged
 
 

@@ -1,0 +1,112 @@
+"""Families of several pre-training seeds: ordinary families and models under one supervisor, shared with other studies."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.study.test_config import NOWHERE, ROOT, put, shipped
+from w2sg.study.config import check_config
+from w2sg.study.definitions import shared_definitions
+from w2sg.study.families import groups, members, resolve_family, used_revisions
+from w2sg.study.fields import ConfigError
+
+REPOS = ["EleutherAI/pythia-70m-seed1", "EleutherAI/pythia-70m-seed2", "someone/other"]
+
+
+def with_seeds(family: str, seeds: object, *, sweep: list[str] | None = None) -> dict:
+    config = put(put(shipped(), f"families/{family}/seeds", seeds), "sweep/families", sweep or [family])
+    return put(config, "banded", [])
+
+
+def test_every_seed_is_a_family_under_the_same_supervisor_and_the_models_own_seed_is_the_model_itself():
+    config = check_config(shipped("nano_seeds"), NOWHERE)
+    assert check_config(config, NOWHERE) == config
+    names = members("nano", config)
+    assert names == ["nano-seed0", "nano-seed1", "nano-seed2"]
+    found = {name: resolve_family(name, config, ROOT) for name in names}
+    assert [family.strong for family in found.values()] == ["nano-strong", "nano-strong-seed1", "nano-strong-seed2"]
+    assert {(family.weak, family.weak_revision) for family in found.values()} == {("nano-weak", "step2048")}
+    assert len({family.revisions for family in found.values()}) == 1
+    models = config["models"]
+    assert [models[family.strong]["pretraining"]["seed"] for family in found.values()] == [0, 1, 2]
+    other = {**models["nano-strong"], "pretraining": {**models["nano-strong"]["pretraining"], "seed": 1}}
+    assert models["nano-strong-seed1"] == other
+
+
+def test_repositories_are_seeds_of_a_hub_model():
+    config = check_config(with_seeds("pythia-70m", REPOS), NOWHERE)
+    names = members("pythia-70m", config)
+    assert names == ["pythia-70m-seed1", "pythia-70m-seed2", "pythia-70m-other"]
+    assert [config["models"][config["families"][name]["strong"]]["repo"] for name in names] == REPOS
+    family = resolve_family(names[1], config, ROOT)
+    assert (family.strong, family.weak, len(family.revisions)) == ("pythia-70m-seed2", "pythia-14m", 154)
+
+
+def test_the_shipped_published_seeds():
+    config = check_config(put(put(shipped(), "sweep/families", ["polypythia-160m"]), "banded", []), NOWHERE)
+    families = {name: resolve_family(name, config, ROOT) for name in members("polypythia-160m", config)}
+    repos = [config["models"][family.strong]["repo"] for family in families.values()]
+    assert repos == [f"EleutherAI/pythia-160m-seed{seed}" for seed in range(1, 10)]
+    assert {name: len(names) for name, names in used_revisions(families).items()} == {
+        **{f"pythia-160m-seed{seed}": 154 for seed in range(1, 10)},
+        "pythia-14m": 1,
+    }
+
+
+def test_studies_mean_the_same_by_the_model_of_a_seed():
+    """Whether it was made by a list of seeds, by another family's, or written out."""
+    config = check_config(with_seeds("nano", [1, 2]), NOWHERE)
+    again = check_config(put(config, "families/nano/seeds", [2, 0, 1]), NOWHERE)
+    plain = put(shipped(), "models/nano-strong-seed1", config["models"]["nano-strong-seed1"])
+    plain = put(plain, "families/mine", {**plain["families"]["nano"], "strong": "nano-strong-seed1"})
+    shared = []
+    for study, name in ((config, "nano-seed1"), (again, "nano-seed1"), (check_config(plain, NOWHERE), "mine")):
+        shared.append(shared_definitions(study, {name: resolve_family(name, study, ROOT)}))
+    assert shared[0] == shared[1] == shared[2]
+
+
+def test_two_supervisors_share_the_models_of_the_seeds():
+    config = with_seeds("nano", [0, 1])
+    config["families"]["early"] = {**config["families"]["nano"], "weak_revision": "step1024"}
+    config = check_config(put(config, "sweep/families", ["nano", "early"]), NOWHERE)
+    assert config["families"]["early-seed1"]["strong"] == config["families"]["nano-seed1"]["strong"]
+
+
+def test_groups_are_families_of_several_measured_seeds():
+    config = check_config(with_seeds("nano", [0, 1, 2], sweep=["nano", "nano-spam", "pythia-70m"]), NOWHERE)
+    swept = config["sweep"]["families"]
+    everything = [member for name in swept for member in members(name, config)]
+    assert groups(swept, config, everything) == {"nano": ["nano-seed0", "nano-seed1", "nano-seed2"]}
+    assert groups(swept, config, ["nano-seed2", "nano-seed0"]) == {"nano": ["nano-seed0", "nano-seed2"]}
+    assert groups(swept, config, ["nano-seed2", "nano-spam"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("family", "seeds", "said"),
+    [
+        ("nano", 3, ["families.nano.seeds: got 3 (an integer), expected a list. Pre-training seeds"]),
+        ("nano", [], ["families.nano.seeds: got [], expected at least 1"]),
+        ("nano", [1, 1], ["families.nano.seeds: [1, 1] repeats a value"]),
+        ("nano", [0, "a/b"], ["families.nano.seeds.1: got 'a/b' (text), expected an integer"]),
+        ("nano", ["a/b"], ["families.nano.seeds: got ['a/b'], expected integers", "models.nano-strong is of source pretrain"]),
+        ("pythia-70m", [1, 2], ["families.pythia-70m.seeds: got [1, 2], expected repositories", "of source hub"]),
+        ("pythia-70m", ["pythia-70m-seed1"], ["families.pythia-70m.seeds.0: got 'pythia-70m-seed1', expected owner/name"]),
+        ("pythia-70m", ["a/x", "b/x"], ["pythia-70m.seeds.1: 'b/x' makes models.pythia-70m-x, and there is another entry"]),
+    ],
+)  # fmt: skip
+def test_seeds_that_cannot_be_swept_are_named(family, seeds, said):
+    with pytest.raises(ConfigError) as caught:
+        check_config(with_seeds(family, seeds), NOWHERE)
+    for part in said:
+        assert part in str(caught.value)
+
+
+def test_a_folder_has_no_seeds_and_a_taken_name_is_refused():
+    config = with_seeds("nano", [0, 1])
+    local = put(config, "models/nano-strong", {"source": "local", "path": "somewhere"})
+    with pytest.raises(ConfigError, match=r"families\.nano\.seeds: models\.nano-strong lies in a folder"):
+        check_config(local, NOWHERE)
+    with pytest.raises(ConfigError, match=r"families\.nano\.seeds\.1: 1 makes families\.nano-seed1, and there is"):
+        check_config(put(config, "families/nano-seed1", {"strong": "nano-weak", "weak": "nano-weak"}), NOWHERE)
+    with pytest.raises(ConfigError, match=r"families\.nano\.seeds\.1: 1 makes models\.nano-strong-seed1, and there"):
+        check_config(put(config, "models/nano-strong-seed1", {"source": "hub", "repo": "a/b"}), NOWHERE)
