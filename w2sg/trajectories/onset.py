@@ -43,12 +43,12 @@ def onset_status(value: float, low: float, note: str) -> Status:
 
 
 def find_onset(gain: np.ndarray, error: np.ndarray, *, late: int, confidence: float) -> Estimate:
-    """Returns the first revision whose student exceeds its supervisor, as its place from 0.
+    """Returns the first revision whose student exceeds its supervisor, as its place from 0; ``low`` is the last one below.
 
     Every revision is tested for a gain above zero and for one below, each family of n tests by Holm's method at half the
     error probability; it holds whatever the dependence of the tests, which share their test pairs. With the
     chosen confidence, then, all revisions found above are above and all found below are below. The last one below
-    bounds the onset from below, the first one above after it bounds it from above. Between them the estimate is the
+    bounds the onset from below: it lies after that one. The first one above after it bounds it from above. Between them the estimate is the
     most likely place of a single crossing: the k with the least Σ_{i<k} max(z_i, 0)² + Σ_{i≥k} min(z_i, 0)².
 
     Args:
@@ -77,7 +77,7 @@ def find_onset(gain: np.ndarray, error: np.ndarray, *, late: int, confidence: fl
     if first == 0:
         note = f"{FIRST if above[0] else OPEN}: the onset may lie before the first one"
         return Estimate(value=value, high=last, n=n, note=note)
-    return Estimate(value=value, low=first, high=last, n=n)
+    return Estimate(value=value, low=first - 1, high=last, n=n)
 
 
 def _why_none(above: bool, n: int) -> str:
