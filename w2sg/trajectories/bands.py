@@ -7,8 +7,9 @@ from itertools import product
 
 import pandas as pd
 
-from w2sg.trajectories.onset import least_late
-from w2sg.trajectories.summary import trajectory
+from w2sg.study.sections import Statistics
+from w2sg.trajectories.levels import trajectory
+from w2sg.trajectories.transitions import late_revisions
 
 DATASET = "newsgroups_tech"
 """Dataset on which the bands were measured."""
@@ -17,7 +18,9 @@ EARLY_STEP = 128
 """Up to this step W2SG must be absent."""
 
 
-def judge_nano(metrics: pd.DataFrame, *, families: Sequence[str], dataset: str = DATASET) -> pd.DataFrame:
+def judge_nano(
+    metrics: pd.DataFrame, *, families: Sequence[str], dataset: str = DATASET, late_share: float = Statistics().late
+) -> pd.DataFrame:
     """Returns the acceptance table of the embedded study, from METRICS; without families an empty one.
 
     Returns:
@@ -26,7 +29,7 @@ def judge_nano(metrics: pd.DataFrame, *, families: Sequence[str], dataset: str =
     rows = []
     for family, protocol in product(families, ("converged", "paper")):
         table = trajectory(metrics, family=family, dataset=dataset, protocol=protocol)
-        early, late = table[table["step"] <= EARLY_STEP], table.tail(least_late(len(table)))
+        early, late = table[table["step"] <= EARLY_STEP], table.tail(late_revisions(len(table), late_share))
         first, last = f"up to step {EARLY_STEP}", f"of the last {len(late)}"
         highest, distance = early["w2s"].max(), (early["weak"] - early["w2s"]).min()
         gain, weak, ceiling = late["gain"], table["weak"].iloc[0], table["ceiling"].iloc[-1]

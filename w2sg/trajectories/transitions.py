@@ -75,7 +75,7 @@ def estimate_curve(
     late = late_revisions(len(series.steps), settings.late)
     onset = find_onset(curve.gain, curve.gain_error, late=late, confidence=confidence)
     fitted = sigmoid.fit_sigmoid(series.doublings, curve.accuracy, confidence=confidence)
-    correlation = lag_one(curve.accuracy) if isinstance(fitted, str) else fitted.autocorrelation
+    correlation = _memory(fitted, curve.accuracy)
     onset = _tell_gap(onset, series.steps)
     last = series.steps[-late:].tolist()
     noise = pair_noise(np.stack([right[step] for step in last])) if right and set(last) <= set(right) else None
@@ -86,6 +86,15 @@ def estimate_curve(
         "change_point": _at(find_change(curve.accuracy, confidence=confidence), series.tokens),
         **describe_late(curve, late=late, autocorrelation=correlation, noise=noise, confidence=confidence),
     }
+
+
+def late_memory(doublings: np.ndarray, accuracy: np.ndarray, *, confidence: float) -> float:
+    """Returns the lag-one autocorrelation of what the sigmoid leaves of the accuracy, or of the accuracy without one."""
+    return _memory(sigmoid.fit_sigmoid(doublings, accuracy, confidence=confidence), accuracy)
+
+
+def _memory(fitted: sigmoid.Sigmoid | str, accuracy: np.ndarray) -> float:
+    return lag_one(accuracy) if isinstance(fitted, str) else fitted.autocorrelation
 
 
 def _tell_gap(onset: Estimate, steps: np.ndarray) -> Estimate:
@@ -167,10 +176,10 @@ def describe_late(
         noise: Variance over the late revisions that comes from the test pairs (:func:`pair_noise`); None where unknown.
         confidence: Coverage.
     """
-    degrees = max(1.0, late / variance_factor(autocorrelation) - 1.0)
+    degrees = late_degrees(late, autocorrelation)
     found = {
-        "saturation": _level(curve.accuracy[-late:], curve.accuracy_error[-late:], degrees, confidence),
-        "saturation_gain": _level(curve.gain[-late:], curve.gain_error[-late:], degrees, confidence),
+        "saturation": late_level(curve.accuracy[-late:], curve.accuracy_error[-late:], degrees, confidence),
+        "saturation_gain": late_level(curve.gain[-late:], curve.gain_error[-late:], degrees, confidence),
     }
     if late < 2:
         return found | {"fluctuation": undefined("one revision does not fluctuate", late)}
@@ -182,7 +191,20 @@ def describe_late(
     return found | {"fluctuation": fluctuation}
 
 
-def _level(values: np.ndarray, errors: np.ndarray, degrees: float, confidence: float) -> Estimate:
+def late_degrees(late: int, autocorrelation: float) -> float:
+    """Returns the degrees of freedom of a mean over late revisions: their effective number less one, at least 1."""
+    return max(1.0, late / variance_factor(autocorrelation) - 1.0)
+
+
+def late_level(values: np.ndarray, errors: np.ndarray, degrees: float, confidence: float) -> Estimate:
+    """Returns the mean over late revisions; see :func:`describe_late`.
+
+    Args:
+        values: An accuracy or difference of each late revision, (m,).
+        errors: Their standard errors by the test pairs, (m,).
+        degrees: Degrees of freedom of the fluctuation.
+        confidence: Coverage.
+    """
     n, value = len(values), float(values.mean())
     if n < 2:
         return Estimate(value=value, n=n, note="no interval: one revision")
