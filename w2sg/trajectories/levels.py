@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -69,19 +70,23 @@ def _columns(quantity: str) -> list[str]:
 
 
 def measure_levels(
-    metrics: pd.DataFrame, *, family: str, dataset: str, protocol: str, settings: Statistics, confidence: float
+    metrics: pd.DataFrame,
+    *,
+    case: Mapping[str, str],
+    known: Mapping[str, Estimate],
+    settings: Statistics,
+    confidence: float,
 ) -> Levels:
     """Returns the levels of one run.
 
     Args:
         metrics: Schema METRICS.
-        family: Name of the family.
-        dataset: Name of the dataset.
-        protocol: ``paper`` or ``converged``.
+        case: Family, dataset and protocol.
+        known: Levels that TRANSITIONS holds already; they are taken as they are.
         settings: Section ``statistics``.
         confidence: Coverage of the intervals of ``metrics``; standard errors are taken from their width.
     """
-    table = trajectory(metrics, family=family, dataset=dataset, protocol=protocol)
+    table = trajectory(metrics, **case)
     late = table.tail(late_revisions(len(table), settings.late))
     halves = 2.0 * float(stats.norm.ppf(0.5 + confidence / 2))
     errors = {name: (late[f"{name}_high"] - late[f"{name}_low"]) / halves for name in (*QUANTITIES, "weak")}
@@ -95,7 +100,9 @@ def measure_levels(
         found[name] = late_level(values, errors[quantity].to_numpy(), degrees, settings.confidence)
         if np.isnan(values).any():
             found[name] = undefined(f"{QUANTITIES[quantity][0]} was not measured at all late revisions", len(late))
-    control = seed_means(case_rows(metrics, family=family, dataset=dataset), "weak_on_weak", "gain", protocol)
+    found |= known
+    rows = case_rows(metrics, family=case["family"], dataset=case["dataset"])
+    control = seed_means(rows, "weak_on_weak", "gain", case["protocol"])
     weak_on_weak = undefined("weak_on_weak was not measured", len(table))
     if len(control):
         weak_on_weak = Estimate(**control[INTERVAL].mean().to_dict(), n=len(table))

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 from w2sg.measures.estimates import Estimate, undefined
+from w2sg.trajectories.verdicts import SOME
 
 LATE = 4
 """Late revisions there are at least, where there are twelve or more."""
@@ -20,7 +21,7 @@ NEVER, FEW, FLEETING = "no gain above zero beyond sampling error", "too few revi
 # An onset may lie before the list: the first revision is above, or a later one is the first one above, and none is below.
 FIRST, OPEN = "already above at the first revision", "no revision is below its supervisor beyond sampling error"
 
-Status = Literal["bounded", "first", "open", "fleeting", "few", "never"]
+Status = Literal["bounded", "first", "open", "fleeting", "few", "some", "never"]
 
 
 def least_late(n: int) -> int:
@@ -35,11 +36,13 @@ def onset_status(value: float, low: float, note: str) -> Status:
     """Returns what an onset of TRANSITIONS says: its interval is bounded, or in which way it is not.
 
     ``bounded``: below before, above after. ``first``: above at the first revision. ``open``: above later, below never.
-    No onset, of which value and ``low`` are NaN: ``fleeting`` (above somewhere), ``few`` (too few revisions), ``never``.
+    No onset, of which value and ``low`` are NaN: ``fleeting`` (above somewhere), ``few`` (too few revisions), ``never``, and
+    of several pre-training seeds ``some`` (with some of them only).
     """
     if np.isfinite(value):
         return "bounded" if np.isfinite(low) else "first" if note.startswith(FIRST) else "open"
-    return "fleeting" if note.startswith(FLEETING) else "few" if note.startswith(FEW) else "never"
+    starts: dict[str, Status] = {FLEETING: "fleeting", FEW: "few", SOME: "some"}
+    return next((status for start, status in starts.items() if note.startswith(start)), "never")
 
 
 def find_onset(gain: np.ndarray, error: np.ndarray, *, late: int, confidence: float) -> Estimate:

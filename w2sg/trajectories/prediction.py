@@ -108,11 +108,12 @@ def predict_seeds(runs: Sequence[Series], *, confidence: float) -> dict[str, Est
         return pool_seeds([Estimate(value=one) for one in values], overlap=overlap, confidence=confidence)
 
     found = {name: pooled(one) for name, one in (errors | differences).items()}
+    found |= {name: replace(found[name], low=max(found[name].low, 0.0)) for name in errors}
     return {name: found.get(name) or _unmeasured(name, "at every revision of every seed") for name in [*RISING, *COMPARED]}
 
 
 def _unmeasured(name: str, where: str = "") -> Estimate:
-    return undefined(" ".join(filter(None, [f"{name} was not measured", where])))
+    return undefined(" ".join(filter(None, [f"predictor {name} was not measured", where])))
 
 
 def leave_one_out(predictor: np.ndarray, target: np.ndarray, *, increasing: bool) -> np.ndarray:

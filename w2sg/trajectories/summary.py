@@ -20,6 +20,8 @@ COLUMNS = [*CASE, "quantity", *INTERVAL, "level", "n", "note", "verdict"]
 """Columns of the table of conclusions."""
 
 TAKEN = {
+    "w2s_late": ("transitions", {"estimate": "saturation"}),
+    "gain": ("transitions", {"estimate": "saturation_gain"}),
     "onset_step": ("transitions", {"estimate": "onset_step"}),
     "onset_tokens": ("transitions", {"estimate": "onset_tokens"}),
     "saturation_tokens": ("transitions", {"estimate": "saturation_tokens"}),
@@ -34,6 +36,9 @@ TAKEN = {
     "rho_loss": ("correlations", {"predictor": "loss", "statistic": "spearman"}),
 }
 """Quantities taken from the tables of statistics, over all revisions."""
+
+DESCRIPTIVE = ("fluctuation", "r2_probe", "r2_loss", "rho_probe", "rho_loss")
+"""Quantities of which several seeds give a mean and no interval."""
 
 COUNTS = ("revisions", "last_step", "seeds")
 """Quantities that are counted."""
@@ -97,8 +102,9 @@ def summarize(
     for family, dataset in sorted(set(zip(students["family"], students["dataset"], strict=True))):
         for protocol in HEADLINE_SETTINGS:
             case = {"family": family, "dataset": dataset, "protocol": protocol}
-            levels = measure_levels(metrics, **case, settings=settings, confidence=confidence)
             statistics = {column: _only(table, case, column) for column, table in taken.items()}
+            known = {name: statistics.pop(name) for name in ("w2s_late", "gain")}
+            levels = measure_levels(metrics, case=case, known=known, settings=settings, confidence=confidence)
             runs[family, dataset, protocol] = _conclude(levels, statistics)
     rows = [row for key, one in runs.items() for row in _rows(key, one.found, "revisions")]
     over = headline_statistics(rows_with(prediction, held_out="seed"))
@@ -143,6 +149,10 @@ def _pool(seeds: Sequence[Conclusions], confidence: float) -> dict[str, Estimate
             logs = [_logarithm(one) for one in found]
             one = pool_seeds(logs, shared=_shared(name, logs, seeds), confidence=confidence)
             pooled[name] = replace(one, **{end: float(np.exp2(getattr(one, end))) for end in INTERVAL})
+        elif name in DESCRIPTIVE:
+            mean = pool_seeds(found, confidence=confidence)
+            note = "mean over seeds, without interval" if np.isfinite(mean.value) else mean.note
+            pooled[name] = Estimate(value=mean.value, n=mean.n, note=note)
         else:
             pooled[name] = pool_seeds(found, shared=_shared(name, found, seeds), confidence=confidence)
     beyond = difference(pooled["gain"], pooled["weak_on_weak_gain"], n=len(seeds))

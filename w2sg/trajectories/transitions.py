@@ -178,8 +178,11 @@ def describe_late(
     """
     degrees = late_degrees(late, autocorrelation)
     found = {
-        "saturation": late_level(curve.accuracy[-late:], curve.accuracy_error[-late:], degrees, confidence),
-        "saturation_gain": late_level(curve.gain[-late:], curve.gain_error[-late:], degrees, confidence),
+        name: late_level(values[-late:], errors[-late:], degrees, confidence, noise=noise or 0.0)
+        for name, values, errors in (
+            ("saturation", curve.accuracy, curve.accuracy_error),
+            ("saturation_gain", curve.gain, curve.gain_error),
+        )
     }
     if late < 2:
         return found | {"fluctuation": undefined("one revision does not fluctuate", late)}
@@ -196,7 +199,9 @@ def late_degrees(late: int, autocorrelation: float) -> float:
     return max(1.0, late / variance_factor(autocorrelation) - 1.0)
 
 
-def late_level(values: np.ndarray, errors: np.ndarray, degrees: float, confidence: float) -> Estimate:
+def late_level(
+    values: np.ndarray, errors: np.ndarray, degrees: float, confidence: float, *, noise: float = 0.0
+) -> Estimate:
     """Returns the mean over late revisions; see :func:`describe_late`.
 
     Args:
@@ -204,12 +209,14 @@ def late_level(values: np.ndarray, errors: np.ndarray, degrees: float, confidenc
         errors: Their standard errors by the test pairs, (m,).
         degrees: Degrees of freedom of the fluctuation.
         confidence: Coverage.
+        noise: Variance over the revisions by the test pairs: it is no fluctuation, and in ``errors`` already.
     """
     n, value = len(values), float(values.mean())
     if n < 2:
         return Estimate(value=value, n=n, note="no interval: one revision")
     pairs = stats.norm.ppf(0.5 + confidence / 2) * errors.mean()
-    moving = stats.t.ppf(0.5 + confidence / 2, degrees) * values.std(ddof=1) / np.sqrt(degrees + 1.0)
+    spread = np.sqrt(max(float(values.var(ddof=1)) - noise, 0.0))
+    moving = stats.t.ppf(0.5 + confidence / 2, degrees) * spread / np.sqrt(degrees + 1.0)
     half = float(np.hypot(pairs, moving))
     return Estimate(value=value, low=value - half, high=value + half, n=n)
 

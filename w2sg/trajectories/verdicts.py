@@ -11,6 +11,9 @@ from scipy import stats
 from w2sg.measures.bootstrap import TOO_SHORT
 from w2sg.measures.estimates import Estimate, undefined
 
+SOME = "with some seeds only"
+"""How the note of an estimate begins that is undefined for some of several seeds."""
+
 Verdict = Literal["above", "below", "unclear", "undefined"]
 
 
@@ -47,7 +50,8 @@ def pool_seeds(
     missing = [one.note for one in found if np.isnan(one.value)]
     if missing:
         reasons = "; ".join(dict.fromkeys(filter(None, missing)))
-        return undefined(f"undefined for {len(missing)} of {count} seeds: {reasons}", count)
+        which = "" if len(missing) == count else f"{SOME} ({len(missing)} of {count} have none): "
+        return undefined(which + reasons, count)
     if count < 2:
         return Estimate(value=float(values.mean()), n=count, note=f"no interval: {count} seed")
     spread = values.std(ddof=1) * np.sqrt(1.0 / count + overlap)
