@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tests.conclusions import with_controls
 from w2sg.report import page
 from w2sg.runtime.provenance import origin
 from w2sg.study.protocols import HEADLINE_SETTINGS
@@ -128,7 +129,7 @@ def made_evidence(
     *, effect: bool, layers: Sequence[int] = (4,), dataset: str = "newsgroups_tech", **changes: Any
 ) -> page.Evidence:
     """Everything that a report of the made-up study shows, computed from its metrics; ``changes`` replace parts."""
-    metrics = made_metrics(effect=effect, layers=layers, dataset=dataset, noise=0.003)
+    metrics = with_controls(made_metrics(effect=effect, layers=layers, dataset=dataset, noise=0.003))
     tables = made_statistics(metrics)
     parts: dict[str, Any] = {
         "metrics": metrics,
@@ -142,6 +143,7 @@ def made_evidence(
         "origin": origin("write_report", {}, config={"study": "nano"}),
         "study": {
             "study": "nano",
+            "evaluation": {"corpus": "newsgroups"},
             "intervals": {"confidence": 0.95},
             "statistics": {"confidence": SETTINGS.confidence},
         },
