@@ -130,7 +130,7 @@ def made_evidence(
 ) -> page.Evidence:
     """Everything that a report of the made-up study shows, computed from its metrics; ``changes`` replace parts."""
     metrics = with_controls(made_metrics(effect=effect, layers=layers, dataset=dataset, noise=0.003))
-    tables = made_statistics(metrics)
+    tables = made_statistics(metrics[metrics["tested_on"] == metrics["dataset"]])
     parts: dict[str, Any] = {
         "metrics": metrics,
         "floors": made_floors(dataset=dataset),

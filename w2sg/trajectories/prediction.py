@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 from sklearn.isotonic import IsotonicRegression
 
-from w2sg.measures.bootstrap import FEWEST
+from w2sg.measures.bootstrap import FEWEST, is_constant
 from w2sg.measures.estimates import Estimate, undefined
 from w2sg.study.sections import Statistics
 from w2sg.trajectories.series import Series
@@ -71,6 +71,8 @@ def predict_revisions(series: Series, *, confidence: float) -> dict[str, Estimat
     target, n = series.curves[0].accuracy[used], int(used.sum())
     if n < 3:
         return dict.fromkeys([*RISING, *COMPARED], undefined(f"{n} revisions; at least 3 are needed", n))
+    if is_constant(target):
+        return dict.fromkeys([*RISING, *COMPARED], undefined("W2SG accuracy is constant", n))
     squares = {name: leave_one_out(x[used], target, increasing=RISING[name]) ** 2 for name, x in measured.items()}
     found = {name: _root(squares[name], confidence) if name in squares else _unmeasured(name) for name in RISING}
     for name, pair in COMPARED.items():

@@ -122,7 +122,7 @@ def summarize(
 
 def read_summary(path: str | PathLike[str]) -> pd.DataFrame:
     """Returns :func:`summarize`'s table from its CSV file, in which a note that is empty is text, not a number."""
-    return pd.read_csv(path, converters={name: str for name in (*CASE, "quantity", "level", "note", "verdict")})
+    return pd.read_csv(path, keep_default_na=False, na_values={name: [""] for name in INTERVAL})
 
 
 def _rows(key: tuple[str, str, str], found: Mapping[str, Estimate], level: str) -> Iterator[tuple[object, ...]]:
