@@ -3,7 +3,8 @@
     python benchmarks/coverage.py --studies 300          writes benchmarks/results/coverage.tsv
 
 A study is a sigmoid in log tokens plus fluctuation of the revisions (a first-order process) plus errors of the test pairs,
-half of whose variance all revisions share. The probe follows the same curve, the loss a slower one.
+half of whose variance all revisions share. The probe follows the same curve, the loss a slower one. Conclusions, those over
+several pre-training seeds among them, are simulated in `coverage_seeds.py`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+import coverage_seeds  # noqa: E402
 
 from w2sg.study.sections import Statistics  # noqa: E402
 from w2sg.trajectories.correlations import STATISTIC_NAMES, compare_predictors  # noqa: E402
@@ -68,6 +71,15 @@ DESIGNS = (
 )
 
 
+CONCLUSIONS = (
+    (coverage_seeds.Design(name="steep", steps=EMBEDDED, midpoint=700, scale=0.3), (1, 3, 8)),
+    (coverage_seeds.Design(name="gradual, memory 0.5", steps=EMBEDDED, midpoint=300, scale=0.7, memory=0.5), (1, 3, 8)),
+    (coverage_seeds.Design(name="154 revisions, memory 0.5", steps=PYTHIA, midpoint=6000, scale=0.6, memory=0.5), (1,)),
+    (coverage_seeds.Design(name="no effect", steps=EMBEDDED, midpoint=700, scale=0.3, rise=0.0), (1, 3)),
+)
+"""Designs of whole studies, with the numbers of pre-training seeds."""
+
+
 def draw_process(design: Design, rng: np.random.Generator) -> np.ndarray:
     """Returns a first-order process of unit variance, (n,)."""
     noise = rng.standard_normal(len(design.steps))
@@ -100,7 +112,7 @@ def draw_study(design: Design, rng: np.random.Generator) -> tuple[Series, float]
     }
     series = Series(
         family="f", dataset="d", protocol="paper", layer=0, steps=design.steps, tokens=design.steps * 0.002,
-        curves=(curve,), **predictors,
+        curves=(curve,), ceiling=np.full(n, np.nan), unrelated=np.full(n, np.nan), **predictors,
     )  # fmt: skip
     return series, PAIR_ERROR * float(np.sqrt(0.5)) * shared
 
@@ -167,7 +179,7 @@ def run_stationary(rng: np.random.Generator, *, n: int = 50, memory: float = 0.6
     curve = Curve(seed=-1, accuracy=drawn["accuracy"], accuracy_error=error, gain=drawn["accuracy"], gain_error=error)
     series = Series(
         family="f", dataset="d", protocol="paper", layer=0, steps=steps, tokens=steps * 0.002, curves=(curve,),
-        probe=drawn["probe"], loss=drawn["loss"],
+        probe=drawn["probe"], loss=drawn["loss"], ceiling=np.full(n, np.nan), unrelated=np.full(n, np.nan),
     )  # fmt: skip
     squared = {name: 1.0 / ((1.0 + noise[name] ** 2) * (1.0 + noise["accuracy"] ** 2)) for name in ("probe", "loss")}
     truth = squared | {"difference": squared["probe"] - squared["loss"]}
@@ -187,10 +199,11 @@ def condense(rows: pd.DataFrame) -> pd.DataFrame:
     key = [rows["design"], rows["estimate"]]
     truth = rows["truth"].fillna(rows.groupby(key)["value"].transform("mean"))
     held = (rows["low"].fillna(-np.inf) <= truth * (1 + 1e-9)) & (rows["high"].fillna(np.inf) >= truth * (1 - 1e-9))
-    table = rows.assign(held=held, width=rows["high"] - rows["low"], truth=truth, bounded=rows["low"].notna())
+    said = rows["said"].astype(float) if "said" in rows else np.nan
+    table = rows.assign(said=said, held=held, width=rows["high"] - rows["low"], truth=truth, bounded=rows["low"].notna())
     table = table[table["value"].notna()].groupby(["design", "estimate"], sort=False).agg(
         studies=("held", "size"), truth=("truth", "mean"), mean=("value", "mean"), coverage=("held", "mean"),
-        width=("width", "median"), bounded=("bounded", "mean"),
+        width=("width", "median"), bounded=("bounded", "mean"), false_verdicts=("said", "mean"),
     )  # fmt: skip
     error = np.sqrt(table["coverage"] * (1 - table["coverage"]) / table["studies"])
     table.insert(4, "standard_error", error)
@@ -205,6 +218,10 @@ def main() -> None:
     rng = np.random.default_rng(0)
     rows = [row for design in DESIGNS for _ in range(studies) for row in run_study(design, rng)]
     rows += [row for _ in range(studies) for row in run_stationary(rng)]
+    rows += [
+        row for design, numbers in CONCLUSIONS for seeds in numbers for _ in range(studies)
+        for row in coverage_seeds.run_study(design, seeds, rng)
+    ]  # fmt: skip
     table = condense(pd.DataFrame(rows))
     where = machine.describe(["numpy", "scipy"])
     print(machine.save(table, "coverage", machine=where, command=f"python benchmarks/coverage.py --studies {studies}"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from scipy import stats
-from sklearn.isotonic import IsotonicRegression
+from scipy.optimize import isotonic_regression
 
 from w2sg.measures.bootstrap import FEWEST, is_constant
 from w2sg.measures.estimates import Estimate, undefined
@@ -123,8 +123,8 @@ def leave_one_out(predictor: np.ndarray, target: np.ndarray, *, increasing: bool
     errors, kept = np.empty(len(target)), np.ones(len(target), dtype=bool)
     for place in range(len(target)):
         kept[place] = False
-        fitted = _fit(predictor[kept], target[kept], increasing)
-        errors[place] = fitted.predict(predictor[place : place + 1])[0] - target[place]
+        found = predict_monotone(predictor[kept], target[kept], predictor[place : place + 1], increasing=increasing)
+        errors[place] = found[0] - target[place]
         kept[place] = True
     return errors
 
@@ -136,13 +136,22 @@ def _leave_one_seed_out(
     errors = []
     for out in range(len(targets)):
         x, y = (np.concatenate([one for at, one in enumerate(all_) if at != out]) for all_ in (predictors, targets))
-        missed = _fit(x, y, increasing).predict(predictors[out]) - targets[out]
+        missed = predict_monotone(x, y, predictors[out], increasing=increasing) - targets[out]
         errors.append(float(np.sqrt(np.mean(missed**2))))
     return errors
 
 
-def _fit(x: np.ndarray, y: np.ndarray, increasing: bool) -> IsotonicRegression:
-    return IsotonicRegression(increasing=increasing, out_of_bounds="clip").fit(x, y)
+def predict_monotone(x: np.ndarray, y: np.ndarray, at: np.ndarray, *, increasing: bool) -> np.ndarray:
+    """Returns what a monotone least-squares fit of y on x predicts at other values, (m,).
+
+    Between the values of x it is linear, and beyond them constant, as scikit-learn's IsotonicRegression with
+    ``out_of_bounds="clip"``, which takes ten times as long to check its input.
+    """
+    side = 1.0 if increasing else -1.0
+    places, which = np.unique(side * x, return_inverse=True)
+    weight = np.bincount(which)
+    levels = isotonic_regression(np.bincount(which, y) / weight, weights=weight).x
+    return np.interp(side * at, places, levels)
 
 
 def difference_of_errors(first: np.ndarray, second: np.ndarray, *, confidence: float) -> Estimate:

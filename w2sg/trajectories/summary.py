@@ -112,7 +112,7 @@ def summarize(
         for dataset, protocol in sorted({key[1:] for key in runs if key[0] in members}):
             seeds = [runs[key] for member in members if (key := (member, dataset, protocol)) in runs]
             errors = rows_with(over, family=name, dataset=dataset, protocol=protocol)
-            found = _pool(seeds, settings.confidence) | {
+            found = pool_runs(seeds, settings.confidence) | {
                 f"error_{row.predictor}": _estimate(row) for row in errors.itertuples()
             }
             rows += _rows((name, dataset, protocol), found, "seeds")
@@ -137,8 +137,8 @@ def _conclude(levels: Levels, statistics: Mapping[str, Estimate]) -> Conclusions
     return Conclusions(found={**levels.found, **statistics, **counted}, shared=levels.pairs)
 
 
-def _pool(seeds: Sequence[Conclusions], confidence: float) -> dict[str, Estimate]:
-    """Returns every quantity over pre-training seeds; the errors of prediction are pooled where they are computed."""
+def pool_runs(seeds: Sequence[Conclusions], confidence: float) -> dict[str, Estimate]:
+    """Returns every quantity over pre-training seeds; errors of prediction are pooled in another way where they are computed."""
     pooled = {}
     for name in seeds[0].found:
         found = [one.found[name] for one in seeds]
