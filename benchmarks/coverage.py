@@ -73,7 +73,7 @@ DESIGNS = (
 
 CONCLUSIONS = (
     (coverage_seeds.Design(name="steep", steps=EMBEDDED, midpoint=700, scale=0.3), (1, 3, 8)),
-    (coverage_seeds.Design(name="gradual, memory 0.5", steps=EMBEDDED, midpoint=300, scale=0.7, memory=0.5), (1, 3, 8)),
+    (coverage_seeds.Design(name="gradual, memory 0.5", steps=EMBEDDED, midpoint=300, scale=0.7, memory=0.5), (1, 3)),
     (coverage_seeds.Design(name="154 revisions, memory 0.5", steps=PYTHIA, midpoint=6000, scale=0.6, memory=0.5), (1,)),
     (coverage_seeds.Design(name="no effect", steps=EMBEDDED, midpoint=700, scale=0.3, rise=0.0), (1, 3)),
 )
@@ -200,10 +200,12 @@ def condense(rows: pd.DataFrame) -> pd.DataFrame:
     truth = rows["truth"].fillna(rows.groupby(key)["value"].transform("mean"))
     held = (rows["low"].fillna(-np.inf) <= truth * (1 + 1e-9)) & (rows["high"].fillna(np.inf) >= truth * (1 - 1e-9))
     said = rows["said"].astype(float) if "said" in rows else np.nan
-    table = rows.assign(said=said, held=held, width=rows["high"] - rows["low"], truth=truth, bounded=rows["low"].notna())
+    table = rows.assign(
+        said=said, held=held, width=rows["high"] - rows["low"], truth=truth, bounded=rows["low"].notna()
+    )
     table = table[table["value"].notna()].groupby(["design", "estimate"], sort=False).agg(
         studies=("held", "size"), truth=("truth", "mean"), mean=("value", "mean"), coverage=("held", "mean"),
-        width=("width", "median"), bounded=("bounded", "mean"), false_verdicts=("said", "mean"),
+        width=("width", "median"), bounded=("bounded", "mean"), verdicts=("said", "mean"),
     )  # fmt: skip
     error = np.sqrt(table["coverage"] * (1 - table["coverage"]) / table["studies"])
     table.insert(4, "standard_error", error)

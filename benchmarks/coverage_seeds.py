@@ -64,7 +64,9 @@ def _process(design: Design, rng: np.random.Generator) -> np.ndarray:
 
 def _answers(accuracy: np.ndarray, hard: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Returns which pairs are right at accuracies (R,), given what is shared of their difficulty, (n,); bool, (R, n)."""
-    own = np.sqrt(max(1.0 - float(hard.var()), 0.05)) * rng.standard_normal((len(accuracy), len(hard)), dtype=np.float32)
+    own = np.sqrt(max(1.0 - float(hard.var()), 0.05)) * rng.standard_normal(
+        (len(accuracy), len(hard)), dtype=np.float32
+    )
     return hard + own < norm.ppf(np.clip(accuracy, 0.01, 0.99))[:, None]
 
 
@@ -95,7 +97,13 @@ def draw_run(design: Design, pairs: tuple[np.ndarray, np.ndarray, np.ndarray], r
     ceiling = _answers(smooth + 0.02 + 0.02 * rise + moving, common + strong, rng)
     accuracy, gap = right.mean(1), ceiling.mean(1) - weak.mean()
     difference = right - weak.astype(np.float32)
-    errors = {"w2s": right, "ceiling": ceiling, "weak": weak[None], "gain": difference, "gap": ceiling - weak.astype(np.float32)}
+    errors = {
+        "w2s": right,
+        "ceiling": ceiling,
+        "weak": weak[None],
+        "gain": difference,
+        "gap": ceiling - weak.astype(np.float32),
+    }
     late = late_revisions(n, SETTINGS.late)
     deviations = {name: values.std(1, ddof=1) / np.sqrt(PAIRS) for name, values in errors.items()}
     curve = Curve(
@@ -115,7 +123,9 @@ def draw_run(design: Design, pairs: tuple[np.ndarray, np.ndarray, np.ndarray], r
     found = {name: one for name, one in estimate_curve(series, curve, SETTINGS, by_step).items() if name in _TAKEN}
     found = {_TAKEN[name]: one for name, one in found.items()}
     degrees = late_degrees(late, late_memory(series.doublings, accuracy, confidence=SETTINGS.confidence))
-    joint = joint_errors(*(float(deviations[name][-late:].mean()) for name in ("w2s", "ceiling", "weak", "gain", "gap")))
+    joint = joint_errors(
+        *(float(deviations[name][-late:].mean()) for name in ("w2s", "ceiling", "weak", "gain", "gap"))
+    )
     found["pgr"] = gap_recovered(
         curve.gain[-late:], gap[-late:], errors=joint, degrees=degrees, confidence=SETTINGS.confidence
     )
@@ -152,7 +162,10 @@ def _population(design: Design) -> dict[str, float]:
     means = {}
     for name in many[0]:
         values = np.array([one[name] for one in many])
-        means[name] = np.exp2(np.nanmean(np.log2(values))) if "tokens" in name and np.isfinite(values).any() else np.nanmean(values)
+        known = values[np.isfinite(values)]
+        # Where some seeds have no such position, neither has their mean.
+        defined = len(known) == len(values) or name == "pgr" and len(known)
+        means[name] = np.nan if not defined else np.exp2(np.log2(known).mean()) if "tokens" in name else known.mean()
     return means
 
 
@@ -164,18 +177,27 @@ def run_study(design: Design, seeds: int, rng: np.random.Generator) -> Iterator[
     runs = [draw_run(design, (common, strong, weak), rng) for _ in range(seeds)]
     if seeds == 1:
         found, truth = runs[0].conclusions.found, runs[0].truth
-        errors, equal = (predict_revisions(one, confidence=SETTINGS.confidence) for one in (runs[0].series, runs[0].equal))
+        errors, equal = (
+            predict_revisions(one, confidence=SETTINGS.confidence) for one in (runs[0].series, runs[0].equal)
+        )
     else:
         found, truth = pool_runs([one.conclusions for one in runs], SETTINGS.confidence), _population(design)
         errors, equal = (
-            predict_seeds([getattr(one, kind) for one in runs], confidence=SETTINGS.confidence) for kind in ("series", "equal")
+            predict_seeds([getattr(one, kind) for one in runs], confidence=SETTINGS.confidence)
+            for kind in ("series", "equal")
         )
     judged = {name: (found[name], truth[name]) for name in truth if name in found and np.isfinite(truth[name])}
     if seeds > 1:
         judged.pop("fluctuation", None)
     judged["error_probe_minus_loss"] = (errors["probe_minus_loss"], np.nan)
-    judged["equal: error_probe_minus_loss"] = (equal["probe_minus_loss"], 0.0)
+    judged["equal: error_probe_minus_loss"] = (one := equal["probe_minus_loss"], 0.0)
+    if seeds > 1:  # the interval that takes the seeds' differences for independent
+        ends = {
+            end: one.value + (getattr(one, end) - one.value) * np.sqrt((seeds - 1) / (2 * seeds - 1))
+            for end in ("low", "high")
+        }
+        judged["equal, taken for independent"] = (replace(one, **ends), 0.0)
     for name, (one, true) in judged.items():
-        said = decide(one.low, one.high, one.note) in ("above", "below") if name.startswith("equal") else np.nan
+        said = decide(one.low, one.high, one.note) in ("above", "below")
         keys = {"design": f"{design.name}, {seeds} seed{'s' * (seeds > 1)}", "estimate": name}
         yield keys | {"value": one.value, "low": one.low, "high": one.high, "truth": true, "said": said}

@@ -41,8 +41,11 @@ def onset_status(value: float, low: float, note: str) -> Status:
     """
     if np.isfinite(value):
         return "bounded" if np.isfinite(low) else "first" if note.startswith(FIRST) else "open"
-    starts: dict[str, Status] = {FLEETING: "fleeting", FEW: "few", SOME: "some"}
-    return next((status for start, status in starts.items() if note.startswith(start)), "never")
+    starts: tuple[tuple[str, Status], ...] = ((FLEETING, "fleeting"), (FEW, "few"), (SOME, "some"))
+    for start, status in starts:
+        if note.startswith(start):
+            return status
+    return "never"
 
 
 def find_onset(gain: np.ndarray, error: np.ndarray, *, late: int, confidence: float) -> Estimate:

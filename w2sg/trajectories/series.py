@@ -94,11 +94,12 @@ def collect_series(metrics: pd.DataFrame, *, confidence: float) -> Iterator[Seri
         named: dict[str, Any] = dict(zip(_NAMES, key, strict=True))
         steps = table.index.get_level_values("step")
         loss_index = pd.MultiIndex.from_product([[named["family"]], steps])
+        found: dict[str, Any] = {name: _at(means, named, steps) for name, means in others.items()}
         yield Series(
             **named,
+            **found,
             steps=steps.to_numpy(),
             tokens=table.index.get_level_values("tokens").to_numpy(np.float64),
-            **{name: _at(means, named, steps) for name, means in others.items()},
             loss=losses.reindex(loss_index).to_numpy(np.float64),
             curves=tuple(_curves(table)),
         )
@@ -106,7 +107,7 @@ def collect_series(metrics: pd.DataFrame, *, confidence: float) -> Iterator[Seri
 
 def _at(means: pd.Series, named: dict[str, Any], steps: pd.Index) -> np.ndarray:
     """Returns the means of a head at the steps of one series, (n,)."""
-    index = pd.MultiIndex.from_product([*([named[name]] for name in means.index.names[:-1]), steps])
+    index = pd.MultiIndex.from_product([*([named[str(name)]] for name in means.index.names[:-1]), steps])
     return means.reindex(index).to_numpy(np.float64)
 
 

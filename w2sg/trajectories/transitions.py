@@ -188,7 +188,8 @@ def describe_late(
         return found | {"fluctuation": undefined("one revision does not fluctuate", late)}
     total = float(curve.accuracy[-late:].var(ddof=1))
     tails = stats.chi2.ppf([0.5 + confidence / 2, 0.5 - confidence / 2], degrees)
-    value, low, high = np.sqrt(np.maximum(total * np.array([1.0, *(degrees / tails)]) - (noise or 0.0), 0.0))
+    factors = np.concatenate([[1.0], degrees / tails])
+    value, low, high = np.sqrt(np.maximum(total * factors - (noise or 0.0), 0.0))
     note = "not separated from sampling noise" if noise is None else "" if value else "at the level of sampling noise"
     fluctuation = Estimate(value=float(value), low=float(low), high=float(high), n=late, note=note)
     return found | {"fluctuation": fluctuation}

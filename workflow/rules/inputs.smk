@@ -163,7 +163,9 @@ def family_tables(name):
 def prediction_tables():
     """Returns the margins of every family's heads on the test pairs, by revision and dataset."""
     names = [(f, one.name, d) for f, found in CELLS.items() for one in FAMILIES[f].revisions for d in found]
-    return present(f"{STUDY}/predictions/{family}/{revision}/{name}.parquet" for family, revision, name in names)
+    return present(
+        f"{STUDY}/predictions/{family}/{revision}/{name}.parquet" for family, revision, name in names
+    )
 
 
 def made_family(name):

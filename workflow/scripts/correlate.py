@@ -50,7 +50,8 @@ def main(
         if made["audit"]["exclude"]:
             frame = coverage.exclude_flagged(frame, read_table(audited, schemas.AUDIT))
         series, resampling = list(collect_series(frame, confidence=confidence)), Statistics(**made["statistics"])
-        steps = {(one.family, one.revision): one.step for one in frame[_REVISION].drop_duplicates().itertuples()}
+        found = frame[_REVISION].drop_duplicates().itertuples(index=False, name=None)
+        steps = {(str(family), str(revision)): int(step) for family, revision, step in found}
         answers = agreement.collect_answers(_read(predictions, steps))
         moved = pd.DataFrame(estimate_transition(series, resampling, answers), columns=_names("transitions"))
         tables = {
