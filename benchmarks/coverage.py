@@ -4,7 +4,7 @@
 
 A study is a sigmoid in log tokens plus fluctuation of the revisions (a first-order process) plus errors of the test pairs,
 half of whose variance all revisions share. The probe follows the same curve, the loss a slower one. Conclusions, those over
-several pre-training seeds among them, are simulated in `coverage_seeds.py`.
+several pre-training seeds among them, are simulated by `coverage_seeds.py`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import held
 import machine
 import numpy as np
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-
-import coverage_seeds  # noqa: E402
 
 from w2sg.study.sections import Statistics  # noqa: E402
 from w2sg.trajectories.correlations import STATISTIC_NAMES, compare_predictors  # noqa: E402
@@ -69,15 +68,6 @@ DESIGNS = (
     Design(name="23 revisions, memory 0.5", steps=EMBEDDED, midpoint=700, scale=0.4, memory=0.5),
     Design(name="154 revisions, memory 0.5", steps=PYTHIA, midpoint=6000, scale=0.6, memory=0.5),
 )
-
-
-CONCLUSIONS = (
-    (coverage_seeds.Design(name="steep", steps=EMBEDDED, midpoint=700, scale=0.3), (1, 3, 8)),
-    (coverage_seeds.Design(name="gradual, memory 0.5", steps=EMBEDDED, midpoint=300, scale=0.7, memory=0.5), (1, 3)),
-    (coverage_seeds.Design(name="154 revisions, memory 0.5", steps=PYTHIA, midpoint=6000, scale=0.6, memory=0.5), (1,)),
-    (coverage_seeds.Design(name="no effect", steps=EMBEDDED, midpoint=700, scale=0.3, rise=0.0), (1, 3)),
-)
-"""Designs of whole studies, with the numbers of pre-training seeds."""
 
 
 def draw_process(design: Design, rng: np.random.Generator) -> np.ndarray:
@@ -191,27 +181,6 @@ def run_stationary(rng: np.random.Generator, *, n: int = 50, memory: float = 0.6
     ]
 
 
-def condense(rows: pd.DataFrame) -> pd.DataFrame:
-    """Returns coverage with its standard error per design and estimate; an open end of an interval is infinite.
-
-    Where the truth has no closed form (ranks), the mean estimate over all studies stands for it.
-    """
-    key = [rows["design"], rows["estimate"]]
-    truth = rows["truth"].fillna(rows.groupby(key)["value"].transform("mean"))
-    held = (rows["low"].fillna(-np.inf) <= truth * (1 + 1e-9)) & (rows["high"].fillna(np.inf) >= truth * (1 - 1e-9))
-    said = rows["said"].astype(float) if "said" in rows else np.nan
-    table = rows.assign(
-        said=said, held=held, width=rows["high"] - rows["low"], truth=truth, bounded=rows["low"].notna()
-    )
-    table = table[table["value"].notna()].groupby(["design", "estimate"], sort=False).agg(
-        studies=("held", "size"), truth=("truth", "mean"), mean=("value", "mean"), coverage=("held", "mean"),
-        width=("width", "median"), bounded=("bounded", "mean"), verdicts=("said", "mean"),
-    )  # fmt: skip
-    error = np.sqrt(table["coverage"] * (1 - table["coverage"]) / table["studies"])
-    table.insert(4, "standard_error", error)
-    return table.reset_index()
-
-
 def main() -> None:
     """Simulates the studies and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -220,11 +189,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     rows = [row for design in DESIGNS for _ in range(studies) for row in run_study(design, rng)]
     rows += [row for _ in range(studies) for row in run_stationary(rng)]
-    rows += [
-        row for design, numbers in CONCLUSIONS for seeds in numbers for _ in range(studies)
-        for row in coverage_seeds.run_study(design, seeds, rng)
-    ]  # fmt: skip
-    table = condense(pd.DataFrame(rows))
+    table = held.condense(pd.DataFrame(rows))
     where = machine.describe(["numpy", "scipy"])
     print(machine.save(table, "coverage", machine=where, command=f"python benchmarks/coverage.py --studies {studies}"))
 

@@ -1,4 +1,6 @@
-"""Simulated studies down to their test pairs, of one or several pre-training seeds: what `coverage.py` counts of conclusions.
+"""Counts how often conclusions hold the truth, and say that equal predictors differ, over studies of one or several seeds.
+
+    python benchmarks/coverage_seeds.py --studies 300    writes benchmarks/results/coverage_seeds.tsv
 
 Every head's answers are drawn pair by pair, so that accuracies, gains and gaps are correlated as in a study: some pairs are
 hard for all. Loss falls most before the rise, as that of the embedded study does. Two predictors more, `equal`, are the
@@ -7,23 +9,32 @@ same by construction: each sees how far training has come with an error of its o
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 
+import held
+import machine
 import numpy as np
+import pandas as pd
 from scipy.special import expit
 from scipy.stats import norm
 
-from w2sg.measures.estimates import Estimate
-from w2sg.study.sections import Statistics
-from w2sg.trajectories.prediction import predict_revisions, predict_seeds
-from w2sg.trajectories.recovered import gap_recovered, joint_errors
-from w2sg.trajectories.series import Curve, Series
-from w2sg.trajectories.sigmoid import TO_SATURATION
-from w2sg.trajectories.summary import Conclusions, pool_runs
-from w2sg.trajectories.transitions import estimate_curve, late_degrees, late_memory, late_revisions
-from w2sg.trajectories.verdicts import decide
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from w2sg.measures.estimates import Estimate  # noqa: E402
+from w2sg.measures.verdicts import decide  # noqa: E402
+from w2sg.study.sections import Statistics  # noqa: E402
+from w2sg.trajectories.levels import gap_recovered, joint_errors  # noqa: E402
+from w2sg.trajectories.prediction import predict_revisions, predict_seeds  # noqa: E402
+from w2sg.trajectories.series import Curve, Series  # noqa: E402
+from w2sg.trajectories.sigmoid import TO_SATURATION  # noqa: E402
+from w2sg.trajectories.summary import Conclusions, pool_runs  # noqa: E402
+from w2sg.trajectories.transitions import estimate_curve, late_degrees, late_memory, late_revisions  # noqa: E402
 
 SETTINGS = Statistics()
 PAIRS, SUPERVISOR, FLOOR, TOKENS = 2000, 0.74, 0.54, 0.002
@@ -201,3 +212,30 @@ def run_study(design: Design, seeds: int, rng: np.random.Generator) -> Iterator[
         said = decide(one.low, one.high, one.note) in ("above", "below")
         keys = {"design": f"{design.name}, {seeds} seed{'s' * (seeds > 1)}", "estimate": name}
         yield keys | {"value": one.value, "low": one.low, "high": one.high, "truth": true, "said": said}
+
+
+FIRST = [0, *(2**k for k in range(10))]
+EMBEDDED = np.array([*FIRST, *range(640, 2049, 128)])
+PYTHIA = np.array([*FIRST, *range(1000, 143001, 1000)])
+STEEP = Design(name="steep", steps=EMBEDDED, midpoint=700, scale=0.3)
+GRADUAL = Design(name="gradual, memory 0.5", steps=EMBEDDED, midpoint=300, scale=0.7, memory=0.5)
+LONG = Design(name="154 revisions, memory 0.5", steps=PYTHIA, midpoint=6000, scale=0.6, memory=0.5)
+ABSENT = Design(name="no effect", steps=EMBEDDED, midpoint=700, scale=0.3, rise=0.0)
+STUDIES = [(STEEP, 1), (GRADUAL, 1), (LONG, 1), (ABSENT, 1), (STEEP, 3), (GRADUAL, 3), (ABSENT, 3), (STEEP, 8)]
+"""Designs with their numbers of pre-training seeds."""
+
+
+def main() -> None:
+    """Simulates the studies; the table is written after each design."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--studies", type=int, default=300)
+    studies = parser.parse_args().studies
+    rng, rows = np.random.default_rng(0), []
+    where, command = machine.describe(["numpy", "scipy"]), f"python benchmarks/coverage_seeds.py --studies {studies}"
+    for design, seeds in STUDIES:
+        rows += [row for _ in range(studies) for row in run_study(design, seeds, rng)]
+        print(machine.save(held.condense(pd.DataFrame(rows)), "coverage_seeds", machine=where, command=command))
+
+
+if __name__ == "__main__":
+    main()

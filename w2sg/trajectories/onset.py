@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from w2sg.measures.estimates import Estimate, undefined
-from w2sg.trajectories.verdicts import SOME
+from w2sg.measures.verdicts import SOME
 
 LATE = 4
 """Late revisions there are at least, where there are twelve or more."""

@@ -12,9 +12,9 @@ from scipy.optimize import isotonic_regression
 
 from w2sg.measures.bootstrap import FEWEST, is_constant
 from w2sg.measures.estimates import Estimate, undefined
+from w2sg.measures.verdicts import pool_seeds
 from w2sg.study.sections import Statistics
 from w2sg.trajectories.series import Series
-from w2sg.trajectories.verdicts import pool_seeds
 
 RISING = {"probe": True, "loss": False, "step": True, "ceiling": True, "unrelated": True}
 """Predictors, and whether W2SG accuracy may only rise with them (or only fall)."""

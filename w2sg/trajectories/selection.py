@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 from pyarrow import parquet
 
+from w2sg.measures.agreement import MEAN_SEED
 from w2sg.study.protocols import HEADLINE_SETTINGS
 
 CASE = ["family", "dataset", "protocol"]
@@ -14,9 +15,6 @@ CASE = ["family", "dataset", "protocol"]
 
 INTERVAL = ["value", "low", "high"]
 """Columns of an estimate and its interval."""
-
-MEAN_SEED = -1
-"""Stands for the mean over head seeds where a seed is named."""
 
 
 def rows_with(table: pd.DataFrame, **cells: Any) -> pd.DataFrame:

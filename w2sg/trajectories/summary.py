@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from w2sg.measures.estimates import Estimate, difference, undefined
+from w2sg.measures.verdicts import decide, pool_seeds
 from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.study.sections import Statistics
 from w2sg.trajectories.levels import Levels, measure_levels
 from w2sg.trajectories.selection import CASE, INTERVAL, headline_statistics, rows_with
-from w2sg.trajectories.verdicts import decide, pool_seeds
 
 COLUMNS = [*CASE, "quantity", *INTERVAL, "level", "n", "note", "verdict"]
 """Columns of the table of conclusions."""

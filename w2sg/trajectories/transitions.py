@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from w2sg.measures.agreement import Answers, pair_noise
 from w2sg.measures.bootstrap import FEWEST, is_constant, lag_one, variance_factor
 from w2sg.measures.estimates import Estimate, difference, transform, undefined
 from w2sg.study.sections import Statistics
 from w2sg.trajectories import sigmoid
-from w2sg.trajectories.agreement import Answers, pair_noise
 from w2sg.trajectories.onset import find_onset, least_late
 from w2sg.trajectories.selection import MEAN_SEED
 from w2sg.trajectories.series import Curve, Series
@@ -38,7 +38,7 @@ def estimate_transition(
     Args:
         series: Trajectories of all families, datasets, protocols and layers.
         settings: Section ``statistics``.
-        answers: What :func:`w2sg.trajectories.agreement.read_answers` returns, of the last layer; None without it.
+        answers: What :func:`w2sg.measures.agreement.read_answers` returns, of the last layer; None without it.
     """
     means: dict[tuple[Any, ...], dict[str, dict[str, Estimate]]] = {}
     series = list(series)

@@ -8,11 +8,12 @@ import pandas as pd
 from pyarrow import parquet
 from threadpoolctl import threadpool_limits
 
+from w2sg.measures import agreement
 from w2sg.runtime import jobs
 from w2sg.study.sections import Statistics
 from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_table, write_table
-from w2sg.trajectories import agreement, coverage
+from w2sg.trajectories import coverage
 from w2sg.trajectories.correlations import correlate_all
 from w2sg.trajectories.prediction import predict_all
 from w2sg.trajectories.selection import headline_rows

@@ -14,6 +14,7 @@ from tests.studies import made_metrics
 from tests.unit.trajectories.test_correlations import SETTINGS, made_series
 from w2sg.measures.bootstrap import TOO_SHORT
 from w2sg.measures.estimates import Estimate
+from w2sg.measures.verdicts import decide, pool_seeds
 from w2sg.tables.files import write_table
 from w2sg.tables.schemas import PREDICTION
 from w2sg.trajectories.prediction import (
@@ -27,7 +28,6 @@ from w2sg.trajectories.prediction import (
     predict_seeds,
 )
 from w2sg.trajectories.series import collect_series
-from w2sg.trajectories.verdicts import decide, pool_seeds
 
 
 def test_held_out_revisions_are_predicted_as_cross_validation_does():

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from tests.studies import HALF, STEPS, WEAK, made_metrics, made_statistics
+from w2sg.measures.verdicts import SOME
 from w2sg.study.sections import Statistics
 from w2sg.tables.schemas import CORRELATIONS, METRICS, PREDICTION, TRANSITIONS
 from w2sg.trajectories import bands, onset, summary
 from w2sg.trajectories.transitions import late_revisions
-from w2sg.trajectories.verdicts import SOME
 
 SETTINGS = Statistics(resamples=200, first=10)
 

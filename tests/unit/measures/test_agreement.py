@@ -8,9 +8,9 @@ import pytest
 
 from tests.studies import made_metrics
 from tests.unit.trajectories.test_correlations import SETTINGS
+from w2sg.measures.agreement import collect_answers, compare_answers, pair_noise
 from w2sg.tables.files import write_table
 from w2sg.tables.schemas import AGREEMENT
-from w2sg.trajectories.agreement import collect_answers, compare_answers, pair_noise
 from w2sg.trajectories.selection import MEAN_SEED
 from w2sg.trajectories.series import collect_series
 from w2sg.trajectories.transitions import estimate_transition

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from w2sg.trajectories.selection import MEAN_SEED
+MEAN_SEED = -1
+"""Stands for the mean over head seeds where a seed is named."""
 
 Answers = Mapping[tuple[str, str, str, str, int], Mapping[int, np.ndarray]]
 """By family, dataset, protocol, head and seed, then by step: which test pairs are right (1, 0 or one half of a tie), (n,)."""
