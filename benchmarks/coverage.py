@@ -3,7 +3,8 @@
     python benchmarks/coverage.py --studies 300          writes benchmarks/results/coverage.tsv
 
 A study is a sigmoid in log tokens plus fluctuation of the revisions (a first-order process) plus errors of the test pairs,
-half of whose variance all revisions share. The probe follows the same curve, the loss a slower one.
+half of whose variance all revisions share. The probe follows the same curve, the loss a slower one. Conclusions, those over
+several pre-training seeds among them, are simulated by `coverage_seeds.py`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import held
 import machine
 import numpy as np
 import pandas as pd
@@ -100,7 +102,7 @@ def draw_study(design: Design, rng: np.random.Generator) -> tuple[Series, float]
     }
     series = Series(
         family="f", dataset="d", protocol="paper", layer=0, steps=design.steps, tokens=design.steps * 0.002,
-        curves=(curve,), **predictors,
+        curves=(curve,), ceiling=np.full(n, np.nan), unrelated=np.full(n, np.nan), **predictors,
     )  # fmt: skip
     return series, PAIR_ERROR * float(np.sqrt(0.5)) * shared
 
@@ -167,7 +169,7 @@ def run_stationary(rng: np.random.Generator, *, n: int = 50, memory: float = 0.6
     curve = Curve(seed=-1, accuracy=drawn["accuracy"], accuracy_error=error, gain=drawn["accuracy"], gain_error=error)
     series = Series(
         family="f", dataset="d", protocol="paper", layer=0, steps=steps, tokens=steps * 0.002, curves=(curve,),
-        probe=drawn["probe"], loss=drawn["loss"],
+        probe=drawn["probe"], loss=drawn["loss"], ceiling=np.full(n, np.nan), unrelated=np.full(n, np.nan),
     )  # fmt: skip
     squared = {name: 1.0 / ((1.0 + noise[name] ** 2) * (1.0 + noise["accuracy"] ** 2)) for name in ("probe", "loss")}
     truth = squared | {"difference": squared["probe"] - squared["loss"]}
@@ -179,24 +181,6 @@ def run_stationary(rng: np.random.Generator, *, n: int = 50, memory: float = 0.6
     ]
 
 
-def condense(rows: pd.DataFrame) -> pd.DataFrame:
-    """Returns coverage with its standard error per design and estimate; an open end of an interval is infinite.
-
-    Where the truth has no closed form (ranks), the mean estimate over all studies stands for it.
-    """
-    key = [rows["design"], rows["estimate"]]
-    truth = rows["truth"].fillna(rows.groupby(key)["value"].transform("mean"))
-    held = (rows["low"].fillna(-np.inf) <= truth * (1 + 1e-9)) & (rows["high"].fillna(np.inf) >= truth * (1 - 1e-9))
-    table = rows.assign(held=held, width=rows["high"] - rows["low"], truth=truth, bounded=rows["low"].notna())
-    table = table[table["value"].notna()].groupby(["design", "estimate"], sort=False).agg(
-        studies=("held", "size"), truth=("truth", "mean"), mean=("value", "mean"), coverage=("held", "mean"),
-        width=("width", "median"), bounded=("bounded", "mean"),
-    )  # fmt: skip
-    error = np.sqrt(table["coverage"] * (1 - table["coverage"]) / table["studies"])
-    table.insert(4, "standard_error", error)
-    return table.reset_index()
-
-
 def main() -> None:
     """Simulates the studies and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -205,7 +189,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     rows = [row for design in DESIGNS for _ in range(studies) for row in run_study(design, rng)]
     rows += [row for _ in range(studies) for row in run_stationary(rng)]
-    table = condense(pd.DataFrame(rows))
+    table = held.condense(pd.DataFrame(rows))
     where = machine.describe(["numpy", "scipy"])
     print(machine.save(table, "coverage", machine=where, command=f"python benchmarks/coverage.py --studies {studies}"))
 

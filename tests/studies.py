@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from tests.conclusions import with_controls
 from w2sg.report import page
 from w2sg.runtime.provenance import origin
 from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.study.sections import Statistics
-from w2sg.tables.schemas import FLOORS, METRICS
+from w2sg.tables.schemas import CORRELATIONS, FLOORS, METRICS, PREDICTION, TRANSITIONS
 from w2sg.trajectories import bands, coverage, summary
 from w2sg.trajectories.correlations import correlate_all
+from w2sg.trajectories.prediction import predict_all
 from w2sg.trajectories.series import collect_series
 from w2sg.trajectories.transitions import estimate_transition
 
@@ -88,8 +90,8 @@ def _heads(rise: float) -> list[dict[str, Any]]:
             for head, value in values.items():
                 rows.append(base | {"head": head, "metric": "accuracy", "value": value + jitter})
                 rows.append(base | {"head": head, "metric": "ece", "value": 0.03 + 0.02 * rise})
-            gain = values["w2s"] + jitter - WEAK
-            rows.append(base | {"head": "w2s", "metric": "gain", "value": gain})
+            for head, value in values.items():
+                rows.append(base | {"head": head, "metric": "gain", "value": value + jitter - WEAK})
             pgr = (values["w2s"] - WEAK) / gap if gap > 0 else np.nan
             rows.append(base | {"head": "w2s", "metric": "pgr", "value": pgr})
     return rows
@@ -109,21 +111,32 @@ SETTINGS = Statistics(resamples=200)
 """Statistics of a made-up study; few resamples, for they cost time."""
 
 
+def made_statistics(
+    metrics: pd.DataFrame, settings: Statistics = SETTINGS, groups: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, pd.DataFrame]:
+    """Transitions, correlations, prediction errors and the conclusions of a study, computed as the workflow does."""
+    series = list(collect_series(metrics, confidence=0.95))
+    transitions = pd.DataFrame(estimate_transition(series, settings), columns=TRANSITIONS.fields.names)
+    tables = {
+        "transitions": transitions,
+        "correlations": pd.DataFrame(correlate_all(series, transitions, settings), columns=CORRELATIONS.fields.names),
+        "prediction": pd.DataFrame(predict_all(series, groups or {}, settings), columns=PREDICTION.fields.names),
+    }
+    concluded = summary.summarize(metrics, **tables, groups=groups or {}, settings=settings, confidence=0.95)
+    return tables | {"summary": concluded}
+
+
 def made_evidence(
     *, effect: bool, layers: Sequence[int] = (4,), dataset: str = "newsgroups_tech", **changes: Any
 ) -> page.Evidence:
     """Everything that a report of the made-up study shows, computed from its metrics; ``changes`` replace parts."""
-    metrics = made_metrics(effect=effect, layers=layers, dataset=dataset, noise=0.003)
-    series = list(collect_series(metrics, confidence=SETTINGS.confidence))
-    transitions = pd.DataFrame(estimate_transition(series, SETTINGS))
-    correlations = pd.DataFrame(correlate_all(series, transitions, SETTINGS))
+    metrics = with_controls(made_metrics(effect=effect, layers=layers, dataset=dataset, noise=0.003))
+    tables = made_statistics(metrics[metrics["tested_on"] == metrics["dataset"]])
     parts: dict[str, Any] = {
         "metrics": metrics,
         "floors": made_floors(dataset=dataset),
-        "summary": summary.summarize(metrics, correlations=correlations, transitions=transitions),
-        "correlations": correlations,
-        "transitions": transitions,
-        "bands": bands.judge_nano(metrics, families=["nano"]),
+        **{name: tables[name] for name in ("summary", "correlations", "transitions")},
+        "bands": bands.judge_nano(metrics, families=["nano"], dataset=dataset),
         "excluded": pd.DataFrame(columns=["model", "revision", "reason", "excluded"]),
         "completeness": coverage.completeness(metrics, {}, []),
         "stages": page.stage_costs({}),
@@ -131,6 +144,7 @@ def made_evidence(
         "origin": origin("write_report", {}, config={"study": "nano"}),
         "study": {
             "study": "nano",
+            "evaluation": {"corpus": "newsgroups"},
             "intervals": {"confidence": 0.95},
             "statistics": {"confidence": SETTINGS.confidence},
         },

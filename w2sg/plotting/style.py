@@ -18,15 +18,15 @@ STYLE = Path(__file__).with_name("paper.mplstyle")
 
 COLOURS = {
     "w2s": "#0072B2", "ceiling": "#009E73", "probe": "#CC79A7", "weak": "#D55E00", "loss": "#444444", "pair": "#CC79A7",
-    "text": "#E69F00",
+    "text": "#E69F00", "permuted": "#56B4E9", "weak_on_weak": "#D55E00",
 }  # fmt: skip
 """One colour per series (Okabe and Ito 2008), the same in every figure."""
 
 LABELS = {
     "w2s": "W2SG (weak labels)", "ceiling": "ceiling (true labels)", "probe": "linear probe", "weak": "weak supervisor",
     "loss": "evaluation loss", "pair": "probe, split by pair", "text": "probe, split by text",
-    "floor:longer_response": "floor: longer response", "floor:tfidf": "floor: TF-IDF",
-    "floor:fewer_tokens": "floor: fewer tokens",
+    "floor:longer_response": "floor: longer response", "floor:tfidf": "floor: TF-IDF", "floor:fewer_tokens": "floor: fewer tokens",
+    "permuted": "student of permuted labels", "weak_on_weak": "weak on weak", "bits": "bits per byte",
 }  # fmt: skip
 """Legend text of the series."""
 

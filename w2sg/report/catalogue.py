@@ -25,6 +25,10 @@ FIGURES = {
 """Every figure by its name in rules and files; each is drawn per family and dataset."""
 
 
+GROUP_FIGURES = ("trajectory", "prediction")
+"""Those that are drawn of all pre-training seeds of a family together, too."""
+
+
 def as_percent(share: float) -> str:
     """Returns a share such as a coverage in percent, exactly: ``99.5 %`` for 0.995, which must not become 100 %."""
     return f"{100 * share:.10g} %"

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from w2sg.measures.bootstrap import TOO_SHORT
-from w2sg.report.onsets import ONSETS, summary_status
+from w2sg.report.conclusions import Case, Finding, cases
+from w2sg.report.onsets import onset_cell
 from w2sg.trajectories.selection import CASE, headline_statistics, rows_with
 
 SPANS = {"all": "all revisions", "before_saturation": "before saturation"}
@@ -30,12 +31,54 @@ ESTIMATES = {
 }
 """Estimates of the transition in words, with the format of their numbers."""
 
-HEADINGS = {
-    "family": "family", "dataset": "dataset", "protocol": "heads", "weak": "weak", "w2s_first": "W2SG first",
-    "w2s_late": "W2SG late", "gain_late": "gain", "ceiling_last": "ceiling", "pgr_last": "PGR",
-    "onset": "onset", "r2_probe": "R² probe", "r2_loss": "R² loss",
-}  # fmt: skip
-"""Columns of the summary that are shown, with their headings."""
+CONCLUSIONS = {
+    "revisions": ("revisions", ".0f"),
+    "seeds": ("pre-training seeds", ".0f"),
+    "weak": ("supervisor, accuracy", ".3f"),
+    "w2s_first": ("W2SG at the first revision", ".3f"),
+    "w2s_late": ("W2SG late", ".3f"),
+    "ceiling_late": ("ceiling late", ".3f"),
+    "gain": ("gain over the supervisor", "+.3f"),
+    "weak_on_weak_gain": ("gain of a student of the supervisor's own features (weak on weak)", "+.3f"),
+    "gain_beyond_weak_on_weak": ("gain beyond weak on weak", "+.3f"),
+    "permuted_gain": ("gain with the labels permuted over pairs", "+.3f"),
+    "systematic_cost": ("cost of systematic errors (permuted minus real)", "+.3f"),
+    "pgr": ("share of the gap recovered, PGR", ".2f"),
+    "fluctuation": ("late fluctuation", ".4f"),
+    "onset_step": ("onset, step", ",.0f"),
+    "onset_tokens": ("onset, billion tokens", ".4g"),
+    "saturation_tokens": ("saturation, billion tokens", ".4g"),
+    "error_probe": ("error of predicting held-out W2SG accuracy from: linear probe", ".4f"),
+    "error_loss": ("evaluation loss", ".4f"),
+    "error_step": ("log step", ".4f"),
+    "error_ceiling": ("ceiling head", ".4f"),
+    "error_unrelated": ("probe of an unrelated concept", ".4f"),
+    "error_probe_minus_loss": ("error, probe minus loss", "+.4f"),
+    "error_probe_minus_step": ("error, probe minus log step", "+.4f"),
+}
+"""Quantities of the table of conclusions in words, with the format of their numbers."""
+
+STAR = "*"
+"""Marks an estimate whose interval excludes zero; of two errors, the one that is smaller."""
+
+SUMMARY_NOTE = (
+    "weak: the supervisor's accuracy on the test pairs. W2SG first, late: the student's, at the first revision and as a mean over the late "
+    "ones, as is the ceiling's. gain: late accuracy minus the supervisor's. beyond weak on weak: gain minus that of a student of the "
+    "supervisor's own features. cost of system: what a student of the same labels, permuted over pairs, is better by. PGR: share of the gap "
+    "between supervisor and ceiling that is recovered; a dash where there is none. onset: step from which the gain is positive beyond sampling "
+    "error, all revisions tested together. error: root mean square of predicting held-out W2SG accuracy by a monotone fit on probe "
+    "accuracy or evaluation loss."
+)
+"""What the columns of the summary mean."""
+
+MARKS = (
+    f"Brackets: intervals. {STAR}: the interval excludes zero; at an error, that of the difference does, and it is the smaller one. "
+    "†: the interval may be too short, and nothing is concluded from it."
+)
+"""What marks mean."""
+
+FIRST_NOTE = "random twin"
+"""In the note of the first revision's accuracy: its weights are random."""
 
 
 def records(table: pd.DataFrame) -> list[Any]:
@@ -44,12 +87,78 @@ def records(table: pd.DataFrame) -> list[Any]:
 
 
 def format_summary(summary: pd.DataFrame) -> pd.DataFrame:
-    """Returns the summary under readable headings; how an onset is worded is said in :mod:`w2sg.report.onsets`."""
-    onsets = [ONSETS[summary_status(row)].cell.format(row=row) for row in records(summary)]
-    shown = summary.assign(onset=onsets)[list(HEADINGS)]
-    for column in shown.select_dtypes("float"):
-        shown[column] = numbers(shown[column], "+.3f" if column == "gain_late" else ".3f")
-    return shown.rename(columns=HEADINGS).astype(str)
+    """Returns the conclusions as a wide table of about 150 characters: a row per family, dataset and heads.
+
+    A heading of two lines holds a line break. Where there is room for no interval, a star marks one that excludes zero.
+    """
+    rows = []
+    for case in cases(summary):
+        family = (
+            f"{case.family} ({case['seeds'].value:.0f} seeds)" if case.pooled and case["seeds"].known else case.family
+        )
+        rows.append(
+            {
+                "family": family,
+                "dataset": case.dataset,
+                "heads": case.protocol,
+                "weak": number(case["weak"], ".3f"),
+                "W2SG\nfirst": number(case["w2s_first"], ".3f"),
+                "W2SG\nlate": number(case["w2s_late"], ".3f"),
+                "gain": number(case["gain"], "+.3f") + interval(case["gain"], "+.3f"),
+                "beyond\nweak on weak": _starred(case["gain_beyond_weak_on_weak"], "+.3f"),
+                "cost of\nsystem": _starred(case["systematic_cost"], "+.3f"),
+                "ceiling": number(case["ceiling_late"], ".3f"),
+                "PGR": number(case["pgr"], ".2f"),
+                "onset\nstep": onset_cell(case),
+                "error\nprobe": _error(case, "probe", "below"),
+                "error\nloss": _error(case, "loss", "above"),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _starred(finding: Finding, form: str) -> str:
+    return number(finding, form) + (STAR if finding.decided in ("above", "below") else "")
+
+
+def _error(case: Case, predictor: str, smaller: str) -> str:
+    better = case["error_probe_minus_loss"].decided == smaller
+    return number(case[f"error_{predictor}"], ".4f") + (STAR if better else "")
+
+
+def format_conclusions(summary: pd.DataFrame) -> pd.DataFrame:
+    """Returns the conclusions with their intervals: a row per quantity, a column per family, dataset and heads."""
+    found = cases(summary)
+    shown = {name: cell for name, cell in CONCLUSIONS.items() if any(name in case.findings for case in found)}
+    columns = {"quantity": [label for label, _ in shown.values()]}
+    for case in found:
+        cells = [with_interval(case[name], form) for name, (_, form) in shown.items()]
+        columns[f"{case.family} on {case.dataset}, {case.protocol}"] = cells
+    return pd.DataFrame(columns)
+
+
+def aligned(shown: pd.DataFrame) -> list[str]:
+    """Returns a table as lines of text under each other; a line break in a heading starts a second line."""
+    heads = [name.split("\n") for name in shown.columns]
+    depth = max(map(len, heads))
+    above = [[*[""] * (depth - len(head)), *head] for head in heads]
+    lines = [list(row) for row in zip(*above, strict=True)]
+    rows = [list(map(str, row)) for row in shown.to_numpy().tolist()]
+    widths = [max(map(len, column)) for column in zip(*lines, *rows, strict=True)]
+    rule = ["-" * width for width in widths]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in [*lines, rule, *rows]]
+
+
+def number(finding: Finding, form: str) -> str:
+    """Returns a finding's value; a dash where it is undefined."""
+    return format(finding.value, form) if finding.known else "—"
+
+
+def interval(finding: Finding, form: str) -> str:
+    """Returns a finding's interval such as `` [0.95, 0.99]``; nothing where there is none. A dagger: it may be too short."""
+    ends = [format(end, form) if np.isfinite(end) else "?" for end in (finding.low, finding.high)]
+    shown = "" if ends == ["?", "?"] or not finding.known else f" [{', '.join(ends)}]"
+    return shown + ("†" if shown and finding.cut else "")
 
 
 def format_correlations(table: pd.DataFrame) -> pd.DataFrame:
@@ -85,11 +194,14 @@ def format_transitions(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+BANDS = ("criterion", "family", "dataset", "heads", "expected", "measured", "holds")
+
+
 def format_bands(bands: pd.DataFrame) -> pd.DataFrame:
     """Returns the acceptance bands, :func:`w2sg.trajectories.bands.judge_nano`, as text."""
     words = bands["holds"].map({True: "yes", False: "NO"})
     shown = bands.rename(columns={"protocol": "heads"}).assign(measured=numbers(bands["measured"], ".3f"), holds=words)
-    return shown[["criterion", "family", "heads", "expected", "measured", "holds"]]
+    return shown[[name for name in BANDS if name in shown]]
 
 
 def format_theory(acceptance: pd.DataFrame) -> pd.DataFrame:
@@ -116,6 +228,11 @@ def format_stages(stages: pd.DataFrame) -> pd.DataFrame:
 def numbers(values: Iterable[float], form: str) -> list[str]:
     """Returns numbers in a format, and a dash for each that is undefined."""
     return [format(value, form) if np.isfinite(value) else "—" for value in values]
+
+
+def estimate(row: Any, form: str) -> str:
+    """Returns a value with its interval as :func:`with_interval`, for tables that have no notes."""
+    return with_interval(Finding(value=row["value"], low=row["low"], high=row["high"]), form)
 
 
 def with_interval(row: Any, form: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -23,12 +23,16 @@ WIDTH = 640
 MEAN = "mean"
 """Entry of the seed menu that shows means over head seeds."""
 
+_LOSSES = {"loss": "nats_per_token", "bits": "bits_per_byte"}
+"""Series of the evaluation loss, with their metrics."""
+
 _ANY = "any"
 """Marks rows that do not depend on a menu: they pass each of its settings."""
 
 _COLUMNS = ["series", "layer", "protocol", "seed", "revision", "step", "tokens", "value", "low", "high"]
 _NUMBERS = _COLUMNS[5:]
 _ACCURACY = ["w2s", "ceiling", "probe"]
+_CONTROLS = ["permuted"]
 _STEP_SCALE = alt.Scale(type="symlog", constant=1)
 _TICKS = [0, *(4**power for power in range(12))]
 
@@ -59,18 +63,27 @@ def chart_rows(metrics: pd.DataFrame, floors: pd.DataFrame, *, family: str, data
     rows = case_rows(metrics, family=family, dataset=dataset)
     trained = trained_layers(rows)
     layers = choose_layers(trained)
-    heads = pd.concat([_accuracies(rows, head) for head in ("w2s", "ceiling")]).sort_index()  # as in the table
+    heads = pd.concat(
+        [_accuracies(rows, head) for head in ("w2s", "ceiling", "permuted")]
+    ).sort_index()  # as in the table
     drawn = pd.concat([heads, rows_with(rows, **headline_cells("probe", "accuracy")).assign(protocol=_ANY)])
     drawn = drawn[drawn["layer"].isin(layers)]
     single = drawn if len(layers) == len(trained) else rows_with(drawn, layer=layers[-1])
-    loss = rows_with(rows, **headline_cells("model", "nats_per_token"))
-    levels = floor_levels(floors, rows, dataset=dataset)
+    losses = {name: rows_with(rows, **headline_cells("model", metric)) for name, metric in _LOSSES.items()}
+    tokens = rows_with(rows, head="floor", metric="accuracy")
+    levels = rows_with(floors, dataset=dataset, metric="accuracy")
     parts = [
         _means(drawn),
         single,
-        _means(_accuracies(rows, "weak")).assign(seed=_ANY, layer=_ANY, step=np.nan, tokens=np.nan),
-        loss.assign(head="loss", layer=_ANY, protocol=_ANY, seed=_ANY),
+        *(
+            _means(_accuracies(rows, head)).assign(seed=_ANY, layer=_ANY, step=np.nan, tokens=np.nan)
+            for head in ("weak", "weak_on_weak")
+        ),
+        *(loss.assign(head=name, layer=_ANY, protocol=_ANY, seed=_ANY) for name, loss in losses.items()),
         levels.assign(head="floor:" + levels["floor"], layer=_ANY, protocol=_ANY, seed=_ANY),
+        tokens.assign(
+            head="floor:" + tokens["setting"], layer=_ANY, protocol=_ANY, seed=_ANY, step=np.nan, tokens=np.nan
+        ),
     ]
     shown = [part.rename(columns={"head": "series"}).reindex(columns=_COLUMNS) for part in parts if len(part)]
     return pd.concat([part.astype({"layer": str, "seed": str}) for part in shown], ignore_index=True)
@@ -85,8 +98,8 @@ def _means(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.groupby(keys, as_index=False)[INTERVAL].mean().assign(seed=MEAN)
 
 
-def chart(rows: pd.DataFrame) -> dict[str, Any]:
-    """Returns the specification: trajectories, evaluation loss, predictors against W2SG, and layers by revision.
+def chart(rows: pd.DataFrame, *, text: str) -> dict[str, Any]:
+    """Returns the specification: trajectories, evaluation loss on a text, predictors against W2SG, and layers by revision.
 
     Menus choose heads, seed and layer for all panels of :func:`chart_rows` at once; a tooltip names revision, step,
     tokens, value and interval.
@@ -102,11 +115,41 @@ def chart(rows: pd.DataFrame) -> dict[str, Any]:
     parse = {name: ("number" if name in _NUMBERS else "string") for name in _COLUMNS}
     text = rows.round({"tokens": 6, "value": 5, "low": 5, "high": 5}).to_csv(index=False)
     data = alt.Data(values=text, format=alt.CsvDataFormat(type="csv", parse=parse))
-    panels: list[Any] = [_trajectories(rows), _losses(rows), alt.hconcat(_against("probe"), _against("loss"))]
+    panels: list[Any] = [_trajectories(rows), _losses(rows, text), alt.hconcat(_against("probe"), _against("loss"))]
     if len(layers) > 1:
         panels.append(alt.hconcat(*(_map(series, rows) for series in ("probe", "w2s"))))
     whole = alt.vconcat(*panels, data=data).add_params(*menus).resolve_scale(color="independent")
     return whole.to_dict()
+
+
+PREDICTORS = {
+    "error_probe": "linear probe", "error_loss": "evaluation loss", "error_step": "log step",
+    "error_ceiling": "ceiling head", "error_unrelated": "unrelated probe",
+}  # fmt: skip
+"""Errors of the table of conclusions, by what predicts."""
+
+
+def error_chart(summary: pd.DataFrame) -> dict[str, Any] | None:
+    """Returns the specification of the prediction errors of the table of conclusions, a panel per case; None without any."""
+    rows = summary[summary["quantity"].isin(list(PREDICTORS)) & summary["value"].notna()]
+    if rows.empty:
+        return None
+    case = rows["family"] + " on " + rows["dataset"] + ", " + rows["protocol"]
+    shown = rows.assign(case=case, predictor=rows["quantity"].map(PREDICTORS))
+    shown = shown[["case", "predictor", "value", "low", "high"]].round(6)
+    order = [name for name in PREDICTORS.values() if name in set(shown["predictor"])]
+    base = alt.Chart().encode(y=alt.Y("predictor:N", sort=order, title=None)).properties(width=WIDTH // 2, height=90)
+    x = alt.X("value:Q", title="error of predicted W2SG accuracy", scale=alt.Scale(zero=False))
+    tooltip = [
+        alt.Tooltip("predictor:N"),
+        *(alt.Tooltip(f"{name}:Q", format=".4f") for name in ("value", "low", "high")),
+    ]
+    marks = alt.layer(
+        base.mark_rule(color="#888888").encode(x=alt.X("low:Q", title="error of predicted W2SG accuracy"), x2="high:Q"),
+        base.mark_point(filled=True, size=60, opacity=1, color=COLOURS["probe"]).encode(x=x, tooltip=tooltip),
+    )
+    data = alt.Data(values=json.loads(shown.to_json(orient="records")))
+    return marks.facet(facet=alt.Facet("case:N", title=None), columns=2, data=data).to_dict()
 
 
 def _chosen(*, but: str = "") -> str:
@@ -144,40 +187,61 @@ def _base(series: list[str], *, but: str = "") -> alt.Chart:
     )
 
 
-def _curves(series: list[str], *, label: str, height: int, size: int) -> list[alt.Chart]:
-    """Band, line and points of a size with tooltips of some series against the step."""
-    scale = alt.Scale(domain=[LABELS[name] for name in series], range=[COLOURS[name] for name in series])
-    legend = alt.Legend(orient="right") if len(series) > 1 else None
+def _curves(series: list[str], *, label: str, height: int, size: int, thin: Sequence[str] = ()) -> list[alt.Chart]:
+    """Band, line and points of a size with tooltips of some series against the step; of others a thin line alone."""
+    shown = [*series, *thin]
+    scale = alt.Scale(domain=[LABELS[name] for name in shown], range=[COLOURS[name] for name in shown])
+    legend = alt.Legend(orient="right") if len(shown) > 1 else None
     colour = alt.Color("label:N", title=None, scale=scale, legend=legend)
     x = alt.X("step:Q", scale=_STEP_SCALE, title="pre-training step", axis=alt.Axis(values=_TICKS, format=",~d"))
-    base = _base(series).encode(x=x, color=colour).properties(width=WIDTH, height=height)
+    size_of: Any = {"width": WIDTH, "height": height}
+    base = _base(series).encode(x=x, color=colour).properties(**size_of)
     y = alt.Y("value:Q", title=label, scale=alt.Scale(zero=False))
     return [
         base.mark_area(opacity=0.18).encode(y=alt.Y("low:Q", title=label, scale=alt.Scale(zero=False)), y2="high:Q"),
         base.mark_line().encode(y=y),
+        *([_base([*thin]).encode(x=x, color=colour, y=y).mark_line(size=1).properties(**size_of)] if thin else []),
         base.mark_circle(size=size, opacity=1).encode(y=y, tooltip=_tooltip(label)),
     ]
 
 
 def _trajectories(rows: pd.DataFrame) -> Any:
-    levels = ["weak", *sorted({name for name in rows["series"] if name.startswith("floor:")})]
+    found = set(rows["series"])
+    levels = ["weak", *(["weak_on_weak"] if "weak_on_weak" in found else [])]
+    levels += sorted(name for name in found if name.startswith("floor:"))
     dashes = alt.Scale(
         domain=[LABELS.get(name, name) for name in levels],
         range=[[1, 0], *([2 + 2 * place, 2] for place in range(len(levels) - 1))],
     )
     lines = _base(levels).mark_rule(size=1.5).encode(
         y="value:Q",
-        color=alt.condition("datum.series == 'weak'", alt.value(COLOURS["weak"]), alt.value("#888888")),
+        color=alt.condition("indexof(datum.series, 'weak') == 0", alt.value(COLOURS["weak"]), alt.value("#888888")),
         strokeDash=alt.StrokeDash("label:N", title=None, scale=dashes, legend=alt.Legend(orient="right")),
         tooltip=[alt.Tooltip("label:N", title="what"), alt.Tooltip("value:Q", title="accuracy", format=".4f"),
                  alt.Tooltip("interval:N", title="interval")],
     )  # fmt: skip
     weak = _base(["weak"]).mark_rect(color=COLOURS["weak"], opacity=0.12).encode(y="low:Q", y2="high:Q")
-    return alt.layer(weak, *_curves(_ACCURACY, label="test accuracy", height=280, size=_size(rows)), lines)
+    return alt.layer(
+        weak,
+        *_curves(
+            _ACCURACY,
+            label="test accuracy",
+            height=280,
+            size=_size(rows),
+            thin=[name for name in _CONTROLS if name in found],
+        ),
+        lines,
+    )
 
 
-def _losses(rows: pd.DataFrame) -> Any:
-    return alt.layer(*_curves(["loss"], label="nats per token", height=110, size=_size(rows)))
+def _losses(rows: pd.DataFrame, text: str) -> Any:
+    """Nats per token; bits per byte, the same curve in another unit, are an axis on the right."""
+    curve = alt.layer(*_curves(["loss"], label=f"nats per token on {text}", height=110, size=_size(rows)))
+    if "bits" not in set(rows["series"]):
+        return curve
+    y = alt.Y("value:Q", title="bits per byte", scale=alt.Scale(zero=False))
+    bits = _base(["bits"]).mark_line(opacity=0).encode(x=alt.X("step:Q", scale=_STEP_SCALE), y=y)
+    return alt.layer(curve, bits).resolve_scale(y="independent")
 
 
 def _size(rows: pd.DataFrame) -> int:

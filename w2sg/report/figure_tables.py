@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+from sklearn.isotonic import IsotonicRegression
 
 from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.tables.schemas import FIGURE
-from w2sg.trajectories.lines import fit_line
-from w2sg.trajectories.selection import INTERVAL, case_rows, final_means, floor_levels, seed_means
+from w2sg.trajectories.selection import INTERVAL, case_rows, final_means, rows_with, seed_means
 
 NO_REVISION = -1
 """Step of a row that belongs to no revision: a level or a point of a fitted line."""
@@ -19,18 +21,33 @@ NO_REVISION = -1
 Parts = Iterator[pd.DataFrame]
 """Rows of a figure, a panel or a series at a time."""
 
+Errors = Mapping[str, float]
+"""Errors of predicting held-out W2SG accuracy, by panel ``<protocol>:<predictor>`` of the figure ``prediction``."""
+
+TWIN = 0
+"""Step of the random twin: weights that no training has changed."""
+
+RISING = {"probe": True, "loss": False}
+"""Predictors that are drawn, and whether W2SG accuracy may only rise or only fall with them."""
+
 _TYPES: dict[str, Any] = {
     f.name: "int64" if f.type == pa.int64() else "float64" for f in FIGURE.fields if f.type != pa.string()
 }
 
 
 def figure_table(
-    name: str, metrics: pd.DataFrame, floors: pd.DataFrame, *, family: str, dataset: str, confidence: float
+    name: str,
+    metrics: pd.DataFrame,
+    floors: pd.DataFrame,
+    *,
+    family: str,
+    dataset: str,
+    errors: Errors = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Returns what a figure of :data:`w2sg.report.catalogue.FIGURES` shows of one family on one dataset, schema FIGURE.
 
     Values and intervals are means over head seeds, from METRICS and FLOORS: they show the sampling error of the test
-    pairs, not that of the seeds. The confidence is that of the interval of fitted lines.
+    pairs, not that of the seeds.
 
     Raises:
         ValueError: On an unknown figure, or if there are no W2SG accuracies for this selection.
@@ -38,30 +55,97 @@ def figure_table(
     if name not in _TABLES:
         raise ValueError(f"figure must be one of {sorted(_TABLES)}, got {name!r}")
     rows = case_rows(metrics, family=family, dataset=dataset)
-    levels = floor_levels(floors, rows, dataset=dataset)
-    parts = [part for part in _TABLES[name](rows, levels, confidence) if len(part)]
-    return pd.concat(parts, ignore_index=True).reindex(columns=FIGURE.fields.names).astype(_TYPES)
+    levels = rows_with(floors, dataset=dataset, metric="accuracy")
+    return _joined(_TABLES[name](rows, levels), errors if name == "prediction" else {})
 
 
-def _trajectory(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> Parts:
-    yield _loss(rows)
+def group_table(
+    name: str,
+    metrics: pd.DataFrame,
+    floors: pd.DataFrame,
+    *,
+    members: Sequence[str],
+    dataset: str,
+    errors: Errors = MappingProxyType({}),
+) -> pd.DataFrame:
+    """Returns what one of ``GROUP_FIGURES`` shows of all pre-training seeds of a family, schema FIGURE.
+
+    A series of a seed is named as usual, ``@`` and the seed's family; the mean over seeds, at the steps that all of them
+    have, as usual. Levels are those of the first seed; all have the same supervisor.
+    """
+    found = {one: figure_table(name, metrics, floors, family=one, dataset=dataset) for one in members}
+    first = next(iter(found.values()))
+    parts = [first[first["x"].isna()]]
+    singles = pd.concat(
+        table[(table["step"] != NO_REVISION) & table["x"].notna()].assign(member=one) for one, table in found.items()
+    )
+    parts.append(singles.assign(series=singles["series"] + "@" + singles["member"]))
+    if name == "trajectory":
+        keys = ["panel", "series", "step"]
+        means = singles[~singles["series"].str.startswith("twin:")].groupby(keys, as_index=False, sort=False).agg(
+            layer=("layer", "first"), tokens=("tokens", "first"), x=("x", "first"), value=("value", "mean"), n=("x", "size")
+        )  # fmt: skip
+        parts.append(means[means["n"] == len(members)])
+    else:
+        for panel, points in singles.groupby("panel", sort=False):
+            parts.append(monotone_fit(points, rising=RISING[panel.partition(":")[2]]).assign(panel=panel))
+    return _joined(parts, errors)
+
+
+def empty_table() -> pd.DataFrame:
+    """Returns the table of a figure that has nothing to show, as all revisions of its family were left out."""
+    return _joined([pd.DataFrame(columns=FIGURE.fields.names)], {})
+
+
+def monotone_fit(points: pd.DataFrame, *, rising: bool) -> pd.DataFrame:
+    """Returns the rows of the monotone least-squares fit of value on x; none of fewer than three points."""
+    known = points[["x", "value"]].dropna().sort_values("x")
+    if len(known) < 3 or known["x"].nunique() < 2:
+        return pd.DataFrame(columns=["x", "value"])
+    fit = IsotonicRegression(increasing=rising).fit(known["x"], known["value"])
+    x = known["x"].unique()
+    return pd.DataFrame({"x": x, "value": fit.predict(x)}).assign(
+        series="monotone", layer=NO_REVISION, step=NO_REVISION
+    )
+
+
+def _joined(parts: Iterable[pd.DataFrame], errors: Errors) -> pd.DataFrame:
+    levels = [
+        pd.DataFrame([{"panel": panel, "series": "error", "layer": NO_REVISION, "step": NO_REVISION, "value": value}])
+        for panel, value in errors.items()
+        if np.isfinite(value)
+    ]
+    whole = [part.reindex(columns=FIGURE.fields.names) for part in (*parts, *levels) if len(part)]
+    table = pd.concat(whole, ignore_index=True) if whole else pd.DataFrame(columns=FIGURE.fields.names)
+    return table.astype(_TYPES)
+
+
+def _trajectory(rows: pd.DataFrame, levels: pd.DataFrame) -> Parts:
+    yield from _loss(rows)
     for protocol in HEADLINE_SETTINGS:
-        for head in ("w2s", "ceiling", "probe"):
+        for head in ("w2s", "ceiling", "probe", "permuted"):
             yield _over_steps(final_means(rows, head, "accuracy", protocol), protocol, head)
-        yield _weak(rows, protocol, "accuracy", protocol)
+        reached = final_means(rows, "w2s", "accuracy", protocol)
+        twin = rows.loc[(rows["head"] == "w2s") & (rows["step"] == TWIN), "revision"]
+        if len(twin):
+            yield _over_steps(rows_with(reached, step=TWIN), protocol, f"twin:{twin.iloc[0]}")
+        for head in ("weak", "weak_on_weak"):
+            yield _level(seed_means(rows, head, "accuracy", protocol), protocol, head)
         yield from _floors(levels, protocol)
+        for setting, part in rows_with(rows, head="floor", metric="accuracy").groupby("setting"):
+            yield _level(part.head(1), protocol, f"floor:{setting}")
 
 
-def _probe(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> Parts:
-    yield _loss(rows)
+def _probe(rows: pd.DataFrame, levels: pd.DataFrame) -> Parts:
+    yield from _loss(rows)
     for metric in ("accuracy", "auroc"):
         for split in ("pair", "text"):
             yield _over_steps(final_means(rows, "probe", metric, split=split), metric, split)
     yield from _floors(levels, "accuracy")
 
 
-def _recovery(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> Parts:
-    yield _loss(rows)
+def _recovery(rows: pd.DataFrame, levels: pd.DataFrame) -> Parts:
+    yield from _loss(rows)
     for protocol in HEADLINE_SETTINGS:
         yield _over_steps(final_means(rows, "w2s", "pgr", protocol), f"{protocol}:pgr", "w2s")
         for head in ("w2s", "ceiling"):
@@ -69,7 +153,7 @@ def _recovery(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> Pa
         yield _weak(rows, f"{protocol}:ece", "ece", protocol)
 
 
-def _prediction(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> Parts:
+def _prediction(rows: pd.DataFrame, levels: pd.DataFrame) -> Parts:
     predictors = {"probe": final_means(rows, "probe", "accuracy"), "loss": final_means(rows, "model", "nats_per_token")}
     for protocol in HEADLINE_SETTINGS:
         reached = final_means(rows, "w2s", "accuracy", protocol)
@@ -78,18 +162,17 @@ def _prediction(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> 
             given = found[["step", *INTERVAL]].rename(columns={"value": "x", "low": "x_low", "high": "x_high"})
             points = reached.merge(given, on="step", validate="1:1").assign(panel=panel, series="revision")
             yield points
-            line = fit_line(points, confidence=confidence)
-            yield line.assign(panel=panel, series="fit", layer=NO_REVISION, step=NO_REVISION)
+            yield monotone_fit(points, rising=RISING[name]).assign(panel=panel)
             yield _weak(rows, panel, "accuracy", protocol)
 
 
-def _layers(rows: pd.DataFrame, levels: pd.DataFrame, confidence: float) -> Parts:
+def _layers(rows: pd.DataFrame, levels: pd.DataFrame) -> Parts:
     yield _over_steps(seed_means(rows, "probe", "accuracy"), "probe", "probe")
     for protocol in HEADLINE_SETTINGS:
         yield _over_steps(seed_means(rows, "w2s", "accuracy", protocol), protocol, "w2s")
 
 
-_TABLES: dict[str, Callable[[pd.DataFrame, pd.DataFrame, float], Parts]] = {
+_TABLES: dict[str, Callable[[pd.DataFrame, pd.DataFrame], Parts]] = {
     "trajectory": _trajectory, "probe": _probe, "recovery": _recovery, "prediction": _prediction, "layers": _layers
 }  # fmt: skip
 
@@ -98,8 +181,11 @@ def _over_steps(found: pd.DataFrame, panel: str, series: str) -> pd.DataFrame:
     return found.assign(panel=panel, series=series, x=found["step"].astype(float))
 
 
-def _loss(rows: pd.DataFrame) -> pd.DataFrame:
-    return _over_steps(final_means(rows, "model", "nats_per_token"), "loss", "loss")
+def _loss(rows: pd.DataFrame) -> Parts:
+    """The evaluation loss, which names its text, in nats per token and in bits per byte."""
+    text = rows.loc[rows["head"] == "model", "dataset"]
+    yield _over_steps(final_means(rows, "model", "nats_per_token"), "loss", f"loss:{text.iloc[0] if len(text) else ''}")
+    yield _over_steps(final_means(rows, "model", "bits_per_byte"), "loss", "bits")
 
 
 def _weak(rows: pd.DataFrame, panel: str, metric: str, protocol: str) -> pd.DataFrame:

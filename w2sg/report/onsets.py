@@ -1,62 +1,70 @@
-"""How each status of an onset is worded: in a cell, in the sentence of a case, in the verdict on all cases."""
+"""How each status of an onset is worded: in a cell, and in a sentence on the cases that have it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
+from w2sg.report.conclusions import SEEDS, Case
 from w2sg.trajectories.onset import Status, onset_status
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wording:
-    """Words for one status; ``row`` in them is a row of the summary."""
+    """Words for one status; ``onset`` in them is the finding, ``last`` the last step."""
 
     cell: str
     """In the table."""
-    case: str
-    """Of one family, dataset and head protocol."""
-    verdict: str
-    """Of several of them."""
+    phrase: str
+    """Stands before its cases, after the level: ``In this run``."""
+    number: str = ""
+    """What the list says of each."""
 
 
-ONSETS: dict[Status, Wording] = {
+ONSETS: dict[Status | Literal["unknown"], Wording] = {
     "bounded": Wording(
-        cell="step {row.onset:.0f}",
-        case="W2SG sets in at step {row.onset:,.0f} of {row.last_step:,} (interval {row.onset_low:,.0f} to {row.onset_high:,.0f})",
-        verdict="the student comes to exceed its weak supervisor beyond sampling error",
+        cell="{onset.value:,.0f}",
+        phrase="W2SG sets in (step, with its interval)",
+        number="{onset.value:,.0f} of {last:,.0f} [{onset.low:,.0f}, {onset.high:,.0f}]",
     ),
     "first": Wording(
-        cell="by step {row.onset_high:.0f}",
-        case="the student is already above its supervisor at the first revision, step {row.onset_high:,.0f} of {row.last_step:,}",
-        verdict="the student is already above its weak supervisor at the first revision, so that no onset can be placed",
+        cell="by {onset.high:,.0f}",
+        phrase="the student is already above its supervisor at the first revision (step), so that no onset can be placed",
+        number="{onset.high:,.0f} of {last:,.0f}",
     ),
     "open": Wording(
-        cell="by step {row.onset_high:.0f}",
-        case="the student is above its supervisor by step {row.onset_high:,.0f} of {row.last_step:,} and below beyond sampling "
-        "error at no revision, so W2SG may have set in before the first one",
-        verdict="the student exceeds its weak supervisor and was never below it beyond sampling error, so that the onset may lie "
+        cell="by {onset.high:,.0f}",
+        phrase="the student is above its supervisor by a step and below beyond sampling error at none, so that the onset may lie "
         "before the first revision",
+        number="{onset.high:,.0f} of {last:,.0f}",
     ),
     "fleeting": Wording(
-        cell="not lasting",
-        case="the student exceeds its supervisor at some revision, but the gain does not last",
-        verdict="the student exceeds its weak supervisor at some revision, but the gain does not last",
+        cell="not lasting", phrase="the student exceeds its supervisor at some revision, but the gain does not last"
     ),
-    "few": Wording(
-        cell="?",
-        case="too few revisions to say whether W2SG sets in",
-        verdict="there are too few revisions to say",
-    ),
-    "never": Wording(
-        cell="none",
-        case="no onset beyond sampling error",
-        verdict="the student is above its weak supervisor at no revision beyond sampling error",
-    ),
+    "few": Wording(cell="?", phrase="there are too few revisions to say whether W2SG sets in"),
+    "never": Wording(cell="none", phrase="the student is above its supervisor at no revision beyond sampling error"),
+    "unknown": Wording(cell="?", phrase="when W2SG sets in cannot be told", number="{onset.note}"),
 }
-"""Words of every status, in the order of the verdict."""
+"""Words of every status; ``unknown`` where there is no statistic, or one whose interval decides nothing."""
 
 
-def summary_status(row: Any) -> Status:
-    """Returns the status of the onset in a row of the summary."""
-    return onset_status(row.onset, row.onset_low, row.onset_note)
+def onset_of(case: Case) -> Status | Literal["unknown"]:
+    """Returns the status of a case's onset."""
+    onset = case["onset_step"]
+    if "onset_step" not in case.findings:
+        return "unknown"
+    status = onset_status(onset.value, onset.low, onset.note)
+    return "unknown" if status == "bounded" and not onset.bounded else status
+
+
+def onset_cell(case: Case) -> str:
+    """Returns a case's onset as a cell."""
+    return ONSETS[onset_of(case)].cell.format(onset=case["onset_step"])
+
+
+def onset_number(case: Case) -> str:
+    """Returns what a sentence says of a case's onset; with what the table notes on it, as that no revision lies within."""
+    status, onset = onset_of(case), case["onset_step"]
+    text = ONSETS[status].number.format(onset=onset, last=case["last_step"].value)
+    noted = status == "bounded" and onset.note and onset.level != SEEDS  # of seeds, the note says how they were pooled
+    return f"{text}: {onset.note}" if noted else text.replace(" of nan", "")

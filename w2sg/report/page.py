@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,10 @@ import yaml
 from markupsafe import Markup
 
 from w2sg import __version__
-from w2sg.report import cells, charts
-from w2sg.report.catalogue import FIGURES, as_percent
-from w2sg.report.sentences import describe_left_out, describe_missing, describe_summary, verdict
+from w2sg.report import cells, charts, controls
+from w2sg.report.catalogue import FIGURES, GROUP_FIGURES, as_percent
+from w2sg.report.sentences import answer, describe_left_out, describe_missing
 from w2sg.runtime import provenance
-from w2sg.tables.theory import tally
-from w2sg.trajectories.onset import LATE
 from w2sg.trajectories.selection import case_rows, trained_layers
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
@@ -29,15 +27,6 @@ TEMPLATE = Path(__file__).with_name("page.html.j2")
 
 VEGA_LITE = "6.4"
 """Version of Vega-Lite for which altair writes specifications."""
-
-SUMMARY_NOTE = (
-    "Accuracies are means over head seeds on the test pairs, ties counting one half. Late and gain: mean over the last "
-    f"{LATE} revisions, no more than a third of them. PGR: share of the gap between supervisor and ceiling that is recovered at the last "
-    "revision. Onset: most likely step from which the gain is positive, given that it is beyond sampling error with all revisions tested "
-    "together; by step: that revision is above, and none before it is below. R²: linear fit of W2SG accuracy on the "
-    "predictor, over all revisions. Intervals: below."
-)
-"""What the columns of the summary mean."""
 
 _PARQUET = ("metrics", "floors", "audit", "correlations", "transitions", "completeness")
 
@@ -54,7 +43,7 @@ class Evidence:
     floors: pd.DataFrame
     """Schema FLOORS."""
     summary: pd.DataFrame
-    """Table of :func:`w2sg.trajectories.summary.summarize`."""
+    """The table of conclusions, :func:`w2sg.trajectories.summary.summarize`."""
     correlations: pd.DataFrame
     """Schema CORRELATIONS."""
     transitions: pd.DataFrame
@@ -71,6 +60,10 @@ class Evidence:
     """Acceptance of the synthetic branch, schema ACCEPTANCE; None where it was not run."""
     study: Mapping[str, Any]
     """The part of the configuration that decides the numbers."""
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Families of several pre-training seeds with the family of each."""
+    agreement: pd.DataFrame | None = None
+    """Schema AGREEMENT: which pairs students correct; None where predictions were not compared."""
     origin: Mapping[str, Any]
     """What the page says of its origin: :func:`w2sg.runtime.provenance.origin`, with the configuration."""
 
@@ -91,22 +84,40 @@ def as_script(value: Any) -> Markup:
 def _answer(evidence: Evidence) -> dict[str, Any]:
     return {
         "missing": describe_missing(evidence.completeness),
-        "verdict": verdict(evidence.transitions, evidence.correlations),
-        "sentences": describe_summary(evidence.summary),
+        "answer": answer(evidence.summary),
         "excluded": describe_left_out(evidence.excluded),
     }
 
 
 def _plots(evidence: Evidence) -> dict[str, Any]:
-    shown, layers = [], {}
-    keys = evidence.summary[["family", "dataset"]].drop_duplicates()
-    for family, dataset in keys.itertuples(index=False, name=None):
+    shown, pooled, layers = [], [], {}
+    keys = evidence.metrics.loc[evidence.metrics["head"] == "w2s", ["family", "dataset"]].drop_duplicates()
+    for family, dataset in keys.sort_values(["family", "dataset"]).itertuples(index=False, name=None):
         title, where = f"{family} on {dataset}", {"family": family, "dataset": dataset}
         rows = charts.chart_rows(evidence.metrics, evidence.floors, **where)
         files = [(figure.title, f"figures/{name}/{family}/{dataset}.pdf") for name, figure in FIGURES.items()]
-        shown.append({"title": title, "spec": as_script(charts.chart(rows)), "files": files})
+        shown.append(
+            {
+                "title": title,
+                "spec": as_script(charts.chart(rows, text=evidence.study["evaluation"]["corpus"])),
+                "files": files,
+            }
+        )
         layers[title] = trained_layers(case_rows(evidence.metrics, **where))
-    return {"charts": shown, "layers_note": charts.describe_thinning(layers), "library": _library()}
+    for family, members in evidence.groups.items():
+        for dataset in dict.fromkeys(
+            dataset for name, dataset in keys.itertuples(index=False, name=None) if name in members
+        ):
+            files = [(FIGURES[name].title, f"figures/{name}/{family}/{dataset}.pdf") for name in GROUP_FIGURES]
+            pooled.append({"title": f"{family} on {dataset}, {len(members)} pre-training seeds", "files": files})
+    errors = charts.error_chart(evidence.summary)
+    return {
+        "charts": shown,
+        "pooled": pooled,
+        "errors": None if errors is None else as_script(errors),
+        "layers_note": charts.describe_thinning(layers),
+        "library": _library(),
+    }
 
 
 @lru_cache(maxsize=1)
@@ -119,7 +130,11 @@ def _library() -> Markup:
 def _tables(evidence: Evidence) -> dict[str, Any]:
     shown = {
         "summary": cells.format_summary(evidence.summary),
-        "summary_note": SUMMARY_NOTE,
+        "summary_note": f"{cells.SUMMARY_NOTE} {cells.MARKS}",
+        "conclusions": cells.format_conclusions(evidence.summary),
+        "controls": controls.control_table(evidence.metrics),
+        "transfer": controls.transfer_table(evidence.metrics),
+        "agreement": controls.agreement_table(evidence.agreement) if evidence.agreement is not None else None,
         "correlations": cells.format_correlations(evidence.correlations),
         "transitions": cells.format_transitions(evidence.transitions),
         "bands": cells.format_bands(evidence.bands) if len(evidence.bands) else None,

@@ -1,113 +1,164 @@
-"""The answer of a study in sentences, made from its tables; honest where the effect is absent or something is missing."""
+"""The answer of a study in sentences, made from its table of conclusions; honest where nothing can be told or is missing."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from w2sg.measures.bootstrap import TOO_SHORT
-from w2sg.report.cells import format_summary, records
-from w2sg.report.onsets import ONSETS, summary_status
-from w2sg.trajectories.onset import least_late, onset_status
-from w2sg.trajectories.selection import headline_statistics
+from w2sg.report.cells import FIRST_NOTE, MARKS, aligned, format_summary, interval, records
+from w2sg.report.conclusions import Case, Finding, answering, cases
+from w2sg.report.onsets import ONSETS, onset_number, onset_of
 
 NAMED = 6
 """Missing revisions that a sentence names; more are counted."""
 
-_CASES = "family, dataset and head protocol"
+CHANCE = 0.5
+"""Accuracy of a supervisor that knows nothing."""
+
+WORDS: dict[str, dict[str, str]] = {
+    "gain": {
+        "above": "the student ends above its supervisor (late gain)",
+        "below": "the student ends below its supervisor (late gain)",
+        "unclear": "the student cannot be told from its supervisor at the end (late gain)",
+        "undefined": "there is no late gain to speak of",
+    },
+    "gain_beyond_weak_on_weak": {
+        "above": "the student gains more than a student of the supervisor's own features does (weak on weak; gain beyond that)",
+        "below": "the student gains less than a student of the supervisor's own features does (weak on weak; gain beyond that)",
+        "unclear": "whether the student gains more than a student of the supervisor's own features cannot be told "
+        "(weak on weak; gain beyond that)",
+    },
+    "systematic_cost": {
+        "above": "the supervisor's systematic errors cost accuracy, against a student of the same labels permuted over pairs",
+        "below": "the supervisor's errors cost less than the same labels permuted over pairs do",
+        "unclear": "no cost of the supervisor's systematic errors can be told, against a student of the same labels permuted over pairs",
+    },
+    "error_probe_minus_loss": {
+        "below": "the linear probe predicts held-out W2SG accuracy better than evaluation loss does",
+        "above": "evaluation loss predicts held-out W2SG accuracy better than the linear probe does",
+        "unclear": "it cannot be told which of linear probe and evaluation loss predicts held-out W2SG accuracy better",
+        "undefined": "what predicts W2SG accuracy cannot be told",
+    },
+}
+"""How each verdict on a quantity is worded: before a list of the cases that have it."""
 
 
-def verdict(transitions: pd.DataFrame, correlations: pd.DataFrame) -> str:
-    """Returns whether strong students come to exceed their weak supervisors, and what predicts it.
+def answer(summary: pd.DataFrame) -> list[str]:
+    """Returns the answer of a study: whether and when students gain, what errors cost and controls reach, what predicts it.
+
+    Everything that words the study (terminal, report, README) takes these sentences. A comparison is worded as the verdict of
+    its row allows, and no further; each names its level, one run or several pre-training seeds.
 
     Args:
-        transitions: Schema TRANSITIONS; read is the onset at the last layer, means over seeds.
-        correlations: Schema CORRELATIONS; read is the difference of R², probe minus loss, over all revisions of the last layer.
+        summary: Table of :func:`w2sg.trajectories.summary.summarize`.
     """
-    return f"{_onsets(transitions)} {_predictors(correlations)}"
-
-
-def _onsets(transitions: pd.DataFrame) -> str:
-    onsets = headline_statistics(transitions, estimate="onset_step")
-    found = [onset_status(*cells) for cells in zip(onsets["value"], onsets["low"], onsets["note"], strict=True)]
-    total = len(found)
-    if not total:
-        return "Whether students come to exceed their weak supervisors cannot be told: nothing was measured."
-    if set(found) == {"never"}:
-        return (
-            f"No weak-to-strong generalization was seen: in none of {total} cases ({_CASES}) does the student come to exceed its "
-            "weak supervisor beyond sampling error."
-        )
-    if set(found) == {"bounded"}:
-        return (
-            f"Weak-to-strong generalization sets in during pre-training: in all {total} cases ({_CASES}) "
-            f"{ONSETS['bounded'].verdict}."
-        )
-    first, *others = [(found.count(status), words.verdict) for status, words in ONSETS.items() if status in found]
-    more = "".join(f"; in {count} {words}" for count, words in others)
-    return f"In {first[0]} of {total} cases ({_CASES}) {first[1]}{more}."
-
-
-def _predictors(correlations: pd.DataFrame) -> str:
-    rows = headline_statistics(correlations, span="all", statistic="r2", predictor="difference")
-    if rows.empty:
-        return "What predicts W2SG accuracy cannot be told: nothing was measured."
-    known = [_decides(*cells) for cells in zip(rows["low"], rows["high"], rows["note"], strict=True)]
-    known = pd.Series(known, index=rows.index)
-    better, worse = known & (rows["low"] > 0), known & (rows["high"] < 0)
-    reasons = "; ".join(dict.fromkeys(rows.loc[~known, "note"])) or "the difference has no interval"
-    if not known.any():
-        return f"What predicts W2SG accuracy cannot be told: {reasons}."
-    counts = [
-        (better, "predicts W2SG accuracy better than evaluation loss does"),
-        (worse, "predicts W2SG accuracy worse than evaluation loss does"),
-        (known & ~better & ~worse, "cannot be told apart from evaluation loss as a predictor of W2SG accuracy"),
-        (~known, f"could not be compared ({reasons})"),
+    found = answering(cases(summary))
+    if not found:
+        return ["Whether students come to exceed their weak supervisors cannot be told: nothing was measured."]
+    levels: dict[str, list[Case]] = {}
+    for case in found:
+        levels.setdefault(_level(case), []).append(case)
+    said = [
+        f"{level} {text}"
+        for words in (_gains, _controls, _errors)
+        for level, same in levels.items()
+        for text in words(same)
     ]
-    parts = [f"{text} in {int(which.sum())} of {len(rows)} cases" for which, text in counts if which.any()]
-    return f"Linear-probe accuracy {'; it '.join(parts)}."
+    gains = {case["gain"].decided for case in found}
+    return said if "above" in gains or gains == {"undefined"} else ["No weak-to-strong generalization was seen.", *said]
 
 
-def _decides(low: float, high: float, note: str) -> bool:
-    """Returns whether an interval can carry a verdict: it has both ends, and its blocks were not cut."""
-    return bool(np.isfinite(low) and np.isfinite(high)) and not note.startswith(TOO_SHORT)
-
-
-def describe_summary(summary: pd.DataFrame) -> list[str]:
-    """Returns one sentence per row of the summary: whether and when W2SG sets in, how it ends, what predicts it."""
+def _gains(found: Sequence[Case]) -> list[str]:
+    """Whether and when the student exceeds its supervisor, and whether by more than the supervisor's own features allow."""
+    dated = {status: words.phrase for status, words in ONSETS.items()}
+    late = [case for case in found if case["saturation_tokens"].bounded]
+    chance = [case for case in found if case["weak"].known and not case["weak"].low > CHANCE]
+    unknowing = "the supervisor cannot be told from chance, so that there is little to learn from it"
     return [
-        f"{row.family} on {row.dataset}, {row.protocol} heads: {_onset(row)}; {_late(row)}{_predicted(row)}."
-        for row in records(summary)
+        *_judged(found, "gain"),
+        *_told(found, onset_of, dated, onset_number),
+        *_listed(late, "accuracy saturates (billion tokens)", "saturation_tokens", ".4g"),
+        *_judged(_with(found, "gain_beyond_weak_on_weak"), "gain_beyond_weak_on_weak"),
+        *_listed(chance, unknowing, "weak", ".3f"),
     ]
 
 
-def _onset(row: Any) -> str:
-    status = summary_status(row)
-    return "no W2SG" if status == "never" and not row.gain_late > 0 else ONSETS[status].case.format(row=row)
+def _controls(found: Sequence[Case]) -> list[str]:
+    """What systematic errors cost, what the random twin reaches, and how well a probe of something else predicts."""
+    first = _with(found, "w2s_first")
+    twins = [case for case in first if FIRST_NOTE in case["w2s_first"].note]
+    others = [case for case in _with(found, "error_unrelated") if case["error_probe"].known]
+    unrelated = "a probe of an unrelated concept predicts W2SG accuracy, too (its error, against that of the probe)"
+    return [
+        *_judged(_with(found, "systematic_cost"), "systematic_cost"),
+        *_listed(twins, "the student of a random twin reaches", "w2s_first", ".3f"),
+        *_listed([case for case in first if case not in twins], "the first student reaches", "w2s_first", ".3f"),
+        *_told(
+            others,
+            lambda case: "",
+            {"": unrelated},
+            lambda case: f"{case['error_unrelated'].value:.4f} against {case['error_probe'].value:.4f}",
+        ),
+    ]
 
 
-def _late(row: Any) -> str:
-    late = least_late(row.revisions)
-    place = "at the last revision" if late == 1 else f"over the last {late} revisions"
-    return f"{place} the student scores {row.w2s_late:.3f} against its supervisor's {row.weak:.3f}"
+def _errors(found: Sequence[Case]) -> list[str]:
+    """Which predictor has the smaller error, as far as that can be told."""
+
+    def numbers(case: Case) -> str:
+        difference = case["error_probe_minus_loss"]
+        names = {"probe": "probe", "loss": "loss", "step": "log step"}
+        errors = [
+            f"{name} {case[f'error_{key}'].value:.4f}" for key, name in names.items() if case[f"error_{key}"].known
+        ]
+        said = f"probe minus loss {_shown(difference, '+.4f')}" if difference.known else difference.note
+        return ", ".join(filter(None, [*errors, said]))
+
+    return _judged(found, "error_probe_minus_loss", numbers)
 
 
-def _predicted(row: Any) -> str:
-    """Returns the R² of both predictors; one is called better only where the interval of the difference says so."""
-    if not (np.isfinite(row.r2_probe) and np.isfinite(row.r2_loss)):
-        return ""
-    probe, loss = f"robe accuracy (R² {row.r2_probe:.3f})", f"evaluation loss (R² {row.r2_loss:.3f})"
-    low, high = row.r2_difference_low, row.r2_difference_high
-    known = np.isfinite(low) and np.isfinite(high)
-    ends = f"the difference of {row.r2_difference:+.3f} has the interval {low:+.3f} to {high:+.3f}"
-    if known and not _decides(low, high, row.r2_difference_note):
-        ends += ", which may be too short for few revisions"
-    elif known and not low <= 0 <= high:
-        return f". P{probe} predicts W2SG accuracy {'better' if low > 0 else 'worse'} than {loss}; {ends}"
-    reason = ends if known else "the difference has no interval"
-    return f". W2SG accuracy against p{probe} and {loss}: {reason}, so which predicts it better cannot be told"
+def _judged(found: Sequence[Case], quantity: str, number: Callable[[Case], str] | None = None) -> list[str]:
+    shown = number or (lambda case: _shown(case[quantity], "+.3f"))
+    return _told(found, lambda case: case[quantity].decided, WORDS[quantity], shown)
+
+
+def _listed(found: Sequence[Case], phrase: str, quantity: str, form: str) -> list[str]:
+    return _told(found, lambda case: "", {"": phrase}, lambda case: _shown(case[quantity], form))
+
+
+def _told(
+    found: Sequence[Case], kind: Callable[[Case], str], phrases: Mapping[Any, str], number: Callable[[Case], str]
+) -> list[str]:
+    """Returns a sentence for each phrase that fits some cases by their kind: the phrase, and those cases with their numbers.
+
+    Head protocols stand together under their family and dataset: they share models and pairs, and are no independent cases.
+    """
+    sentences = []
+    for name, phrase in phrases.items():
+        same = [case for case in found if kind(case) == name]
+        places = [
+            f"{family} on {dataset} ({'; '.join(f'{case.protocol} {number(case)}'.strip() for case in heads)})"
+            for (family, dataset), heads in groupby(same, key=lambda case: (case.family, case.dataset))
+        ]
+        sentences += [f"{phrase}: {', '.join(places)}."] if places else []
+    return sentences
+
+
+def _with(found: Sequence[Case], quantity: str) -> list[Case]:
+    return [case for case in found if case[quantity].known]
+
+
+def _level(case: Case) -> str:
+    """Returns on what the conclusions of a case rest: one run, or several pre-training seeds."""
+    seeds = case["seeds"].value if case["seeds"].known else case["gain"].n
+    return f"Over {seeds:.0f} pre-training seeds (Student's t)" if case.pooled else "In this run"
+
+
+def _shown(finding: Finding, form: str) -> str:
+    return format(finding.value, form) + interval(finding, form) if finding.known else finding.note
 
 
 def describe_missing(completeness: pd.DataFrame) -> list[str]:
@@ -138,7 +189,7 @@ def describe_left_out(flagged: pd.DataFrame) -> list[str]:
 def summary_text(
     summary: pd.DataFrame, *, bands: pd.DataFrame, completeness: pd.DataFrame, flagged: pd.DataFrame
 ) -> str:
-    """Returns the summary for a terminal: what is missing, an aligned table, the sentences, acceptance bands, doubts.
+    """Returns the summary for a terminal: what is missing, an aligned table, the answer, acceptance bands, doubts.
 
     Args:
         summary: Table of :func:`w2sg.trajectories.summary.summarize`.
@@ -146,13 +197,9 @@ def summary_text(
         completeness: Schema COMPLETENESS.
         flagged: Columns model, revision, reason, excluded.
     """
-    shown = format_summary(summary)
-    rows = [list(shown.columns), *shown.to_numpy().tolist()]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rows.insert(1, ["-" * width for width in widths])
     lines = [f"missing: {sentence}" for sentence in describe_missing(completeness)]
-    lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    lines += ["", *describe_summary(summary)]
+    lines += [*aligned(format_summary(summary)), MARKS, ""] if len(summary) else []
+    lines += [f"- {sentence}" for sentence in answer(summary)]
     if len(bands):
         failed = records(bands[~bands["holds"].astype(bool)])
         lines += ["", f"acceptance bands of the embedded study: {len(bands) - len(failed)} of {len(bands)} hold"]

@@ -236,9 +236,45 @@ TRANSITIONS = declare(
 Steps: ``onset_step``. Billions of tokens: ``onset_tokens``, ``sigmoid_midpoint``, ``saturation_tokens``, ``change_point``.
 Doublings of tokens: ``sigmoid_width`` (from 10 to 90 % of the rise). Accuracy: ``sigmoid_floor``, ``sigmoid_rise``,
 ``saturation`` (level of the late revisions), ``saturation_gain`` (above the supervisor), ``fluctuation`` (standard
-deviation over the late revisions). Protocol ``converged_minus_paper`` compares the protocols: differences of accuracies,
-and of positions in doublings of tokens.
+deviation over the late revisions, sampling noise of the pairs taken out unless the note says that it is not).
+Protocol ``converged_minus_paper`` compares the protocols: differences of accuracies,
+and of positions in doublings of tokens. An onset lies after ``low``, the last revision below its supervisor.
 """
+
+PREDICTION = declare(
+    "prediction",
+    text("family", "strong model with its supervisor; for `seed` the family whose pre-training seeds are compared"),
+    _DATASET,
+    _PROTOCOL,
+    _LAYER,
+    text("held_out", "what is predicted from all others: one `revision` of a run, or all of one pre-training `seed`"),
+    text(
+        "predictor",
+        "`probe`, `loss`, `step` (log), `ceiling`, `unrelated` (probe of the texts' length), `probe_minus_loss`, `probe_minus_step`",
+    ),
+    maybe("value", "root mean square error of W2SG accuracy, or the difference of two; null where undefined"),
+    *_ENDS,
+    whole("n", "revisions, or pre-training seeds"),
+    _NOTE,
+    keys=("family", "dataset", "protocol", "layer", "held_out", "predictor"),
+)
+"""How far off held-out W2SG accuracy is predicted by a monotone fit."""
+
+AGREEMENT = declare(
+    "agreement",
+    _FAMILY,
+    _DATASET,
+    _PROTOCOL,
+    _SEED,
+    _STEP,
+    maybe("corrected", "share of the test pairs that the supervisor has wrong and the student right"),
+    maybe("spoiled", "share of the test pairs that the supervisor has right and the student wrong"),
+    real("same_as_last", "share of the test pairs that the student answers as that of the last revision does"),
+    real("error_to_last", "standard error, by the pairs, of accuracy minus that of the last revision"),
+    whole("n", "test pairs"),
+    keys=("family", "dataset", "protocol", "seed", "step"),
+)
+"""Which test pairs the student corrects at each revision, final layer."""
 
 COMPLETENESS = declare(
     "completeness",

@@ -8,8 +8,9 @@ from itertools import product
 
 import pandas as pd
 
-from w2sg.trajectories.onset import least_late
-from w2sg.trajectories.summary import trajectory
+from w2sg.study.sections import Statistics
+from w2sg.trajectories.levels import trajectory
+from w2sg.trajectories.transitions import late_revisions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,10 @@ EARLY_STEP = 128
 """Up to this step W2SG must be absent."""
 
 
-def judge_nano(metrics: pd.DataFrame, *, families: Sequence[str]) -> pd.DataFrame:
-    """Returns the acceptance table of the embedded study, from METRICS; of cases without rows or bands nothing.
+def judge_nano(
+    metrics: pd.DataFrame, *, families: Sequence[str], dataset: str = DATASET, late_share: float = Statistics().late
+) -> pd.DataFrame:
+    """Returns the acceptance table of the embedded study, from METRICS; without families an empty one.
 
     Returns:
         Columns family, dataset, protocol, criterion, expected, measured, holds.
@@ -54,7 +57,7 @@ def judge_nano(metrics: pd.DataFrame, *, families: Sequence[str]) -> pd.DataFram
             continue
         band = BANDS[dataset]
         table = trajectory(metrics, family=family, dataset=dataset, protocol=protocol)
-        early, late = table[table["step"] <= EARLY_STEP], table.tail(least_late(len(table)))
+        early, late = table[table["step"] <= EARLY_STEP], table.tail(late_revisions(len(table), late_share))
         first, last = f"up to step {EARLY_STEP}", f"of the last {len(late)}"
         highest, distance = early["w2s"].max(), (early["weak"] - early["w2s"]).min()
         gain, weak, ceiling = late["gain"], table["weak"].iloc[0], table["ceiling"].iloc[-1]

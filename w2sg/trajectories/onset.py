@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 from w2sg.measures.estimates import Estimate, undefined
+from w2sg.measures.verdicts import SOME
 
 LATE = 4
 """Late revisions there are at least, where there are twelve or more."""
@@ -20,7 +21,7 @@ NEVER, FEW, FLEETING = "no gain above zero beyond sampling error", "too few revi
 # An onset may lie before the list: the first revision is above, or a later one is the first one above, and none is below.
 FIRST, OPEN = "already above at the first revision", "no revision is below its supervisor beyond sampling error"
 
-Status = Literal["bounded", "first", "open", "fleeting", "few", "never"]
+Status = Literal["bounded", "first", "open", "fleeting", "few", "some", "never"]
 
 
 def least_late(n: int) -> int:
@@ -35,20 +36,25 @@ def onset_status(value: float, low: float, note: str) -> Status:
     """Returns what an onset of TRANSITIONS says: its interval is bounded, or in which way it is not.
 
     ``bounded``: below before, above after. ``first``: above at the first revision. ``open``: above later, below never.
-    No onset, of which value and ``low`` are NaN: ``fleeting`` (above somewhere), ``few`` (too few revisions), ``never``.
+    No onset, of which value and ``low`` are NaN: ``fleeting`` (above somewhere), ``few`` (too few revisions), ``never``, and
+    of several pre-training seeds ``some`` (with some of them only).
     """
     if np.isfinite(value):
         return "bounded" if np.isfinite(low) else "first" if note.startswith(FIRST) else "open"
-    return "fleeting" if note.startswith(FLEETING) else "few" if note.startswith(FEW) else "never"
+    starts: tuple[tuple[str, Status], ...] = ((FLEETING, "fleeting"), (FEW, "few"), (SOME, "some"))
+    for start, status in starts:
+        if note.startswith(start):
+            return status
+    return "never"
 
 
 def find_onset(gain: np.ndarray, error: np.ndarray, *, late: int, confidence: float) -> Estimate:
-    """Returns the first revision whose student exceeds its supervisor, as its place from 0.
+    """Returns the first revision whose student exceeds its supervisor, as its place from 0; ``low`` is the last one below.
 
     Every revision is tested for a gain above zero and for one below, each family of n tests by Holm's method at half the
     error probability; it holds whatever the dependence of the tests, which share their test pairs. With the
     chosen confidence, then, all revisions found above are above and all found below are below. The last one below
-    bounds the onset from below, the first one above after it bounds it from above. Between them the estimate is the
+    bounds the onset from below: it lies after that one. The first one above after it bounds it from above. Between them the estimate is the
     most likely place of a single crossing: the k with the least Σ_{i<k} max(z_i, 0)² + Σ_{i≥k} min(z_i, 0)².
 
     Args:
@@ -77,7 +83,7 @@ def find_onset(gain: np.ndarray, error: np.ndarray, *, late: int, confidence: fl
     if first == 0:
         note = f"{FIRST if above[0] else OPEN}: the onset may lie before the first one"
         return Estimate(value=value, high=last, n=n, note=note)
-    return Estimate(value=value, low=first, high=last, n=n)
+    return Estimate(value=value, low=first - 1, high=last, n=n)
 
 
 def _why_none(above: bool, n: int) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 from pyarrow import compute, parquet
 
+from w2sg.measures.agreement import MEAN_SEED
 from w2sg.study.protocols import HEADLINE_SETTINGS
 
 CASE = ["family", "dataset", "protocol"]
@@ -14,11 +15,6 @@ CASE = ["family", "dataset", "protocol"]
 
 INTERVAL = ["value", "low", "high"]
 """Columns of an estimate and its interval."""
-
-_OWN = compute.field("tested_on") == compute.field("dataset")
-
-MEAN_SEED = -1
-"""Stands for the mean over head seeds where a seed is named."""
 
 
 UNRELATED = ("probe_length", "probe_random", "probe_group")
@@ -41,22 +37,24 @@ def headline_cells(head: str, metric: str, protocol: str = "", *, split: str = "
     """Returns what tells the headline rows of one metric of one head from all other rows of METRICS.
 
     Args:
-        head: ``w2s``, ``ceiling``, ``weak``, ``probe``, ``model``, or a control.
+        head: Such as ``w2s``, ``ceiling``, ``weak``, ``probe``, ``probe_length`` or ``model``.
         metric: Such as ``accuracy``.
-        protocol: ``paper`` or ``converged``; probe and model have none.
+        protocol: ``paper`` or ``converged``; probes and model have none.
         split: Way to split the probe's texts.
     """
     cells = {"head": head, "metric": metric}
-    if head == "probe" or head in UNRELATED:
+    if head.startswith("probe"):
         return cells | {"protocol": split}
     return cells if head == "model" else cells | {"protocol": protocol, "setting": HEADLINE_SETTINGS[protocol]}
 
 
 def series_cells() -> list[dict[str, str]]:
-    """Returns :func:`headline_cells` of all that correlations and transitions rest on."""
+    """Returns :func:`headline_cells` of all that transitions, correlations and predictions rest on."""
+    read = (("w2s", "accuracy"), ("w2s", "gain"), ("ceiling", "accuracy"))
     return [
-        *(headline_cells("w2s", metric, protocol) for metric in ("accuracy", "gain") for protocol in HEADLINE_SETTINGS),
+        *(headline_cells(*which, protocol) for which in read for protocol in HEADLINE_SETTINGS),
         headline_cells("probe", "accuracy"),
+        headline_cells("probe_length", "accuracy"),
         headline_cells("model", "nats_per_token"),
     ]
 
@@ -73,7 +71,7 @@ def shown_rows(family: str = "") -> Any:
     Without its name, those of all families.
     """
     own = [("family", "==", family)] if family else []
-    kinds = [[("head", "in", ["probe", "model", "floor", *UNRELATED])]]
+    kinds = [[("head", "in", ["probe", "probe_length", "model"])]]
     kinds += [[("protocol", "==", name), ("setting", "==", setting)] for name, setting in HEADLINE_SETTINGS.items()]
     return parquet.filters_to_expression([own + kind for kind in kinds]) & _OWN
 

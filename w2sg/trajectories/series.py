@@ -51,6 +51,10 @@ class Series:
     """Linear-probe accuracy, (n,); NaN where it was not measured."""
     loss: np.ndarray
     """Evaluation loss in nats per token, (n,); NaN where it was not measured."""
+    ceiling: np.ndarray
+    """Accuracy of the ceiling head, mean over head seeds, (n,); NaN where it was not measured."""
+    unrelated: np.ndarray
+    """Accuracy of a probe of the texts' length, (n,); NaN where it was not measured."""
     curves: tuple[Curve, ...]
     """W2SG: the mean over head seeds first, then each seed."""
 
@@ -80,21 +84,31 @@ def collect_series(metrics: pd.DataFrame, *, confidence: float) -> Iterator[Seri
         index=[*_NAMES, "step", "tokens"], columns=["metric", "seed"], values=["value", "error"]
     )
     places = ["family", "dataset", "layer", "step"]
-    probes = rows_with(rows, head="probe").groupby(places)["value"].mean()
     losses = rows_with(rows, head="model").groupby(["family", "step"])["value"].mean()
+    others = {
+        "probe": rows_with(rows, head="probe").groupby(places)["value"].mean(),
+        "ceiling": rows_with(rows, head="ceiling").groupby([*_NAMES, "step"])["value"].mean(),
+        "unrelated": rows_with(rows, head="probe_length").groupby(places)["value"].mean(),
+    }
     for key, table in students.dropna().groupby(level=_NAMES, sort=True):
         named: dict[str, Any] = dict(zip(_NAMES, key, strict=True))
         steps = table.index.get_level_values("step")
-        probe_index = pd.MultiIndex.from_product([[named["family"]], [named["dataset"]], [named["layer"]], steps])
         loss_index = pd.MultiIndex.from_product([[named["family"]], steps])
+        found: dict[str, Any] = {name: _at(means, named, steps) for name, means in others.items()}
         yield Series(
             **named,
+            **found,
             steps=steps.to_numpy(),
             tokens=table.index.get_level_values("tokens").to_numpy(np.float64),
-            probe=probes.reindex(probe_index).to_numpy(np.float64),
             loss=losses.reindex(loss_index).to_numpy(np.float64),
             curves=tuple(_curves(table)),
         )
+
+
+def _at(means: pd.Series, named: dict[str, Any], steps: pd.Index) -> np.ndarray:
+    """Returns the means of a head at the steps of one series, (n,)."""
+    index = pd.MultiIndex.from_product([*([named[str(name)]] for name in means.index.names[:-1]), steps])
+    return means.reindex(index).to_numpy(np.float64)
 
 
 def _curves(table: pd.DataFrame) -> Iterator[Curve]:

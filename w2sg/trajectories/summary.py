@@ -1,122 +1,188 @@
-"""The sweep in a few rows: what the first and last revisions reach, the onset of W2SG, and what predicts it."""
+"""What a study concludes, in one long table: levels, gain and controls, onset, and what predicts W2SG accuracy."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from os import PathLike
-from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from w2sg.measures.estimates import Estimate, difference, undefined
+from w2sg.measures.verdicts import decide, pool_seeds
 from w2sg.study.protocols import HEADLINE_SETTINGS
-from w2sg.trajectories.onset import least_late
-from w2sg.trajectories.selection import (
-    CASE,
-    INTERVAL,
-    case_rows,
-    final_means,
-    headline_statistics,
-    rows_with,
-    seed_means,
-)
+from w2sg.study.sections import Statistics
+from w2sg.trajectories.levels import Levels, measure_levels
+from w2sg.trajectories.selection import CASE, INTERVAL, headline_statistics, rows_with
 
-DIGITS = 6
-"""Decimals of the summary: its file, its text and the report then round the same number."""
+COLUMNS = [*CASE, "quantity", *INTERVAL, "level", "n", "note", "verdict"]
+"""Columns of the table of conclusions."""
 
-QUANTITIES = {
-    "w2s": ("w2s", "accuracy"),
-    "ceiling": ("ceiling", "accuracy"),
-    "gain": ("w2s", "gain"),
-    "pgr": ("w2s", "pgr"),
-    "probe": ("probe", "accuracy"),
-    "loss": ("model", "nats_per_token"),
-}
-"""Head and metric of each quantity of a trajectory."""
-
-CONDENSED = {
-    "onset": ("transitions", {"estimate": "onset_step"}),
+TAKEN = {
+    "w2s_late": ("transitions", {"estimate": "saturation"}),
+    "gain": ("transitions", {"estimate": "saturation_gain"}),
+    "onset_step": ("transitions", {"estimate": "onset_step"}),
+    "onset_tokens": ("transitions", {"estimate": "onset_tokens"}),
+    "saturation_tokens": ("transitions", {"estimate": "saturation_tokens"}),
+    "fluctuation": ("transitions", {"estimate": "fluctuation"}),
+    **{
+        f"error_{name}": ("prediction", {"predictor": name})
+        for name in ("probe", "loss", "step", "ceiling", "unrelated", "probe_minus_loss", "probe_minus_step")
+    },
     "r2_probe": ("correlations", {"predictor": "probe", "statistic": "r2"}),
     "r2_loss": ("correlations", {"predictor": "loss", "statistic": "r2"}),
-    "r2_difference": ("correlations", {"predictor": "difference", "statistic": "r2"}),
     "rho_probe": ("correlations", {"predictor": "probe", "statistic": "spearman"}),
     "rho_loss": ("correlations", {"predictor": "loss", "statistic": "spearman"}),
 }
-"""Columns taken from the tables of statistics, over all revisions."""
+"""Quantities taken from the tables of statistics, over all revisions."""
+
+DESCRIPTIVE = ("fluctuation", "r2_probe", "r2_loss", "rho_probe", "rho_loss")
+"""Quantities of which several seeds give a mean and no interval."""
+
+COUNTS = ("revisions", "last_step", "seeds")
+"""Quantities that are counted."""
+
+JUDGED = (
+    "gain", "weak_on_weak_gain", "gain_beyond_weak_on_weak", "permuted_gain", "systematic_cost",
+    "error_probe_minus_loss", "error_probe_minus_step",
+)  # fmt: skip
+"""Quantities that are compared with zero."""
+
+IN_DOUBLINGS = ("onset_step", "onset_tokens", "saturation_tokens")
+"""Positions, whose means over seeds are those of their logarithms."""
+
+OWN_ERROR = ("weak", "w2s_first", "weak_on_weak_gain", "pgr", "onset_step", "onset_tokens")
+"""Quantities whose interval within a run is mostly that of the pairs, so that all seeds share its error."""
 
 
-NOTED = ("onset", "r2_difference")
-"""Columns that are worded, so that their notes are needed."""
+@dataclass(kw_only=True)
+class Conclusions:
+    """What is concluded for one family, dataset and head protocol."""
+
+    found: dict[str, Estimate]
+    """Every quantity."""
+    shared: dict[str, float] = field(default_factory=dict)
+    """Half widths by test and training pairs alone, of quantities that have another error too."""
 
 
-def trajectory(metrics: pd.DataFrame, *, family: str, dataset: str, protocol: str) -> pd.DataFrame:
-    """Returns the final-layer trajectory of one family on one dataset under one head protocol, means over head seeds.
+def summarize(
+    metrics: pd.DataFrame,
+    *,
+    correlations: pd.DataFrame,
+    transitions: pd.DataFrame,
+    prediction: pd.DataFrame,
+    groups: Mapping[str, Sequence[str]],
+    settings: Statistics,
+    confidence: float,
+) -> pd.DataFrame:
+    """Returns the table of conclusions, a row per family, dataset, head protocol and quantity.
 
-    It is selected from ``metrics``, schema METRICS.
+    Args:
+        metrics: Schema METRICS.
+        correlations: Schema CORRELATIONS.
+        transitions: Schema TRANSITIONS.
+        prediction: Schema PREDICTION.
+        groups: Families that are pre-training seeds of one model, by the group's name; they keep rows of their own.
+        settings: Section ``statistics``.
+        confidence: Coverage of the intervals of ``metrics``.
 
     Returns:
-        One row per revision by step: step, tokens, and value, low, high of each of ``QUANTITIES`` and of ``weak``, the
-        supervisor's accuracy, as ``<quantity>[_low|_high]``.
-
-    Raises:
-        ValueError: If there are no rows for this selection.
+        ``COLUMNS``. Level ``revisions``: within one run; ``seeds``: over pre-training seeds, ``family`` is the group's
+        name. Of ``JUDGED`` the verdict says on which side of zero the interval lies; of others it is empty.
     """
-    rows = case_rows(metrics, family=family, dataset=dataset)
-    found = {name: final_means(rows, *which, protocol) for name, which in QUANTITIES.items()}
-    table = found["w2s"][["step", "tokens"]]
-    for name, part in found.items():
-        table = table.join(part.set_index("step")[INTERVAL].set_axis(_columns(name), axis=1), on="step")
-    weak = seed_means(rows, "weak", "accuracy", protocol)[INTERVAL].mean()
-    return table.assign(**dict(zip(_columns("weak"), weak, strict=True)))
-
-
-def _columns(quantity: str) -> list[str]:
-    return [quantity, f"{quantity}_low", f"{quantity}_high"]
-
-
-def summarize(metrics: pd.DataFrame, *, correlations: pd.DataFrame, transitions: pd.DataFrame) -> pd.DataFrame:
-    """Returns one row per family, dataset and head protocol, from METRICS and the statistics computed from them.
-
-    Returns:
-        Columns family, dataset, protocol, revisions, last_step, weak, and of W2SG ``w2s_first``, ``w2s_late``,
-        ``gain_late`` (means over the last four revisions, no more than a third of them), ``ceiling_last``,
-        ``pgr_last``, and the columns of ``CONDENSED`` with their intervals as ``<column>_low|_high`` (NaN: undefined);
-        ``onset`` in steps; of ``NOTED`` also ``<column>_note``: why it or an end is undefined, or may be wrong.
-    """
-    tables = {"correlations": rows_with(correlations, span="all"), "transitions": transitions}
-    found = {column: headline_statistics(tables[name], **cells) for column, (name, cells) in CONDENSED.items()}
-    cases = rows_with(metrics, head="w2s")[CASE[:2]].drop_duplicates().sort_values(CASE[:2])
-    rows = []
-    for family, dataset in cases.itertuples(index=False, name=None):
+    tables = {
+        "correlations": rows_with(correlations, span="all"),
+        "transitions": transitions,
+        "prediction": rows_with(prediction, held_out="revision"),
+    }
+    taken = {column: headline_statistics(tables[name], **cells) for column, (name, cells) in TAKEN.items()}
+    runs: dict[tuple[str, str, str], Conclusions] = {}
+    students = rows_with(metrics, head="w2s", metric="accuracy")
+    for family, dataset in sorted(set(zip(students["family"], students["dataset"], strict=True))):
         for protocol in HEADLINE_SETTINGS:
             case = {"family": family, "dataset": dataset, "protocol": protocol}
-            table = trajectory(metrics, **case)
-            late, last = table.tail(least_late(len(table))), table.iloc[-1]
-            row = case | {
-                "revisions": len(table),
-                "last_step": int(last["step"]),
-                "weak": last["weak"],
-                "w2s_first": table["w2s"].iloc[0],
-                "w2s_late": late["w2s"].mean(),
-                "gain_late": late["gain"].mean(),
-                "ceiling_last": last["ceiling"],
-                "pgr_last": last["pgr"],
+            statistics = {column: _only(table, case, column) for column, table in taken.items()}
+            known = {name: statistics.pop(name) for name in ("w2s_late", "gain")}
+            levels = measure_levels(metrics, case=case, known=known, settings=settings, confidence=confidence)
+            runs[family, dataset, protocol] = _conclude(levels, statistics)
+    rows = [row for key, one in runs.items() for row in _rows(key, one.found, "revisions")]
+    over = headline_statistics(rows_with(prediction, held_out="seed"))
+    for name, members in groups.items():
+        for dataset, protocol in sorted({key[1:] for key in runs if key[0] in members}):
+            seeds = [runs[key] for member in members if (key := (member, dataset, protocol)) in runs]
+            errors = rows_with(over, family=name, dataset=dataset, protocol=protocol)
+            found = pool_runs(seeds, settings.confidence) | {
+                f"error_{row.predictor}": _estimate(row) for row in errors.itertuples()
             }
-            for column, statistics in found.items():
-                one = _only(statistics, case, column)
-                row |= dict(zip(_columns(column), one[INTERVAL], strict=True))
-                if column in NOTED:
-                    row[f"{column}_note"] = one["note"]
-            rows.append(row)
-    return pd.DataFrame(rows).round(DIGITS)
+            rows += _rows((name, dataset, protocol), found, "seeds")
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table.assign(**{name: table[name].map(lambda value: float(f"{value:.6g}")) for name in INTERVAL})
 
 
 def read_summary(path: str | PathLike[str]) -> pd.DataFrame:
     """Returns :func:`summarize`'s table from its CSV file, in which a note that is empty is text, not a number."""
-    return pd.read_csv(path, converters={f"{column}_note": str for column in NOTED})
+    return pd.read_csv(path, keep_default_na=False, na_values={name: [""] for name in INTERVAL})
 
 
-def _only(table: pd.DataFrame, case: dict[str, Any], column: str) -> Any:
+def _rows(key: tuple[str, str, str], found: Mapping[str, Estimate], level: str) -> Iterator[tuple[object, ...]]:
+    for name, one in found.items():
+        verdict = decide(one.low, one.high, one.note) if name in JUDGED else ""
+        yield (*key, name, one.value, one.low, one.high, level, one.n, one.note, verdict)
+
+
+def _conclude(levels: Levels, statistics: Mapping[str, Estimate]) -> Conclusions:
+    counts = {"revisions": levels.revisions, "last_step": levels.last_step, "seeds": 1}
+    counted = {name: Estimate(value=float(value), n=levels.revisions) for name, value in counts.items()}
+    return Conclusions(found={**levels.found, **statistics, **counted}, shared=levels.pairs)
+
+
+def pool_runs(seeds: Sequence[Conclusions], confidence: float) -> dict[str, Estimate]:
+    """Returns every quantity over pre-training seeds; errors of prediction are pooled in another way where they are computed."""
+    pooled = {}
+    for name in seeds[0].found:
+        found = [one.found[name] for one in seeds]
+        if name in COUNTS:
+            most = float(max(one.value for one in found))
+            pooled[name] = Estimate(value=float(len(seeds)) if name == "seeds" else most, n=len(seeds))
+        elif name in IN_DOUBLINGS:
+            logs = [_logarithm(one) for one in found]
+            one = pool_seeds(logs, shared=_shared(name, logs, seeds), confidence=confidence)
+            pooled[name] = replace(one, **{end: float(np.exp2(getattr(one, end))) for end in INTERVAL})
+        elif name in DESCRIPTIVE:
+            mean = pool_seeds(found, confidence=confidence)
+            note = "mean over seeds, without interval" if np.isfinite(mean.value) else mean.note
+            pooled[name] = Estimate(value=mean.value, n=mean.n, note=note)
+        else:
+            pooled[name] = pool_seeds(found, shared=_shared(name, found, seeds), confidence=confidence)
+    beyond = difference(pooled["gain"], pooled["weak_on_weak_gain"], n=len(seeds))
+    note = pooled["weak_on_weak_gain"].note if np.isnan(beyond.value) else pooled["gain"].note
+    return pooled | {"gain_beyond_weak_on_weak": replace(beyond, note=note)}
+
+
+def _shared(name: str, found: Sequence[Estimate], seeds: Sequence[Conclusions]) -> tuple[float, float]:
+    """Returns the half widths, below and above, of the error that all seeds share: means over the seeds' own."""
+    if name in OWN_ERROR:
+        below, above = ([one.value - one.low for one in found], [one.high - one.value for one in found])
+        return float(np.mean(below)), float(np.mean(above))
+    half = float(np.mean([one.shared.get(name, 0.0) for one in seeds]))
+    return half, half
+
+
+def _logarithm(position: Estimate) -> Estimate:
+    if position.value == 0.0:
+        return undefined("a position before any training has no logarithm", position.n)
+    with np.errstate(divide="ignore"):
+        return replace(position, **{end: float(np.log2(getattr(position, end))) for end in INTERVAL})
+
+
+def _estimate(row: object) -> Estimate:
+    return Estimate(**{name: getattr(row, name) for name in (*INTERVAL, "n", "note")})
+
+
+def _only(table: pd.DataFrame, case: Mapping[str, str], column: str) -> Estimate:
     """Returns the one row of a case; ValueError where there is another number of them."""
     chosen = rows_with(table, **case)
     if len(chosen) != 1:
-        raise ValueError(f"statistics hold {len(chosen)} rows of {case | CONDENSED[column][1]}; one is expected")
-    return chosen.iloc[0]
+        raise ValueError(f"statistics hold {len(chosen)} rows of {dict(case) | TAKEN[column][1]}; one is expected")
+    return next(_estimate(row) for row in chosen.itertuples())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from w2sg.measures.agreement import Answers, pair_noise
 from w2sg.measures.bootstrap import FEWEST, is_constant, lag_one, variance_factor
 from w2sg.measures.estimates import Estimate, difference, transform, undefined
 from w2sg.study.sections import Statistics
@@ -29,12 +30,24 @@ def late_revisions(n: int, share: float) -> int:
     return min(n, max(least_late(n), round(share * n)))
 
 
-def estimate_transition(series: Iterable[Series], settings: Statistics) -> Iterator[dict[str, Any]]:
-    """Yields the rows of TRANSITIONS: every series by seed, then the comparison of the head protocols."""
+def estimate_transition(
+    series: Iterable[Series], settings: Statistics, answers: Answers | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yields the rows of TRANSITIONS: every series by seed, then the comparison of the head protocols.
+
+    Args:
+        series: Trajectories of all families, datasets, protocols and layers.
+        settings: Section ``statistics``.
+        answers: What :func:`w2sg.measures.agreement.read_answers` returns, of the last layer; None without it.
+    """
     means: dict[tuple[Any, ...], dict[str, dict[str, Estimate]]] = {}
+    series = list(series)
+    last = {(one.family, one.dataset): one.layer for one in sorted(series, key=lambda one: one.layer)}
     for one in series:
+        final = last[one.family, one.dataset] == one.layer
         for curve in one.curves:
-            found = estimate_curve(one, curve, settings)
+            key = (one.family, one.dataset, one.protocol, "w2s", curve.seed)
+            found = estimate_curve(one, curve, settings, (answers or {}).get(key) if final else None)
             if curve.seed == MEAN_SEED:
                 means.setdefault((one.family, one.dataset, one.layer), {})[one.protocol] = found
             yield from _rows(one.keys | {"seed": curve.seed}, found)
@@ -50,20 +63,49 @@ def _rows(keys: dict[str, Any], found: dict[str, Estimate]) -> Iterator[dict[str
         yield keys | {"estimate": name} | asdict(estimate)
 
 
-def estimate_curve(series: Series, curve: Curve, settings: Statistics) -> dict[str, Estimate]:
-    """Returns every estimate of one curve by name; units as TRANSITIONS says."""
+def estimate_curve(
+    series: Series, curve: Curve, settings: Statistics, right: Mapping[int, np.ndarray] | None = None
+) -> dict[str, Estimate]:
+    """Returns every estimate of one curve by name; units as TRANSITIONS says.
+
+    ``right`` says by step which test pairs the student has right, (n,) each; without it sampling noise is not taken out of
+    the fluctuation.
+    """
     confidence = settings.confidence
     late = late_revisions(len(series.steps), settings.late)
     onset = find_onset(curve.gain, curve.gain_error, late=late, confidence=confidence)
     fitted = sigmoid.fit_sigmoid(series.doublings, curve.accuracy, confidence=confidence)
-    correlation = lag_one(curve.accuracy) if isinstance(fitted, str) else fitted.autocorrelation
+    correlation = _memory(fitted, curve.accuracy)
+    onset = _tell_gap(onset, series.steps)
+    last = series.steps[-late:].tolist()
+    noise = pair_noise(np.stack([right[step] for step in last])) if right and set(last) <= set(right) else None
     return {
         "onset_step": _at(onset, series.steps.astype(np.float64)),
         "onset_tokens": _at(onset, series.tokens),
         **_describe_sigmoid(fitted, series),
         "change_point": _at(find_change(curve.accuracy, confidence=confidence), series.tokens),
-        **describe_late(curve, late=late, autocorrelation=correlation, confidence=confidence),
+        **describe_late(curve, late=late, autocorrelation=correlation, noise=noise, confidence=confidence),
     }
+
+
+def late_memory(doublings: np.ndarray, accuracy: np.ndarray, *, confidence: float) -> float:
+    """Returns the lag-one autocorrelation of what the sigmoid leaves of the accuracy, or of the accuracy without one."""
+    return _memory(sigmoid.fit_sigmoid(doublings, accuracy, confidence=confidence), accuracy)
+
+
+def _memory(fitted: sigmoid.Sigmoid | str, accuracy: np.ndarray) -> float:
+    return lag_one(accuracy) if isinstance(fitted, str) else fitted.autocorrelation
+
+
+def _tell_gap(onset: Estimate, steps: np.ndarray) -> Estimate:
+    """Returns an onset (a place); of one between neighbours more than a doubling of steps apart the note says so."""
+    if np.isnan(onset.low) or onset.high - onset.low > 1:
+        return onset
+    before, after = steps[int(onset.low)], steps[int(onset.high)]
+    if after <= 2 * before:
+        return onset
+    note = f"the onset lies between steps {before:,} and {after:,}; no revision between them was measured"
+    return replace(onset, note=note)
 
 
 def _at(index: Estimate, axis: np.ndarray) -> Estimate:
@@ -117,38 +159,65 @@ def find_change(values: np.ndarray, *, confidence: float) -> Estimate:
     return Estimate(value=split, low=int(inside[0]), high=int(inside[-1]), n=n)
 
 
-def describe_late(curve: Curve, *, late: int, autocorrelation: float, confidence: float) -> dict[str, Estimate]:
+def describe_late(
+    curve: Curve, *, late: int, autocorrelation: float, noise: float | None = None, confidence: float
+) -> dict[str, Estimate]:
     """Returns level, gain and fluctuation of the late revisions.
 
     The level's error has two parts: test pairs, which all revisions share, so that it does not shrink with their number,
     and fluctuation, which shrinks with their effective number m = n (1 - r) / (1 + r). Half widths add as
-    variances do. The fluctuation is the standard deviation; its interval is that of a normal sample of size m.
+    variances do. The fluctuation is the standard deviation, less what test pairs alone would make it; its interval
+    is that of a normal sample of size m.
 
     Args:
         curve: W2SG over all revisions.
         late: Number of late revisions.
         autocorrelation: Lag-one autocorrelation r between revisions.
+        noise: Variance over the late revisions that comes from the test pairs (:func:`pair_noise`); None where unknown.
         confidence: Coverage.
     """
-    degrees = max(1.0, late / variance_factor(autocorrelation) - 1.0)
+    degrees = late_degrees(late, autocorrelation)
     found = {
-        "saturation": _level(curve.accuracy[-late:], curve.accuracy_error[-late:], degrees, confidence),
-        "saturation_gain": _level(curve.gain[-late:], curve.gain_error[-late:], degrees, confidence),
+        name: late_level(values[-late:], errors[-late:], degrees, confidence, noise=noise or 0.0)
+        for name, values, errors in (
+            ("saturation", curve.accuracy, curve.accuracy_error),
+            ("saturation_gain", curve.gain, curve.gain_error),
+        )
     }
     if late < 2:
         return found | {"fluctuation": undefined("one revision does not fluctuate", late)}
-    spread = float(curve.accuracy[-late:].std(ddof=1))
+    total = float(curve.accuracy[-late:].var(ddof=1))
     tails = stats.chi2.ppf([0.5 + confidence / 2, 0.5 - confidence / 2], degrees)
-    low, high = spread * np.sqrt(degrees / tails)
-    return found | {"fluctuation": Estimate(value=spread, low=float(low), high=float(high), n=late)}
+    factors = np.concatenate([[1.0], degrees / tails])
+    value, low, high = np.sqrt(np.maximum(total * factors - (noise or 0.0), 0.0))
+    note = "not separated from sampling noise" if noise is None else "" if value else "at the level of sampling noise"
+    fluctuation = Estimate(value=float(value), low=float(low), high=float(high), n=late, note=note)
+    return found | {"fluctuation": fluctuation}
 
 
-def _level(values: np.ndarray, errors: np.ndarray, degrees: float, confidence: float) -> Estimate:
+def late_degrees(late: int, autocorrelation: float) -> float:
+    """Returns the degrees of freedom of a mean over late revisions: their effective number less one, at least 1."""
+    return max(1.0, late / variance_factor(autocorrelation) - 1.0)
+
+
+def late_level(
+    values: np.ndarray, errors: np.ndarray, degrees: float, confidence: float, *, noise: float = 0.0
+) -> Estimate:
+    """Returns the mean over late revisions; see :func:`describe_late`.
+
+    Args:
+        values: An accuracy or difference of each late revision, (m,).
+        errors: Their standard errors by the test pairs, (m,).
+        degrees: Degrees of freedom of the fluctuation.
+        confidence: Coverage.
+        noise: Variance over the revisions by the test pairs: it is no fluctuation, and in ``errors`` already.
+    """
     n, value = len(values), float(values.mean())
     if n < 2:
         return Estimate(value=value, n=n, note="no interval: one revision")
     pairs = stats.norm.ppf(0.5 + confidence / 2) * errors.mean()
-    moving = stats.t.ppf(0.5 + confidence / 2, degrees) * values.std(ddof=1) / np.sqrt(degrees + 1.0)
+    spread = np.sqrt(max(float(values.var(ddof=1)) - noise, 0.0))
+    moving = stats.t.ppf(0.5 + confidence / 2, degrees) * spread / np.sqrt(degrees + 1.0)
     half = float(np.hypot(pairs, moving))
     return Estimate(value=value, low=value - half, high=value + half, n=n)
 

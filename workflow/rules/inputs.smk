@@ -189,6 +189,14 @@ def family_tables(name):
     }
 
 
+def prediction_tables():
+    """Returns the margins of every family's heads on the test pairs, by revision and dataset."""
+    names = [(f, one.name, d) for f, found in CELLS.items() for one in FAMILIES[f].revisions for d in found]
+    return present(
+        f"{STUDY}/predictions/{family}/{revision}/{name}.parquet" for family, revision, name in names
+    )
+
+
 def made_family(name):
     """Returns what decides a family's table; among it are the names of its inputs, of which one may be no longer wanted."""
     files = sorted(path for paths in family_tables(name).values() for path in paths)
@@ -219,9 +227,10 @@ def made_statistics():
 
 
 def banded_families():
-    """Returns the swept families whose acceptance bands are checked; none in a partial study."""
+    """Returns the families whose acceptance bands are known for the datasets swept."""
+    judged = not PARTIAL and "newsgroups_tech" in DATASETS
     named = {member for name in config["banded"] for member in families.members(name, config)}
-    return [name for name in FAMILIES if name in named and not PARTIAL]
+    return [name for name in FAMILIES if judged and name in named]
 
 
 @cache
@@ -340,6 +349,9 @@ def measured_origins():
     return files
 
 
+STATISTICS = ("transitions", "correlations", "prediction", "agreement")
+
+
 def joined_origins():
     """Returns the same for the study's heads, tables, figures and pages."""
     files = {}
@@ -357,7 +369,7 @@ def joined_origins():
     files |= {
         f"{STUDY}/tables/{name}.parquet": made_metrics() for name in ("metrics", "floors", "completeness")
     }
-    files |= {f"{STUDY}/tables/{name}.parquet": made_statistics() for name in ("transitions", "correlations")}
+    files |= {f"{STUDY}/tables/{name}.parquet": made_statistics() for name in STATISTICS}
     files |= {f"{STUDY}/tables/audit.parquet": made_audit(), f"{STUDY}/tables/summary.json": made_summary()}
     return files | {f"{STUDY}/report.html": made_report()}
 

@@ -46,13 +46,16 @@ rule collect_metrics:
 
 
 rule correlate:
-    """Estimates when W2SG sets in and saturates, and how well probe accuracy and evaluation loss predict its accuracy."""
+    """Estimates when W2SG sets in and saturates, what predicts its accuracy, and which pairs the student corrects."""
     input:
         metrics="<study>/tables/metrics.parquet",
         audit="<study>/tables/audit.parquet",
+        predictions=prediction_tables(),
     output:
         transitions="<study>/tables/transitions.parquet",
         correlations="<study>/tables/correlations.parquet",
+        prediction="<study>/tables/prediction.parquet",
+        agreement="<study>/tables/agreement.parquet",
     log:
         "logs/correlate.log",
     conda:
@@ -66,7 +69,7 @@ rule correlate:
 
 
 rule summarize_sweep:
-    """Condenses the long table: first and last revisions, onset, and what predicts W2SG accuracy."""
+    """Concludes from the tables: levels, gain and controls, onset, and what predicts W2SG accuracy."""
     input:
         metrics="<study>/tables/metrics.parquet",
         floors="<study>/tables/floors.parquet",
@@ -74,6 +77,7 @@ rule summarize_sweep:
         completeness="<study>/tables/completeness.parquet",
         correlations="<study>/tables/correlations.parquet",
         transitions="<study>/tables/transitions.parquet",
+        prediction="<study>/tables/prediction.parquet",
     output:
         table="<study>/tables/summary.csv",
         text="<study>/tables/summary.txt",
@@ -87,6 +91,7 @@ rule summarize_sweep:
     params:
         banded=banded_families(),
         groups=GROUPS,
+        confidence=lookup(dpath="intervals/confidence", within=config),
         made=lambda wildcards: made_summary(),
     script:
         "../scripts/summarize_sweep.py"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from w2sg.report.sentences import summary_text
 from w2sg.runtime import jobs
 from w2sg.runtime.files import atomic_path
+from w2sg.study.sections import Statistics
 from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_table
 from w2sg.trajectories import bands, coverage, summary
@@ -22,13 +23,14 @@ def main(
     outputs: Mapping[str, str],
     banded: Sequence[str],
     groups: Mapping[str, Sequence[str]],
+    confidence: float,
     made: Mapping[str, Any],
     config: Mapping[str, Any],
     log: str,
 ) -> None:
     with jobs.log_to(log):
         origin = origins.trace("summarize_sweep", made, inputs.values(), config=config)
-        exclude = made["audit"]["exclude"]
+        exclude, settings = made["audit"]["exclude"], Statistics(**made["statistics"])
         frame = read_table(inputs["metrics"], schemas.METRICS, where=shown_rows())
         hashes = read_table(inputs["audit"], schemas.AUDIT)
         flagged = coverage.left_out(frame, hashes).assign(excluded=exclude)
@@ -38,8 +40,12 @@ def main(
                 frame,
                 correlations=read_table(inputs["correlations"], schemas.CORRELATIONS),
                 transitions=read_table(inputs["transitions"], schemas.TRANSITIONS),
+                prediction=read_table(inputs["prediction"], schemas.PREDICTION),
+                groups=groups,
+                settings=settings,
+                confidence=confidence,
             ),
-            "acceptance": bands.judge_nano(frame, families=banded),
+            "acceptance": bands.judge_nano(frame, families=banded, late_share=settings.late),
             "excluded": flagged,
         }
         for name, table in tables.items():
@@ -61,6 +67,7 @@ if __name__ == "__main__":
         outputs=dict(snakemake.output.items()),
         banded=snakemake.params["banded"],
         groups=snakemake.params["groups"],
+        confidence=snakemake.params["confidence"],
         made=snakemake.params["made"],
         config=snakemake.config,
         log=snakemake.log[0],

@@ -1,157 +1,171 @@
-"""Summary, bands, text and report on made-up trajectories with a known answer."""
+"""The table of conclusions and the bands on made-up trajectories with a known answer."""
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from tests.studies import WEAK, made_metrics
-from w2sg.measures.bootstrap import TOO_SHORT
-from w2sg.report.cells import format_summary
-from w2sg.report.sentences import describe_summary, summary_text
+from tests.studies import HALF, STEPS, WEAK, made_metrics, made_statistics
+from w2sg.measures.verdicts import SOME
 from w2sg.study.sections import Statistics
-from w2sg.tables.schemas import CORRELATIONS, TRANSITIONS
-from w2sg.trajectories import bands, coverage, onset, summary
-from w2sg.trajectories.correlations import correlate_all
-from w2sg.trajectories.series import collect_series
-from w2sg.trajectories.transitions import estimate_transition
+from w2sg.tables.schemas import CORRELATIONS, METRICS, PREDICTION, TRANSITIONS
+from w2sg.trajectories import bands, onset, summary
+from w2sg.trajectories.transitions import late_revisions
+
+SETTINGS = Statistics(resamples=200, first=10)
 
 
-def condensed(metrics: pd.DataFrame) -> pd.DataFrame:
-    """The summary, on statistics computed as the workflow does."""
-    settings = Statistics(resamples=200, first=10)
-    series = list(collect_series(metrics, confidence=0.95))
-    moved = pd.DataFrame(estimate_transition(series, settings))
-    return summary.summarize(
-        metrics, correlations=pd.DataFrame(correlate_all(series, moved, settings)), transitions=moved
-    )
+def concluded(metrics: pd.DataFrame, groups=None) -> pd.DataFrame:
+    """The conclusions by family, protocol and quantity; verdicts of two protocols are alike where heads are."""
+    table = made_statistics(metrics, SETTINGS, groups)["summary"]
+    return table.set_index(["family", "protocol", "quantity"]).sort_index()
 
 
-def test_summary_and_bands_of_a_study_with_the_effect():
+def run(seed: int, *, effect: bool = True) -> pd.DataFrame:
+    """A pre-training seed: the same study with another noise, a level of its own and a later rise."""
+    metrics = made_metrics(effect=effect)
+    rng = np.random.default_rng(seed)
+    moved = metrics["head"].isin(["w2s", "ceiling"]) & metrics["metric"].isin(["accuracy", "gain"])
+    level = 0.004 * rng.standard_normal()
+    noise = 0.003 * rng.standard_normal(len(metrics)) + level
+    shifted = {name: metrics[name] + np.where(moved, noise, 0.0) for name in ("value", "low", "high")}
+    return metrics.assign(family=f"nano-seed{seed}", model=f"nano-strong-seed{seed}", **shifted)
+
+
+def test_conclusions_and_bands_of_a_study_with_the_effect():
     metrics = made_metrics(effect=True)
-    rows = condensed(metrics)
-    assert rows["protocol"].tolist() == ["paper", "converged"]
-    assert rows["onset"].between(1024, 1408).all()
-    assert (rows["onset_low"] <= rows["onset"]).all()
-    assert (rows["onset"] <= rows["onset_high"]).all()
-    assert (rows["r2_probe"] > 0.999).all()
-    assert rows["weak"].tolist() == [WEAK, WEAK]
-    checks = bands.judge_nano(metrics, families=["nano", "absent"])
-    assert checks["holds"].all()
-    assert set(checks["family"]) == {"nano"} and set(checks["dataset"]) == {"newsgroups_tech"}
-    assert "sets in at step" in describe_summary(rows)[0]
+    rows = concluded(metrics)
+    assert set(rows["level"]) == {"revisions"}
+    for protocol in ("paper", "converged"):
+        found = rows.loc["nano", protocol]
+        assert found.loc["gain", "verdict"] == "above"
+        assert 1024 <= found.loc["onset_step", "value"] <= 1408
+        assert found.loc["onset_step", "low"] < found.loc["onset_step", "value"] <= found.loc["onset_step", "high"]
+        assert found.loc["r2_probe", "value"] > 0.999
+        assert found.loc["weak", "value"] == WEAK
+        assert found.loc["pgr", "low"] < found.loc["pgr", "value"] < found.loc["pgr", "high"]
+        assert found.loc[["revisions", "last_step", "seeds"], "value"].tolist() == [23, 2048, 1]
+        assert found.loc["w2s_first", "note"].startswith("random twin")
+    assert bands.judge_nano(metrics, families=["nano"])["holds"].all()
+    judged = rows.index.get_level_values("quantity").isin(summary.JUDGED)
+    assert (rows.loc[judged, "verdict"] != "").all() and (rows.loc[~judged, "verdict"] == "").all()
 
 
-def test_every_dataset_has_bands_of_its_own():
-    """Order: the supervisor and the ceiling of the topic task are too low there; nothing is expected of the probe."""
-    metrics = pd.concat([made_metrics(effect=True, dataset=name) for name in (*bands.BANDS, "posts")])
-    checks = bands.judge_nano(metrics, families=["nano"]).set_index("dataset")
-    assert list(dict.fromkeys(checks.index)) == list(bands.BANDS)
-    failed = checks.loc["newsgroups_order"].query("not holds")
-    assert set(failed["criterion"]) == {"supervisor accuracy", "ceiling at the end"}
-    assert set(failed["expected"]) == {"0.75 to 0.88", "0.88 to 1.00"}
-    assert not checks.loc["newsgroups_order", "criterion"].str.startswith("R²").any()
-
-
-def test_without_the_effect_headline_and_bands_say_so():
+def test_without_the_effect_the_gain_is_below_and_nothing_sets_in():
     metrics = made_metrics(effect=False)
-    rows = condensed(metrics)
-    assert rows["onset"].isna().all()
-    assert rows["r2_probe"].isna().all()
-    assert all("no W2SG" in sentence for sentence in describe_summary(rows))
-    checks = bands.judge_nano(metrics, families=["nano"])
-    assert not checks.set_index(["protocol", "criterion"])["holds"].loc[("paper", "mean gain of the last 4")]
-    wanted = coverage.completeness(metrics, {"nano": {"step0": 0, "step1000": 1000}}, ["newsgroups_tech"])
-    flagged = pd.DataFrame([{"model": "m", "revision": "s0", "reason": "equal", "excluded": True}])
-    text = summary_text(rows, bands=checks, completeness=wanted, flagged=flagged)
-    assert text.startswith("missing: nano on newsgroups_tech: 1 of 2 revisions are missing: step1000\n")
-    assert text.endswith("m s0 (left out): equal\n")
-    assert "none" in text
-    assert "not: nano on newsgroups_tech, converged heads, mean gain of the last 4" in text
-
-
-@pytest.mark.parametrize(
-    ("value", "low", "high", "note", "sentence", "cell"),
-    [
-        (
-            0.0,
-            None,
-            0.0,
-            f"{onset.FIRST}: x",
-            "already above its supervisor at the first revision, step 0 of 2,048",
-            "by step 0",
-        ),
-        (512.0, None, 1024.0, f"{onset.OPEN}: x", "above its supervisor by step 1,024 of 2,048", "by step 1024"),
-        (None, None, None, f"{onset.FLEETING}: x", "at some revision, but the gain does not last", "not lasting"),
-        (None, None, None, f"{onset.FEW}: x", "too few revisions to say", "?"),
-        (None, None, None, f"{onset.NEVER} (x)", "no onset beyond sampling error", "none"),
-        (512.0, 256.0, 1024.0, None, "sets in at step 512 of 2,048 (interval 256 to 1,024)", "step 512"),
-    ],
-)
-def test_an_onset_is_told_by_what_bounds_it(tmp_path, value, low, high, note, sentence, cell):
-    rows = condensed(made_metrics(effect=True)).head(1)
-    rows = rows.assign(onset=value, onset_low=low, onset_high=high, onset_note=note)
-    rows.to_csv(tmp_path / "summary.csv", index=False)
-    rows = summary.read_summary(tmp_path / "summary.csv")  # as the report reads it
-    assert sentence in describe_summary(rows)[0]
-    assert format_summary(rows)["onset"].tolist() == [cell]
-
-
-@pytest.mark.parametrize(
-    ("steps", "words"), [([512], "; at the last revision the"), ([0, 64, 128, 256, 512, 2048], "2 revisions")]
-)
-def test_the_late_revisions_are_counted(steps, words):
-    metrics = made_metrics(effect=True, steps=steps)
-    rows = condensed(metrics)
-    assert all(words in sentence for sentence in describe_summary(rows))
-    last = metrics[(metrics["head"] == "w2s") & (metrics["protocol"] == "paper") & (metrics["metric"] == "gain")]
-    last = last[last["step"].isin(steps[-onset.least_late(len(steps)) :])]
-    assert rows["gain_late"].iloc[0] == pytest.approx(last["value"].mean(), abs=1e-6)
+    rows = concluded(metrics).loc["nano", "paper"]
+    assert rows.loc["gain", "verdict"] == "below"
+    assert rows.loc[["onset_step", "r2_probe", "pgr"], "value"].isna().all()
+    assert rows.loc["pgr", "note"] == "the mean ceiling is not above the supervisor"
+    assert rows.loc["onset_step", "note"].startswith(onset.NEVER)
+    assert rows.loc["error_probe_minus_loss", "verdict"] in ("unclear", "undefined")
     checks = bands.judge_nano(metrics, families=["nano"]).set_index(["protocol", "criterion"])
-    assert checks.loc[("paper", f"mean gain of the last {onset.least_late(len(steps))}"), "measured"] == pytest.approx(
-        last["value"].mean()
-    )
+    assert not checks["holds"].loc[("paper", "mean gain of the last 5")]
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [
-        (
-            None,
-            None,
-            "and evaluation loss (R² 1.000): the difference has no interval, so which predicts it better cannot be told.",
-        ),
-        (-0.1, 0.3, "interval -0.100 to +0.300, so which predicts it better cannot be told."),
-        (
-            0.1,
-            0.3,
-            "Probe accuracy (R² 1.000) predicts W2SG accuracy better than evaluation loss (R² 1.000); the difference",
-        ),
-        (
-            -0.3,
-            -0.1,
-            "Probe accuracy (R² 1.000) predicts W2SG accuracy worse than evaluation loss (R² 1.000); the difference",
-        ),
-    ],
-)
-def test_predictors_are_compared_in_words_only_by_the_interval_of_their_difference(low, high, expected):
-    rows = condensed(made_metrics(effect=True)).head(1)
-    rows = rows.assign(
-        r2_probe=0.9999, r2_loss=0.9998, r2_difference=0.2, r2_difference_low=low, r2_difference_high=high,
-        r2_difference_note="",
-    )  # fmt: skip
-    rows = rows.astype({"r2_difference_low": float, "r2_difference_high": float})
-    (sentence,) = describe_summary(rows)
-    assert expected in sentence
-    assert ("better than" in sentence) == (low == 0.1)
-    (doubtful,) = describe_summary(rows.assign(r2_difference_note=f"{TOO_SHORT}: blocks are cut"))
-    assert "better than" not in doubtful and "worse than" not in doubtful
-    assert ("may be too short" in doubtful) == (low is not None)
+def test_a_supervisor_of_pure_noise_leaves_the_gain_unclear_and_the_pgr_unbounded():
+    metrics = made_metrics(effect=False)
+    rng, accuracy = np.random.default_rng(0), metrics["metric"] == "accuracy"
+    level = np.where(metrics["head"] == "ceiling", 0.505, 0.5) + 0.002 * rng.standard_normal(len(metrics))
+    value = np.where(accuracy, level, np.where(metrics["metric"] == "gain", level - 0.5, metrics["value"]))
+    metrics = metrics.assign(value=value, low=value - HALF, high=value + HALF)
+    rows = concluded(metrics).loc["nano", "paper"]
+    assert rows.loc["weak", "value"] == pytest.approx(0.5, abs=0.01)
+    assert rows.loc["gain", "verdict"] == "unclear"
+    assert rows.loc["pgr", ["low", "high"]].isna().all() and rows.loc["pgr", "note"].startswith("unbounded")
+    assert np.isnan(rows.loc["onset_step", "value"])
+
+
+def test_what_was_not_measured_is_undefined_and_says_so():
+    rows = concluded(made_metrics(effect=True)).loc["nano", "paper"]
+    for name in ("weak_on_weak_gain", "gain_beyond_weak_on_weak", "permuted_gain", "systematic_cost"):
+        assert rows.loc[name, "verdict"] == "undefined" and "was not measured" in rows.loc[name, "note"]
+    assert "unrelated was not measured" in rows.loc["error_unrelated", "note"]
+
+
+def test_controls_are_compared_with_the_gain():
+    metrics = made_metrics(effect=True)
+    student = metrics[(metrics["head"] == "w2s") & (metrics["metric"] == "gain")]
+    permuted = student.assign(head="permuted", **{end: student[end] + 0.06 for end in ("value", "low", "high")})
+    weak = metrics[(metrics["head"] == "weak") & (metrics["metric"] == "accuracy")]
+    own = weak.assign(head="weak_on_weak", metric="gain", value=-0.005, low=-0.012, high=0.002)
+    rows = concluded(pd.concat([metrics, permuted, own])).loc["nano", "paper"]
+    assert rows.loc["systematic_cost", "value"] == pytest.approx(0.06, abs=1e-6)
+    assert rows.loc["systematic_cost", "verdict"] == "above"
+    assert rows.loc["weak_on_weak_gain", ["value", "verdict"]].tolist() == [-0.005, "unclear"]
+    assert rows.loc["gain_beyond_weak_on_weak", "value"] == pytest.approx(rows.loc["gain", "value"] + 0.005, abs=1e-6)
+    assert rows.loc["gain_beyond_weak_on_weak", "verdict"] == "above"
+
+
+def test_pre_training_seeds_are_a_level_of_their_own():
+    members = [f"nano-seed{seed}" for seed in range(3)]
+    rows = concluded(pd.concat([run(seed) for seed in range(3)]), {"nano": members})
+    over, single = rows.loc["nano", "paper"], rows.loc["nano-seed0", "paper"]
+    assert set(over["level"]) == {"seeds"} and set(single["level"]) == {"revisions"}
+    gains = [rows.loc[(member, "paper", "gain"), "value"] for member in members]
+    assert over.loc["gain", "value"] == pytest.approx(np.mean(gains), abs=1e-6)
+    half = 4.302653 * np.std(gains, ddof=1) / np.sqrt(3)  # Student's t, two degrees of freedom
+    errors = np.sqrt(HALF**2 + (1.96**2) * 0.002**2 / 3)  # pairs, and what head seeds differ by
+    assert over.loc["gain", "high"] - over.loc["gain", "value"] == pytest.approx(np.hypot(half, HALF), rel=0.02)
+    assert errors > HALF
+    assert "3 pre-training seeds" in over.loc["gain", "note"] and "Student's t" in over.loc["gain", "note"]
+    assert over.loc["seeds", "value"] == 3
+    assert over.loc["error_probe", "n"] == 3 and single.loc["error_probe", "n"] == 23
+    onsets = [rows.loc[(member, "paper", "onset_tokens"), "value"] for member in members]
+    assert over.loc["onset_tokens", "value"] == pytest.approx(np.exp2(np.mean(np.log2(onsets))), rel=1e-5)
+
+
+def test_an_onset_that_some_seeds_lack_is_undefined_over_seeds():
+    metrics = pd.concat([run(0), run(1), run(2, effect=False)])
+    rows = concluded(metrics, {"nano": ["nano-seed0", "nano-seed1", "nano-seed2"]})
+    one = rows.loc["nano", "paper"].loc["onset_step"]
+    assert np.isnan(one["value"]) and one["note"].startswith(f"{SOME} (1 of 3")
+    assert onset.onset_status(one["value"], one["low"], one["note"]) == "some"
+
+
+def test_a_group_of_one_measured_seed_has_values_without_intervals():
+    rows = concluded(run(0), {"nano": ["nano-seed0", "nano-seed1"]}).loc["nano", "paper"]
+    assert rows.loc["gain", "verdict"] == "undefined" and rows.loc["gain", "note"] == "no interval: 1 seed"
+    assert np.isfinite(rows.loc["gain", "value"]) and np.isnan(rows.loc["error_probe", "value"])
+
+
+def test_a_family_that_is_empty_leaves_the_other_as_it_is():
+    metrics = made_metrics(effect=True)
+    both = pd.concat([metrics, metrics[metrics["head"].isin(["weak", "model"])].assign(family="other")])
+    pd.testing.assert_frame_equal(concluded(both), concluded(metrics))
+
+
+def test_a_study_whose_revisions_are_all_left_out_concludes_nothing():
+    tables = made_statistics(made_metrics(effect=True).query("head == 'weak'"), SETTINGS, {"g": ["nano"]})
+    assert tables["summary"].columns.tolist() == summary.COLUMNS
+    assert all(table.empty for table in tables.values())
+
+
+def test_the_table_is_read_as_it_was_written(tmp_path):
+    table = made_statistics(made_metrics(effect=True), SETTINGS)["summary"]
+    table.to_csv(tmp_path / "summary.csv", index=False, float_format="%.6g")
+    pd.testing.assert_frame_equal(summary.read_summary(tmp_path / "summary.csv"), table, check_dtype=False)
+
+
+@pytest.mark.parametrize("steps", [[512], [0, 64, 128, 256, 512, 2048], STEPS])
+def test_late_revisions_are_the_same_in_conclusions_and_bands(steps):
+    metrics = made_metrics(effect=True, steps=steps)
+    rows = concluded(metrics).loc["nano", "paper"]
+    late = late_revisions(len(steps), SETTINGS.late)
+    last = metrics[(metrics["head"] == "w2s") & (metrics["protocol"] == "paper") & (metrics["metric"] == "gain")]
+    last = last[last["step"].isin(steps[-late:])]
+    assert rows.loc["gain", "n"] == rows.loc["ceiling_late", "n"] == rows.loc["pgr", "n"] == late
+    assert rows.loc["gain", "value"] == pytest.approx(last["value"].mean(), abs=1e-6)
+    checks = bands.judge_nano(metrics, families=["nano"]).set_index(["protocol", "criterion"])
+    found = checks.loc[("paper", f"mean gain of the last {late}"), "measured"]
+    assert found == pytest.approx(last["value"].mean())
 
 
 def test_a_statistic_that_is_not_in_the_tables_is_named():
     metrics = made_metrics(effect=True)
-    empty = {"correlations": CORRELATIONS, "transitions": TRANSITIONS}
+    empty = {"correlations": CORRELATIONS, "transitions": TRANSITIONS, "prediction": PREDICTION}
     tables = {name: schema.fields.empty_table().to_pandas() for name, schema in empty.items()}
-    with pytest.raises(ValueError, match="0 rows of .*onset_step"):
-        summary.summarize(metrics, **tables)
+    with pytest.raises(ValueError, match="0 rows of .*saturation"):
+        summary.summarize(metrics, **tables, groups={}, settings=SETTINGS, confidence=0.95)
+    assert set(metrics.columns) >= {*METRICS.keys} - {"tested_on"}

@@ -42,7 +42,7 @@ def test_holm_rejects_what_statsmodels_does():
 
 def test_the_onset_lies_between_the_last_revision_below_and_the_first_above():
     found = onset([-0.2, -0.2, -0.1, -0.01, 0.01, 0.05, 0.06, 0.06])
-    assert (found.low, found.value, found.high) == (3, 4, 5)
+    assert (found.low, found.value, found.high) == (2, 4, 5)
     dip = onset([-0.2, -0.2, -0.1, 0.02, 0.05, -0.005, 0.06, 0.06])
     assert (dip.value, dip.high) == (3, 4)  # one later dip within the error moves nothing
     zero = onset([-0.2, -0.2, -0.1, 0.0, 0.05, 0.06, 0.06, 0.06])
@@ -63,7 +63,7 @@ def test_no_lasting_gain_and_a_gain_from_the_start_are_told():
     assert (early.value, early.high) == (0, 0)
     assert np.isnan(early.low) and "before the first" in early.note
     exact = onset([-1, -1, -1, 0, 1, 1, 1, 1], error=np.zeros(8))
-    assert (exact.low, exact.value, exact.high) == (3, 4, 4)
+    assert (exact.low, exact.value, exact.high) == (2, 4, 4)
 
 
 def status(gain, *, late=3):
@@ -96,6 +96,24 @@ def test_three_revisions_of_which_the_first_is_far_below_have_an_onset():
     rows = pd.DataFrame(estimate_transition(collect_series(metrics, confidence=0.95), SETTINGS))
     onsets = rows[(rows["estimate"] == "onset_step") & (rows["seed"] == -1)]
     assert onsets["value"].tolist() == [2048, 2048]
+    assert set(zip(onsets["low"], onsets["high"], strict=True)) == {(512, 2048)}
+    assert onsets["note"].str.startswith("the onset lies between steps 512 and 2,048; no revision").all()
+
+
+def test_an_onset_says_that_nothing_was_measured_between_only_where_the_gap_is_wide():
+    def note(steps):
+        metrics = made_metrics(effect=True)
+        metrics = metrics[metrics["step"].isin(steps) | (metrics["head"] == "weak")]
+        rows = pd.DataFrame(estimate_transition(collect_series(metrics, confidence=0.95), SETTINGS))
+        one = rows[(rows["estimate"] == "onset_step") & (rows["seed"] == -1) & (rows["protocol"] == "paper")].iloc[0]
+        return one["low"], one["high"], one["note"]
+
+    assert note([0, 2048]) == (
+        0,
+        2048,
+        "the onset lies between steps 0 and 2,048; no revision between them was measured",
+    )
+    assert note([0, 1024, 2048]) == (1024, 2048, "")  # a doubling
 
 
 def noise_free(x, midpoint=8.0, scale=0.5):
@@ -168,6 +186,13 @@ def test_late_level_and_fluctuation_have_their_textbook_intervals():
     assert found["saturation"].high - found["saturation"].value == pytest.approx(half)
     spread = found["fluctuation"]
     assert (spread.value, spread.low) == pytest.approx((values.std(ddof=1), values.std(ddof=1) * 0.687836), rel=1e-5)
+    assert spread.note == "not separated from sampling noise"
+    noise = 0.36 * values.var(ddof=1)
+    apart = describe_late(exact, late=10, autocorrelation=0.0, noise=noise, confidence=0.95)
+    assert (apart["fluctuation"].value, apart["fluctuation"].note) == (pytest.approx(0.8 * spread.value), "")
+    assert apart["saturation"].high - apart["saturation"].value == pytest.approx(0.8 * half)
+    level = describe_late(exact, late=10, autocorrelation=0.0, noise=1.0, confidence=0.95)["fluctuation"]
+    assert (level.value, level.note) == (0.0, "at the level of sampling noise")
     wider = describe_late(curve, late=10, autocorrelation=0.5, confidence=0.95)
     assert wider["saturation"].high > found["saturation"].high
     assert wider["fluctuation"].high > spread.high
@@ -177,9 +202,9 @@ def test_late_level_and_fluctuation_have_their_textbook_intervals():
 def test_few_revisions_give_notes_and_no_crash(n):
     one = made_series(n=n)
     for name, estimate in estimate_curve(one, one.curves[0], SETTINGS).items():
-        assert estimate.note if np.isnan([estimate.value, estimate.low, estimate.high]).any() else not estimate.note, (
-            name
-        )
+        known = np.isfinite([estimate.value, estimate.low, estimate.high]).all()
+        told = name == "fluctuation" or "no revision between" in estimate.note
+        assert estimate.note if not known else told or not estimate.note, name
 
 
 def test_the_table_has_seeds_protocols_and_their_comparison(tmp_path):

@@ -1,0 +1,76 @@
+"""Which test pairs the student corrects or spoils over pre-training, and how much accuracies differ by the pairs' chance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+MEAN_SEED = -1
+"""Stands for the mean over head seeds where a seed is named."""
+
+Answers = Mapping[tuple[str, str, str, str, int], Mapping[int, np.ndarray]]
+"""By family, dataset, protocol, head and seed, then by step: which test pairs are right (1, 0 or one half of a tie), (n,)."""
+
+HEADS = ("weak", "w2s")
+"""Heads whose answers are compared."""
+
+
+def collect_answers(parts: Iterable[tuple[str, int, pd.DataFrame]]) -> Answers:
+    """Returns the answers of all heads and seeds, and of the mean over seeds (``MEAN_SEED``).
+
+    Args:
+        parts: Family, step and rows of PREDICTIONS of one revision on one dataset.
+
+    Raises:
+        ValueError: If two revisions of a family were tested on different pairs.
+    """
+    answers: dict[tuple[str, str, str, str, int], dict[int, np.ndarray]] = {}
+    pairs: dict[tuple[str, str], np.ndarray] = {}
+    for family, step, rows in parts:
+        rows = rows[rows["head"].isin(HEADS)]
+        for (dataset, protocol, head), found in rows.groupby(["dataset", "protocol", "head"], observed=True):
+            margins = found.pivot(index="row_id", columns="seed", values="margin").sort_index()
+            known = pairs.setdefault((family, dataset), margins.index.to_numpy())
+            if not np.array_equal(known, margins.index.to_numpy()):
+                raise ValueError(
+                    f"family {family}, step {step}: predictions on {dataset} are of other pairs than before"
+                )
+            right = 0.5 + 0.5 * np.sign(margins.to_numpy(np.float64))  # (n, S)
+            for seed, column in [(MEAN_SEED, right.mean(1)), *zip(margins.columns, right.T, strict=True)]:
+                answers.setdefault((family, dataset, protocol, head, int(seed)), {})[step] = column
+    return answers
+
+
+def compare_answers(answers: Answers) -> Iterator[dict[str, Any]]:
+    """Yields the rows of AGREEMENT: per revision what the student corrects, spoils and answers as the last one does."""
+    for (family, dataset, protocol, head, seed), student in answers.items():
+        weak = answers.get((family, dataset, protocol, "weak", seed), {})
+        if head != "w2s" or seed == MEAN_SEED:
+            continue
+        last = student[max(student)]
+        for step, right in sorted(student.items()):
+            supervisor = weak.get(step, np.full(len(right), np.nan))
+            yield {
+                "family": family, "dataset": dataset, "protocol": protocol, "seed": seed, "step": step,
+                "corrected": float(np.mean((1.0 - supervisor) * right)),
+                "spoiled": float(np.mean(supervisor * (1.0 - right))),
+                "same_as_last": float(np.mean(right == last)),
+                "error_to_last": float(np.std(right - last, ddof=1) / np.sqrt(len(right))),
+                "n": len(right),
+            }  # fmt: skip
+
+
+def pair_noise(right: np.ndarray) -> float:
+    """Returns the variance over R revisions that their accuracies would have by the chance of the test pairs alone.
+
+    It is half the mean, over all couples of revisions, of the variance of their difference on the same n pairs: what the
+    sample variance of the R accuracies expects if all revisions were equally accurate.
+
+    Args:
+        right: Which pairs each revision has right, (R, n).
+    """
+    centred = right - right.mean(axis=1, keepdims=True)
+    return float(centred.var(axis=0, ddof=1).sum() / (right.shape[1] * (right.shape[1] - 1)))

@@ -1,0 +1,61 @@
+"""What an estimate says when it is compared with zero, and estimates of several pre-training seeds as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from w2sg.measures.bootstrap import TOO_SHORT
+from w2sg.measures.estimates import Estimate, undefined
+
+SOME = "with some seeds only"
+"""How the note of an estimate begins that is undefined for some of several seeds."""
+
+Verdict = Literal["above", "below", "unclear", "undefined"]
+
+
+def decide(low: float, high: float, note: str = "") -> Verdict:
+    """Returns on which side of zero an interval lies; ``undefined`` without one.
+
+    One that holds zero is ``unclear``, and so is one that may be too short: its note says so.
+    """
+    if np.isnan(low) and np.isnan(high):
+        return "undefined"
+    if TOO_SHORT in note:
+        return "unclear"
+    return "above" if low > 0 else "below" if high < 0 else "unclear"
+
+
+def pool_seeds(
+    found: Sequence[Estimate], *, shared: tuple[float, float] = (0.0, 0.0), overlap: float = 0.0, confidence: float
+) -> Estimate:
+    """Returns the mean over pre-training seeds, with Student's t interval for S - 1 degrees of freedom.
+
+    Half widths of the seeds and of the error that all seeds share add up as variances do.
+
+    Equation: half² = t² sd² (1 / S + overlap) + shared².
+
+    Args:
+        found: The estimate of each seed, S of them; one without a value makes the mean undefined.
+        shared: Half widths, below and above, of the error that all seeds share: that of test and training pairs.
+        overlap: Test seeds per training seed where the estimates come from fits that share training seeds
+            (Nadeau and Bengio 2003); else 0.
+        confidence: Coverage.
+    """
+    count = len(found)
+    values = np.array([one.value for one in found], dtype=np.float64)
+    missing = [one.note for one in found if np.isnan(one.value)]
+    if missing:
+        reasons = "; ".join(dict.fromkeys(filter(None, missing)))
+        which = "" if len(missing) == count else f"{SOME} ({len(missing)} of {count} have none): "
+        return undefined(which + reasons, count)
+    if count < 2:
+        return Estimate(value=float(values.mean()), n=count, note=f"no interval: {count} seed")
+    spread = values.std(ddof=1) * np.sqrt(1.0 / count + overlap)
+    half = float(stats.t.ppf(0.5 + confidence / 2, count - 1)) * spread
+    low, high = (values.mean() + side * np.hypot(half, one) for side, one in zip((-1.0, 1.0), shared, strict=True))
+    note = f"mean over {count} pre-training seeds, interval by Student's t over seeds"
+    return Estimate(value=float(values.mean()), low=float(low), high=float(high), n=count, note=note)

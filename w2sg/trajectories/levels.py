@@ -1,0 +1,190 @@
+"""What one run reaches: accuracies at its first and late revisions, the gain, and the gains of its controls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from w2sg.measures.estimates import Estimate, difference, undefined
+from w2sg.study.sections import Statistics
+from w2sg.trajectories.selection import INTERVAL, case_rows, final_means, seed_means
+from w2sg.trajectories.transitions import late_degrees, late_level, late_memory, late_revisions
+
+QUANTITIES = {
+    "w2s": ("w2s", "accuracy"),
+    "ceiling": ("ceiling", "accuracy"),
+    "gain": ("w2s", "gain"),
+    "gap": ("ceiling", "gain"),
+    "permuted": ("permuted", "gain"),
+    "probe": ("probe", "accuracy"),
+    "loss": ("model", "nats_per_token"),
+}
+"""Head and metric of each quantity of a trajectory."""
+
+LATE = {"w2s_late": "w2s", "ceiling_late": "ceiling", "gain": "gain", "permuted_gain": "permuted"}
+"""Levels of the late revisions, with what they are the level of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Levels:
+    """Levels of one family on one dataset under one head protocol."""
+
+    found: dict[str, Estimate]
+    """By name."""
+    pairs: dict[str, float]
+    """Half widths of those of the late revisions by test and training pairs alone."""
+    revisions: int
+    """Number of revisions."""
+    last_step: int
+    """Step of the last one."""
+
+
+def trajectory(metrics: pd.DataFrame, *, family: str, dataset: str, protocol: str) -> pd.DataFrame:
+    """Returns the final-layer trajectory of one family on one dataset under one head protocol, means over head seeds.
+
+    It is selected from ``metrics``, schema METRICS.
+
+    Returns:
+        One row per revision by step: step, tokens, and value, low, high of each of ``QUANTITIES`` and of ``weak``, the
+        supervisor's accuracy, as ``<quantity>[_low|_high]``; NaN where it was not measured.
+
+    Raises:
+        ValueError: If there are no rows for this selection.
+    """
+    rows = case_rows(metrics, family=family, dataset=dataset)
+    found = {name: final_means(rows, *which, protocol) for name, which in QUANTITIES.items()}
+    table = found["w2s"][["step", "tokens"]]
+    for name, part in found.items():
+        table = table.join(part.set_index("step")[INTERVAL].set_axis(_columns(name), axis=1), on="step")
+    weak = seed_means(rows, "weak", "accuracy", protocol)[INTERVAL].mean()
+    return table.assign(**dict(zip(_columns("weak"), weak, strict=True)))
+
+
+def _columns(quantity: str) -> list[str]:
+    return [quantity, f"{quantity}_low", f"{quantity}_high"]
+
+
+def measure_levels(
+    metrics: pd.DataFrame,
+    *,
+    case: Mapping[str, str],
+    known: Mapping[str, Estimate],
+    settings: Statistics,
+    confidence: float,
+) -> Levels:
+    """Returns the levels of one run.
+
+    Args:
+        metrics: Schema METRICS.
+        case: Family, dataset and protocol.
+        known: Levels that TRANSITIONS holds already; they are taken as they are.
+        settings: Section ``statistics``.
+        confidence: Coverage of the intervals of ``metrics``; standard errors are taken from their width.
+    """
+    table = trajectory(metrics, **case)
+    late = table.tail(late_revisions(len(table), settings.late))
+    halves = 2.0 * float(stats.norm.ppf(0.5 + confidence / 2))
+    errors = {name: (late[f"{name}_high"] - late[f"{name}_low"]) / halves for name in (*QUANTITIES, "weak")}
+    with np.errstate(divide="ignore"):
+        doublings = np.log2(table["tokens"].to_numpy(np.float64))
+    memory = late_memory(doublings, table["w2s"].to_numpy(np.float64), confidence=settings.confidence)
+    degrees = late_degrees(len(late), memory)
+    found = {"weak": _at(table, "weak"), "w2s_first": _first(table)}
+    for name, quantity in LATE.items():
+        values = late[quantity].to_numpy(np.float64)
+        found[name] = late_level(values, errors[quantity].to_numpy(), degrees, settings.confidence)
+        if np.isnan(values).any():
+            found[name] = undefined(f"{QUANTITIES[quantity][0]} was not measured at all late revisions", len(late))
+    found |= known
+    rows = case_rows(metrics, family=case["family"], dataset=case["dataset"])
+    control = seed_means(rows, "weak_on_weak", "gain", case["protocol"])
+    weak_on_weak = undefined("weak_on_weak was not measured", len(table))
+    if len(control):
+        weak_on_weak = Estimate(**control[INTERVAL].mean().to_dict(), n=len(table))
+    found |= {
+        "weak_on_weak_gain": weak_on_weak,
+        "gain_beyond_weak_on_weak": _minus(found["gain"], weak_on_weak),
+        "systematic_cost": _minus(found["permuted_gain"], found["gain"]),
+    }
+    joint = joint_errors(*(float(errors[name].mean()) for name in ("w2s", "ceiling", "weak", "gain", "gap")))
+    gain, gap = (late[name].to_numpy(np.float64) for name in ("gain", "gap"))
+    if np.isnan([*gain, *gap]).any():
+        found["pgr"] = undefined("the ceiling was not measured at all late revisions", len(late))
+    else:
+        found["pgr"] = gap_recovered(gain, gap, errors=joint, degrees=degrees, confidence=settings.confidence)
+    wide = float(stats.norm.ppf(0.5 + settings.confidence / 2))
+    pairs = {name: wide * float(errors[quantity].mean()) for name, quantity in LATE.items()}
+    pairs["systematic_cost"] = float(np.hypot(pairs["gain"], pairs["permuted_gain"]))
+    return Levels(found=found, pairs=pairs, revisions=len(table), last_step=int(table["step"].iloc[-1]))
+
+
+def _at(table: pd.DataFrame, quantity: str) -> Estimate:
+    """Returns a quantity at the first revision with the interval of the table."""
+    value, low, high = table[_columns(quantity)].iloc[0]
+    return Estimate(value=float(value), low=float(low), high=float(high), n=len(table))
+
+
+def _first(table: pd.DataFrame) -> Estimate:
+    note = "random twin: weights as they are before any training" if table["step"].iloc[0] == 0 else ""
+    return replace(_at(table, "w2s"), note=note)
+
+
+def _minus(first: Estimate, second: Estimate) -> Estimate:
+    """Returns a difference of two gains. Both are measured on the same pairs; taking their errors for independent is cautious."""
+    return difference(first, second, n=first.n)
+
+
+def gap_recovered(
+    gain: np.ndarray, gap: np.ndarray, *, errors: np.ndarray, degrees: float, confidence: float
+) -> Estimate:
+    """Returns the mean gain over the mean gap of the late revisions, with Fieller's interval.
+
+    It holds every ratio R for which the mean of gain - R gap does not differ from zero: its error has the two parts of
+    a late level, test pairs (``errors``), which do not shrink with the number of revisions, and fluctuation, which does. Unlike
+    an error of the ratio to first order it does not break down where the gap is small; it is then unbounded.
+
+    Args:
+        gain: Student minus supervisor, (m,).
+        gap: Ceiling minus supervisor, (m,).
+        errors: Covariance of gain and gap by the test pairs, (2, 2).
+        degrees: Degrees of freedom of the fluctuation.
+        confidence: Coverage.
+    """
+    m, means = len(gain), np.array([gain.mean(), gap.mean()])
+    if means[1] <= 0:
+        return undefined("the mean ceiling is not above the supervisor", m)
+    value = float(means[0] / means[1])
+    if m < 2:
+        return Estimate(value=value, n=m, note="no interval: one revision")
+    moving = np.cov(gain, gap) / (degrees + 1.0)
+    squared = stats.norm.ppf(0.5 + confidence / 2) ** 2 * errors
+    squared = squared + stats.t.ppf(0.5 + confidence / 2, degrees) ** 2 * moving
+    # (g - R c)² ≤ V_gg - 2 R V_gc + R² V_cc as a R² - 2 b R + c ≤ 0.
+    a, b, c = (means[i] * means[j] - squared[i, j] for i, j in ((1, 1), (0, 1), (0, 0)))
+    root = b * b - a * c
+    if a <= 0 or root < 0:
+        return Estimate(
+            value=value, n=m, note="unbounded: the ceiling is not above the supervisor beyond sampling error"
+        )
+    low, high = (b - np.sqrt(root)) / a, (b + np.sqrt(root)) / a
+    return Estimate(value=value, low=float(low), high=float(high), n=m)
+
+
+def joint_errors(student: float, ceiling: float, weak: float, gain: float, gap: float) -> np.ndarray:
+    """Returns the covariance of gain and gap, (2, 2), from the standard errors of three accuracies and two differences.
+
+    They tell how each of student and ceiling goes with the supervisor on the same pairs; that student and ceiling go
+    together no less than either goes with the supervisor is taken, which is cautious: both read the strong model.
+    """
+    with_weak = [(one**2 + weak**2 - left**2) / 2.0 for one, left in ((student, gain), (ceiling, gap))]
+    shares = [
+        cov / (one * weak) if one * weak > 0 else 0.0 for cov, one in zip(with_weak, (student, ceiling), strict=True)
+    ]
+    together = float(np.clip(max(shares), 0.0, 1.0)) * student * ceiling
+    joint = together - sum(with_weak) + weak**2
+    joint = float(np.clip(joint, -gain * gap, gain * gap))
+    return np.array([[gain**2, joint], [joint, gap**2]])
