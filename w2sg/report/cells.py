@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from w2sg.measures.bootstrap import TOO_SHORT
-from w2sg.report.conclusions import Case, Finding, cases
+from w2sg.report.conclusions import SEEDS, Case, Finding, cases
 from w2sg.report.onsets import onset_cell
 from w2sg.trajectories.selection import CASE, headline_statistics, rows_with
 
@@ -132,9 +133,14 @@ def format_conclusions(summary: pd.DataFrame) -> pd.DataFrame:
     shown = {name: cell for name, cell in CONCLUSIONS.items() if any(name in case.findings for case in found)}
     columns = {"quantity": [label for label, _ in shown.values()]}
     for case in found:
-        cells = [with_interval(case[name], form) for name, (_, form) in shown.items()]
+        cells = [with_interval(_unpooled(case[name]), form) for name, (_, form) in shown.items()]
         columns[f"{case.family} on {case.dataset}, {case.protocol}"] = cells
     return pd.DataFrame(columns)
+
+
+def _unpooled(finding: Finding) -> Finding:
+    """Returns a finding without the note that says how seeds were pooled, which is said once for all of them."""
+    return replace(finding, note="") if finding.level == SEEDS and finding.known else finding
 
 
 def aligned(shown: pd.DataFrame) -> list[str]:

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from sklearn.isotonic import IsotonicRegression
 
+from w2sg.report.controls import own_rows
 from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.tables.schemas import FIGURE
 from w2sg.trajectories.selection import INTERVAL, case_rows, final_means, rows_with, seed_means
@@ -54,7 +55,7 @@ def figure_table(
     """
     if name not in _TABLES:
         raise ValueError(f"figure must be one of {sorted(_TABLES)}, got {name!r}")
-    rows = case_rows(metrics, family=family, dataset=dataset)
+    rows = case_rows(own_rows(metrics), family=family, dataset=dataset)
     levels = rows_with(floors, dataset=dataset, metric="accuracy")
     return _joined(_TABLES[name](rows, levels), errors if name == "prediction" else {})
 

@@ -99,11 +99,11 @@ def _plots(evidence: Evidence) -> dict[str, Any]:
         shown.append(
             {
                 "title": title,
-                "spec": as_script(charts.chart(rows, text=evidence.study["evaluation"]["corpus"])),
+                "spec": as_script(charts.chart(rows, corpus=evidence.study["evaluation"]["corpus"])),
                 "files": files,
             }
         )
-        layers[title] = trained_layers(case_rows(evidence.metrics, **where))
+        layers[title] = trained_layers(case_rows(controls.own_rows(evidence.metrics), **where))
     for family, members in evidence.groups.items():
         for dataset in dict.fromkeys(
             dataset for name, dataset in keys.itertuples(index=False, name=None) if name in members
