@@ -63,7 +63,7 @@ class Evidence:
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Families of several pre-training seeds with the family of each."""
     agreement: pd.DataFrame | None = None
-    """Schema AGREEMENT: which pairs students correct; None where predictions were not compared."""
+    """Schema AGREEMENT: which pairs students correct; None or empty where predictions were not compared."""
     origin: Mapping[str, Any]
     """What the page says of its origin: :func:`w2sg.runtime.provenance.origin`, with the configuration."""
 

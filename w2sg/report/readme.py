@@ -27,14 +27,9 @@ def result_block(summary: pd.DataFrame) -> str:
     shown = format_summary(summary)
     heads = [name.replace("\n", " ") for name in shown.columns]
     rows = [heads, ["---"] * len(heads), *shown.to_numpy().tolist()]
-    table = ["| " + " | ".join(_escaped(str(cell)) for cell in row) + " |" for row in rows]
-    said = [f"- {_escaped(sentence)}" for sentence in answer(summary)]
-    return "\n".join([START, *said, "", *table, "", _escaped(f"{SUMMARY_NOTE} {MARKS}"), END])
-
-
-def _escaped(text: str) -> str:
-    """Returns a text in which Markdown finds no emphasis and no link."""
-    return "".join("\\" + letter if letter in "*_[]|" else letter for letter in text)
+    table = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
+    said = [f"- {sentence}" for sentence in answer(summary)]
+    return "\n".join([START, *said, "", *table, "", f"{SUMMARY_NOTE} {MARKS}", END])
 
 
 def with_block(text: str, block: str) -> str:

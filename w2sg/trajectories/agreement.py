@@ -34,7 +34,9 @@ def collect_answers(parts: Iterable[tuple[str, int, pd.DataFrame]]) -> Answers:
             margins = found.pivot(index="row_id", columns="seed", values="margin").sort_index()
             known = pairs.setdefault((family, dataset), margins.index.to_numpy())
             if not np.array_equal(known, margins.index.to_numpy()):
-                raise ValueError(f"family {family}, step {step}: predictions on {dataset} are of other pairs than before")
+                raise ValueError(
+                    f"family {family}, step {step}: predictions on {dataset} are of other pairs than before"
+                )
             right = 0.5 + 0.5 * np.sign(margins.to_numpy(np.float64))  # (n, S)
             for seed, column in [(MEAN_SEED, right.mean(1)), *zip(margins.columns, right.T, strict=True)]:
                 answers.setdefault((family, dataset, protocol, head, int(seed)), {})[step] = column

@@ -111,7 +111,9 @@ def predict_seeds(runs: Sequence[Series], *, confidence: float) -> dict[str, Est
 
     found = {name: pooled(one) for name, one in (errors | differences).items()}
     found |= {name: replace(found[name], low=max(found[name].low, 0.0)) for name in errors}
-    return {name: found.get(name) or _unmeasured(name, "at every revision of every seed") for name in [*RISING, *COMPARED]}
+    return {
+        name: found.get(name) or _unmeasured(name, "at every revision of every seed") for name in [*RISING, *COMPARED]
+    }
 
 
 def _unmeasured(name: str, where: str = "") -> Estimate:

@@ -37,7 +37,9 @@ def gap_recovered(
     a, b, c = (means[i] * means[j] - squared[i, j] for i, j in ((1, 1), (0, 1), (0, 0)))
     root = b * b - a * c
     if a <= 0 or root < 0:
-        return Estimate(value=value, n=m, note="unbounded: the ceiling is not above the supervisor beyond sampling error")
+        return Estimate(
+            value=value, n=m, note="unbounded: the ceiling is not above the supervisor beyond sampling error"
+        )
     low, high = (b - np.sqrt(root)) / a, (b + np.sqrt(root)) / a
     return Estimate(value=value, low=float(low), high=float(high), n=m)
 
@@ -49,7 +51,9 @@ def joint_errors(student: float, ceiling: float, weak: float, gain: float, gap: 
     together no less than either goes with the supervisor is taken, which is cautious: both read the strong model.
     """
     with_weak = [(one**2 + weak**2 - left**2) / 2.0 for one, left in ((student, gain), (ceiling, gap))]
-    shares = [cov / (one * weak) if one * weak > 0 else 0.0 for cov, one in zip(with_weak, (student, ceiling), strict=True)]
+    shares = [
+        cov / (one * weak) if one * weak > 0 else 0.0 for cov, one in zip(with_weak, (student, ceiling), strict=True)
+    ]
     together = float(np.clip(max(shares), 0.0, 1.0)) * student * ceiling
     joint = together - sum(with_weak) + weak**2
     joint = float(np.clip(joint, -gain * gap, gain * gap))

@@ -63,7 +63,7 @@ def shown_rows(family: str = "") -> Any:
     Without its name, those of all families.
     """
     own = [("family", "==", family)] if family else []
-    kinds = [[("head", "in", ["probe", "probe_length", "model"])]]
+    kinds = [[("head", "in", ["probe", "probe_length", "probe_group", "probe_random", "floor", "model"])]]
     kinds += [[("protocol", "==", name), ("setting", "==", setting)] for name, setting in HEADLINE_SETTINGS.items()]
     return parquet.filters_to_expression([own + kind for kind in kinds])
 

@@ -45,6 +45,8 @@ def main(
             summary=read_summary(inputs["summary"]),
             correlations=read_table(inputs["correlations"], schemas.CORRELATIONS),
             transitions=read_table(inputs["transitions"], schemas.TRANSITIONS),
+            agreement=read_table(inputs["agreement"], schemas.AGREEMENT),
+            groups=groups,
             bands=pd.read_csv(inputs["acceptance"]),
             excluded=pd.read_csv(inputs["excluded"]),
             completeness=read_table(inputs["completeness"], schemas.COMPLETENESS),
