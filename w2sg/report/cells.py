@@ -172,7 +172,7 @@ def format_correlations(table: pd.DataFrame) -> pd.DataFrame:
     keys, order = [*CASE, "span", "statistic"], list(STATISTICS)
     rows = headline_statistics(table)
     cells = rows.assign(cell=[with_interval(row, ".3f") for row in records(rows)])
-    cells = cells.pivot(index=keys, columns="predictor", values="cell")
+    cells = cells.pivot(index=keys, columns="predictor", values="cell").reindex(columns=["probe", "loss", "difference"])
     probe = rows_with(rows, predictor="probe").join(cells, on=keys)
     probe = probe.sort_values(keys, key=lambda one: one.map(order.index) if one.name == "statistic" else one)
     return pd.DataFrame(
