@@ -77,7 +77,7 @@ def test_making_it_anew_takes_over_the_table_of_a_run(tmp_path):
         (tmp_path / path).parent.mkdir(parents=True)
         table.to_csv(tmp_path / path, index=False)
     (tmp_path / "README.md").write_text(f"before\n{readme.START}\nold\n{readme.END}\nafter\n")
-    readme.main(tmp_path)
+    readme.renew(tmp_path)
     text = (tmp_path / "README.md").read_text()
     assert text.startswith(f"before\n{readme.START}\n- ") and text.endswith(f"{readme.END}\nafter\n")
     assert "| 0.600 |" in text and "\nold\n" not in text

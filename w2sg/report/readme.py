@@ -45,7 +45,7 @@ def with_block(text: str, block: str) -> str:
     return before + block + after
 
 
-def main(root: Path = Path()) -> None:
+def renew(root: Path = Path()) -> None:
     """Copies the table of a finished run, if there is one, to the committed one, and writes README's block from that."""
     if (root / FRESH).exists():
         with atomic_path(root / COMMITTED) as path:
@@ -57,4 +57,4 @@ def main(root: Path = Path()) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    renew()

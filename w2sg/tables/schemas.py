@@ -122,9 +122,13 @@ FLOORS = declare(
 FIGURE = declare(
     "figure",
     text("panel", "panel of the figure: head protocol, metric or predictor, joined by a colon where it takes two"),
-    text("series", "what is drawn: a head, `loss`, `floor:<name>`, `revision` (point) or `fit` (line)"),
+    text(
+        "series",
+        "what is drawn: a head, `twin:<revision>` (random twin), `loss:<text>`, `bits` (per byte), `floor:<name>`, `revision` (point), "
+        "`monotone` (fit) or `error` (held-out error of the predictor); of one of several pre-training seeds with `@<family>`",
+    ),
     _LAYER,
-    whole("step", "optimiser steps of the revision; -1 for a level or a fitted line, which belong to none"),
+    whole("step", "optimiser steps of the revision; -1 for a level or a fit, which belong to none"),
     maybe("tokens", "training tokens that the revision had seen, billions; null where there is no revision"),
     maybe("x", "horizontal coordinate: the step or a predictor; null for a level that holds for every revision"),
     maybe("x_low", "lower end of the interval of `x`; null where there is none"),

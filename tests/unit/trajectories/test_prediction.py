@@ -59,9 +59,12 @@ def test_what_cannot_be_predicted_says_why():
     lost = predict_revisions(replace(one, loss=np.full(len(one.steps), np.nan)), confidence=0.95)
     assert np.isnan(lost["probe_minus_loss"].value) and "loss was not measured" in lost["probe_minus_loss"].note
     assert np.isfinite(lost["probe_minus_step"].value)
-    assert "constant" in predict_revisions(
-        replace(one, curves=(replace(one.curves[0], accuracy=np.full(len(one.steps), 0.5)),)), confidence=0.95
-    )["probe"].note
+    assert (
+        "constant"
+        in predict_revisions(
+            replace(one, curves=(replace(one.curves[0], accuracy=np.full(len(one.steps), 0.5)),)), confidence=0.95
+        )["probe"].note
+    )
     few = predict_revisions(made_series(n=5), confidence=0.95)["probe_minus_loss"]
     assert np.isfinite(few.value) and few.note == "no interval: 5 revisions, 8 are needed"
     assert "3 are needed" in predict_revisions(made_series(n=2), confidence=0.95)["probe"].note
@@ -82,7 +85,9 @@ def test_a_seed_is_predicted_from_the_others():
 
 
 def test_the_table_has_runs_and_groups_at_the_last_layer(tmp_path):
-    metrics = pd.concat([made_metrics(effect=True, layers=(1, 4), noise=0.003).assign(family=f) for f in ("a", "b", "c")])
+    metrics = pd.concat(
+        [made_metrics(effect=True, layers=(1, 4), noise=0.003).assign(family=f) for f in ("a", "b", "c")]
+    )
     series = list(collect_series(metrics, confidence=0.95))
     table = pd.DataFrame(predict_all(series, {"group": ["a", "b"], "none": ["x", "y"]}, SETTINGS))
     write_table(table, tmp_path / "p.parquet", PREDICTION, provenance={})

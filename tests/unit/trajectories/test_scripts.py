@@ -46,9 +46,7 @@ def conclude(tmp_path, monkeypatch):
         statistics = {name: str(tmp_path / f"{name}.parquet") for name in correlate.SCHEMAS}
         common = {"groups": {"group": ["nano", "other"]}, "confidence": 0.95, "made": MADE, "config": {}}
         common["log"] = str(tmp_path / "log")
-        correlate.main(
-            metrics=inputs["metrics"], audited=inputs["audit"], predictions=[], outputs=statistics, **common
-        )
+        correlate.main(metrics=inputs["metrics"], audited=inputs["audit"], predictions=[], outputs=statistics, **common)
         outputs = {name: str(tmp_path / name) for name in ("table", "text", "acceptance", "excluded", "origin")}
         summarize_sweep.main(inputs=inputs | statistics, outputs=outputs, banded=[], **common)
         assert all(len(read_table(statistics[name], schema)) >= 0 for name, schema in correlate.SCHEMAS.items())
