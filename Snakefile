@@ -42,7 +42,13 @@ rule all:
     default_target: True
     input:
         # So that a lost one is noticed although its aggregate still exists.
-        [path for family, datasets in CELLS.items() for d in datasets for path in head_tables(family, d)],
+        [
+            path
+            for family, datasets in CELLS.items()
+            for d in datasets
+            for kind in ("metrics", "predictions")
+            for path in head_tables(family, d, kind)
+        ],
         "<study>/tables/metrics.parquet",
         "<study>/tables/summary.csv",
         "<study>/tables/completeness.parquet",

@@ -44,7 +44,7 @@ def revision_table(model: str, revision: str, dataset: str, layers: int) -> pd.D
     names = ["layer", "head", "protocol", "setting", "seed", "metric"]
     frame = pd.MultiIndex.from_product(levels, names=names).to_frame(index=False)
     value = np.random.default_rng(0).random(len(frame))
-    keys = {"model": model, "revision": revision, "commit": "0" * 40, "dataset": dataset}
+    keys = {"model": model, "revision": revision, "commit": "0" * 40, "dataset": dataset, "tested_on": dataset}
     return frame.assign(**keys, value=value, low=value - 0.01, high=value + 0.01, n=4000)
 
 

@@ -62,6 +62,7 @@ def made_metrics(
         rows += [weak | {"metric": name, "value": value} for name, value in (("accuracy", WEAK), ("ece", 0.06))]
     frame = pd.DataFrame(rows).assign(family="nano", weak="nano-weak", weak_revision="step2048", commit="c", n=2000)
     frame["model"] = np.where(frame["head"] == "weak", "nano-weak", "nano-strong")
+    frame = frame.assign(tested_on=frame["dataset"])
     return frame.assign(low=frame["value"] - HALF, high=frame["value"] + HALF)[METRICS.fields.names]
 
 

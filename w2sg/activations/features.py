@@ -149,6 +149,26 @@ def open_features(path: str | os.PathLike[str], *, expect: Mapping[str, str] | N
 
 TRAIN, WEAK, TEST = SPLITS
 
+
+def open_others(
+    paths: Sequence[str], pairs: Sequence[pd.DataFrame], *, keys: Mapping[str, str]
+) -> dict[str, Callable[[], Features]]:
+    """Returns, by dataset, functions that read a revision's features of the test pairs, final layer.
+
+    Args:
+        paths: Feature file of each dataset.
+        pairs: Columns dataset, split and row_id of each.
+        keys: Model and revision that the files must carry.
+    """
+
+    def load(path: str, frame: pd.DataFrame) -> Features:
+        file = open_features(path, expect={**keys, "dataset": frame["dataset"].iloc[0]})
+        return file.read(slice(len(file.layers) - 1, None)).rows(frame.loc[frame["split"] == TEST, "row_id"].tolist())
+
+    both = zip(paths, pairs, strict=True)
+    return {frame["dataset"].iloc[0]: partial(load, path, frame) for path, frame in both}
+
+
 PART = 2**29
 """Bytes of states that are read together: one layer of a 7B model, or a whole small one."""
 

@@ -115,6 +115,32 @@ def fit_selected(
     )
 
 
+def fit_given(
+    features: np.ndarray,
+    target: np.ndarray,
+    train: np.ndarray,
+    *,
+    penalty: np.ndarray,
+    start: np.ndarray,
+    tolerance: float = SEARCH_TOLERANCE,
+) -> np.ndarray:
+    """Returns coefficients of logistic fits without intercept, float64, (R, d), each with its own rows and penalty.
+
+    Args:
+        features: Rows in their own units, (n, d), scaled as in :func:`fit_selected`.
+        target: Probability of the first class, (R, n).
+        train: Whether a fit learns from a row, bool, (R, n).
+        penalty: Strength, (R,).
+        start: Coefficients near the solution, (R, d): they save steps and change nothing else.
+        tolerance: As in :func:`fit_selected`.
+    """
+    x, _, scale = _scale(features, False)
+    posed = _pose(x, torch.as_tensor(target, dtype=torch.float64), torch.from_numpy(train), False)
+    posed = replace(posed, penalty=torch.as_tensor(penalty, dtype=torch.float64))
+    near = torch.as_tensor(start, dtype=torch.float64) * scale
+    return (minimise(posed, find_basis(x), start=near, tolerance=tolerance).coefficients / scale).numpy()
+
+
 def _distinct(target: np.ndarray, folds: np.ndarray, penalty: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     """Returns which of S fits differ, (U,), and which of these each fit is, (S,): seeds often share labels.
 

@@ -1,4 +1,4 @@
-"""The scientific protocol on frozen features: supervisor, probe, ceiling and W2SG heads, and their metrics.
+"""The scientific protocol on frozen features: supervisor, probe, ceiling and W2SG heads, controls, and their metrics.
 
 One implementation for every family: nothing here knows where a model came from.
 """
@@ -7,23 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
 
 from w2sg.activations.features import TEST, TRAIN, WEAK, Features, Splits
-from w2sg.heads.converged import fit_converged_heads
-from w2sg.heads.paper import PaperHeadSettings, score_pairs, train_paper_heads
+from w2sg.heads import controls
+from w2sg.heads.controls import Clusters, Final, Labels
+from w2sg.heads.fits import FITS, Trained, true_labels
+from w2sg.heads.halves import accuracies, draws_of, training_sd, widen
+from w2sg.heads.paper import score_pairs
 from w2sg.heads.probes import fit_probes
 from w2sg.heads.rows import head_rows, probe_rows
-from w2sg.heads.sides import chosen_probability, harden, label_weakly
-from w2sg.study.protocols import Loss
+from w2sg.heads.sides import chosen_probability, label_weakly
+from w2sg.heads.unrelated import unrelated_rows
+from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.study.sections import Heads, Intervals, Probe
 
-Labels = Callable[[str, int, str, tuple[str, ...]], pd.DataFrame]
-"""Returns the supervisor's labels under a protocol and seed in a split, one row for each of the row ids."""
+Others = Mapping[str, Callable[[], Features]]
+"""Functions that return a revision's features of another dataset's test pairs, final layer, by the dataset's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,37 +37,107 @@ class Supervision:
     labels: pd.DataFrame
     """Schema LABELS."""
     metrics: pd.DataFrame
-    """Schema RESULTS without model, revision, commit and dataset."""
+    """Schema RESULTS without model, revision, commit, dataset and tested_on."""
+    transfer: pd.DataFrame
+    """The same of other datasets, with tested_on; empty without them."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Trained:
-    """Heads of one protocol."""
+class Evaluation:
+    """What is measured of a revision."""
 
-    settings: tuple[str, ...]
-    """Name of each of the K settings; the last is the headline one."""
-    weights: np.ndarray
-    """(L, S, K, d)."""
-    extras: Mapping[str, np.ndarray]
-    """Scalars of the training itself, (L, S, K) each, such as the progressive loss."""
+    metrics: pd.DataFrame
+    """Schema RESULTS without model, revision, commit, dataset and tested_on."""
+    transfer: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """The same of other datasets, with tested_on; empty without them."""
+    predictions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Schema PREDICTIONS without model, revision, commit and dataset."""
 
 
-def supervise(features: Splits, *, heads: Heads, intervals: Intervals) -> Supervision:
-    """Returns the soft labels and the metrics of a supervisor trained on true labels of its final layer."""
+def supervise(
+    features: Splits,
+    *,
+    heads: Heads,
+    intervals: Intervals,
+    clusters: Clusters | None = None,
+    others: Others | None = None,
+) -> Supervision:
+    """Returns the labels and the metrics of a supervisor trained on true labels of its final layer, and of its own student.
+
+    The student learns the supervisor's soft labels from the supervisor's features: what is gained without a stronger model.
+    Labels are also those of supervisors trained on halves of the pairs, for students of halves.
+
+    Args:
+        features: The supervisor's features.
+        heads: Section of the configuration, as the one that follows.
+        intervals: Of all metrics.
+        clusters: Group of each pair of a split.
+        others: Other datasets that the supervisor is tested on.
+    """
     seeds = heads.seeds
     train, weak, test = (features[name].layer(-1) for name in (TRAIN, WEAK, TEST))
-    labels, rows = [], []
-    for protocol, fit in _FITS.items():
-        made = fit(train, _true_labels(train, seeds), heads=heads)
+    splits = {TRAIN: train, WEAK: weak, TEST: test}
+    labels, rows, weights = [], [], {}
+    for protocol, fit in FITS.items():
+        made = fit(train, true_labels(train, len(seeds)), heads=heads)
         on_weak, on_test = (score_pairs(made.weights, split.chosen, split.rejected)[0] for split in (weak, test))
-        axes = (test.layers, seeds, made.settings)
-        keys = {"head": "weak", "protocol": protocol}
-        rows.append(head_rows(on_test[None], axes, keys=keys, intervals=intervals, extras=made.extras))
+        weights["weak", protocol] = made.weights[0, :, -1]
         for position, seed in enumerate(seeds):
             for name, split, margins in ((WEAK, weak, on_weak), (TEST, test, on_test)):  # margins: (S, K, n)
                 shown = label_weakly(margins[position, -1], seed=seed)
-                labels.append(shown.assign(row_id=split.row_ids, protocol=protocol, seed=seed, split=name))
-    return Supervision(labels=pd.concat(labels, ignore_index=True), metrics=pd.concat(rows, ignore_index=True))
+                labels.append(shown.assign(row_id=split.row_ids, protocol=protocol, seed=seed, half=0, split=name))
+        student = fit(weak, _probability(on_weak[:, -1]), heads=heads, loss=heads.loss)
+        own = score_pairs(student.weights, test.chosen, test.rejected)[0]
+        more, found = _half_supervisors(splits, made, student, protocol, clusters=clusters, heads=heads)
+        labels += more
+        for head, trained, margins, teacher in (
+            ("weak", made, on_test, None),
+            ("weak_on_weak", student, own, on_test[:, -1]),
+        ):
+            axes, keys = (test.layers, seeds, trained.settings), {"head": head, "protocol": protocol}
+            got = head_rows(margins[None], axes, keys=keys, intervals=intervals, weak=teacher, extras=trained.extras)
+            headline = got["setting"] == trained.settings[-1]
+            rows += [got[~headline], widen(got[headline], found.get(head, {}), confidence=intervals.confidence)]
+    transfer = controls.transfer_rows(weights, others or {}, HEADLINE_SETTINGS, heads=heads, intervals=intervals)
+    return Supervision(
+        labels=pd.concat(labels, ignore_index=True), metrics=pd.concat(rows, ignore_index=True), transfer=transfer
+    )
+
+
+def _half_supervisors(
+    splits: Splits, made: Trained, student: Trained, protocol: str, *, clusters: Clusters | None, heads: Heads
+) -> tuple[list[pd.DataFrame], dict[str, dict[str, float]]]:
+    """Returns the labels of supervisors trained on halves, and how much training pairs move supervisor and own student."""
+    train, weak, test = (splits[name] for name in (TRAIN, WEAK, TEST))
+    of_train, of_weak = controls.deal_both(splits, clusters, heads=heads)
+    if not len(of_train):
+        return [], {}
+    runs = 2 * len(of_train)
+    trained = controls.refit(train, true_labels(train, runs), of_train, made, protocol, heads=heads, student=False)
+    on_weak, on_test = (
+        score_pairs(trained[None], split.chosen, split.rejected)[0] for split in (weak, test)
+    )  # (D, 2, n)
+    soft = _probability(on_weak).reshape(runs, -1)
+    learnt = controls.refit(weak, soft, of_weak, student, protocol, heads=heads, student=True)
+    right, own = accuracies(on_test), accuracies(score_pairs(learnt[None], test.chosen, test.rejected)[0])
+    share, labels = of_weak.shape[2] / len(weak.row_ids), []
+    for i, draw in enumerate(draws_of(heads.seeds)):
+        for half in (0, 1):
+            for name, split, margins, rows in (
+                (WEAK, weak, on_weak, of_weak[i, half]),
+                (TEST, test, on_test, slice(None)),
+            ):
+                shown = label_weakly(margins[i, half], seed=draw).assign(row_id=split.row_ids).iloc[rows]
+                labels.append(shown.assign(protocol=protocol, seed=draw, half=half + 1, split=name))
+    return labels, {
+        "weak": {"accuracy": training_sd(right, share=share)},
+        "weak_on_weak": {"accuracy": training_sd(own, share=share), "gain": training_sd(own - right, share=share)},
+    }
+
+
+def _probability(margins: np.ndarray) -> np.ndarray:
+    """Returns P(chosen > rejected) of margins, of any shape."""
+    return 0.5 * (1.0 + np.tanh(0.5 * margins))
 
 
 def evaluate_revision(
@@ -73,123 +147,143 @@ def evaluate_revision(
     heads: Heads,
     probe: Probe,
     intervals: Intervals,
+    clusters: Clusters | None = None,
+    unrelated: Mapping[str, np.ndarray] | None = None,
+    others: Others | None = None,
     workers: int = 1,
-) -> pd.DataFrame:
-    """Returns the metric rows of a revision: probe, ceiling and W2SG heads of all layers, seeds and settings.
+) -> Evaluation:
+    """Returns what is measured of a revision: probe, ceiling and W2SG heads of all layers, seeds and settings, and controls.
 
     The ceiling learns the true labels of the ground-truth split, the W2SG head the supervisor's soft labels of the
-    weak-supervision split; both are judged on the test split, whose labels nothing is chosen by.
+    weak-supervision split; both are judged on the test split, whose labels nothing is chosen by. Of the final layer there are
+    also students of permuted labels, probes of unrelated concepts, the part of training pairs in the intervals, the margins,
+    and transfer.
 
     Args:
-        parts: Functions that return the strong model's features of some layers; one part is in memory for each
-            worker.
+        parts: Functions that return the strong model's features of some layers, the final one last; one part is in memory for
+            each worker.
         weak_labels: Schema LABELS.
         heads: Section of the configuration, as the two that follow.
         probe: Of the linear probe.
         intervals: Of all metrics.
+        clusters: Group of each pair of a split.
+        unrelated: From :func:`w2sg.heads.unrelated.unrelated_labels`, of the ground-truth pairs in their order.
+        others: Other datasets that the heads are tested on.
         workers: Tasks at work together, each on one thread; no result depends on it.
-
-    Returns:
-        Schema RESULTS without model, revision, commit and dataset.
 
     Raises:
         ValueError: If the labels' rows are not those of the features.
     """
-    labels = lru_cache(partial(_labelled, weak_labels))  # looked up once for all layers
-    stages = (
-        partial(_probe_rows, probe=probe, heads=heads, intervals=intervals),
-        partial(_head_rows, labels=labels, heads=heads, intervals=intervals),
-    )
-    tasks = [(load, stage) for load in parts for stage in stages]  # short: no worker ends long before the others
+    labels = lru_cache(partial(_labelled, _by_cell(weak_labels)))  # looked up once for all layers
+    asked = {"heads": heads, "intervals": intervals}
+    probes, trained = partial(_probe_rows, probe=probe, **asked), partial(_head_rows, labels=labels, **asked)
+    final = partial(_final_heads, labels=labels, clusters=clusters, others=others or {}, **asked)
+    concepts = partial(_concepts, unrelated=unrelated or {}, probe=probe, **asked)
+    tasks = [(load, stage) for load in parts[:-1] for stage in (probes, trained)]
+    tasks += [(parts[-1], stage) for stage in (final, probes, concepts)]
     with ThreadPoolExecutor(workers) as pool:
-        return pd.concat(pool.map(lambda task: task[1](task[0]()), tasks), ignore_index=True)
+        done = list(pool.map(lambda task: task[1](task[0]()), tasks))
+    metrics = pd.concat([one.metrics for one in done], ignore_index=True)
+    last = done[2 * (len(parts) - 1)]
+    return Evaluation(metrics=metrics, transfer=last.transfer, predictions=last.predictions)
 
 
-def _head_rows(features: Splits, *, labels: Labels, heads: Heads, intervals: Intervals) -> pd.DataFrame:
+def _final_heads(
+    features: Splits, *, labels: Labels, heads: Heads, intervals: Intervals, clusters: Clusters | None, others: Others
+) -> Evaluation:
+    """Returns the rows of the layers with the final one among them, and all that is measured of its headline heads."""
+    rows, trained, margins = _train(features, labels=labels, heads=heads, intervals=intervals)
+    final = Final(
+        splits={name: split.layer(-1) for name, split in features.items()},
+        trained={
+            key: Trained(
+                settings=one.settings,
+                weights=one.weights[-1:],
+                extras={name: values[-1:] for name, values in one.extras.items()},
+            )
+            for key, one in trained.items()
+        },
+        margins={key: values[-1] if values.ndim == 3 else values for key, values in margins.items()},
+    )
+    rows = controls.widen_students(rows, final, labels, clusters, heads=heads, intervals=intervals)
+    final, permuted = controls.add_permuted(final, labels, heads=heads, intervals=intervals)
+    weights = {(head, name): final.headline(head, name) for head in ("ceiling", "w2s") for name in FITS}
+    return Evaluation(
+        metrics=pd.concat([rows, permuted], ignore_index=True),
+        transfer=controls.transfer_rows(weights, others, HEADLINE_SETTINGS, heads=heads, intervals=intervals),
+        predictions=controls.predictions(final, heads=heads),
+    )
+
+
+def _head_rows(features: Splits, *, labels: Labels, heads: Heads, intervals: Intervals) -> Evaluation:
     """Returns the rows of the ceiling and W2SG heads of all protocols."""
+    return Evaluation(metrics=_train(features, labels=labels, heads=heads, intervals=intervals)[0])
+
+
+def _train(
+    features: Splits, *, labels: Labels, heads: Heads, intervals: Intervals
+) -> tuple[pd.DataFrame, dict[tuple[str, str], Trained], dict[tuple[str, str], np.ndarray]]:
+    """Returns the rows of the ceiling and W2SG heads of all protocols, the heads, and their headline margins, (L, S, n).
+
+    The supervisor's margins, (S, n), are among them.
+    """
     seeds, train, weak, test = heads.seeds, features[TRAIN], features[WEAK], features[TEST]
-    made = {("ceiling", name): fit(train, _true_labels(train, seeds), heads=heads) for name, fit in _FITS.items()}
-    for name, fit in _FITS.items():
+    made = {("ceiling", name): fit(train, true_labels(train, len(seeds)), heads=heads) for name, fit in FITS.items()}
+    for name, fit in FITS.items():
         soft = np.stack([chosen_probability(labels(name, seed, WEAK, tuple(weak.row_ids))) for seed in seeds])
         made["w2s", name] = fit(weak, soft, heads=heads, loss=heads.loss)
     ends = np.cumsum([len(trained.settings) for trained in made.values()])
     together = np.concatenate([trained.weights for trained in made.values()], axis=2)  # (L, S, K, d)
     scored = np.split(score_pairs(together, test.chosen, test.rejected), ends[:-1], axis=2)
     margins = dict(zip(made, scored, strict=True))  # (L, S, K, n) each
-    rows = []
-    for name in _FITS:
+    rows, headline = [], {key: values[:, :, -1] for key, values in margins.items()}
+    for name in FITS:
         supervisor = np.stack([labels(name, seed, TEST, tuple(test.row_ids))["margin"] for seed in seeds])  # (S, n)
+        headline["weak", name] = supervisor
         for head, ceiling in (("ceiling", None), ("w2s", margins["ceiling", name])):
             trained, keys = made[head, name], {"head": head, "protocol": name}
             axes = (test.layers, seeds, trained.settings)
             given = {"weak": supervisor, "ceiling": ceiling, "extras": trained.extras}
             rows.append(head_rows(margins[head, name], axes, keys=keys, intervals=intervals, **given))
-    return pd.concat(rows, ignore_index=True)
+    return pd.concat(rows, ignore_index=True), made, headline
 
 
-def _probe_rows(features: Splits, *, probe: Probe, heads: Heads, intervals: Intervals) -> pd.DataFrame:
+def _probe_rows(features: Splits, *, probe: Probe, heads: Heads, intervals: Intervals) -> Evaluation:
     """Returns the rows of the probes of all layers, seeds and ways to split."""
     split, seeds = features[TRAIN], heads.seeds
     fitted = fit_probes(split.chosen, split.rejected, settings=probe, seeds=seeds)
-    return probe_rows(fitted, split.layers, seeds=seeds, settings=probe, intervals=intervals)
+    return Evaluation(metrics=probe_rows(fitted, split.layers, seeds=seeds, settings=probe, intervals=intervals))
 
 
-def _fit_paper(split: Features, target: np.ndarray, *, heads: Heads, loss: Loss = "soft") -> _Trained:
-    """Returns heads at each learning rate and at the selected one.
-
-    Only students are given the loss of the configuration: true labels are certain, so that rounding them changes nothing, and
-    a supervisor or ceiling must not be drawn to its own predictions.
-    """
-    settings = PaperHeadSettings(**heads.paper.model_dump(), loss=loss, margin=heads.margin)
-    made = train_paper_heads(split.chosen, split.rejected, target, settings=settings, seeds=heads.seeds)
-    rates = np.array(settings.learning_rates)
-
-    def with_selected(values: np.ndarray) -> np.ndarray:  # (L, S, K, ...) to (L, S, K + 1, ...)
-        chosen = np.expand_dims(made.selected, tuple(range(2, values.ndim)))
-        return np.concatenate([values, np.take_along_axis(values, chosen, axis=2)], axis=2)
-
-    return _Trained(
-        settings=(*(f"lr={rate:g}" for rate in rates), "selected"),
-        weights=with_selected(made.weights),
-        extras={
-            "progressive_loss": with_selected(made.progressive_loss),
-            "learning_rate": with_selected(np.broadcast_to(rates, made.progressive_loss.shape)),
-        },
-    )
+def _concepts(
+    features: Splits, *, unrelated: Mapping[str, np.ndarray], probe: Probe, heads: Heads, intervals: Intervals
+) -> Evaluation:
+    """Returns the rows of the final layer's probes of unrelated concepts."""
+    split = features[TRAIN].layer(-1)
+    return Evaluation(metrics=unrelated_rows(split, unrelated, probe=probe, seeds=heads.seeds, intervals=intervals))
 
 
-def _fit_converged(split: Features, target: np.ndarray, *, heads: Heads, loss: Loss = "soft") -> _Trained:
-    """Returns heads at the cross-validated penalty.
-
-    The log-confidence loss mixes in predictions as training goes; a fit to its end has no such course and takes soft labels.
-    """
-    labels, groups = harden(target) if loss == "hard" else target, np.arange(len(split.row_ids))
-    if heads.margin == "single":
-        states = np.concatenate([split.chosen, split.rejected], axis=1)  # (L, 2n, d)
-        labels, groups = np.concatenate([labels, 1.0 - labels], axis=1), np.tile(groups, 2)  # (S, 2n)
-    else:
-        states = split.chosen - split.rejected
-    made = fit_converged_heads(states, labels, settings=heads.converged, seeds=heads.seeds, groups=groups)
-    extras = {"penalty": made.penalty[:, :, None], "converged": made.converged[:, :, None].astype(float)}
-    return _Trained(settings=("cv",), weights=made.weights[:, :, None], extras=extras)
+def _by_cell(labels: pd.DataFrame) -> dict[tuple[str, int, str, int], pd.DataFrame]:
+    """Returns the rows of LABELS by protocol, seed, split and half."""
+    return dict(iter(labels.groupby(["protocol", "seed", "split", "half"], sort=False)))
 
 
-_FITS = {"paper": _fit_paper, "converged": _fit_converged}
-
-
-def _true_labels(split: Features, seeds: Sequence[int]) -> np.ndarray:
-    """Returns certainty that the chosen text is preferred, (S, n)."""
-    return np.ones((len(seeds), len(split.row_ids)))
-
-
-def _labelled(labels: pd.DataFrame, protocol: str, seed: int, name: str, row_ids: tuple[str, ...]) -> pd.DataFrame:
+def _labelled(
+    cells: Mapping[tuple[str, int, str, int], pd.DataFrame],
+    protocol: str,
+    seed: int,
+    name: str,
+    row_ids: tuple[str, ...],
+    half: int = 0,
+) -> pd.DataFrame:
     """Returns the supervisor's labels of the given pairs of a split, in their order."""
-    rows = labels[(labels["protocol"] == protocol) & (labels["seed"] == seed) & (labels["split"] == name)]
-    indexed = rows.set_index("row_id")
-    missing = [row_id for row_id in row_ids if row_id not in indexed.index]
-    if missing or len(indexed) != len(row_ids) or not indexed.index.is_unique:
+    rows = cells.get((protocol, seed, name, half), next(iter(cells.values()))[:0])
+    index = pd.Index(rows["row_id"])
+    place = index.get_indexer(pd.Index(row_ids)) if index.is_unique else np.full(len(row_ids), -1)
+    if (place < 0).any() or len(rows) != len(row_ids):
+        missing = [row_id for row_id, at in zip(row_ids, place, strict=True) if at < 0]
         raise ValueError(
-            f"the supervisor labelled {len(indexed)} pairs of split {name}, the student has {len(row_ids)}; "
+            f"the supervisor labelled {len(rows)} pairs of split {name}, the student has {len(row_ids)}; "
             f"{len(missing)} of them have no label, such as {missing[:1]}"
         )
-    return indexed.loc[list(row_ids)]
+    return rows.iloc[place]

@@ -53,7 +53,14 @@ class PaperHeads:
 
 
 def train_paper_heads(
-    first: np.ndarray, second: np.ndarray, target: np.ndarray, *, settings: PaperHeadSettings, seeds: Sequence[int]
+    first: np.ndarray,
+    second: np.ndarray,
+    target: np.ndarray,
+    *,
+    settings: PaperHeadSettings,
+    seeds: Sequence[int],
+    rows: np.ndarray | None = None,
+    rates: np.ndarray | None = None,
 ) -> PaperHeads:
     """Returns one head for each layer, seed and learning rate, all trained side by side.
 
@@ -70,6 +77,8 @@ def train_paper_heads(
         target: Probability that ``first`` is preferred, one row for each seed, (S, n).
         settings: The protocol.
         seeds: S seeds.
+        rows: Rows that each seed learns from, (S, m); all by default.
+        rates: Learning rates of each seed, (S, K); those of the settings by default.
 
     Raises:
         ValueError: If shapes disagree, a state is not finite or a target is not a probability.
@@ -80,14 +89,17 @@ def train_paper_heads(
             f"(L, n, d), (L, n, d) and (S, n) with S = {len(seeds)} seeds"
         )
     check_inputs(target, first=first, second=second)
-    layers, _, d = first.shape
-    plan = _plan(target, settings, seeds)
-    size = max(1, CHUNK // (len(seeds) * len(settings.learning_rates) * d))
+    layers, n, d = first.shape
+    rows = np.broadcast_to(np.arange(n), (len(seeds), n)) if rows is None else rows
+    given = np.tile(settings.learning_rates, (len(seeds), 1)) if rates is None else rates
+    rate = torch.tensor(given, dtype=torch.float32)
+    plan = _plan(target, settings, seeds, rows)
+    size = max(1, CHUNK // (rate.numel() * d))
     trained = []
     for low in range(0, layers, size):
         a, b = (torch.as_tensor(x[low : low + size], dtype=torch.float32) for x in (first, second))
         states = (a - b)[:, :, None] if settings.margin == "pair" else torch.stack((a, b), dim=2)
-        trained.append(_train(states, plan, settings, seeds))  # states: (layers, n, 1 or 2, d)
+        trained.append(_train(states, plan, settings, seeds, rate))  # states: (layers, n, 1 or 2, d)
     weights, loss = (np.concatenate(parts) for parts in zip(*trained, strict=True))
     selected = np.where(np.isfinite(loss), loss, np.inf).argmin(-1)
     return PaperHeads(weights=weights, progressive_loss=loss, selected=selected)
@@ -109,9 +121,9 @@ class _Batch:
     """Whether its loss counts for the progressive estimate."""
 
 
-def _plan(target: np.ndarray, settings: PaperHeadSettings, seeds: Sequence[int]) -> list[_Batch]:
+def _plan(target: np.ndarray, settings: PaperHeadSettings, seeds: Sequence[int], rows: np.ndarray) -> list[_Batch]:
     """Returns the batches of all epochs in order."""
-    n = target.shape[1]
+    n, m = target.shape[1], rows.shape[1]
     if settings.loss == "hard":
         target = harden(target)
     if settings.margin == "pair":
@@ -123,10 +135,10 @@ def _plan(target: np.ndarray, settings: PaperHeadSettings, seeds: Sequence[int])
         sign = np.ones_like(labels)
     streams = [generator(seed) for seed in seeds]
     size = settings.batch_size
-    steps = math.ceil(n / size)
+    steps = math.ceil(m / size)
     batches = []
     for epoch in range(settings.epochs):
-        order = np.stack([stream.permutation(n) for stream in streams])
+        order = np.stack([own[stream.permutation(m)] for own, stream in zip(rows, streams, strict=True)])
         for step in range(steps):
             index = order[:, step * size : (step + 1) * size]
             label, turn = (np.take_along_axis(x, index[:, :, None], axis=1) for x in (labels, sign))  # (S, B, T)
@@ -143,12 +155,12 @@ def _plan(target: np.ndarray, settings: PaperHeadSettings, seeds: Sequence[int])
 
 
 def _train(
-    states: torch.Tensor, plan: list[_Batch], settings: PaperHeadSettings, seeds: Sequence[int]
+    states: torch.Tensor, plan: list[_Batch], settings: PaperHeadSettings, seeds: Sequence[int], given: torch.Tensor
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the weights, (L, S, K, d), and the progressive loss, (L, S, K), of some layers."""
     start = _initial(states.shape[-1], settings, seeds).to(states)
-    weights = start.expand(len(states), -1, len(settings.learning_rates), -1).clone()
-    rates = torch.tensor(settings.learning_rates, dtype=states.dtype)[:, None]  # (K, 1)
+    weights = start.expand(len(states), -1, given.shape[1], -1).clone()
+    rates = given[:, :, None]  # (S, K, 1)
     mean, square = torch.zeros_like(weights), torch.zeros_like(weights)
     total, rows = torch.zeros_like(weights[..., 0], dtype=torch.float64), 0
     for step, batch in enumerate(plan, start=1):

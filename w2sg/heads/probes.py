@@ -27,7 +27,7 @@ class ProbeResult:
     test_texts: np.ndarray
     """Tested texts in ascending order, (S, T, m)."""
     test_labels: np.ndarray
-    """1 for a chosen text, 0 for a rejected one, (S, T, m)."""
+    """1 for a chosen text, 0 for a rejected one, (S, T, m), or the labels given, -1 where there is none."""
     test_pairs: np.ndarray
     """Pair of each tested text, 0 to n - 1, (S, T, m)."""
     test_scores: np.ndarray
@@ -37,7 +37,13 @@ class ProbeResult:
 
 
 def fit_probes(
-    chosen: np.ndarray, rejected: np.ndarray, *, settings: Probe, seeds: Sequence[int], tolerance: float = TOLERANCE
+    chosen: np.ndarray,
+    rejected: np.ndarray,
+    *,
+    settings: Probe,
+    seeds: Sequence[int],
+    labels: np.ndarray | None = None,
+    tolerance: float = TOLERANCE,
 ) -> ProbeResult:
     """Returns logistic regressions with intercept on single texts, chosen = 1 and rejected = 0, with logits of unseen texts.
 
@@ -46,6 +52,7 @@ def fit_probes(
         rejected: States of the rejected texts, (L, n, d).
         settings: The protocol.
         seeds: S seeds, which deal the texts.
+        labels: Other labels of the texts, (S, 2 n), 1 or 0, -1 for a text that takes no part.
         tolerance: As :data:`TOLERANCE`.
 
     Raises:
@@ -55,7 +62,10 @@ def fit_probes(
         raise ValueError(f"chosen {chosen.shape} and rejected {rejected.shape} disagree; allowed: two of (L, n, d)")
     n = chosen.shape[1]
     tests, folds = _deal(n, settings, seeds)
-    target = np.broadcast_to(np.arange(2 * n) < n, folds.shape).astype(np.float64)
+    given = np.tile(np.arange(2 * n) < n, (len(seeds), 1)).astype(np.int64) if labels is None else labels
+    given = np.repeat(given, len(settings.splits), axis=0)  # (S T, 2 n)
+    folds = np.where(given < 0, -1, folds)
+    target = np.maximum(given, 0).astype(np.float64)
     fits, scores = [], []
     for a, b in zip(chosen, rejected, strict=True):
         texts = np.concatenate((a, b))  # (2 n, d)
@@ -69,7 +79,7 @@ def fit_probes(
         weights=fit.weights.reshape(len(chosen), *sets, -1),
         intercept=fit.intercept.reshape(-1, *sets),
         test_texts=tests,
-        test_labels=(tests < n).astype(np.int64),
+        test_labels=np.take_along_axis(given, tests.reshape(len(given), -1), axis=1).reshape(tests.shape),
         test_pairs=tests % n,
         test_scores=np.stack(scores).reshape(len(chosen), *tests.shape),
         converged=fit.converged.reshape(-1, *sets),

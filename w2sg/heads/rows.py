@@ -11,7 +11,7 @@ import pandas as pd
 from w2sg.heads.probes import ProbeResult
 from w2sg.measures.bootstrap import draw_counts
 from w2sg.measures.estimates import Estimate
-from w2sg.measures.metrics import evaluate_margins, evaluate_texts
+from w2sg.measures.metrics import bootstrap_mean, evaluate_margins, evaluate_texts
 from w2sg.study.sections import Intervals, Probe
 
 
@@ -79,10 +79,11 @@ def probe_rows(
     """
     frames = []
     for (s, seed), (t, split) in product(enumerate(seeds), enumerate(settings.splits)):
-        tested, column = np.unique(fitted.test_pairs[s, t], return_inverse=True)
+        labelled = fitted.test_labels[s, t] >= 0
+        tested, column = np.unique(fitted.test_pairs[s, t][labelled], return_inverse=True)
         estimates = evaluate_texts(
-            fitted.test_scores[:, s, t],
-            labels=fitted.test_labels[s, t],
+            fitted.test_scores[:, s, t][:, labelled],
+            labels=fitted.test_labels[s, t][labelled],
             pairs=column,
             counts=draw_counts(len(tested), resamples=intervals.bootstrap, seed=intervals.seed),
             confidence=intervals.confidence,
@@ -90,3 +91,18 @@ def probe_rows(
         rows = _frame(estimates, product(layers, [seed], [f"l2={settings.penalty:g}"]))
         frames.append(rows.assign(head="probe", protocol=split))
     return pd.concat(frames, ignore_index=True)
+
+
+def accuracy_rows(
+    margins: np.ndarray,
+    axes: tuple[Sequence[int], Sequence[int], Sequence[str]],
+    *,
+    keys: Mapping[str, str],
+    intervals: Intervals,
+) -> pd.DataFrame:
+    """Returns the accuracies of heads on test pairs; arguments and columns are those of :func:`head_rows`."""
+    n = margins.shape[3]
+    right = 0.5 * (1.0 + np.sign(margins.reshape(-1, n)))
+    counts = draw_counts(n, resamples=intervals.bootstrap, seed=intervals.seed)
+    found = {"accuracy": bootstrap_mean(right, counts=counts, confidence=intervals.confidence)}
+    return _frame(found, product(*axes)).assign(**keys)

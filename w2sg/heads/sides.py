@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-STREAMS = {"coin": 1, "init": 2, "folds": 3, "probe": 4}
+STREAMS = {"coin": 1, "init": 2, "folds": 3, "probe": 4, "permuted": 5, "halves": 6, "unrelated": 7}
 """Random streams of a seed besides the batch order, which is the seed's own."""
 
 

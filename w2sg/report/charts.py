@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from w2sg.plotting.style import COLOURS, LABELS, MARKED, STEP_COLOURS, spread
-from w2sg.report.controls import own_rows
 from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.trajectories.selection import INTERVAL, case_rows, headline_cells, rows_with, trained_layers
 
@@ -61,7 +60,7 @@ def chart_rows(metrics: pd.DataFrame, floors: pd.DataFrame, *, family: str, data
         Columns series, layer, protocol and seed as text (``any`` where a row does not depend on it), revision, step,
         tokens (billions), value, low, high.
     """
-    rows = case_rows(own_rows(metrics), family=family, dataset=dataset)
+    rows = case_rows(metrics, family=family, dataset=dataset)
     trained = trained_layers(rows)
     layers = choose_layers(trained)
     heads = pd.concat(

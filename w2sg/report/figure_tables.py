@@ -11,7 +11,6 @@ import pandas as pd
 import pyarrow as pa
 from sklearn.isotonic import IsotonicRegression
 
-from w2sg.report.controls import own_rows
 from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.tables.schemas import FIGURE
 from w2sg.trajectories.prediction import RISING
@@ -60,7 +59,7 @@ def figure_table(
         raise ValueError(f"figure must be one of {sorted(_TABLES)}, got {name!r}")
     if rows_with(metrics, family=family, dataset=dataset, head="w2s", metric="accuracy").empty:
         return _joined([], {})
-    rows = case_rows(own_rows(metrics), family=family, dataset=dataset)
+    rows = case_rows(metrics, family=family, dataset=dataset)
     levels = rows_with(floors, dataset=dataset, metric="accuracy")
     return _joined(_TABLES[name](rows, levels), errors if name == "prediction" else {})
 

@@ -60,6 +60,8 @@ class Evidence:
     """Acceptance of the synthetic branch, schema ACCEPTANCE; None where it was not run."""
     study: Mapping[str, Any]
     """The part of the configuration that decides the numbers."""
+    transfer: pd.DataFrame | None = None
+    """Rows of METRICS of heads on the pairs of datasets that they did not learn from; None or empty where there is one dataset."""
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Families of several pre-training seeds with the family of each."""
     agreement: pd.DataFrame | None = None
@@ -103,7 +105,7 @@ def _plots(evidence: Evidence) -> dict[str, Any]:
                 "files": files,
             }
         )
-        layers[title] = trained_layers(case_rows(controls.own_rows(evidence.metrics), **where))
+        layers[title] = trained_layers(case_rows(evidence.metrics, **where))
     for family, members in evidence.groups.items():
         for dataset in dict.fromkeys(
             dataset for name, dataset in keys.itertuples(index=False, name=None) if name in members
@@ -133,7 +135,7 @@ def _tables(evidence: Evidence) -> dict[str, Any]:
         "summary_note": f"{cells.SUMMARY_NOTE} {cells.MARKS}",
         "conclusions": cells.format_conclusions(evidence.summary),
         "controls": controls.control_table(evidence.metrics),
-        "transfer": controls.transfer_table(evidence.metrics),
+        "transfer": controls.transfer_table(evidence.transfer) if evidence.transfer is not None else None,
         "agreement": controls.agreement_table(evidence.agreement) if evidence.agreement is not None else None,
         "correlations": cells.format_correlations(evidence.correlations),
         "transitions": cells.format_transitions(evidence.transitions),

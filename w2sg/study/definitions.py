@@ -171,9 +171,13 @@ class Deciding:
         return self._passes(model) | self.pairs(dataset) | {"layers": layers}
 
     def supervision(self, family: str, dataset: str) -> dict[str, Any]:
-        """Returns it for a supervisor's labels and metrics: its final layer is there whatever is kept."""
+        """Returns it for a supervisor's labels and metrics: its final layer is there whatever is kept.
+
+        It is tested on the study's other datasets too.
+        """
         own = {name: self.config[name] for name in ("heads", "intervals")} | {"recipes.SUPERVISOR": recipes.SUPERVISOR}
-        return self._passes(self.families[family].weak) | self.pairs(dataset) | own
+        pairs = {key: value for name in self.config["sweep"]["datasets"] for key, value in self.pairs(name).items()}
+        return self._passes(self.families[family].weak) | pairs | self.pairs(dataset) | own
 
     def heads(self, family: str, dataset: str) -> dict[str, Any]:
         """Returns it for the heads of a family's revisions."""

@@ -51,17 +51,26 @@ _ESTIMATE = [
     whole("n", "test pairs (for the probe, pairs of which a text was tested; for the loss, tokens)"),
 ]
 _HEAD = [
+    text(
+        "tested_on", "dataset whose test pairs were scored: `dataset`, but for transfer of final-layer headline heads"
+    ),
     _LAYER,
-    text("head", "`w2s`, `ceiling`, `weak`, `probe`, or `model` (evaluation loss)"),
+    text(
+        "head",
+        "`w2s`, `ceiling`, `weak`, `probe`, `model` (evaluation loss); controls: `weak_on_weak`, `permuted`, "
+        "`probe_length`, `probe_random`, `probe_group`",
+    ),
     _PROTOCOL,
     text("setting", "`lr=…`, `selected` (rate chosen without test data), `cv` (penalty chosen by cross-validation), …"),
     _SEED,
     text(
         "metric",
-        "`accuracy`, `auroc`, `log_loss` (nats), `ece`, `agreement`, `gain`, `pgr`, `nats_per_token`, `bits_per_byte`, …",
+        "`accuracy`, `auroc`, `log_loss` (nats), `ece`, `agreement`, `gain`, `pgr`, `nats_per_token`, `bits_per_byte`, …; "
+        "`training_sd` and `gain_training_sd`: standard deviation of accuracy and gain over draws of the training pairs, "
+        "which the interval of these includes",
     ),
 ]
-_HEAD_KEYS = ("dataset", "layer", "head", "protocol", "setting", "seed", "metric")
+_HEAD_KEYS = ("dataset", "tested_on", "layer", "head", "protocol", "setting", "seed", "metric")
 
 RESULTS = declare(
     "results",
@@ -96,14 +105,30 @@ LABELS = declare(
     "weak_labels",
     _PROTOCOL,
     _SEED,
+    whole("half", "0: the supervisor learnt from all pairs; 1, 2: from one of the halves that the seed deals"),
     _SPLIT,
     _ROW_ID,
     flag("swapped", "whether the student saw the rejected text first"),
     real("probability", "the supervisor's P(first > second), in the order shown to the student"),
     real("margin", "s(chosen) - s(rejected) of the supervisor"),
-    keys=("protocol", "seed", "split", "row_id"),
+    keys=("protocol", "seed", "half", "split", "row_id"),
 )
-"""A supervisor's view of the weak-supervision and test pairs."""
+"""A supervisor's view of the weak-supervision and test pairs; one of half the pairs sees its half of the former."""
+
+PREDICTIONS = declare(
+    "predictions",
+    _MODEL,
+    _REVISION,
+    _COMMIT,
+    _DATASET,
+    _PROTOCOL,
+    text("head", "`weak`, `ceiling`, `w2s` or `permuted`"),
+    _SEED,
+    _ROW_ID,
+    real("margin", "s(chosen) - s(rejected) of a test pair: final layer, headline setting"),
+    keys=("model", "revision", "dataset", "protocol", "head", "seed", "row_id"),
+)
+"""What the heads of one revision, and its supervisor, make of every test pair; accuracies follow from it."""
 
 FLOORS = declare(
     "floors",

@@ -8,10 +8,13 @@ import pandas as pd
 
 _REVISION = ["model", "revision"]
 
+SUPERVISORS = ["weak", "weak_on_weak"]
+"""Heads on the supervisor's features."""
+
 
 def exclude_flagged(metrics: pd.DataFrame, audit: pd.DataFrame) -> pd.DataFrame:
-    """Returns METRICS without the rows of revisions that AUDIT flags; a supervisor's own rows (``head == "weak"``) stay."""
-    return metrics[~_among(metrics, audit[audit["flagged"]]) | (metrics["head"] == "weak")]
+    """Returns METRICS without the rows of revisions that AUDIT flags; a supervisor's own rows (``SUPERVISORS``) stay."""
+    return metrics[~_among(metrics, audit[audit["flagged"]]) | metrics["head"].isin(SUPERVISORS)]
 
 
 def left_out(metrics: pd.DataFrame, audit: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
-from pyarrow import parquet
+from pyarrow import compute, parquet
 
 from w2sg.study.protocols import HEADLINE_SETTINGS
 
@@ -15,8 +15,19 @@ CASE = ["family", "dataset", "protocol"]
 INTERVAL = ["value", "low", "high"]
 """Columns of an estimate and its interval."""
 
+_OWN = compute.field("tested_on") == compute.field("dataset")
+
 MEAN_SEED = -1
 """Stands for the mean over head seeds where a seed is named."""
+
+
+UNRELATED = ("probe_length", "probe_random", "probe_group")
+"""Probes of what does not tell chosen from rejected."""
+
+
+def own_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns the rows of METRICS that were tested on the dataset of their training: all but transfer."""
+    return table[table["tested_on"] == table["dataset"]]
 
 
 def rows_with(table: pd.DataFrame, **cells: Any) -> pd.DataFrame:
@@ -30,13 +41,13 @@ def headline_cells(head: str, metric: str, protocol: str = "", *, split: str = "
     """Returns what tells the headline rows of one metric of one head from all other rows of METRICS.
 
     Args:
-        head: Such as ``w2s``, ``ceiling``, ``weak``, ``probe``, ``probe_length`` or ``model``.
+        head: ``w2s``, ``ceiling``, ``weak``, ``probe``, ``model``, or a control.
         metric: Such as ``accuracy``.
         protocol: ``paper`` or ``converged``; probes and model have none.
         split: Way to split the probe's texts.
     """
     cells = {"head": head, "metric": metric}
-    if head.startswith("probe"):
+    if head == "probe" or head in UNRELATED:
         return cells | {"protocol": split}
     return cells if head == "model" else cells | {"protocol": protocol, "setting": HEADLINE_SETTINGS[protocol]}
 
@@ -54,7 +65,8 @@ def series_cells() -> list[dict[str, str]]:
 
 def headline_rows() -> Any:
     """Returns :func:`series_cells` as an Arrow expression: reading a table with it spares the memory of all other rows."""
-    return parquet.filters_to_expression([[(key, "==", value) for key, value in one.items()] for one in series_cells()])
+    cells = [[(key, "==", value) for key, value in one.items()] for one in series_cells()]
+    return parquet.filters_to_expression(cells) & _OWN
 
 
 def shown_rows(family: str = "") -> Any:
@@ -63,9 +75,18 @@ def shown_rows(family: str = "") -> Any:
     Without its name, those of all families.
     """
     own = [("family", "==", family)] if family else []
-    kinds = [[("head", "in", ["probe", "probe_length", "probe_group", "probe_random", "floor", "model"])]]
+    kinds = [[("head", "in", ["probe", "floor", "model", *UNRELATED])]]
     kinds += [[("protocol", "==", name), ("setting", "==", setting)] for name, setting in HEADLINE_SETTINGS.items()]
-    return parquet.filters_to_expression([own + kind for kind in kinds])
+    return parquet.filters_to_expression([own + kind for kind in kinds]) & _OWN
+
+
+def transfer_rows() -> Any:
+    """Returns, as an Arrow expression, the headline accuracies of heads on the test pairs of datasets they did not learn from."""
+    kinds = [
+        [("protocol", "==", name), ("setting", "==", setting), ("metric", "==", "accuracy")]
+        for name, setting in HEADLINE_SETTINGS.items()
+    ]
+    return parquet.filters_to_expression(kinds) & ~_OWN
 
 
 def case_rows(metrics: pd.DataFrame, *, family: str, dataset: str) -> pd.DataFrame:
@@ -74,7 +95,7 @@ def case_rows(metrics: pd.DataFrame, *, family: str, dataset: str) -> pd.DataFra
     Raises:
         ValueError: If there are no W2SG accuracies among them.
     """
-    rows = rows_with(metrics, family=family)
+    rows = own_rows(rows_with(metrics, family=family))
     rows = rows[(rows["dataset"] == dataset) | (rows["head"] == "model")]
     if rows_with(rows, head="w2s", metric="accuracy").empty:
         raise ValueError(f"no W2SG accuracies of family {family} on dataset {dataset}")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from w2sg.trajectories.selection import CASE, MEAN_SEED, rows_with, series_cells
+from w2sg.trajectories.selection import CASE, MEAN_SEED, own_rows, rows_with, series_cells
 
 _NAMES = [*CASE, "layer"]
 
@@ -78,7 +78,7 @@ def collect_series(metrics: pd.DataFrame, *, confidence: float) -> Iterator[Seri
         confidence: Coverage of the table's intervals; standard errors are taken from their width.
     """
     halves = 2.0 * float(stats.norm.ppf(0.5 + confidence / 2))
-    rows = pd.concat([rows_with(metrics, **cells) for cells in series_cells()])
+    rows = own_rows(pd.concat([rows_with(metrics, **cells) for cells in series_cells()]))
     rows = rows.assign(error=(rows["high"] - rows["low"]) / halves)
     students = rows_with(rows, head="w2s").pivot_table(
         index=[*_NAMES, "step", "tokens"], columns=["metric", "seed"], values=["value", "error"]

@@ -83,10 +83,10 @@ def present(paths):
     return [path for path in paths if not PARTIAL or Path(path).exists()]
 
 
-def head_tables(family, dataset):
+def head_tables(family, dataset, kind="metrics"):
     """Returns the tables of a family's revisions on a dataset; those that are there by now in a partial study."""
     names = [one.name for one in FAMILIES[family].revisions]
-    return present(f"{STUDY}/metrics/{family}/{name}/{dataset}.parquet" for name in names)
+    return present(f"{STUDY}/{kind}/{family}/{name}/{dataset}.parquet" for name in names)
 
 
 # Families with the datasets on which they are measured.

@@ -8,6 +8,7 @@ With ``--set-threads train_heads=2`` or more, layers are worked on together; no 
 rule train_supervisor:
     """Trains the weak supervisor's head on true labels; writes its soft labels and its own metrics."""
     input:
+        unpack(lambda wildcards: transfer_inputs(wildcards.model, wildcards)),
         features="results/activations/{model}/{revision}/{dataset}.safetensors",
         pairs="resources/pairs/{dataset}.parquet",
     output:
@@ -21,17 +22,19 @@ rule train_supervisor:
     params:
         heads=lookup(dpath="heads", within=config),
         intervals=lookup(dpath="intervals", within=config),
+        others=lambda wildcards: other_datasets(wildcards.dataset),
         recipe=recipes.SUPERVISOR,
     script:
         "../scripts/train_supervisor.py"
 
 
 rule train_heads:
-    """Fits the probe, trains the ceiling on true and the W2SG head on weak labels: all layers, seeds and rates."""
+    """Fits the probe, trains the ceiling on true and the W2SG head on weak labels: all layers, seeds and rates; and controls."""
     input:
         unpack(head_inputs),
     output:
-        "<study>/metrics/{family}/{revision}/{dataset}.parquet",
+        metrics="<study>/metrics/{family}/{revision}/{dataset}.parquet",
+        predictions="<study>/predictions/{family}/{revision}/{dataset}.parquet",
     log:
         "logs/train_heads/{family}/{revision}/{dataset}.log",
     benchmark:
@@ -44,6 +47,7 @@ rule train_heads:
         heads=lookup(dpath="heads", within=config),
         probe=lookup(dpath="probe", within=config),
         intervals=lookup(dpath="intervals", within=config),
+        others=lambda wildcards: other_datasets(wildcards.dataset),
         recipe=recipes.HEADS,
     script:
         "../scripts/train_heads.py"

@@ -136,10 +136,24 @@ def places_taken(wildcards):
 # heads
 
 
+def other_datasets(dataset):
+    """Returns the study's other datasets by name: heads are tested on their test pairs too."""
+    return sorted({*DATASETS} - {dataset})
+
+
+def transfer_inputs(model, wildcards):
+    """Returns a revision's features of the study's other datasets, and their pairs."""
+    names, revision = other_datasets(wildcards.dataset), wildcards.revision
+    return {
+        "other_features": [f"results/activations/{model}/{revision}/{name}.safetensors" for name in names],
+        "other_pairs": [f"resources/pairs/{name}.parquet" for name in names],
+    }
+
+
 def head_inputs(wildcards):
     """Returns a revision's features and the labels of its family's weak supervisor."""
     family = FAMILIES[wildcards.family]
-    return {
+    return transfer_inputs(family.strong, wildcards) | {
         "features": f"results/activations/{family.strong}/{wildcards.revision}/{wildcards.dataset}.safetensors",
         "labels": f"{STUDY}/weak_labels/{family.weak}/{family.weak_revision}/{wildcards.dataset}.parquet",
         "pairs": f"resources/pairs/{wildcards.dataset}.parquet",
@@ -330,7 +344,8 @@ def joined_origins():
         for dataset in datasets:
             for kind in ("weak_labels", "weak_metrics"):
                 files[f"{STUDY}/{kind}/{weak}/{dataset}.parquet"] = DECIDING.supervision(family, dataset)
-            files |= dict.fromkeys(head_tables(family, dataset), DECIDING.heads(family, dataset))
+            for kind in ("metrics", "predictions"):
+                files |= dict.fromkeys(head_tables(family, dataset, kind), DECIDING.heads(family, dataset))
             for name in FIGURES:
                 figure = f"{STUDY}/figures/{name}/{family}/{dataset}"
                 files |= {f"{figure}.{kind}": made_figures() for kind in ("svg", "pdf", "png", "parquet")}

@@ -68,7 +68,9 @@ def main(
                 extraction.write_all_features(
                     loaded, frames, outputs=features, pools=pools, settings=settings, keys=keys, origins=made_of
                 )
-        rows = pd.DataFrame([keys | {"dataset": evaluation["corpus"]} | row for row in measured])
+        rows = pd.DataFrame(
+            [keys | dict.fromkeys(("dataset", "tested_on"), evaluation["corpus"]) | row for row in measured]
+        )
         write_table(rows, loss, schemas.RESULTS, provenance=loss_origin)
 
 

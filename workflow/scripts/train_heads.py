@@ -1,7 +1,9 @@
 """Fits the probe and trains ceiling and W2SG heads of one revision on one dataset; writes their metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from w2sg.runtime import jobs, machine
 from w2sg.tables import origins, schemas
@@ -16,7 +18,10 @@ def main(
     features: str,
     labels: str,
     pairs: str,
+    other_features: Sequence[str],
+    other_pairs: Sequence[str],
     output: str,
+    predictions: str,
     keys: Mapping[str, str],
     sections: Mapping[str, Any],
     recipe: int,
@@ -24,24 +29,31 @@ def main(
     log: str,
 ) -> None:
     with jobs.log_to(log):
-        from w2sg.activations.features import open_features, split_layers
+        from w2sg.activations.features import TRAIN, open_features, open_others, split_layers
         from w2sg.heads import evaluate
+        from w2sg.heads.unrelated import unrelated_labels
         from w2sg.study.sections import Heads, Intervals, Probe
 
         machine.pin_threads(1)
         machine.keep_memory()
         states = open_features(features, expect=keys)
-        parts = split_layers(states, read_table(pairs, schemas.PAIRS))
+        frame = read_table(pairs, schemas.PAIRS)
+        parts = split_layers(states, frame)
         weak = read_table(labels, schemas.LABELS)
         kinds = {"heads": Heads, "probe": Probe, "intervals": Intervals}
         asked: Any = {name: kind.model_validate(sections[name]) for name, kind in kinds.items()}
-        rows = evaluate.evaluate_revision(parts, weak, **asked, workers=threads)
-        origin = origins.trace("train_heads", {**sections, "recipes.HEADS": recipe}, [features, labels, pairs])
+        asked["unrelated"] = unrelated_labels(frame[frame["split"] == TRAIN])
+        frames = [read_table(path, schemas.PAIRS) for path in other_pairs]
+        asked["others"] = open_others(other_features, frames, keys=keys)
+        made = evaluate.evaluate_revision(parts, weak, **asked, workers=threads)
+        inputs = [features, labels, pairs, *other_features, *other_pairs]
+        origin = origins.trace("train_heads", {**sections, "recipes.HEADS": recipe}, inputs)
         supervisor = {key: read_provenance(labels)[key] for key in ("model", "revision", "commit")}
         provenance = {**states.metadata, **origin, "weak": supervisor}
-        write_table(
-            rows.assign(**keys, commit=states.metadata["commit"]), output, schemas.RESULTS, provenance=provenance
-        )
+        keys = {**keys, "commit": states.metadata["commit"]}
+        write_table(made.predictions.assign(**keys), predictions, schemas.PREDICTIONS, provenance=provenance)
+        rows = pd.concat([made.metrics.assign(tested_on=keys["dataset"]), made.transfer]).assign(**keys)
+        write_table(rows, output, schemas.RESULTS, provenance=provenance)
 
 
 if __name__ == "__main__":
@@ -49,7 +61,10 @@ if __name__ == "__main__":
         features=snakemake.input["features"],
         labels=snakemake.input["labels"],
         pairs=snakemake.input["pairs"],
-        output=snakemake.output[0],
+        other_features=snakemake.input["other_features"],
+        other_pairs=snakemake.input["other_pairs"],
+        output=snakemake.output["metrics"],
+        predictions=snakemake.output["predictions"],
         keys={
             "model": snakemake.params["model"],
             "revision": snakemake.wildcards["revision"],

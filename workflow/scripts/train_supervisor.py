@@ -1,7 +1,9 @@
 """Trains the weak supervisor's heads on true labels; writes its soft labels and its own metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from w2sg.runtime import jobs, machine
 from w2sg.tables import origins, schemas
@@ -15,6 +17,8 @@ def main(
     *,
     features: str,
     pairs: str,
+    other_features: Sequence[str],
+    other_pairs: Sequence[str],
     labels: str,
     metrics: str,
     keys: Mapping[str, str],
@@ -24,7 +28,7 @@ def main(
     log: str,
 ) -> None:
     with jobs.log_to(log):
-        from w2sg.activations.features import open_features, split_features
+        from w2sg.activations.features import open_features, open_others, split_features
         from w2sg.heads import evaluate
         from w2sg.study.sections import Heads, Intervals
 
@@ -32,12 +36,16 @@ def main(
         states = open_features(features, expect=keys).read()
         splits = split_features(states, read_table(pairs, schemas.PAIRS))
         asked: Any = {"heads": Heads.model_validate(heads), "intervals": Intervals.model_validate(intervals)}
+        frames = [read_table(path, schemas.PAIRS) for path in other_pairs]
+        asked["others"] = open_others(other_features, frames, keys=keys)
         made = evaluate.supervise(splits, **asked)
         own = {"heads": dict(heads), "intervals": dict(intervals), "recipes.SUPERVISOR": recipe}
+        inputs = [features, pairs, *other_features, *other_pairs]
         # It teaches from its final layer, whichever layers are kept.
-        provenance = states.metadata | origins.trace("train_supervisor", own, [features, pairs], without="layers")
+        provenance = states.metadata | origins.trace("train_supervisor", own, inputs, without="layers")
         write_table(made.labels, labels, schemas.LABELS, provenance=provenance)
-        rows = made.metrics.assign(**keys, commit=states.metadata["commit"])
+        rows = pd.concat([made.metrics.assign(tested_on=keys["dataset"]), made.transfer])
+        rows = rows.assign(**keys, commit=states.metadata["commit"])
         write_table(rows, metrics, schemas.RESULTS, provenance=provenance)
 
 
@@ -45,6 +53,8 @@ if __name__ == "__main__":
     main(
         features=snakemake.input["features"],
         pairs=snakemake.input["pairs"],
+        other_features=snakemake.input["other_features"],
+        other_pairs=snakemake.input["other_pairs"],
         labels=snakemake.output["labels"],
         metrics=snakemake.output["metrics"],
         keys={name: snakemake.wildcards[name] for name in ("model", "revision", "dataset")},

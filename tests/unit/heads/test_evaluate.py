@@ -35,8 +35,8 @@ def dataset(*, signal: float, seed: int = 0) -> tuple[Features, pd.DataFrame]:
 def study() -> dict:
     weak = evaluate.supervise(split_features(*dataset(signal=1.2, seed=1)), heads=HEADS, intervals=INTERVALS)
     strong = split_features(*dataset(signal=3.0, seed=2))
-    rows = evaluate.evaluate_revision([lambda: strong], weak.labels, heads=HEADS, probe=PROBE, intervals=INTERVALS)
-    return {"weak": weak, "strong": strong, "rows": rows}
+    made = evaluate.evaluate_revision([lambda: strong], weak.labels, heads=HEADS, probe=PROBE, intervals=INTERVALS)
+    return {"weak": weak, "strong": strong, "made": made, "rows": made.metrics}
 
 
 def accuracy(rows: pd.DataFrame, **where) -> float:
@@ -47,7 +47,7 @@ def accuracy(rows: pd.DataFrame, **where) -> float:
 
 
 def test_the_student_beats_its_supervisor_where_the_features_are_better(study):
-    weak = accuracy(study["weak"].metrics, setting="cv")
+    weak = accuracy(study["weak"].metrics, head="weak", setting="cv")
     student = accuracy(study["rows"], head="w2s", setting="cv", layer=2)
     ceiling = accuracy(study["rows"], head="ceiling", setting="cv", layer=2)
     assert 0.7 < weak < student <= ceiling + 0.02
@@ -74,7 +74,7 @@ def test_a_probes_n_counts_the_pairs_of_its_tested_texts(study):
 
 def test_gain_is_the_difference_of_the_accuracies(study):
     rows = study["rows"].set_index(["head", "protocol", "setting", "seed", "layer", "metric"])["value"]
-    weak = study["weak"].metrics.set_index(["protocol", "setting", "seed", "metric"])["value"]
+    weak = study["weak"].metrics.query("head == 'weak'").set_index(["protocol", "setting", "seed", "metric"])["value"]
     for (name, setting), seed in [(("paper", "selected"), 1), (("converged", "cv"), 0)]:
         own = rows[("w2s", name, setting, seed, 2, "accuracy")]
         assert rows[("w2s", name, setting, seed, 2, "gain")] == pytest.approx(
@@ -96,7 +96,7 @@ def test_the_order_of_rows_changes_nothing(study):
     again = evaluate.evaluate_revision(
         [lambda: split_features(shuffled, pairs)], labels, heads=HEADS, probe=PROBE, intervals=INTERVALS
     )
-    pd.testing.assert_frame_equal(again, study["rows"])
+    pd.testing.assert_frame_equal(again.metrics, study["rows"])
 
 
 def test_layers_read_one_by_one_give_the_same_rows(study, tmp_path, monkeypatch):
@@ -107,7 +107,7 @@ def test_layers_read_one_by_one_give_the_same_rows(study, tmp_path, monkeypatch)
     assert [part()["test"].layers for part in parts] == [(0,), (2,)]
     rows = evaluate.evaluate_revision(
         parts, study["weak"].labels, heads=HEADS, probe=PROBE, intervals=INTERVALS, workers=2
-    )
+    ).metrics
     keys = ["layer", "head", "protocol", "setting", "seed", "metric"]
     ordered, expected = (frame.sort_values(keys, ignore_index=True) for frame in (rows, study["rows"]))
     pd.testing.assert_frame_equal(ordered, expected, rtol=1e-6)
@@ -134,7 +134,7 @@ def test_test_labels_choose_neither_rate_nor_penalty(study):
         heads=HEADS,
         probe=PROBE,
         intervals=INTERVALS,
-    )
+    ).metrics
     for metric in ("learning_rate", "penalty"):
         pd.testing.assert_series_equal(
             rows.loc[rows["metric"] == metric, "value"],
@@ -149,10 +149,12 @@ def test_another_loss_is_the_students_alone(study, loss, changed):
     heads = HEADS.model_copy(update={"loss": loss})
     weak = evaluate.supervise(split_features(*dataset(signal=1.2, seed=1)), heads=heads, intervals=INTERVALS)
     pd.testing.assert_frame_equal(weak.labels, study["weak"].labels)
-    pd.testing.assert_frame_equal(weak.metrics, study["weak"].metrics)
+    own, theirs = (one.metrics[one.metrics["head"] == "weak"] for one in (weak, study["weak"]))
+    pd.testing.assert_frame_equal(own, theirs)
+    assert differing(weak.metrics, study["weak"].metrics, head="weak_on_weak") == changed
     rows = evaluate.evaluate_revision(
         [lambda: study["strong"]], weak.labels, heads=heads, probe=PROBE, intervals=INTERVALS
-    )
+    ).metrics
     assert differing(rows, study["rows"], head="ceiling") == set()
     assert differing(rows, study["rows"], head="w2s") == changed
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.conclusions import ABSENT, NOISE, made_conclusions, nothing
+from tests.conclusions import ABSENT, NOISE, made_conclusions, nothing, transferred
 from tests.studies import made_evidence, made_floors, made_metrics, without_costs
 from w2sg.measures.bootstrap import TOO_SHORT
 from w2sg.report import charts, controls, page, readme
@@ -50,17 +50,15 @@ def test_page_terminal_and_readme_say_the_same(changes):
 
 
 def test_the_page_shows_controls_and_what_heads_do_on_other_datasets(found):
-    text = shown(page.render(found))
+    text = shown(page.render(dataclasses.replace(found, transfer=transferred(found.metrics))))
     assert "student of the same labels, permuted over pairs" in text and "fewer tokens, by the supervisor" in text
     assert "Tested on other datasets" in text and "newsgroups_tech another" in text
     table = controls.control_table(found.metrics)
-    means = rows_with(found.metrics, head="permuted", protocol="paper", step=2048, tested_on="newsgroups_tech")[
-        "value"
-    ].mean()
+    means = rows_with(found.metrics, head="permuted", protocol="paper", step=2048)["value"].mean()
     cell = table[(table["heads"] == "paper") & table["what"].str.contains("permuted")]["last revision"]
     assert cell.iloc[0].startswith(f"{means:.3f} (")
-    own = dataclasses.replace(found, metrics=controls.own_rows(found.metrics))
-    assert "Tested on other datasets" not in page.render(own)
+    for none in (None, found.metrics.head(0)):
+        assert "Tested on other datasets" not in page.render(dataclasses.replace(found, transfer=none))
 
 
 def test_which_pairs_students_correct_is_shown_at_both_ends(found):
@@ -163,7 +161,7 @@ def test_a_chart_shows_what_the_long_table_holds(found):
         .astype({"seed": int, "step": int})
         .set_index(keys)["value"]
     )
-    metrics = rows_with(controls.own_rows(found.metrics), head="w2s", metric="accuracy").set_index(keys)["value"]
+    metrics = rows_with(found.metrics, head="w2s", metric="accuracy").set_index(keys)["value"]
     pd.testing.assert_series_equal(shown.sort_index(), metrics.sort_index())
     means = rows[(rows["series"] == "w2s") & (rows["seed"] == charts.MEAN)].set_index(["protocol", "step"])["value"]
     expected = metrics.groupby(["protocol", "step"]).mean()

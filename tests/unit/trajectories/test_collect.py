@@ -16,7 +16,15 @@ FAMILY = {
 
 
 def rows(model: str, revision: str, dataset: str, *, head: str = "w2s") -> pd.DataFrame:
-    keys = {"model": model, "revision": revision, "commit": "c", "dataset": dataset, "head": head, "protocol": "paper"}
+    keys = {
+        "model": model,
+        "revision": revision,
+        "commit": "c",
+        "dataset": dataset,
+        "tested_on": dataset,
+        "head": head,
+        "protocol": "paper",
+    }
     made = [
         keys | {"setting": "cv", "seed": seed, "metric": metric, "layer": layer, "value": 0.5, "low": 0.4, "n": 9}
         for seed in (0, 1)

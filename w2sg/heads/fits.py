@@ -1,0 +1,137 @@
+"""The two protocols as functions from features and labels to heads, at all their settings or at one that is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from w2sg.activations.features import Features
+from w2sg.heads.converged import fit_converged_heads
+from w2sg.heads.crossval import fit_given
+from w2sg.heads.paper import PaperHeadSettings, train_paper_heads
+from w2sg.heads.sides import harden
+from w2sg.study.protocols import Loss
+from w2sg.study.sections import Heads
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """Heads of one protocol."""
+
+    settings: tuple[str, ...]
+    """Name of each of the K settings; the last is the headline one."""
+    weights: np.ndarray
+    """(L, S, K, d)."""
+    extras: Mapping[str, np.ndarray]
+    """Scalars of the training itself, (L, S, K) each, such as the progressive loss."""
+
+
+def _fit_paper(split: Features, target: np.ndarray, *, heads: Heads, loss: Loss = "soft") -> Trained:
+    """Returns heads at each learning rate and at the selected one.
+
+    Only students are given the loss of the configuration: true labels are certain, so that rounding them changes nothing, and
+    a supervisor or ceiling must not be drawn to its own predictions.
+    """
+    settings = PaperHeadSettings(**heads.paper.model_dump(), loss=loss, margin=heads.margin)
+    made = train_paper_heads(split.chosen, split.rejected, target, settings=settings, seeds=heads.seeds)
+    rates = np.array(settings.learning_rates)
+
+    def with_selected(values: np.ndarray) -> np.ndarray:  # (L, S, K, ...) to (L, S, K + 1, ...)
+        chosen = np.expand_dims(made.selected, tuple(range(2, values.ndim)))
+        return np.concatenate([values, np.take_along_axis(values, chosen, axis=2)], axis=2)
+
+    return Trained(
+        settings=(*(f"lr={rate:g}" for rate in rates), "selected"),
+        weights=with_selected(made.weights),
+        extras={
+            "progressive_loss": with_selected(made.progressive_loss),
+            "learning_rate": with_selected(np.broadcast_to(rates, made.progressive_loss.shape)),
+        },
+    )
+
+
+def _fit_converged(split: Features, target: np.ndarray, *, heads: Heads, loss: Loss = "soft") -> Trained:
+    """Returns heads at the cross-validated penalty.
+
+    The log-confidence loss mixes in predictions as training goes; a fit to its end has no such course and takes soft labels.
+    """
+    labels, groups = harden(target) if loss == "hard" else target, np.arange(len(split.row_ids))
+    if heads.margin == "single":
+        states = np.concatenate([split.chosen, split.rejected], axis=1)  # (L, 2n, d)
+        labels, groups = np.concatenate([labels, 1.0 - labels], axis=1), np.tile(groups, 2)  # (S, 2n)
+    else:
+        states = split.chosen - split.rejected
+    made = fit_converged_heads(states, labels, settings=heads.converged, seeds=heads.seeds, groups=groups)
+    extras = {"penalty": made.penalty[:, :, None], "converged": made.converged[:, :, None].astype(float)}
+    return Trained(settings=("cv",), weights=made.weights[:, :, None], extras=extras)
+
+
+FITS = {"paper": _fit_paper, "converged": _fit_converged}
+"""What trains the heads of each protocol, at all settings and with the seeds of the configuration."""
+
+
+def _refit_paper(
+    split: Features,
+    target: np.ndarray,
+    rows: np.ndarray,
+    like: Trained,
+    *,
+    heads: Heads,
+    draws: Sequence[int],
+    loss: Loss,
+) -> np.ndarray:
+    """Returns heads at the rate selected with all pairs."""
+    settings = PaperHeadSettings(**heads.paper.model_dump(), loss=loss, margin=heads.margin)
+    rates = _of_runs(like.extras["learning_rate"][-1, :, -1:], len(draws))
+    made = train_paper_heads(
+        split.chosen,
+        split.rejected,
+        target,
+        settings=settings,
+        seeds=np.repeat(draws, 2).tolist(),
+        rows=rows,
+        rates=rates,
+    )
+    return made.weights[0, :, 0]
+
+
+def _refit_converged(
+    split: Features,
+    target: np.ndarray,
+    rows: np.ndarray,
+    like: Trained,
+    *,
+    heads: Heads,
+    draws: Sequence[int],
+    loss: Loss,
+) -> np.ndarray:
+    """Returns heads at the penalty that cross-validation chose with all pairs."""
+    labels, learnt = harden(target) if loss == "hard" else target, np.zeros(target.shape, dtype=bool)
+    np.put_along_axis(learnt, rows, True, axis=1)
+    if heads.margin == "single":
+        states = np.concatenate([split.chosen[0], split.rejected[0]])
+        labels, learnt = np.concatenate([labels, 1.0 - labels], axis=1), np.tile(learnt, 2)
+    else:
+        states = split.chosen[0] - split.rejected[0]
+    penalty, start = (_of_runs(x, len(draws)) for x in (like.extras["penalty"][-1, :, -1], like.weights[-1, :, -1]))
+    return fit_given(states, labels, learnt, penalty=penalty, start=start)
+
+
+def _of_runs(values: np.ndarray, draws: int) -> np.ndarray:
+    """Returns values of S seeds, (S, ...), for both halves of each draw, (2 D, ...)."""
+    return np.repeat(values[np.arange(draws) % len(values)], 2, axis=0)
+
+
+REFITS: Mapping[str, Callable[..., np.ndarray]] = {"paper": _refit_paper, "converged": _refit_converged}
+"""What trains heads of one layer on halves of the training pairs, at the setting found with all of them, (2 D, d).
+
+Arguments: features of one layer; target, (2 D, n); rows to learn from, (2 D, m); heads like which they are tuned; and by name
+the configuration, the D draws, each of which has two halves, and the loss.
+"""
+
+
+def true_labels(split: Features, runs: int) -> np.ndarray:
+    """Returns certainty that the chosen text is preferred, (runs, n)."""
+    return np.ones((runs, len(split.row_ids)))
