@@ -96,7 +96,7 @@ def group_table(
         parts.append(means[means["n"] == len(found)])
     else:
         for panel, points in singles.groupby("panel", sort=False):
-            parts.append(monotone_fit(points, rising=RISING[panel.partition(":")[2]]).assign(panel=panel))
+            parts.append(monotone_fit(points, rising=RISING[str(panel).partition(":")[2]]).assign(panel=panel))
     return _joined(parts, errors)
 
 
