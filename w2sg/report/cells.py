@@ -168,9 +168,11 @@ def interval(finding: Finding, form: str) -> str:
 
 
 def format_correlations(table: pd.DataFrame) -> pd.DataFrame:
-    """Returns CORRELATIONS of the last layer: a row per family, dataset, heads, span and statistic."""
+    """Returns CORRELATIONS of the last layer: a row per family, dataset, heads, span and statistic; none of an empty one."""
     keys, order = [*CASE, "span", "statistic"], list(STATISTICS)
     rows = headline_statistics(table)
+    if rows.empty:
+        return pd.DataFrame()
     cells = rows.assign(cell=[with_interval(row, ".3f") for row in records(rows)])
     cells = cells.pivot(index=keys, columns="predictor", values="cell").reindex(columns=["probe", "loss", "difference"])
     probe = rows_with(rows, predictor="probe").join(cells, on=keys)
