@@ -12,7 +12,7 @@ WORKERS ?= 2
 SHOW := $(shell if [ -t 2 ]; then echo --logger rich; else echo --quiet rules; fi)
 BIN := .venv/bin
 
-.PHONY: help sweep theory test check docs format lock wheel clean slurm-test kubernetes-test fault-test conda-test conda-lock audit
+.PHONY: help sweep theory test check docs readme format lock wheel clean slurm-test kubernetes-test fault-test conda-test conda-lock audit
 
 help:
 	@echo 'make sweep   pre-train the miniature suite, sweep it, write its report'
@@ -26,6 +26,7 @@ help:
 	@echo 'make audit   look for known vulnerabilities of the locked packages; needs the network'
 	@echo 'make check   lint and types'
 	@echo 'make docs    build the documentation site, build/site/index.html'
+	@echo 'make readme  take over the result of a finished embedded study into README and docs/results'
 	@echo 'make wheel   build the package and try it in an empty environment; needs a package index'
 	@echo 'make format  format code and rules'
 	@echo 'make lock    resolve the dependencies in pyproject.toml anew into requirements/*.lock'
@@ -77,6 +78,9 @@ docs: .venv/test.stamp
 	@rm -rf build/site
 	@$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --fresh-env -c docs/site -d build/doctrees . build/site
 	@echo 'site: $(CURDIR)/build/site/index.html'
+
+readme: .venv/run.stamp
+	@$(BIN)/python -m w2sg.report.readme
 
 format: .venv/test.stamp
 	$(BIN)/ruff check --fix .

@@ -53,6 +53,7 @@ rule all:
         "<study>/tables/summary.csv",
         "<study>/tables/completeness.parquet",
         cells("<study>/figures/trajectory/{family}/{dataset}.svg"),
+        group_cells("<study>/figures/trajectory/{family}/{dataset}.svg"),
         "<study>/report.html",
 
 

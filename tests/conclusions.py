@@ -93,8 +93,7 @@ def nothing() -> pd.DataFrame:
 
 
 def with_controls(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Returns the made-up METRICS with rows for its controls, the loss in bits per byte, and heads tested on another dataset."""
-    metrics = metrics.assign(tested_on=metrics["dataset"])
+    """Returns the made-up METRICS with rows for its controls and the loss in bits per byte."""
     last = metrics["layer"] == metrics["layer"].max()
     taught = metrics[(metrics["head"] == "w2s") & (metrics["metric"] == "accuracy") & last]
     probes = metrics[
@@ -113,10 +112,15 @@ def with_controls(metrics: pd.DataFrame) -> pd.DataFrame:
             for k, name in enumerate(("length", "group", "random"), 1)
         ),
         loss.assign(metric="bits_per_byte", value=0.35 * loss["value"], low=np.nan, high=np.nan),
-        _shifted(taught.assign(tested_on="another"), -0.1),
     ]
     return pd.concat(parts, ignore_index=True)
 
 
 def _shifted(rows: pd.DataFrame, by: float) -> pd.DataFrame:
     return rows.assign(**{name: rows[name] + by for name in ("value", "low", "high")})
+
+
+def transferred(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Returns rows of the made-up students on the pairs of another dataset."""
+    taught = metrics[(metrics["head"] == "w2s") & (metrics["metric"] == "accuracy")]
+    return _shifted(taught.assign(tested_on="another"), -0.1)

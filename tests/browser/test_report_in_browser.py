@@ -26,7 +26,13 @@ def test_every_panel_is_drawn_and_nothing_is_asked_of_the_network(visit, page_fi
     # W2SG, ceiling, probe and loss against the step, and two scatter plots, over 23 revisions; two maps of five layers.
     assert visited.page.locator(CIRCLES).count() == 6 * 23
     assert visited.page.locator("#chart-0 svg path[aria-roledescription='rect mark']").count() >= 2 * 5 * 23
-    assert visited.page.locator("h2#answer + p").inner_text().startswith("Weak-to-strong generalization sets in")
+    assert visited.page.locator("h2#answer + div p").first.inner_text().startswith("In this run the student ends above")
+    # A point for each of five predictors and two head protocols.
+    points = "#chart-errors svg path[aria-roledescription='point']"
+    visited.page.wait_for_selector(points)
+    assert visited.page.locator(points).count() == 5 * 2
+    words = visited.page.locator("#chart-0 svg.marks text").all_text_contents()
+    assert {"student of permuted labels", "weak on weak", "floor: fewer tokens", "bits per byte"} <= set(words)
     assert (visited.requests, visited.complaints) == ([], [])
 
 

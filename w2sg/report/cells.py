@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from w2sg.measures.bootstrap import TOO_SHORT
-from w2sg.report.conclusions import Case, Finding, cases
+from w2sg.report.conclusions import SEEDS, Case, Finding, cases
 from w2sg.report.onsets import onset_cell
 from w2sg.trajectories.selection import CASE, headline_statistics, rows_with
 
@@ -132,9 +133,14 @@ def format_conclusions(summary: pd.DataFrame) -> pd.DataFrame:
     shown = {name: cell for name, cell in CONCLUSIONS.items() if any(name in case.findings for case in found)}
     columns = {"quantity": [label for label, _ in shown.values()]}
     for case in found:
-        cells = [with_interval(case[name], form) for name, (_, form) in shown.items()]
+        cells = [with_interval(_unpooled(case[name]), form) for name, (_, form) in shown.items()]
         columns[f"{case.family} on {case.dataset}, {case.protocol}"] = cells
     return pd.DataFrame(columns)
+
+
+def _unpooled(finding: Finding) -> Finding:
+    """Returns a finding without the note that says how seeds were pooled, which is said once for all of them."""
+    return replace(finding, note="") if finding.level == SEEDS and finding.known else finding
 
 
 def aligned(shown: pd.DataFrame) -> list[str]:
@@ -162,11 +168,13 @@ def interval(finding: Finding, form: str) -> str:
 
 
 def format_correlations(table: pd.DataFrame) -> pd.DataFrame:
-    """Returns CORRELATIONS of the last layer: a row per family, dataset, heads, span and statistic."""
+    """Returns CORRELATIONS of the last layer: a row per family, dataset, heads, span and statistic; none of an empty one."""
     keys, order = [*CASE, "span", "statistic"], list(STATISTICS)
     rows = headline_statistics(table)
+    if rows.empty:
+        return pd.DataFrame()
     cells = rows.assign(cell=[with_interval(row, ".3f") for row in records(rows)])
-    cells = cells.pivot(index=keys, columns="predictor", values="cell")
+    cells = cells.pivot(index=keys, columns="predictor", values="cell").reindex(columns=["probe", "loss", "difference"])
     probe = rows_with(rows, predictor="probe").join(cells, on=keys)
     probe = probe.sort_values(keys, key=lambda one: one.map(order.index) if one.name == "statistic" else one)
     return pd.DataFrame(

@@ -98,8 +98,8 @@ def _means(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.groupby(keys, as_index=False)[INTERVAL].mean().assign(seed=MEAN)
 
 
-def chart(rows: pd.DataFrame, *, text: str) -> dict[str, Any]:
-    """Returns the specification: trajectories, evaluation loss on a text, predictors against W2SG, and layers by revision.
+def chart(rows: pd.DataFrame, *, corpus: str) -> dict[str, Any]:
+    """Returns the specification: trajectories, evaluation loss on a corpus, predictors against W2SG, and layers by revision.
 
     Menus choose heads, seed and layer for all panels of :func:`chart_rows` at once; a tooltip names revision, step,
     tokens, value and interval.
@@ -115,7 +115,7 @@ def chart(rows: pd.DataFrame, *, text: str) -> dict[str, Any]:
     parse = {name: ("number" if name in _NUMBERS else "string") for name in _COLUMNS}
     text = rows.round({"tokens": 6, "value": 5, "low": 5, "high": 5}).to_csv(index=False)
     data = alt.Data(values=text, format=alt.CsvDataFormat(type="csv", parse=parse))
-    panels: list[Any] = [_trajectories(rows), _losses(rows, text), alt.hconcat(_against("probe"), _against("loss"))]
+    panels: list[Any] = [_trajectories(rows), _losses(rows, corpus), alt.hconcat(_against("probe"), _against("loss"))]
     if len(layers) > 1:
         panels.append(alt.hconcat(*(_map(series, rows) for series in ("probe", "w2s"))))
     whole = alt.vconcat(*panels, data=data).add_params(*menus).resolve_scale(color="independent")
@@ -139,7 +139,7 @@ def error_chart(summary: pd.DataFrame) -> dict[str, Any] | None:
     shown = shown[["case", "predictor", "value", "low", "high"]].round(6)
     order = [name for name in PREDICTORS.values() if name in set(shown["predictor"])]
     base = alt.Chart().encode(y=alt.Y("predictor:N", sort=order, title=None)).properties(width=WIDTH // 2, height=90)
-    x = alt.X("value:Q", title="error of predicted W2SG accuracy", scale=alt.Scale(zero=False))
+    x = alt.X("value:Q", title="error of predicted W2SG accuracy")
     tooltip = [
         alt.Tooltip("predictor:N"),
         *(alt.Tooltip(f"{name}:Q", format=".4f") for name in ("value", "low", "high")),
@@ -250,7 +250,7 @@ def _size(rows: pd.DataFrame) -> int:
 
 
 def _against(predictor: str) -> Any:
-    """W2SG accuracy against a predictor, a point per revision, with the least-squares line."""
+    """W2SG accuracy against a predictor, a point per revision."""
     label = {"probe": "linear-probe accuracy", "loss": "evaluation loss, nats per token"}[predictor]
     wide = (
         _base(["w2s", predictor])
@@ -265,9 +265,7 @@ def _against(predictor: str) -> Any:
     tooltip = _tooltip(label)[1:4] + [
         alt.Tooltip(f"{name}:Q", title=text, format=".4f") for name, text in values.items()
     ]
-    points = wide.mark_circle(size=55, opacity=1).encode(x=x, y=y, color=order, tooltip=tooltip)
-    line = wide.transform_regression(predictor, "w2s").mark_line(color="black", size=1).encode(x=x, y=y)
-    return alt.layer(line, points)
+    return wide.mark_circle(size=55, opacity=1).encode(x=x, y=y, color=order, tooltip=tooltip)
 
 
 def _map(series: str, rows: pd.DataFrame) -> alt.Chart:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from w2sg.report.cells import estimate, numbers
 from w2sg.study.protocols import HEADLINE_SETTINGS
-from w2sg.trajectories.selection import INTERVAL, rows_with
+from w2sg.trajectories.selection import INTERVAL, own_rows, rows_with
 
 HEADS = {
     "w2s": "student of the supervisor's labels (W2SG)",
@@ -59,11 +59,11 @@ def control_table(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def transfer_table(metrics: pd.DataFrame) -> pd.DataFrame | None:
-    """Returns, as text, the last revision's accuracies on the pairs of other datasets than the heads learned from; None if none."""
-    if "tested_on" not in metrics:
-        return None
-    rows = metrics[(metrics["tested_on"] != metrics["dataset"]) & metrics["head"].isin(list(HEADS))]
-    means = _means(rows_with(rows, metric="accuracy"), ["tested_on"])
+    """Returns, as text, the last revision's accuracies on the pairs of other datasets than the heads learned from; None if none.
+
+    The rows of METRICS are those of :func:`w2sg.trajectories.selection.transfer_rows`.
+    """
+    means = _means(metrics[metrics["head"].isin(list(HEADS))], ["tested_on"])
     if means.empty:
         return None
     keys = ["family", "dataset", "tested_on", "protocol"]
@@ -95,11 +95,6 @@ def agreement_table(agreement: pd.DataFrame) -> pd.DataFrame | None:
         **{name: numbers(ends[name], ".3f") for name in names}, step=[f"{step:,}" for step in ends["step"]]
     )
     return shown.rename(columns=names | {"protocol": "heads"})
-
-
-def own_rows(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Returns the rows of METRICS whose heads were tested on pairs of the dataset that they learned from."""
-    return metrics[metrics["tested_on"] == metrics["dataset"]] if "tested_on" in metrics else metrics
 
 
 def _means(rows: pd.DataFrame, more: list[str]) -> pd.DataFrame:

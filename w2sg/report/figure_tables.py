@@ -13,6 +13,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.tables.schemas import FIGURE
+from w2sg.trajectories.prediction import RISING
 from w2sg.trajectories.selection import INTERVAL, case_rows, final_means, rows_with, seed_means
 
 NO_REVISION = -1
@@ -27,8 +28,8 @@ Errors = Mapping[str, float]
 TWIN = 0
 """Step of the random twin: weights that no training has changed."""
 
-RISING = {"probe": True, "loss": False}
-"""Predictors that are drawn, and whether W2SG accuracy may only rise or only fall with them."""
+DRAWN = ("probe", "loss")
+"""Predictors that the figure `prediction` shows."""
 
 _TYPES: dict[str, Any] = {
     f.name: "int64" if f.type == pa.int64() else "float64" for f in FIGURE.fields if f.type != pa.string()
@@ -49,11 +50,15 @@ def figure_table(
     Values and intervals are means over head seeds, from METRICS and FLOORS: they show the sampling error of the test
     pairs, not that of the seeds.
 
+    The table is empty if there are no W2SG accuracies for this selection: all revisions may have been left out.
+
     Raises:
-        ValueError: On an unknown figure, or if there are no W2SG accuracies for this selection.
+        ValueError: On an unknown figure.
     """
     if name not in _TABLES:
         raise ValueError(f"figure must be one of {sorted(_TABLES)}, got {name!r}")
+    if rows_with(metrics, family=family, dataset=dataset, head="w2s", metric="accuracy").empty:
+        return _joined([], {})
     rows = case_rows(metrics, family=family, dataset=dataset)
     levels = rows_with(floors, dataset=dataset, metric="accuracy")
     return _joined(_TABLES[name](rows, levels), errors if name == "prediction" else {})
@@ -74,6 +79,9 @@ def group_table(
     have, as usual. Levels are those of the first seed; all have the same supervisor.
     """
     found = {one: figure_table(name, metrics, floors, family=one, dataset=dataset) for one in members}
+    found = {one: table for one, table in found.items() if len(table)}
+    if not found:
+        return _joined([], {})
     first = next(iter(found.values()))
     parts = [first[first["x"].isna()]]
     singles = pd.concat(
@@ -85,16 +93,18 @@ def group_table(
         means = singles[~singles["series"].str.startswith("twin:")].groupby(keys, as_index=False, sort=False).agg(
             layer=("layer", "first"), tokens=("tokens", "first"), x=("x", "first"), value=("value", "mean"), n=("x", "size")
         )  # fmt: skip
-        parts.append(means[means["n"] == len(members)])
+        parts.append(means[means["n"] == len(found)])
     else:
         for panel, points in singles.groupby("panel", sort=False):
-            parts.append(monotone_fit(points, rising=RISING[panel.partition(":")[2]]).assign(panel=panel))
+            parts.append(monotone_fit(points, rising=RISING[str(panel).partition(":")[2]]).assign(panel=panel))
     return _joined(parts, errors)
 
 
-def empty_table() -> pd.DataFrame:
-    """Returns the table of a figure that has nothing to show, as all revisions of its family were left out."""
-    return _joined([pd.DataFrame(columns=FIGURE.fields.names)], {})
+def prediction_errors(summary: pd.DataFrame, *, family: str, dataset: str) -> dict[str, float]:
+    """Returns the prediction errors of the table of conclusions for the figure of one family on one dataset, by its panels."""
+    rows = rows_with(summary, family=family, dataset=dataset)
+    rows = rows[rows["quantity"].isin([f"error_{name}" for name in DRAWN])]
+    return dict(zip(rows["protocol"] + ":" + rows["quantity"].str.removeprefix("error_"), rows["value"], strict=True))
 
 
 def monotone_fit(points: pd.DataFrame, *, rising: bool) -> pd.DataFrame:

@@ -41,6 +41,11 @@ ONSETS: dict[Status | Literal["unknown"], Wording] = {
     "fleeting": Wording(
         cell="not lasting", phrase="the student exceeds its supervisor at some revision, but the gain does not last"
     ),
+    "some": Wording(
+        cell="some seeds",
+        phrase="the student comes to exceed its supervisor with some seeds only",
+        number="{onset.note}",
+    ),
     "few": Wording(cell="?", phrase="there are too few revisions to say whether W2SG sets in"),
     "never": Wording(cell="none", phrase="the student is above its supervisor at no revision beyond sampling error"),
     "unknown": Wording(cell="?", phrase="when W2SG sets in cannot be told", number="{onset.note}"),
@@ -59,12 +64,21 @@ def onset_of(case: Case) -> Status | Literal["unknown"]:
 
 def onset_cell(case: Case) -> str:
     """Returns a case's onset as a cell."""
-    return ONSETS[onset_of(case)].cell.format(onset=case["onset_step"])
+    onset, status = case["onset_step"], onset_of(case)
+    return f"by {onset.high:,.0f}" if _unseen(case) else ONSETS[status].cell.format(onset=onset)
 
 
 def onset_number(case: Case) -> str:
-    """Returns what a sentence says of a case's onset; with what the table notes on it, as that no revision lies within."""
-    status, onset = onset_of(case), case["onset_step"]
-    text = ONSETS[status].number.format(onset=onset, last=case["last_step"].value)
-    noted = status == "bounded" and onset.note and onset.level != SEEDS  # of seeds, the note says how they were pooled
-    return f"{text}: {onset.note}" if noted else text.replace(" of nan", "")
+    """Returns what a sentence says of a case's onset."""
+    onset = case["onset_step"]
+    if _unseen(case):
+        return onset.note
+    return ONSETS[onset_of(case)].number.format(onset=onset, last=case["last_step"].value).replace(" of nan", "")
+
+
+def _unseen(case: Case) -> bool:
+    """Whether the onset is bounded by two revisions with none between them for long, as its note says."""
+    onset = case["onset_step"]
+    return (
+        onset_of(case) == "bounded" and bool(onset.note) and onset.level != SEEDS
+    )  # of seeds, the note says how they were pooled

@@ -60,10 +60,12 @@ class Evidence:
     """Acceptance of the synthetic branch, schema ACCEPTANCE; None where it was not run."""
     study: Mapping[str, Any]
     """The part of the configuration that decides the numbers."""
+    transfer: pd.DataFrame | None = None
+    """Rows of METRICS of heads on the pairs of datasets that they did not learn from; None or empty where there is one dataset."""
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Families of several pre-training seeds with the family of each."""
     agreement: pd.DataFrame | None = None
-    """Schema AGREEMENT: which pairs students correct; None where predictions were not compared."""
+    """Schema AGREEMENT: which pairs students correct; None or empty where predictions were not compared."""
     origin: Mapping[str, Any]
     """What the page says of its origin: :func:`w2sg.runtime.provenance.origin`, with the configuration."""
 
@@ -99,7 +101,7 @@ def _plots(evidence: Evidence) -> dict[str, Any]:
         shown.append(
             {
                 "title": title,
-                "spec": as_script(charts.chart(rows, text=evidence.study["evaluation"]["corpus"])),
+                "spec": as_script(charts.chart(rows, corpus=evidence.study["evaluation"]["corpus"])),
                 "files": files,
             }
         )
@@ -133,7 +135,7 @@ def _tables(evidence: Evidence) -> dict[str, Any]:
         "summary_note": f"{cells.SUMMARY_NOTE} {cells.MARKS}",
         "conclusions": cells.format_conclusions(evidence.summary),
         "controls": controls.control_table(evidence.metrics),
-        "transfer": controls.transfer_table(evidence.metrics),
+        "transfer": controls.transfer_table(evidence.transfer) if evidence.transfer is not None else None,
         "agreement": controls.agreement_table(evidence.agreement) if evidence.agreement is not None else None,
         "correlations": cells.format_correlations(evidence.correlations),
         "transitions": cells.format_transitions(evidence.transitions),

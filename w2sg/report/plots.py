@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -225,8 +226,8 @@ def _bits(axis: Axes, part: pd.DataFrame) -> None:
     """Adds bits per byte on the right: nats per token times a factor that a tokenizer and a text decide."""
     nats, bits = (part.loc[part["series"].str.startswith(name), "value"].mean() for name in ("loss:", "bits"))
     if np.isfinite(nats) and np.isfinite(bits):
-        factor = bits / nats
-        axis.secondary_yaxis("right", functions=(lambda x: x * factor, lambda x: x / factor)).set_ylabel("bits/byte")
+        there, back = (partial(np.multiply, factor) for factor in (bits / nats, nats / bits))
+        axis.secondary_yaxis("right", functions=(there, back)).set_ylabel("bits/byte")
 
 
 def _levels(axis: Axes, table: pd.DataFrame, panel: str, *, chance: float | None = 0.5) -> None:

@@ -66,8 +66,8 @@ _HEAD = [
     _LAYER,
     text(
         "head",
-        "`w2s`, `ceiling`, `weak`, `probe`, `floor` (of the supervisor's tokenizer), `model` (evaluation loss); controls: "
-        "`weak_on_weak`, `permuted`, `probe_length`, `probe_random`, `probe_group`",
+        "`w2s`, `ceiling`, `weak`, `probe`, `model` (evaluation loss); controls: `weak_on_weak`, `permuted`, "
+        "`probe_length`, `probe_random`, `probe_group`",
     ),
     _PROTOCOL,
     text(
@@ -159,9 +159,13 @@ FLOORS = declare(
 FIGURE = declare(
     "figure",
     text("panel", "panel of the figure: head protocol, metric or predictor, joined by a colon where it takes two"),
-    text("series", "what is drawn: a head, `loss`, `floor:<name>`, `revision` (point) or `fit` (line)"),
+    text(
+        "series",
+        "what is drawn: a head, `twin:<revision>` (random twin), `loss:<text>`, `bits` (per byte), `floor:<name>`, `revision` (point), "
+        "`monotone` (fit) or `error` (held-out error of the predictor); of one of several pre-training seeds with `@<family>`",
+    ),
     _LAYER,
-    whole("step", "optimiser steps of the revision; -1 for a level or a fitted line, which belong to none"),
+    whole("step", "optimiser steps of the revision; -1 for a level or a fit, which belong to none"),
     maybe("tokens", "training tokens that the revision had seen, billions; null where there is no revision"),
     maybe("x", "horizontal coordinate: the step or a predictor; null for a level that holds for every revision"),
     maybe("x_low", "lower end of the interval of `x`; null where there is none"),

@@ -16,6 +16,11 @@ CASE = ["family", "dataset", "protocol"]
 INTERVAL = ["value", "low", "high"]
 """Columns of an estimate and its interval."""
 
+_OWN = compute.field("tested_on") == compute.field("dataset")
+
+MEAN_SEED = -1
+"""Stands for the mean over head seeds where a seed is named."""
+
 
 UNRELATED = ("probe_length", "probe_random", "probe_group")
 """Probes of what does not tell chosen from rejected."""
@@ -37,13 +42,13 @@ def headline_cells(head: str, metric: str, protocol: str = "", *, split: str = "
     """Returns what tells the headline rows of one metric of one head from all other rows of METRICS.
 
     Args:
-        head: Such as ``w2s``, ``ceiling``, ``weak``, ``probe``, ``probe_length`` or ``model``.
+        head: ``w2s``, ``ceiling``, ``weak``, ``probe``, ``model``, or a control.
         metric: Such as ``accuracy``.
         protocol: ``paper`` or ``converged``; probes and model have none.
         split: Way to split the probe's texts.
     """
     cells = {"head": head, "metric": metric}
-    if head.startswith("probe"):
+    if head == "probe" or head in UNRELATED:
         return cells | {"protocol": split}
     return cells if head == "model" else cells | {"protocol": protocol, "setting": HEADLINE_SETTINGS[protocol]}
 
@@ -71,9 +76,18 @@ def shown_rows(family: str = "") -> Any:
     Without its name, those of all families.
     """
     own = [("family", "==", family)] if family else []
-    kinds = [[("head", "in", ["probe", "probe_length", "model"])]]
+    kinds = [[("head", "in", ["probe", "floor", "model", *UNRELATED])]]
     kinds += [[("protocol", "==", name), ("setting", "==", setting)] for name, setting in HEADLINE_SETTINGS.items()]
     return parquet.filters_to_expression([own + kind for kind in kinds]) & _OWN
+
+
+def transfer_rows() -> Any:
+    """Returns, as an Arrow expression, the headline accuracies of heads on the test pairs of datasets they did not learn from."""
+    kinds = [
+        [("protocol", "==", name), ("setting", "==", setting), ("metric", "==", "accuracy")]
+        for name, setting in HEADLINE_SETTINGS.items()
+    ]
+    return parquet.filters_to_expression(kinds) & ~_OWN
 
 
 def case_rows(metrics: pd.DataFrame, *, family: str, dataset: str) -> pd.DataFrame:

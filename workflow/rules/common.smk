@@ -1,11 +1,12 @@
 """Configuration, families, wildcard constraints and what happens around a run. No cost."""
 
+import re
 from dataclasses import asdict
 from functools import cache
 
 from snakemake.exceptions import WorkflowError
 
-from w2sg.report.catalogue import FIGURES, as_percent
+from w2sg.report.catalogue import FIGURES, GROUP_FIGURES, as_percent
 from w2sg.revisions import offline, scratch
 from w2sg.runtime import driver, slurm
 from w2sg.runtime.files import atomic_path, file_sha256
@@ -101,6 +102,16 @@ GROUPS = families.groups(config["sweep"]["families"], config, CELLS)
 def cells(pattern):
     """Returns a pattern's paths for every family and dataset of the study; for those measured at all in a partial one."""
     return [pattern.format(family=f, dataset=d) for f, datasets in CELLS.items() for d in datasets]
+
+
+def group_cells(pattern):
+    """Returns a pattern's paths for every family of several pre-training seeds and every dataset that one was measured on."""
+    return [
+        pattern.format(family=name, dataset=dataset)
+        for name, seeds in GROUPS.items()
+        for dataset in DATASETS
+        if any(dataset in CELLS[seed] for seed in seeds)
+    ]
 
 
 def loss_table(model, revision):

@@ -245,8 +245,7 @@ def made_summary():
 @cache
 def made_figures():
     """Returns what decides the figures."""
-    own = {"statistics.confidence": config["statistics"]["confidence"], "recipes.FIGURES": recipes.FIGURES}
-    return made_metrics() | made_audit() | {"audit": config["audit"], "groups": GROUPS} | own
+    return made_summary() | {"recipes.FIGURES": recipes.FIGURES}
 
 
 def measured_jobs():
@@ -366,6 +365,9 @@ def joined_origins():
                 figure = f"{STUDY}/figures/{name}/{family}/{dataset}"
                 files |= {f"{figure}.{kind}": made_figures() for kind in ("svg", "pdf", "png", "parquet")}
         files[f"{STUDY}/tables/families/{family}.parquet"] = made_family(family)
+    for name in GROUP_FIGURES:
+        for figure in group_cells(f"{STUDY}/figures/{name}/{{family}}/{{dataset}}"):
+            files |= {f"{figure}.{kind}": made_figures() for kind in ("svg", "pdf", "png", "parquet")}
     files |= {
         f"{STUDY}/tables/{name}.parquet": made_metrics() for name in ("metrics", "floors", "completeness")
     }

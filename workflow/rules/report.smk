@@ -1,6 +1,9 @@
 """Figures and the report. Seconds."""
 
 
+ruleorder: plot_groups > plot_figures
+
+
 # One job for all: a process per figure spends more time on its start than on the figure.
 rule plot_figures:
     """Draws every figure of one family on one dataset, and writes the plotted table beside each."""
@@ -8,6 +11,8 @@ rule plot_figures:
         metrics="<study>/tables/metrics.parquet",
         floors="<study>/tables/floors.parquet",
         audit="<study>/tables/audit.parquet",
+        summary="<study>/tables/summary.csv",
+        origin="<study>/tables/summary.json",
     output:
         svg=[
             report(
@@ -28,11 +33,47 @@ rule plot_figures:
     params:
         figures=list(FIGURES),
         groups=GROUPS,
-        # What captions say of the tables' intervals, and of those of fitted lines.
-        coverage={
-            "intervals": as_percent(config["intervals"]["confidence"]),
-            "lines": as_percent(config["statistics"]["confidence"]),
-        },
+        coverage=as_percent(config["intervals"]["confidence"]),  # for captions
+        made=lambda wildcards: made_figures(),
+    script:
+        "../scripts/plot_figures.py"
+
+
+rule plot_groups:
+    """Draws all pre-training seeds of a family on one dataset in one figure each, with their mean."""
+    input:
+        metrics="<study>/tables/metrics.parquet",
+        floors="<study>/tables/floors.parquet",
+        audit="<study>/tables/audit.parquet",
+        summary="<study>/tables/summary.csv",
+        origin="<study>/tables/summary.json",
+    output:
+        svg=[
+            report(
+                f"<study>/figures/{name}/{{family}}/{{dataset}}.svg",
+                caption=f"../report/{name}.rst",
+                category=FIGURES[name].category,
+                labels={
+                    "figure": FIGURES[name].title,
+                    "family": "{family}, all seeds",
+                    "dataset": "{dataset}",
+                },
+            )
+            for name in GROUP_FIGURES
+        ],
+        pdf=collect("<study>/figures/{figure}/{{family}}/{{dataset}}.pdf", figure=GROUP_FIGURES),
+        png=collect("<study>/figures/{figure}/{{family}}/{{dataset}}.png", figure=GROUP_FIGURES),
+        parquet=collect("<study>/figures/{figure}/{{family}}/{{dataset}}.parquet", figure=GROUP_FIGURES),
+    log:
+        "logs/plot_groups/{family}/{dataset}.log",
+    wildcard_constraints:
+        family="|".join(map(re.escape, GROUPS)) or "(?!)",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        figures=list(GROUP_FIGURES),
+        groups=GROUPS,
+        coverage=as_percent(config["intervals"]["confidence"]),
         made=lambda wildcards: made_figures(),
     script:
         "../scripts/plot_figures.py"
@@ -47,6 +88,7 @@ rule write_report:
         summary="<study>/tables/summary.csv",
         correlations="<study>/tables/correlations.parquet",
         transitions="<study>/tables/transitions.parquet",
+        agreement="<study>/tables/agreement.parquet",
         acceptance="<study>/tables/acceptance.csv",
         excluded="<study>/tables/excluded.csv",
         completeness="<study>/tables/completeness.parquet",

@@ -1,7 +1,9 @@
-"""Reads the long table and draws every figure of one family on one dataset, each with its plotted table."""
+"""Reads the long table and draws figures of one family, or of all seeds of one, on one dataset, each with its plotted table."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from w2sg.report import figure_tables
 from w2sg.runtime import jobs
@@ -30,18 +32,30 @@ def main(
         from w2sg.report import plots
         from w2sg.trajectories import coverage
         from w2sg.trajectories.selection import shown_rows
+        from w2sg.trajectories.summary import read_summary
 
         plt.style.use(style.STYLE)
-        origin = origins.trace("plot_figures", made, inputs.values(), config=config)
-        case, confidence = {"family": family, "dataset": dataset}, made["statistics.confidence"]
-        frame = read_table(inputs["metrics"], schemas.METRICS, where=shown_rows(family))
+        read = [path for path in inputs.values() if not path.endswith(".csv")]  # whose origin stands in summary.json
+        origin = origins.trace("plot_figures", made, read, config=config)
+        members = groups.get(family, [family])
+        tables = [read_table(inputs["metrics"], schemas.METRICS, where=shown_rows(name)) for name in members]
+        frame = pd.concat(tables, ignore_index=True)
         if made["audit"]["exclude"]:
             frame = coverage.exclude_flagged(frame, read_table(inputs["audit"], schemas.AUDIT))
-        levels = read_table(inputs["floors"], schemas.FLOORS)
+        given: dict[str, Any] = {
+            "metrics": frame,
+            "floors": read_table(inputs["floors"], schemas.FLOORS),
+            "dataset": dataset,
+            "errors": figure_tables.prediction_errors(read_summary(inputs["summary"]), family=family, dataset=dataset),
+        }
         for name, paths in outputs.items():
-            shown = figure_tables.figure_table(name, frame, levels, **case, confidence=confidence)
+            if family in groups:
+                shown = figure_tables.group_table(name, members=members, **given)
+            else:
+                shown = figure_tables.figure_table(name, family=family, **given)
             write_table(shown, paths["parquet"], schemas.FIGURE, provenance={**origin, "figure": name})
-            figure = plots.plot_figure(name, shown, title=f"{family} on {dataset}", confidence=confidence)
+            seeds = f", {len(members)} pre-training seeds" if family in groups else ""
+            figure = plots.plot_figure(name, shown, title=f"{family} on {dataset}{seeds}")
             style.save_figure(figure, {kind: paths[kind] for kind in style.METADATA}, origin)
 
 

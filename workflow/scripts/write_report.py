@@ -12,7 +12,7 @@ from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_table
 from w2sg.tables.theory import ACCEPTANCE
 from w2sg.trajectories import coverage
-from w2sg.trajectories.selection import shown_rows
+from w2sg.trajectories.selection import shown_rows, transfer_rows
 from w2sg.trajectories.summary import read_summary
 
 if TYPE_CHECKING:
@@ -37,14 +37,20 @@ def main(
         read = [path for path in inputs.values() if not path.endswith(".csv")]  # whose origin stands in summary.json
         origin = origins.trace("write_report", made, read, config=config)
         frame = read_table(inputs["metrics"], schemas.METRICS, where=shown_rows())
+        moved = read_table(inputs["metrics"], schemas.METRICS, where=transfer_rows())
         hashes = read_table(inputs["audit"], schemas.AUDIT)
+        if study["audit"]["exclude"]:
+            frame, moved = (coverage.exclude_flagged(rows, hashes) for rows in (frame, moved))
         judged = Path(criteria)
         evidence = page.Evidence(
-            metrics=coverage.exclude_flagged(frame, hashes) if study["audit"]["exclude"] else frame,
+            metrics=frame,
+            transfer=moved,
             floors=read_table(inputs["floors"], schemas.FLOORS),
             summary=read_summary(inputs["summary"]),
             correlations=read_table(inputs["correlations"], schemas.CORRELATIONS),
             transitions=read_table(inputs["transitions"], schemas.TRANSITIONS),
+            agreement=read_table(inputs["agreement"], schemas.AGREEMENT),
+            groups=groups,
             bands=pd.read_csv(inputs["acceptance"]),
             excluded=pd.read_csv(inputs["excluded"]),
             completeness=read_table(inputs["completeness"], schemas.COMPLETENESS),

@@ -5,19 +5,22 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from html import unescape as html_unescape
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tests.conclusions import ABSENT, NOISE, made_conclusions, nothing, transferred
 from tests.studies import made_evidence, made_floors, made_metrics, without_costs
 from w2sg.measures.bootstrap import TOO_SHORT
-from w2sg.report import charts, page
-from w2sg.report.cells import format_correlations, format_stages, with_interval
-from w2sg.report.sentences import verdict
+from w2sg.report import charts, controls, page, readme
+from w2sg.report.cells import format_correlations, format_stages, format_summary, with_interval
+from w2sg.report.sentences import answer, summary_text
 from w2sg.runtime import provenance
-from w2sg.trajectories import onset
+from w2sg.trajectories.selection import rows_with
 
+NO_FLAGS = pd.DataFrame(columns=["model", "revision", "reason", "excluded"])
 MARK = "<script>alert(1)</script>"
 
 
@@ -26,92 +29,103 @@ def found() -> page.Evidence:
     return made_evidence(effect=True)
 
 
-def test_the_headline_follows_the_tables(found):
-    absent = made_evidence(effect=False)
-    assert verdict(found.transitions, found.correlations).startswith(
-        "Weak-to-strong generalization sets in during pre-training: in all 2 cases"
+def shown(html: str) -> str:
+    """Returns the page's text up to its charts, without marks and line breaks."""
+    return " ".join(re.sub("<[^>]+>", " ", html.partition('<h2 id="trajectories"')[0].partition("<h1>")[2]).split())
+
+
+@pytest.mark.parametrize("changes", [{}, ABSENT, NOISE])
+def test_page_terminal_and_readme_say_the_same(changes):
+    table = made_conclusions(changes)
+    html = page.render(made_evidence(effect=not changes, summary=table))
+    text = shown(html_unescape(html))
+    printed = summary_text(
+        table, bands=pd.DataFrame(), completeness=made_evidence(effect=True).completeness, flagged=NO_FLAGS
     )
-    text = verdict(absent.transitions, absent.correlations)
-    assert text.startswith("No weak-to-strong generalization was seen: in none of 2 cases")
-    assert "cannot be told" in text
-    half = pd.concat(
-        [
-            found.transitions[found.transitions["protocol"] == "paper"],
-            absent.transitions[absent.transitions["protocol"] == "converged"],
-        ]
+    block = readme.result_block(table)
+    for sentence in answer(table):
+        assert sentence in text and f"- {sentence}\n" in printed and f"- {sentence}\n" in block
+    for cell in format_summary(table).to_numpy().ravel():
+        assert cell in text and cell in printed and cell in block
+
+
+def test_the_page_shows_controls_and_what_heads_do_on_other_datasets(found):
+    text = shown(page.render(dataclasses.replace(found, transfer=transferred(found.metrics))))
+    assert "student of the same labels, permuted over pairs" in text and "fewer tokens, by the supervisor" in text
+    assert "Tested on other datasets" in text and "newsgroups_tech another" in text
+    table = controls.control_table(found.metrics)
+    means = rows_with(found.metrics, head="permuted", protocol="paper", step=2048)["value"].mean()
+    cell = table[(table["heads"] == "paper") & table["what"].str.contains("permuted")]["last revision"]
+    assert cell.iloc[0].startswith(f"{means:.3f} (")
+    for none in (None, found.metrics.head(0)):
+        assert "Tested on other datasets" not in page.render(dataclasses.replace(found, transfer=none))
+
+
+def test_which_pairs_students_correct_is_shown_at_both_ends(found):
+    rows = [
+        {"family": "nano", "dataset": "d", "protocol": "paper", "seed": seed, "step": step, "corrected": 0.1 + seed / 10,
+         "spoiled": 0.05, "same_as_last": 0.9, "error_to_last": 0.01, "n": 100}
+        for seed in (0, 1) for step in (0, 8, 64)
+    ]  # fmt: skip
+    table = controls.agreement_table(pd.DataFrame(rows))
+    assert table is not None and table["step"].tolist() == ["0", "64"]
+    assert table["corrected: supervisor wrong, student right"].tolist() == ["0.150", "0.150"]
+    assert controls.agreement_table(pd.DataFrame(rows).head(0)) is None
+    assert "Which pairs students correct" in page.render(dataclasses.replace(found, agreement=pd.DataFrame(rows)))
+    assert "Which pairs students correct" not in page.render(found)
+
+
+def test_statistics_of_straight_lines_are_called_descriptive(found):
+    html = page.render(found)
+    assert html.index('id="prediction"') < html.index('id="correlations"')
+    assert "Descriptive: R²" in html and "two quantities that rise once correlate" in html
+
+
+def test_pre_training_seeds_together_are_linked(found):
+    metrics = found.metrics
+    seeds = pd.concat([metrics.assign(family=f"nano-seed{seed}") for seed in (0, 1)])
+    html = page.render(dataclasses.replace(found, metrics=seeds, groups={"nano": ["nano-seed0", "nano-seed1"]}))
+    assert "nano on newsgroups_tech, 2 pre-training seeds" in html
+    assert 'href="figures/trajectory/nano/newsgroups_tech.pdf"' in html
+    assert "Pre-training seeds together" not in page.render(found)
+
+
+def test_a_study_of_one_head_seed_is_shown():
+    one = made_evidence(effect=True)
+    metrics = one.metrics[one.metrics["seed"] == 0]
+    assert "nano on newsgroups_tech" in page.render(dataclasses.replace(one, metrics=metrics))
+
+
+def test_a_study_whose_revisions_were_all_left_out_is_shown(found):
+    flagged = pd.DataFrame({"model": ["m"], "revision": ["step1"], "reason": ["equal weights"], "excluded": [True]})
+    empty = dataclasses.replace(
+        found,
+        metrics=found.metrics.head(0),
+        summary=nothing(),
+        correlations=found.correlations.head(0),
+        transitions=found.transitions.head(0),
+        bands=found.bands.head(0),
+        excluded=flagged,
     )
-    assert verdict(half, found.correlations).startswith("In 1 of 2 cases")
+    html = page.render(empty)
+    assert "cannot be told: nothing was measured" in html and "m step1 (left out): equal weights" in html
+    assert 'class="chart"' not in html
 
 
-def onsets(transitions: pd.DataFrame, notes: list[str], *, value: float) -> pd.DataFrame:
-    """The onsets at the last layer, means over seeds, replaced by open or missing ones."""
-    named = transitions[(transitions["estimate"] == "onset_step") & (transitions["seed"] == -1)]
-    named = named[named["protocol"].isin(["paper", "converged"])]
-    return named.assign(value=value, low=np.nan, high=value, note=notes)
+def test_one_family_without_revisions_leaves_the_other_as_it_is(found):
+    wanted = pd.DataFrame([{"family": "other", "dataset": "d", "revision": "s", "step": 0, "measured": False}])
+    html = page.render(dataclasses.replace(found, completeness=wanted))
+    assert "other: nothing was measured (1 revisions wanted)" in html and "nano on newsgroups_tech" in html
 
 
-@pytest.mark.parametrize(
-    ("value", "notes", "expected"),
-    [
-        (np.nan, [onset.FLEETING, onset.FLEETING], "In 2 of 2 cases .* at some revision, but the gain does not last"),
-        (np.nan, [onset.FEW, onset.FEW], "In 2 of 2 cases .* too few revisions to say"),
-        (
-            np.nan,
-            [onset.NEVER, onset.FLEETING],
-            "In 1 of 2 cases .* does not last; in 1 the student is above .* at no revision",
-        ),
-        (
-            64.0,
-            [onset.FIRST, onset.FIRST],
-            "In 2 of 2 cases .* already above its weak supervisor at the first revision",
-        ),
-        (64.0, [onset.OPEN, onset.FIRST], "In 1 of 2 cases .* already above .*; in 1 .* the onset may lie before"),
-    ],
-)
-def test_the_headline_neither_denies_nor_dates_what_it_cannot(found, value, notes, expected):
-    text = verdict(onsets(found.transitions, notes, value=value), found.correlations)
-    assert re.match(expected, text), text
-    assert "No weak-to-strong" not in text and "sets in during" not in text
-
-
-def test_a_study_of_nothing_is_no_study_without_effect(found):
-    assert "nothing was measured" in verdict(found.transitions.head(0), found.correlations)
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [
-        (0.1, 0.2, "predicts W2SG accuracy better than evaluation loss does in 2 of 2"),
-        (-0.2, -0.1, "predicts W2SG accuracy worse than evaluation loss does in 2 of 2"),
-        (-0.1, 0.2, "cannot be told apart from evaluation loss as a predictor of W2SG accuracy in 2 of 2"),
-    ],
-)
-def test_a_predictor_is_called_better_only_if_the_interval_of_the_difference_says_so(found, low, high, expected):
-    difference = found.correlations["predictor"] == "difference"
-    changed = found.correlations.assign(
-        low=found.correlations["low"].where(~difference, low), high=found.correlations["high"].where(~difference, high)
-    )
-    assert expected in verdict(found.transitions, changed.assign(note=""))
-    cut = verdict(found.transitions, changed.assign(note=f"{TOO_SHORT}: blocks are cut"))
-    assert cut.endswith(f"What predicts W2SG accuracy cannot be told: {TOO_SHORT}: blocks are cut.")
-
-
-def test_why_predictors_cannot_be_compared_is_the_note_of_the_table(found):
-    cases = (found.correlations["predictor"] == "difference") & (found.correlations["statistic"] == "r2")
-    found = dataclasses.replace(found, correlations=found.correlations.assign(note=""))
-    note = "probe was not measured"
-    gone = cases & (found.correlations["protocol"].isin(["paper", "converged"]))
-    none = found.correlations.assign(
-        low=found.correlations["low"].mask(gone), note=found.correlations["note"].mask(gone, note)
-    )
-    assert verdict(found.transitions, none).endswith(f"What predicts W2SG accuracy cannot be told: {note}.")
-    half = gone & (found.correlations["protocol"] == "paper")
-    one = none.assign(
-        low=found.correlations["low"].mask(half, np.nan), note=found.correlations["note"].mask(half, note)
-    )
-    text = verdict(found.transitions, one)
-    assert "in 1 of 2 cases; it could not be compared (probe was not measured) in 1 of 2 cases." in text
-    assert "nothing was measured" in verdict(found.transitions, found.correlations.head(0))
+def test_prediction_errors_are_drawn_with_their_intervals(found):
+    spec = charts.error_chart(made_conclusions())
+    assert spec is not None
+    (data,) = spec["datasets"].values() if "datasets" in spec else [spec["data"]["values"]]
+    drawn = {(row["case"], row["predictor"]): (row["value"], row["low"], row["high"]) for row in data}
+    assert len(drawn) == 10
+    assert drawn["nano on newsgroups_tech, paper", "evaluation loss"] == (0.0155, 0.012, 0.02)
+    assert charts.error_chart(nothing()) is None
 
 
 def test_estimates_are_shown_with_intervals_or_with_the_reason_why_not():
@@ -147,9 +161,7 @@ def test_a_chart_shows_what_the_long_table_holds(found):
         .astype({"seed": int, "step": int})
         .set_index(keys)["value"]
     )
-    metrics = found.metrics[(found.metrics["head"] == "w2s") & (found.metrics["metric"] == "accuracy")].set_index(keys)[
-        "value"
-    ]
+    metrics = rows_with(found.metrics, head="w2s", metric="accuracy").set_index(keys)["value"]
     pd.testing.assert_series_equal(shown.sort_index(), metrics.sort_index())
     means = rows[(rows["series"] == "w2s") & (rows["seed"] == charts.MEAN)].set_index(["protocol", "step"])["value"]
     expected = metrics.groupby(["protocol", "step"]).mean()
@@ -196,17 +208,23 @@ def test_the_page_says_how_it_came_to_be_and_names_a_mixture_of_versions():
 def test_all_text_is_escaped_and_data_cannot_end_their_script():
     flagged = pd.DataFrame({"model": ["m"], "revision": ["step1"], "reason": [MARK], "excluded": [True]})
     html = page.render(made_evidence(effect=True, dataset=MARK, excluded=flagged))
-    assert html.count("<script") == html.count("</script>") == 1 + 2  # a chart's data, the library, the call
+    assert html.count("<script") == html.count("</script>") == 2 + 2  # two charts' data, the library, the call
     assert "&lt;script&gt;alert(1)" in html
-    (spec,) = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', html, flags=re.S)
-    assert MARK not in spec
+    spec, errors = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', html, flags=re.S)
+    assert MARK not in spec and MARK not in errors
     assert json.loads(spec)["params"][0]["name"] == "heads"
     assert not re.search(r'(src|href)\s*=\s*"?(https?:)?//', html)
 
 
 def test_the_page_names_the_coverages_that_were_asked_for_exactly():
-    study = {"study": "nano", "intervals": {"confidence": 0.995}, "statistics": {"confidence": 0.9}}
+    study = {
+        "study": "nano",
+        "evaluation": {"corpus": "c4"},
+        "intervals": {"confidence": 0.995},
+        "statistics": {"confidence": 0.9},
+    }
     html = page.render(made_evidence(effect=True, study=study))
+    assert "nats per token on c4" in html
     assert "Intervals are 99.5 % pair-bootstrap intervals" in html
     assert "90 % intervals resample blocks" in html and "last layer, with 90 % intervals" in html
 

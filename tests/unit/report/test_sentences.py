@@ -1,0 +1,196 @@
+"""The answer in words says what the verdicts of the table of conclusions say, and no more."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.conclusions import ABSENT, NOISE, made_conclusions, nothing
+from w2sg.measures.bootstrap import TOO_SHORT
+from w2sg.report.cells import aligned, format_conclusions, format_summary
+from w2sg.report.sentences import answer, summary_text
+from w2sg.trajectories import onset, summary
+
+NONE = np.nan
+NO_BANDS = pd.DataFrame()
+WHOLE = pd.DataFrame(columns=["family", "dataset", "revision", "step", "measured"])
+NO_FLAGS = pd.DataFrame(columns=["model", "revision", "reason", "excluded"])
+
+
+def told(changes=None, **given) -> str:
+    return "\n".join(answer(made_conclusions(changes, **given)))
+
+
+def printed(table: pd.DataFrame, **changes) -> str:
+    return summary_text(table, **{"bands": NO_BANDS, "completeness": WHOLE, "flagged": NO_FLAGS} | changes)
+
+
+def test_a_study_with_the_effect_is_told_with_its_controls():
+    text = told()
+    assert (
+        "In this run the student ends above its supervisor (late gain): nano on newsgroups_tech (paper +0.044" in text
+    )
+    assert (
+        "In this run W2SG sets in (step, with its interval): nano on newsgroups_tech (paper 896 of 2,048 [768, 1,664]"
+        in text
+    )
+    assert "gains more than a student of the supervisor's own features does" in text
+    assert "systematic errors cost accuracy, against a student of the same labels permuted over pairs" in text
+    assert "the student of a random twin reaches: nano on newsgroups_tech (paper 0.532 [0.510, 0.554]" in text
+    assert "unrelated concept predicts W2SG accuracy, too" in text and "0.0205 against 0.0116" in text
+    assert "it cannot be told which of linear probe and evaluation loss" in text
+    assert "saturates" not in text and "better than" not in text and "cases" not in text
+    assert all(line.startswith("In this run ") for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("ends", "verdict", "note", "expected"),
+    [
+        ((-0.009, -0.001), "below", "", "the linear probe predicts held-out W2SG accuracy better than evaluation loss"),
+        ((0.001, 0.009), "above", "", "evaluation loss predicts held-out W2SG accuracy better than the linear probe"),
+        ((-0.009, 0.001), "unclear", "", "it cannot be told which"),
+        ((-0.009, -0.001), "below", f"{TOO_SHORT}: blocks are cut", "it cannot be told which"),
+        ((NONE, NONE), "undefined", "no interval: 4 revisions", "it cannot be told which"),
+    ],
+)
+def test_better_is_said_only_where_the_verdict_says_it(ends, verdict, note, expected):
+    text = told({"error_probe_minus_loss": (-0.004, *ends, note, verdict)})
+    assert expected in text
+    assert ("better than" in text) == ("better than" in expected)
+    shown = format_summary(made_conclusions({"error_probe_minus_loss": (-0.004, *ends, note, verdict)}))
+    stars = [shown[f"error\n{name}"].str.endswith("*").all() for name in ("probe", "loss")]
+    assert stars == ["the linear probe predicts" in expected, "evaluation loss predicts" in expected]
+
+
+def test_errors_that_were_not_compared_are_told_with_their_reason():
+    text = told({"error_probe_minus_loss": (NONE, NONE, NONE, "probe was not measured", "undefined")})
+    assert "what predicts W2SG accuracy cannot be told: nano on newsgroups_tech (paper" in text
+    assert "probe was not measured" in text
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence", "cell"),
+    [
+        ((512, 256, 1024), "W2SG sets in (step, with its interval): nano on newsgroups_tech (paper 512 of 2,048 [256, 1,024]", "512"),
+        (
+            (2048, 2048, 2048, "the onset lies between steps 0 and 2,048; no revision between them was measured"),
+            "paper the onset lies between steps 0 and 2,048; no revision between them was measured;",
+            "by 2,048",
+        ),
+        ((512, 256, 1024, f"{TOO_SHORT}: blocks are cut"), "when W2SG sets in cannot be told", "?"),
+        ((512, 256, 1024, "", "unclear"), "when W2SG sets in cannot be told", "?"),
+        ((0, NONE, 0, f"{onset.FIRST}: x"), "already above its supervisor at the first revision", "by 0"),
+        ((512, NONE, 1024, f"{onset.OPEN}: x"), "so that the onset may lie before the first revision", "by 1,024"),
+        ((NONE, NONE, NONE, f"{onset.FLEETING}: x"), "at some revision, but the gain does not last", "not lasting"),
+        ((NONE, NONE, NONE, f"{onset.FEW}: x"), "too few revisions to say", "?"),
+        ((NONE, NONE, NONE, f"{onset.NEVER} (x)"), "above its supervisor at no revision beyond sampling error", "none"),
+        (None, "when W2SG sets in cannot be told", "?"),
+    ],
+)  # fmt: skip
+def test_an_onset_is_told_by_what_bounds_it(tmp_path, row, sentence, cell):
+    made_conclusions({"onset_step": row}).to_csv(tmp_path / "summary.csv", index=False)
+    table = summary.read_summary(tmp_path / "summary.csv")  # as the report reads it
+    text = "\n".join(answer(table))
+    assert sentence in text
+    assert ("sets in (step" in text) == (cell == "512" or cell == "by 2,048")
+    assert format_summary(table)["onset\nstep"].tolist() == [cell, cell]
+
+
+def test_saturation_is_told_only_with_both_bounds():
+    assert "accuracy saturates (billion tokens): nano on newsgroups_tech (paper 0.005 [0.004, 0.006]" in told(
+        {"saturation_tokens": (0.005, 0.004, 0.006)}
+    )
+    assert "saturates" not in told({"saturation_tokens": (0.005, 0.004, 0.006, "", "unclear")})
+    assert "saturates" not in told({"saturation_tokens": (0.005, NONE, 0.006)})
+
+
+def test_several_seeds_speak_for_their_members_and_say_their_level():
+    pooled = made_conclusions({"seeds": (3, NONE, NONE)}, level="seeds")
+    members = [made_conclusions(family=f"nano-seed{seed}") for seed in range(3)]
+    lines = answer(pd.concat([*members, pooled]))
+    assert all(line.startswith("Over 3 pre-training seeds (Student's t) ") for line in lines)
+    assert "nano-seed" not in "\n".join(lines)
+    shown = format_summary(pd.concat([pooled, *members]))
+    assert shown["family"].tolist()[::2] == ["nano (3 seeds)", "nano-seed0", "nano-seed1", "nano-seed2"]
+
+
+def test_how_seeds_were_pooled_is_not_taken_for_a_doubt():
+    note = "mean over 3 pre-training seeds, interval by Student's t over seeds"
+    table = made_conclusions({"onset_step": (896, 768, 1024, note), "seeds": (3, NONE, NONE)}, level="seeds")
+    assert "(paper 896 of 2,048 [768, 1,024]; " in "\n".join(answer(table))
+    assert not format_conclusions(table).apply(lambda column: column.str.contains("mean over")).any(axis=None)
+
+
+def test_without_the_effect_nothing_is_claimed():
+    text = told(ABSENT)
+    assert text.startswith("No weak-to-strong generalization was seen.\n")
+    assert "ends below its supervisor" in text and "above its supervisor at no revision" in text
+    assert "no cost of the supervisor's systematic errors can be told" in text
+    assert "sets in" not in text and "better" not in text.replace("predicts held-out W2SG accuracy better", "")
+    assert format_summary(made_conclusions(ABSENT))["PGR"].tolist() == ["—", "—"]
+
+
+def test_a_supervisor_of_noise_is_named_as_one():
+    text = told(NOISE)
+    assert text.startswith("No weak-to-strong generalization was seen.\n")
+    assert "the supervisor cannot be told from chance, so that there is little to learn from it" in text
+    assert "cannot be told from its supervisor at the end" in text and "chance" not in told()
+
+
+def test_one_of_two_families_without_revisions_is_named_beside_the_other():
+    wanted = pd.DataFrame(
+        [
+            {"family": family, "dataset": "newsgroups_tech", "revision": f"step{step}", "step": step, "measured": family == "nano"}
+            for family in ("nano", "other")
+            for step in (0, 8)
+        ]
+    )  # fmt: skip
+    flags = pd.DataFrame(
+        [
+            {"model": "other-strong", "revision": f"step{step}", "reason": "equal weights", "excluded": True}
+            for step in (0, 8)
+        ]
+    )
+    text = printed(made_conclusions(), completeness=wanted, flagged=flags)
+    assert text.startswith("missing: other: nothing was measured (2 revisions wanted)\n")
+    assert "nano on newsgroups_tech" in text
+    assert text.endswith("other-strong step8 (left out): equal weights\n")
+
+
+def test_a_study_whose_revisions_were_all_left_out_says_that_nothing_can_be_told():
+    flags = pd.DataFrame([{"model": "m", "revision": "s0", "reason": "equal weights", "excluded": True}])
+    text = printed(nothing(), flagged=flags)
+    assert text.startswith(
+        "- Whether students come to exceed their weak supervisors cannot be told: nothing was measured.\n"
+    )
+    assert text.endswith("m s0 (left out): equal weights\n")
+    assert format_summary(nothing()).empty and len(format_conclusions(nothing())) == 0
+
+
+def test_missing_controls_leave_dashes_and_no_sentence():
+    gone = dict.fromkeys(
+        ["weak_on_weak_gain", "gain_beyond_weak_on_weak", "permuted_gain", "systematic_cost", "error_unrelated"]
+    )
+    text = told(gone, protocols=("paper",))
+    assert "own features" not in text and "permuted" not in text and "unrelated" not in text
+    shown = format_summary(made_conclusions(gone, protocols=("paper",)))
+    assert shown[["beyond\nweak on weak", "cost of\nsystem"]].to_numpy().tolist() == [["—", "—"]]
+
+
+def test_the_table_of_two_tasks_fits_a_wide_terminal():
+    tasks = [made_conclusions(dataset=name) for name in ("newsgroups_tech", "newsgroups_order")]
+    lines = aligned(
+        format_summary(pd.concat([*tasks, made_conclusions(family="nano_1024", dataset="newsgroups_order")]))
+    )
+    assert max(map(len, lines)) <= 160
+    assert lines[0].split() == ["W2SG", "W2SG", "beyond", "cost", "of", "onset", "error", "error"]
+    assert lines[1].split()[:3] == ["family", "dataset", "heads"] and set(lines[2]) == {"-", " "}
+    assert len(lines) == 3 + 6
+
+
+def test_the_whole_table_shows_every_interval():
+    shown = format_conclusions(made_conclusions()).set_index("quantity")["nano on newsgroups_tech, paper"]
+    assert shown["gain over the supervisor"] == "+0.044 (+0.020 to +0.068)"
+    assert shown["saturation, billion tokens"] == "0.005 (0.004 to ?); open above"
+    assert shown["W2SG at the first revision"].endswith("random twin: step0")

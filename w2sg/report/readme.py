@@ -1,0 +1,60 @@
+"""The README's result: a block between two comments, made from a committed copy of the table of conclusions.
+
+``python -m w2sg.report.readme`` takes over the embedded study's table and writes the block anew.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from w2sg.report.cells import MARKS, SUMMARY_NOTE, format_summary
+from w2sg.report.sentences import answer
+from w2sg.runtime.files import atomic_path
+from w2sg.trajectories.summary import read_summary
+
+START, END = "<!-- result -->", "<!-- /result -->"
+"""Comments around the block."""
+
+COMMITTED, FRESH = Path("docs/results/nano_summary.csv"), Path("results/nano/tables/summary.csv")
+"""The committed table, and the one that a run of the embedded study writes; relative to the project's folder."""
+
+
+def result_block(summary: pd.DataFrame) -> str:
+    """Returns the block in Markdown: the sentences of the answer, the wide table, and what its columns mean."""
+    shown = format_summary(summary)
+    heads = [name.replace("\n", " ") for name in shown.columns]
+    rows = [heads, ["---"] * len(heads), *shown.to_numpy().tolist()]
+    table = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
+    said = [f"- {sentence}" for sentence in answer(summary)]
+    return "\n".join([START, *said, "", *table, "", f"{SUMMARY_NOTE} {MARKS}", END])
+
+
+def with_block(text: str, block: str) -> str:
+    """Returns a document whose block is replaced.
+
+    Raises:
+        ValueError: If the document does not hold the two comments once, in order.
+    """
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not (start and end) or START in after or END in after:
+        raise ValueError(f"README.md: expected one {START} and after it one {END}")
+    return before + block + after
+
+
+def renew(root: Path = Path()) -> None:
+    """Copies the table of a finished run, if there is one, to the committed one, and writes README's block from that."""
+    if (root / FRESH).exists():
+        with atomic_path(root / COMMITTED) as path:
+            shutil.copyfile(root / FRESH, path)
+    readme = root / "README.md"
+    text = with_block(readme.read_text(encoding="utf-8"), result_block(read_summary(root / COMMITTED)))
+    with atomic_path(readme) as path:
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    renew()
