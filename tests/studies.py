@@ -136,7 +136,7 @@ def made_evidence(
         "metrics": metrics,
         "floors": made_floors(dataset=dataset),
         **{name: tables[name] for name in ("summary", "correlations", "transitions")},
-        "bands": bands.judge_nano(metrics, families=["nano"], dataset=dataset),
+        "bands": bands.judge_nano(metrics, families=["nano"]),
         "excluded": pd.DataFrame(columns=["model", "revision", "reason", "excluded"]),
         "completeness": coverage.completeness(metrics, {}, []),
         "stages": page.stage_costs({}),

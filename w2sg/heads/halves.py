@@ -49,7 +49,7 @@ def training_sd(halves: np.ndarray, *, share: float) -> float:
 
     A head of a share of the pairs has about 1/share times the variance of one of all, and both halves are independent.
 
-    Equation: (R13).
+    Equation: (R18).
 
     Args:
         halves: The accuracy with each half of each draw, (D, 2).

@@ -209,7 +209,7 @@ def format_bands(bands: pd.DataFrame) -> pd.DataFrame:
     """Returns the acceptance bands, :func:`w2sg.trajectories.bands.judge_nano`, as text."""
     words = bands["holds"].map({True: "yes", False: "NO"})
     shown = bands.rename(columns={"protocol": "heads"}).assign(measured=numbers(bands["measured"], ".3f"), holds=words)
-    return shown[[name for name in BANDS if name in shown]]
+    return shown[["criterion", "family", "dataset", "heads", "expected", "measured", "holds"]]
 
 
 def format_theory(acceptance: pd.DataFrame) -> pd.DataFrame:

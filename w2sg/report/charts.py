@@ -70,8 +70,7 @@ def chart_rows(metrics: pd.DataFrame, floors: pd.DataFrame, *, family: str, data
     drawn = drawn[drawn["layer"].isin(layers)]
     single = drawn if len(layers) == len(trained) else rows_with(drawn, layer=layers[-1])
     losses = {name: rows_with(rows, **headline_cells("model", metric)) for name, metric in _LOSSES.items()}
-    tokens = rows_with(rows, head="floor", metric="accuracy")
-    levels = rows_with(floors, dataset=dataset, metric="accuracy")
+    levels = floor_levels(floors, rows, dataset=dataset)
     parts = [
         _means(drawn),
         single,
@@ -81,9 +80,6 @@ def chart_rows(metrics: pd.DataFrame, floors: pd.DataFrame, *, family: str, data
         ),
         *(loss.assign(head=name, layer=_ANY, protocol=_ANY, seed=_ANY) for name, loss in losses.items()),
         levels.assign(head="floor:" + levels["floor"], layer=_ANY, protocol=_ANY, seed=_ANY),
-        tokens.assign(
-            head="floor:" + tokens["setting"], layer=_ANY, protocol=_ANY, seed=_ANY, step=np.nan, tokens=np.nan
-        ),
     ]
     shown = [part.rename(columns={"head": "series"}).reindex(columns=_COLUMNS) for part in parts if len(part)]
     return pd.concat([part.astype({"layer": str, "seed": str}) for part in shown], ignore_index=True)

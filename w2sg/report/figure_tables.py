@@ -14,7 +14,7 @@ from sklearn.isotonic import IsotonicRegression
 from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.tables.schemas import FIGURE
 from w2sg.trajectories.prediction import RISING
-from w2sg.trajectories.selection import INTERVAL, case_rows, final_means, rows_with, seed_means
+from w2sg.trajectories.selection import INTERVAL, case_rows, final_means, floor_levels, rows_with, seed_means
 
 NO_REVISION = -1
 """Step of a row that belongs to no revision: a level or a point of a fitted line."""
@@ -60,7 +60,7 @@ def figure_table(
     if rows_with(metrics, family=family, dataset=dataset, head="w2s", metric="accuracy").empty:
         return _joined([], {})
     rows = case_rows(metrics, family=family, dataset=dataset)
-    levels = rows_with(floors, dataset=dataset, metric="accuracy")
+    levels = floor_levels(floors, rows, dataset=dataset)
     return _joined(_TABLES[name](rows, levels), errors if name == "prediction" else {})
 
 
@@ -142,8 +142,6 @@ def _trajectory(rows: pd.DataFrame, levels: pd.DataFrame) -> Parts:
         for head in ("weak", "weak_on_weak"):
             yield _level(seed_means(rows, head, "accuracy", protocol), protocol, head)
         yield from _floors(levels, protocol)
-        for setting, part in rows_with(rows, head="floor", metric="accuracy").groupby("setting"):
-            yield _level(part.head(1), protocol, f"floor:{setting}")
 
 
 def _probe(rows: pd.DataFrame, levels: pd.DataFrame) -> Parts:

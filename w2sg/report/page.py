@@ -20,6 +20,7 @@ from w2sg.report import cells, charts, controls
 from w2sg.report.catalogue import FIGURES, GROUP_FIGURES, as_percent
 from w2sg.report.sentences import answer, describe_left_out, describe_missing
 from w2sg.runtime import provenance
+from w2sg.tables.theory import tally
 from w2sg.trajectories.selection import case_rows, trained_layers
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")

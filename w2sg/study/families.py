@@ -177,66 +177,6 @@ def _tag(seed: int | str, model: Mapping[str, Any]) -> str:
     return seed.split("/")[1].removeprefix(f"{model['repo'].split('/')[1]}-")
 
 
-def members(name: str, config: Mapping[str, Any]) -> list[str]:
-    """Returns the families that an entry of ``families`` stands for: itself, or one for each of its seeds."""
-    entry = config["families"][name]
-    model = config["models"][entry["strong"]]
-    return [f"{name}-{_tag(seed, model)}" for seed in entry["seeds"]] if "seeds" in entry else [name]
-
-
-def groups(names: Sequence[str], config: Mapping[str, Any], measured: Sequence[str]) -> dict[str, list[str]]:
-    """Returns, for those of the named entries that have several seeds, the members that were measured; none of only one."""
-    found = {name: [member for member in members(name, config) if member in measured] for name in names}
-    return {name: seeds for name, seeds in found.items() if len(seeds) > 1}
-
-
-def expand_seeds(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a configuration with the families and models of all seeds that its sweep names; the supervisor is the same.
-
-    Raises:
-        ConfigError: If the strong model is of a source that has no seeds or has others, or a name is taken by another entry.
-    """
-    mistakes: list[Mistake] = []
-    whole = {**config, "families": {**config["families"]}, "models": {**config["models"]}}
-    for name in config["sweep"]["families"]:
-        entry, place = config["families"][name], ("families", name, "seeds")
-        if "seeds" not in entry:
-            continue
-        model = config["models"][entry["strong"]]
-        kind, allowed = _SEEDS.get(model["source"], (None, ""))
-        if kind is None:
-            text = f"models.{entry['strong']} lies in a folder and has no seeds; give each its own model and family"
-            mistakes.append(Mistake(place, text))
-        elif not isinstance(entry["seeds"][0], kind):
-            text = f"got {entry['seeds']}, expected {allowed}: models.{entry['strong']} is of source {model['source']}"
-            mistakes.append(Mistake(place, text))
-        else:
-            for index, (seed, member) in enumerate(zip(entry["seeds"], members(name, config), strict=True)):
-                strong, seeded = _seeded(entry["strong"], model, seed)
-                family = {key: value for key, value in entry.items() if key != "seeds"} | {"strong": strong}
-                for section, key, made in (("models", strong, seeded), ("families", member, family)):
-                    if whole[section].setdefault(key, made) != made:
-                        text = f"{seed!r} makes {section}.{key}, and there is another entry of that name; rename one of them"
-                        mistakes.append(Mistake((*place, index), text))
-    if mistakes:
-        raise ConfigError(mistakes)
-    return {key: dict(sorted(whole[key].items())) if key in ("families", "models") else whole[key] for key in whole}
-
-
-def _seeded(name: str, model: Mapping[str, Any], seed: int | str) -> tuple[str, Mapping[str, Any]]:
-    """Returns the strong model of a seed and its name; that of the entry's own seed is the entry itself."""
-    changed = {"repo": seed} if isinstance(seed, str) else {"pretraining": {**model["pretraining"], "seed": seed}}
-    seeded = {**model, **changed}
-    return (name if seeded == model else f"{name}-{_tag(seed, model)}"), seeded
-
-
-def _tag(seed: int | str, model: Mapping[str, Any]) -> str:
-    """Returns ``seed1``; of a repository its name, less that of the model's own repository where it begins with it."""
-    if isinstance(seed, int):
-        return f"seed{seed}"
-    return seed.split("/")[1].removeprefix(f"{model['repo'].split('/')[1]}-")
-
-
 def resolve_family(name: str, config: Mapping[str, Any], root: Path) -> Family:
     """Returns a family of the study with its revisions resolved; ``root``: the project's folder.
 

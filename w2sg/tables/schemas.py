@@ -66,8 +66,8 @@ _HEAD = [
     _LAYER,
     text(
         "head",
-        "`w2s`, `ceiling`, `weak`, `probe`, `model` (evaluation loss); controls: `weak_on_weak`, `permuted`, "
-        "`probe_length`, `probe_random`, `probe_group`",
+        "`w2s`, `ceiling`, `weak`, `probe`, `floor` (of the supervisor's tokenizer), `model` (evaluation loss); controls: "
+        "`weak_on_weak`, `permuted`, `probe_length`, `probe_random`, `probe_group`",
     ),
     _PROTOCOL,
     text(

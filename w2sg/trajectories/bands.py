@@ -42,9 +42,9 @@ EARLY_STEP = 128
 
 
 def judge_nano(
-    metrics: pd.DataFrame, *, families: Sequence[str], dataset: str = DATASET, late_share: float = Statistics().late
+    metrics: pd.DataFrame, *, families: Sequence[str], late_share: float = Statistics().late
 ) -> pd.DataFrame:
-    """Returns the acceptance table of the embedded study, from METRICS; without families an empty one.
+    """Returns the acceptance table of the embedded study, from METRICS; of cases without rows or bands nothing.
 
     Returns:
         Columns family, dataset, protocol, criterion, expected, measured, holds.

@@ -18,10 +18,6 @@ INTERVAL = ["value", "low", "high"]
 
 _OWN = compute.field("tested_on") == compute.field("dataset")
 
-MEAN_SEED = -1
-"""Stands for the mean over head seeds where a seed is named."""
-
-
 UNRELATED = ("probe_length", "probe_random", "probe_group")
 """Probes of what does not tell chosen from rejected."""
 

@@ -227,10 +227,9 @@ def made_statistics():
 
 
 def banded_families():
-    """Returns the families whose acceptance bands are known for the datasets swept."""
-    judged = not PARTIAL and "newsgroups_tech" in DATASETS
+    """Returns the swept families whose acceptance bands are checked; none in a partial study."""
     named = {member for name in config["banded"] for member in families.members(name, config)}
-    return [name for name in FAMILIES if judged and name in named]
+    return [name for name in FAMILIES if name in named and not PARTIAL]
 
 
 @cache

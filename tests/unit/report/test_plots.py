@@ -9,7 +9,6 @@ from typing import Any
 import jinja2
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from matplotlib import pyplot as plt
 from sklearn.isotonic import IsotonicRegression
@@ -21,7 +20,6 @@ from w2sg.report import figure_tables, plots
 from w2sg.report.catalogue import FIGURES, GROUP_FIGURES, as_percent
 from w2sg.tables import schemas
 from w2sg.tables.files import read_table, write_table
-from w2sg.trajectories.selection import shown_rows
 
 CHOICE: dict[str, Any] = {"family": "nano", "dataset": "newsgroups_tech"}
 
@@ -29,13 +27,6 @@ CHOICE: dict[str, Any] = {"family": "nano", "dataset": "newsgroups_tech"}
 @pytest.fixture(scope="module")
 def metrics() -> pd.DataFrame:
     return with_controls(made_metrics(effect=True, layers=(0, 2, 4)))
-
-
-def with_token_floor(metrics: pd.DataFrame) -> pd.DataFrame:
-    """With the row that a supervisor's tokenizer adds, as the report reads it from the long table."""
-    keys = {"head": "floor", "protocol": "none", "setting": "fewer_tokens", "layer": -1, "metric": "accuracy"}
-    row = metrics[metrics["head"] == "weak"].head(1).assign(**keys, value=0.59, low=0.57, high=0.61)
-    return pa.Table.from_pandas(pd.concat([metrics, row])).filter(shown_rows("nano")).to_pandas()
 
 
 def shown(name: str, metrics: pd.DataFrame) -> pd.DataFrame:
