@@ -21,6 +21,7 @@ from w2sg.runtime import machine
 from w2sg.study.sections import Activations
 from w2sg.tables import schemas
 from w2sg.tables.files import read_provenance, read_table
+from w2sg.trajectories.selection import own_rows
 
 AGGREGATES = dict.fromkeys(
     [
@@ -63,7 +64,8 @@ def test_every_metric_is_there_and_finite(finished):
 
 
 def test_pgr_is_null_unless_the_ceiling_beats_the_supervisor(finished):
-    metrics = read_table(finished.folder / "results" / "smoke" / "tables" / "metrics.parquet", schemas.METRICS)
+    table = read_table(finished.folder / "results" / "smoke" / "tables" / "metrics.parquet", schemas.METRICS)
+    metrics = own_rows(table)
     key = ["family", "step", "dataset", "layer", "protocol", "setting", "seed"]
     accuracy = metrics[metrics["metric"] == "accuracy"]
     top = accuracy[accuracy["head"] == "ceiling"].set_index(key)["value"]
