@@ -77,9 +77,14 @@ def test_shell_commands_of_rules_hold_nothing_but_names_of_files():
     ]
     assert len(commands) == sum(path.read_text(encoding="utf-8").count("shell:\n") for path in RULES)
     for command in commands:
-        assert set(re.findall(r"{([^}]*)}", command)) <= {"input", "input.text", "input.report", "output", "log"}, (
-            command
-        )
+        assert set(re.findall(r"{([^}]*)}", command)) <= {
+            "input",
+            "input.text",
+            "input.verdict",
+            "input.report",
+            "output",
+            "log",
+        }, command
     constraints = re.search(r"^NAME = (.*)$", (ROOT / "workflow/rules/common.smk").read_text(), flags=re.M)
     assert constraints
     assert constraints[1] == 'r"[A-Za-z0-9][A-Za-z0-9._-]*"'

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from w2sg.activations.features import TEST, TRAIN, WEAK, Features, Splits
-from w2sg.heads.fits import FITS, REFITS, Trained, fit_like, true_labels
+from w2sg.heads.fits import FITS, REFITS, Trained, fit_alike, true_labels
 from w2sg.heads.halves import accuracies, deal_halves, draws_of, training_sd, widen
 from w2sg.heads.paper import score_pairs
 from w2sg.heads.probes import fit_probes
@@ -56,7 +56,7 @@ def add_permuted(final: Final, labels: Labels, *, heads: Heads, intervals: Inter
     trained, margins, rows = dict(final.trained), dict(final.margins), []
     for name in FITS:
         soft = np.stack([chosen_probability(labels(name, seed, WEAK, tuple(weak.row_ids))) for seed in heads.seeds])
-        made = fit_like(weak, permute(soft, heads.seeds), final.trained["w2s", name], name, heads=heads)
+        made = fit_alike(weak, permute(soft, heads.seeds), name, heads=heads)
         shown = score_pairs(made.weights, test.chosen, test.rejected)  # (1, S, 1, n)
         trained["permuted", name], margins["permuted", name] = made, shown[0, :, 0]
         axes, keys = (test.layers, heads.seeds, made.settings), {"head": "permuted", "protocol": name}
@@ -141,7 +141,7 @@ def predictions(final: Final, *, heads: Heads) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def transfer_rows(
+def score_elsewhere(
     weights: Mapping[tuple[str, str], np.ndarray],
     others: Mapping[str, Callable[[], Features]],
     settings: Mapping[str, str],

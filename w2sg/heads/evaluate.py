@@ -96,7 +96,7 @@ def supervise(
             got = head_rows(margins[None], axes, keys=keys, intervals=intervals, **given)
             headline = got["setting"] == trained.settings[-1]
             rows += [got[~headline], widen(got[headline], found.get(head, {}), confidence=intervals.confidence)]
-    transfer = controls.transfer_rows(weights, others or {}, HEADLINE_SETTINGS, heads=heads, intervals=intervals)
+    transfer = controls.score_elsewhere(weights, others or {}, HEADLINE_SETTINGS, heads=heads, intervals=intervals)
     return Supervision(
         labels=pd.concat(labels, ignore_index=True), metrics=pd.concat(rows, ignore_index=True), transfer=transfer
     )
@@ -204,7 +204,7 @@ def _final_heads(features: Splits, *, labels: Labels, heads: Heads, intervals: I
     weights = {(head, name): final.headline(head, name) for head in ("ceiling", "w2s") for name in FITS}
     return Measured(
         metrics=pd.concat([rows, permuted], ignore_index=True),
-        transfer=controls.transfer_rows(weights, others, HEADLINE_SETTINGS, heads=heads, intervals=intervals),
+        transfer=controls.score_elsewhere(weights, others, HEADLINE_SETTINGS, heads=heads, intervals=intervals),
         predictions=controls.predictions(final, heads=heads),
     )
 

@@ -126,23 +126,22 @@ def _of_runs(values: np.ndarray, draws: int, each: int) -> np.ndarray:
     return np.repeat(values[np.arange(draws) % len(values)], each, axis=0)
 
 
-def fit_like(split: Features, target: np.ndarray, like: Trained, protocol: str, *, heads: Heads) -> Trained:
-    """Returns students of other labels, (S, n), at their headline setting, the last one.
+def fit_alike(split: Features, target: np.ndarray, protocol: str, *, heads: Heads) -> Trained:
+    """Returns students of labels, (S, n), that are draws of one kind, at their headline setting.
 
-    ``paper`` heads select their rate anew. ``converged`` ones take the penalty of heads they are to be compared with: to choose
-    their own would take as long as all else of a wide layer.
+    ``paper`` heads select a rate each. ``converged`` ones share the penalty that cross-validation finds for the first draw:
+    to choose one for each would take as long as all else of a wide layer.
     """
-    if protocol == "paper":
-        made = _fit_paper(split, target, heads=heads, loss=heads.loss)
-        return Trained(
-            settings=made.settings[-1:],
-            weights=made.weights[:, :, -1:],
-            extras={name: values[:, :, -1:] for name, values in made.extras.items()},
-        )
-    rows = np.tile(np.arange(target.shape[1]), (len(target), 1))
-    weights = _refit_converged(split, target, rows, like, heads=heads, draws=heads.seeds, loss=heads.loss)
-    extras = {"penalty": like.extras["penalty"][-1:, :, -1:]}
-    return Trained(settings=like.settings[-1:], weights=weights[None, :, None], extras=extras)
+    one = heads if protocol == "paper" else heads.model_copy(update={"seeds": heads.seeds[:1]})
+    made = FITS[protocol](split, target[: len(one.seeds)], heads=one, loss=heads.loss)
+    weights, extras = made.weights[:, :, -1:], {name: values[:, :, -1:] for name, values in made.extras.items()}
+    if protocol == "converged":
+        extras = {"penalty": np.repeat(extras["penalty"], len(heads.seeds), axis=1)}
+        rows = np.tile(np.arange(target.shape[1]), (len(target), 1))
+        like = Trained(settings=made.settings, weights=weights, extras=extras)
+        found = REFITS[protocol](split, target, rows, like, heads=heads, draws=heads.seeds, loss=heads.loss)
+        weights = found[None, :, None]
+    return Trained(settings=made.settings[-1:], weights=weights, extras=extras)
 
 
 REFITS: Mapping[str, Callable[..., np.ndarray]] = {"paper": _refit_paper, "converged": _refit_converged}

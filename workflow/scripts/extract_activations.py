@@ -68,9 +68,8 @@ def main(
                 extraction.write_all_features(
                     loaded, frames, outputs=features, pools=pools, settings=settings, keys=keys, origins=made_of
                 )
-        rows = pd.DataFrame(
-            [keys | dict.fromkeys(("dataset", "tested_on"), evaluation["corpus"]) | row for row in measured]
-        )
+        text = dict.fromkeys(("dataset", "tested_on"), evaluation["corpus"])
+        rows = pd.DataFrame([keys | text | row for row in measured])
         write_table(rows, loss, schemas.RESULTS, provenance=loss_origin)
 
 
