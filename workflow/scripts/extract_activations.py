@@ -68,8 +68,7 @@ def main(
                 extraction.write_all_features(
                     loaded, frames, outputs=features, pools=pools, settings=settings, keys=keys, origins=made_of
                 )
-        text = dict.fromkeys(("dataset", "tested_on"), evaluation["corpus"])
-        rows = pd.DataFrame([keys | text | row for row in measured])
+        rows = pd.DataFrame(measured).assign(**keys, dataset=evaluation["corpus"], tested_on=evaluation["corpus"])
         write_table(rows, loss, schemas.RESULTS, provenance=loss_origin)
 
 
