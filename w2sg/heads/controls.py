@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,7 +52,10 @@ def permute(soft: np.ndarray, seeds: list[int]) -> np.ndarray:
 
 
 def add_permuted(final: Final, labels: Labels, *, heads: Heads, intervals: Intervals) -> tuple[Final, pd.DataFrame]:
-    """Returns the heads with students of permuted labels among them, and the metric rows of these at their headline setting."""
+    """Returns the heads with students of permuted labels among them, and the metric rows of these at their headline setting.
+
+    Among the metrics is ``systematic_cost``, their accuracy minus that of the students of the labels as they are.
+    """
     weak, test = final.splits[WEAK], final.splits[TEST]
     trained, margins, rows = dict(final.trained), dict(final.margins), []
     for name in FITS:
@@ -62,6 +66,9 @@ def add_permuted(final: Final, labels: Labels, *, heads: Heads, intervals: Inter
         axes, keys = (test.layers, heads.seeds, made.settings), {"head": "permuted", "protocol": name}
         given = {"weak": margins["weak", name], "clusters": test.clusters, "extras": made.extras}
         rows.append(head_rows(shown, axes, keys=keys, intervals=intervals, **given))
+        given = {"weak": margins["w2s", name], "clusters": test.clusters, "extras": {}}
+        against = head_rows(shown, axes, keys=keys, intervals=intervals, **given)
+        rows.append(against[against["metric"] == "gain"].assign(metric="systematic_cost"))
     return replace(final, trained=trained, margins=margins), pd.concat(rows, ignore_index=True)
 
 
@@ -211,10 +218,10 @@ def unrelated_rows(
     kinds = {name: np.tile(labels, (len(seeds), 1)) for name, labels in given.items()} | {"probe_random": coins}
     settings, runs = probe.model_copy(update={"splits": ["pair"]}), len(kinds) * len(seeds)
     labels = np.concatenate(list(kinds.values()))  # (runs, 2 n)
-    options = {"settings": settings, "seeds": [*seeds] * len(kinds), "labels": labels, "tolerance": TOLERANCE}
+    options: Any = {"settings": settings, "seeds": [*seeds] * len(kinds), "labels": labels, "tolerance": TOLERANCE}
     fitted = fit_probes(split.chosen, split.rejected, **options)
-    given = {"settings": settings, "intervals": intervals, "clusters": split.clusters}
-    rows = probe_rows(fitted, split.layers, seeds=range(runs), **given)
+    resampling: Any = {"settings": settings, "intervals": intervals, "clusters": split.clusters}
+    rows = probe_rows(fitted, split.layers, seeds=range(runs), **resampling)
     rows = rows[rows["metric"] == "accuracy"]
     kind, seed = np.divmod(rows["seed"].to_numpy(), len(seeds))
     return rows.assign(head=np.array(list(kinds))[kind], seed=np.array(seeds)[seed])

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -258,13 +259,13 @@ def _concepts(
     return Measured(metrics=unrelated_rows(split, unrelated, probe=probe, seeds=heads.seeds, intervals=intervals))
 
 
-def _by_cell(labels: pd.DataFrame) -> dict[tuple[str, int, str, int], pd.DataFrame]:
+def _by_cell(labels: pd.DataFrame) -> dict[Any, pd.DataFrame]:
     """Returns the rows of LABELS by protocol, seed, split and half."""
     return dict(iter(labels.groupby(["protocol", "seed", "split", "half"], sort=False)))
 
 
 def _labelled(
-    cells: Mapping[tuple[str, int, str, int], pd.DataFrame],
+    cells: Mapping[Any, pd.DataFrame],
     protocol: str,
     seed: int,
     name: str,

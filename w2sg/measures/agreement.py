@@ -27,8 +27,8 @@ def collect_answers(parts: Iterable[tuple[str, int, pd.DataFrame]]) -> Answers:
     Raises:
         ValueError: If two revisions of a family were tested on different pairs.
     """
-    answers: dict[tuple[str, str, str, str, int], dict[int, np.ndarray]] = {}
-    pairs: dict[tuple[str, str], np.ndarray] = {}
+    answers: dict[Any, dict[int, np.ndarray]] = {}
+    pairs: dict[Any, np.ndarray] = {}
     for family, step, rows in parts:
         rows = rows[rows["head"].isin(HEADS)]
         for (dataset, protocol, head), found in rows.groupby(["dataset", "protocol", "head"], observed=True):

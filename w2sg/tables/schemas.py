@@ -77,7 +77,8 @@ _HEAD = [
     _SEED,
     text(
         "metric",
-        "`accuracy`, `auroc`, `log_loss` (nats), `ece`, `agreement`, `gain`, `pgr`, `nats_per_token`, `bits_per_byte`, …; "
+        "`accuracy`, `auroc`, `log_loss` (nats), `ece`, `agreement`, `gain`, `pgr`, `systematic_cost` (of `permuted`), "
+        "`nats_per_token`, `bits_per_byte`, …; "
         "`training_sd` and `gain_training_sd`: standard deviation of accuracy and gain over draws of the training pairs, "
         "which the interval of these includes",
     ),

@@ -20,12 +20,19 @@ QUANTITIES = {
     "gain": ("w2s", "gain"),
     "gap": ("ceiling", "gain"),
     "permuted": ("permuted", "gain"),
+    "cost": ("permuted", "systematic_cost"),
     "probe": ("probe", "accuracy"),
     "loss": ("model", "nats_per_token"),
 }
 """Head and metric of each quantity of a trajectory."""
 
-LATE = {"w2s_late": "w2s", "ceiling_late": "ceiling", "gain": "gain", "permuted_gain": "permuted"}
+LATE = {
+    "w2s_late": "w2s",
+    "ceiling_late": "ceiling",
+    "gain": "gain",
+    "permuted_gain": "permuted",
+    "systematic_cost": "cost",
+}
 """Levels of the late revisions, with what they are the level of."""
 
 
@@ -104,11 +111,11 @@ def measure_levels(
     control = seed_means(rows, "weak_on_weak", "gain", case["protocol"])
     weak_on_weak = undefined("weak_on_weak was not measured", len(table))
     if len(control):
-        weak_on_weak = Estimate(**control[INTERVAL].mean().to_dict(), n=len(table))
+        value, low, high = control[INTERVAL].mean()
+        weak_on_weak = Estimate(value=value, low=low, high=high, n=len(table))
     found |= {
         "weak_on_weak_gain": weak_on_weak,
         "gain_beyond_weak_on_weak": _minus(found["gain"], weak_on_weak),
-        "systematic_cost": _minus(found["permuted_gain"], found["gain"]),
     }
     joint = joint_errors(*(float(errors[name].mean()) for name in ("w2s", "ceiling", "weak", "gain", "gap")))
     gain, gap = (late[name].to_numpy(np.float64) for name in ("gain", "gap"))
@@ -118,7 +125,6 @@ def measure_levels(
         found["pgr"] = gap_recovered(gain, gap, errors=joint, degrees=degrees, confidence=settings.confidence)
     wide = float(stats.norm.ppf(0.5 + settings.confidence / 2))
     pairs = {name: wide * float(errors[quantity].mean()) for name, quantity in LATE.items()}
-    pairs["systematic_cost"] = float(np.hypot(pairs["gain"], pairs["permuted_gain"]))
     return Levels(found=found, pairs=pairs, revisions=len(table), last_step=int(table["step"].iloc[-1]))
 
 

@@ -88,6 +88,8 @@ def test_permuted_labels_show_what_systematic_errors_cost(supervision, system):
     rows = evaluate.evaluate_revision([lambda: STRONG], pd.concat(frames), **ASKED, probe=Probe()).metrics
     for protocol in HEADLINE_SETTINGS:
         cost = mean(rows, "permuted", protocol=protocol) - mean(rows, "w2s", protocol=protocol)
+        own = rows[(rows["metric"] == "systematic_cost") & (rows["protocol"] == protocol)]
+        assert own["value"].mean() == pytest.approx(cost) and (own["low"] < own["high"]).all()
         assert cost > 0.04 if system else abs(cost) < 0.04
 
 

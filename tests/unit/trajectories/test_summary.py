@@ -88,9 +88,10 @@ def test_controls_are_compared_with_the_gain():
     metrics = made_metrics(effect=True)
     student = metrics[(metrics["head"] == "w2s") & (metrics["metric"] == "gain")]
     permuted = student.assign(head="permuted", **{end: student[end] + 0.06 for end in ("value", "low", "high")})
+    cost = student.assign(head="permuted", metric="systematic_cost", value=0.06, low=0.04, high=0.08)
     weak = metrics[(metrics["head"] == "weak") & (metrics["metric"] == "accuracy")]
     own = weak.assign(head="weak_on_weak", metric="gain", value=-0.005, low=-0.012, high=0.002)
-    rows = concluded(pd.concat([metrics, permuted, own])).loc["nano", "paper"]
+    rows = concluded(pd.concat([metrics, permuted, cost, own])).loc["nano", "paper"]
     assert rows.loc["systematic_cost", "value"] == pytest.approx(0.06, abs=1e-6)
     assert rows.loc["systematic_cost", "verdict"] == "above"
     assert rows.loc["weak_on_weak_gain", ["value", "verdict"]].tolist() == [-0.005, "unclear"]
