@@ -65,7 +65,7 @@ STAR = "*"
 SUMMARY_NOTE = (
     "weak: the supervisor's accuracy on the test pairs. W2SG first, late: the student's, at the first revision and as a mean over the late "
     "ones, as is the ceiling's. gain: late accuracy minus the supervisor's. beyond weak on weak: gain minus that of a student of the "
-    "supervisor's own features. cost of system: what a student of the same labels, permuted over pairs, is better by. PGR: share of the gap "
+    "supervisor's own features. errors cost: what a student of the same labels, permuted over pairs, is better by. PGR: share of the gap "
     "between supervisor and ceiling that is recovered; a dash where there is none. onset: step from which the gain is positive beyond sampling "
     "error, all revisions tested together. error: root mean square of predicting held-out W2SG accuracy by a monotone fit on probe "
     "accuracy or evaluation loss."
@@ -107,7 +107,7 @@ def format_summary(summary: pd.DataFrame) -> pd.DataFrame:
                 "W2SG\nlate": number(case["w2s_late"], ".3f"),
                 "gain": number(case["gain"], "+.3f") + interval(case["gain"], "+.3f"),
                 "beyond\nweak on weak": _starred(case["gain_beyond_weak_on_weak"], "+.3f"),
-                "cost of\nsystem": _starred(case["systematic_cost"], "+.3f"),
+                "errors\ncost": _starred(case["systematic_cost"], "+.3f"),
                 "ceiling": number(case["ceiling_late"], ".3f"),
                 "PGR": number(case["pgr"], ".2f"),
                 "onset\nstep": onset_cell(case),

@@ -91,7 +91,7 @@ def _controls(found: Sequence[Case]) -> list[str]:
     first = _with(found, "w2s_first")
     twins = [case for case in first if FIRST_NOTE in case["w2s_first"].note]
     others = [case for case in _with(found, "error_unrelated") if case["error_probe"].known]
-    unrelated = "a probe of an unrelated concept predicts W2SG accuracy, too (its error, against that of the probe)"
+    unrelated = "held-out W2SG accuracy is predicted by a probe of an unrelated concept, the length of texts, with an error of (against the probe's)"
     return [
         *_judged(_with(found, "systematic_cost"), "systematic_cost"),
         *_listed(twins, "the student of a random twin reaches", "w2s_first", ".3f"),

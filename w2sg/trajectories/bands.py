@@ -33,7 +33,7 @@ class Bands:
 
 BANDS = {
     "newsgroups_tech": Bands(gain=0.015, supervisor=(0.70, 0.79), ceiling=(0.79, 0.84), probe=(0.93, 0.15)),
-    "newsgroups_order": Bands(gain=0.03, supervisor=(0.75, 0.88), ceiling=(0.88, 1.0)),
+    "newsgroups_order": Bands(gain=0.03, supervisor=(0.75, 0.90), ceiling=(0.87, 1.0), early=0.75),
 }
 """By dataset."""
 

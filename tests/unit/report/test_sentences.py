@@ -38,7 +38,7 @@ def test_a_study_with_the_effect_is_told_with_its_controls():
     assert "gains more than a student of the supervisor's own features does" in text
     assert "systematic errors cost accuracy, against a student of the same labels permuted over pairs" in text
     assert "the student of a random twin reaches: nano on newsgroups_tech (paper 0.532 [0.510, 0.554]" in text
-    assert "unrelated concept predicts W2SG accuracy, too" in text and "0.0205 against 0.0116" in text
+    assert "a probe of an unrelated concept, the length of texts" in text and "0.0205 against 0.0116" in text
     assert "it cannot be told which of linear probe and evaluation loss" in text
     assert "saturates" not in text and "better than" not in text and "cases" not in text
     assert all(line.startswith("In this run ") for line in text.splitlines())
@@ -175,7 +175,7 @@ def test_missing_controls_leave_dashes_and_no_sentence():
     text = told(gone, protocols=("paper",))
     assert "own features" not in text and "permuted" not in text and "unrelated" not in text
     shown = format_summary(made_conclusions(gone, protocols=("paper",)))
-    assert shown[["beyond\nweak on weak", "cost of\nsystem"]].to_numpy().tolist() == [["—", "—"]]
+    assert shown[["beyond\nweak on weak", "errors\ncost"]].to_numpy().tolist() == [["—", "—"]]
 
 
 def test_the_table_of_two_tasks_fits_a_wide_terminal():
@@ -184,7 +184,7 @@ def test_the_table_of_two_tasks_fits_a_wide_terminal():
         format_summary(pd.concat([*tasks, made_conclusions(family="nano_1024", dataset="newsgroups_order")]))
     )
     assert max(map(len, lines)) <= 160
-    assert lines[0].split() == ["W2SG", "W2SG", "beyond", "cost", "of", "onset", "error", "error"]
+    assert lines[0].split() == ["W2SG", "W2SG", "beyond", "errors", "onset", "error", "error"]
     assert lines[1].split()[:3] == ["family", "dataset", "heads"] and set(lines[2]) == {"-", " "}
     assert len(lines) == 3 + 6
 
