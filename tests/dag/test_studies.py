@@ -87,7 +87,7 @@ def test_a_family_without_step_0_begins_with_a_random_twin(workflow):
     workflow.config["models"]["olmo"] = {**workflow.config["models"]["olmo"], "revisions": str(listed)}
     workflow.config["sweep"] = {"families": ["olmo"], "datasets": ["mine", "posts"]}
     assert planned(workflow)["extract_activations"] == 1
-    workflow.run("--", "results/smoke/report.html")
+    workflow.run()
     results = workflow.folder / "results"
     loss = read_table(results / "activations" / "olmo" / "random" / "loss.parquet", schemas.RESULTS)
     assert set(loss["commit"]) == {"random initialisation"}

@@ -56,7 +56,7 @@ def test_without_records_verify_names_every_file_that_other_settings_made_and_th
     penalties, late = "heads.converged.penalties", "statistics.late"
     assert wrong["results/smoke/metrics/olmo/step8/mine.parquet"] == {penalties}
     assert wrong["results/smoke/tables/families/olmo.parquet"] == {penalties}
-    assert wrong["results/smoke/figures/layers/olmo/mine.png"] == {penalties}
+    assert wrong["results/smoke/figures/layers/olmo/mine.png"] == {penalties, late}
     assert wrong["results/smoke/tables/transitions.parquet"] == wrong["results/smoke/report.html"] == {penalties, late}
     assert not any(path.startswith(("resources", "results/activations")) for path in wrong)
     (workflow.folder / "results/smoke/tables/families/olmo.parquet").unlink()
