@@ -97,7 +97,7 @@ def write_inputs(folder: Path, layers: int) -> None:
     weak = states(g, rng, share=0.8, width=WEAK_WIDTH).float().numpy()[:, None]
     tokens = np.ones((2, len(ids)), dtype=np.int32)
     features = Features(chosen=weak[0], rejected=weak[1], row_ids=ids, tokens=tokens, layers=(0,), metadata={})
-    made = evaluate.supervise(split_features(features, pairs), heads=Heads(), intervals=Intervals())
+    made = evaluate.supervise(split_features(features, pairs.assign(**empty)), heads=Heads(), intervals=Intervals())
     origin = {"model": "weak", "revision": "last", "commit": "0" * 40} | MADE
     write_table(made.labels, folder / "labels.parquet", schemas.LABELS, provenance=origin)
     size = layers * len(g) * WIDTH
@@ -126,7 +126,10 @@ def _ours(folder: Path, workers: int) -> dict[str, float]:
         features=str(folder / "features.safetensors"),
         labels=str(folder / "labels.parquet"),
         pairs=str(folder / "pairs.parquet"),
+        other_features=[],
+        other_pairs=[],
         output=str(folder / f"metrics{workers}.parquet"),
+        predictions=str(folder / f"predictions{workers}.parquet"),
         keys=KEYS,
         sections={"heads": Heads().model_dump(), "probe": Probe().model_dump(), "intervals": Intervals().model_dump()},
         recipe=0,
