@@ -44,6 +44,11 @@ class Final:
         return self.trained[head, protocol].weights[0, :, -1]
 
 
+def soft_labels(labels: Labels, weak: Features, protocol: str, *, seeds: Sequence[int]) -> np.ndarray:
+    """Returns the supervisor's P(chosen > rejected) of the pairs of the weak-supervision split, (S, n)."""
+    return np.stack([chosen_probability(labels(protocol, seed, WEAK, tuple(weak.row_ids))) for seed in seeds])
+
+
 def permute(soft: np.ndarray, seeds: list[int]) -> np.ndarray:
     """Returns soft labels, (S, n), each row permuted over the pairs by its head seed: errors that no text explains."""
     return np.stack(
@@ -59,7 +64,7 @@ def add_permuted(final: Final, labels: Labels, *, heads: Heads, intervals: Inter
     weak, test = final.splits[WEAK], final.splits[TEST]
     trained, margins, rows = dict(final.trained), dict(final.margins), []
     for name in FITS:
-        soft = np.stack([chosen_probability(labels(name, seed, WEAK, tuple(weak.row_ids))) for seed in heads.seeds])
+        soft = soft_labels(labels, weak, name, seeds=heads.seeds)
         made = fit_alike(weak, permute(soft, heads.seeds), name, heads=heads)
         shown = score_pairs(made.weights, test.chosen, test.rejected)  # (1, S, 1, n)
         trained["permuted", name], margins["permuted", name] = made, shown[0, :, 0]

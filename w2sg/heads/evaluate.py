@@ -22,7 +22,7 @@ from w2sg.heads.halves import accuracies, draws_of, training_sd, widen
 from w2sg.heads.paper import score_pairs
 from w2sg.heads.probes import fit_probes
 from w2sg.heads.rows import head_rows, probe_rows
-from w2sg.heads.sides import chosen_probability, label_weakly
+from w2sg.heads.sides import label_weakly, probability
 from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.study.sections import Heads, Intervals, Probe
 
@@ -84,7 +84,7 @@ def supervise(
             for name, split, margins in ((WEAK, weak, on_weak), (TEST, test, on_test)):  # margins: (S, K, n)
                 shown = label_weakly(margins[position, -1], seed=seed)
                 labels.append(shown.assign(row_id=split.row_ids, protocol=protocol, seed=seed, half=0, split=name))
-        student = fit(weak, _probability(on_weak[:, -1]), heads=heads, loss=heads.loss)
+        student = fit(weak, probability(on_weak[:, -1]), heads=heads, loss=heads.loss)
         own = score_pairs(student.weights, test.chosen, test.rejected)[0]
         more, found = _half_supervisors(splits, made, student, protocol, heads=heads)
         labels += more
@@ -116,7 +116,7 @@ def _half_supervisors(
     on_weak, on_test = (
         score_pairs(trained[None], split.chosen, split.rejected)[0] for split in (weak, test)
     )  # (D, 2, n)
-    soft = _probability(on_weak).reshape(runs, -1)
+    soft = probability(on_weak).reshape(runs, -1)
     learnt = controls.refit(weak, soft, of_weak, student, protocol, heads=heads, student=True)
     right, own = accuracies(on_test), accuracies(score_pairs(learnt[None], test.chosen, test.rejected)[0])
     share, labels = of_weak.shape[2] / len(weak.row_ids), []
@@ -132,11 +132,6 @@ def _half_supervisors(
         "weak": {"accuracy": training_sd(right, share=share)},
         "weak_on_weak": {"accuracy": training_sd(own, share=share), "gain": training_sd(own - right, share=share)},
     }
-
-
-def _probability(margins: np.ndarray) -> np.ndarray:
-    """Returns P(chosen > rejected) of margins, of any shape."""
-    return 0.5 * (1.0 + np.tanh(0.5 * margins))
 
 
 def evaluate_revision(
@@ -225,7 +220,7 @@ def _train(
     seeds, train, weak, test = heads.seeds, features[TRAIN], features[WEAK], features[TEST]
     made = {("ceiling", name): fit(train, true_labels(train, len(seeds)), heads=heads) for name, fit in FITS.items()}
     for name, fit in FITS.items():
-        soft = np.stack([chosen_probability(labels(name, seed, WEAK, tuple(weak.row_ids))) for seed in seeds])
+        soft = controls.soft_labels(labels, weak, name, seeds=seeds)
         made["w2s", name] = fit(weak, soft, heads=heads, loss=heads.loss)
     ends = np.cumsum([len(trained.settings) for trained in made.values()])
     together = np.concatenate([trained.weights for trained in made.values()], axis=2)  # (L, S, K, d)

@@ -57,15 +57,22 @@ def _fit_converged(split: Features, target: np.ndarray, *, heads: Heads, loss: L
 
     The log-confidence loss mixes in predictions as training goes; a fit to its end has no such course and takes soft labels.
     """
-    labels, groups = harden(target) if loss == "hard" else target, np.arange(len(split.row_ids))
-    if heads.margin == "single":
-        states = np.concatenate([split.chosen, split.rejected], axis=1)  # (L, 2n, d)
-        labels, groups = np.concatenate([labels, 1.0 - labels], axis=1), np.tile(groups, 2)  # (S, 2n)
-    else:
-        states = split.chosen - split.rejected
+    states, labels = _posed(split, target, heads=heads, loss=loss)
+    groups = np.arange(labels.shape[1]) % target.shape[1]
     made = fit_converged_heads(states, labels, settings=heads.converged, seeds=heads.seeds, groups=groups)
     extras = {"penalty": made.penalty[:, :, None], "converged": made.converged[:, :, None].astype(float)}
     return Trained(settings=("cv",), weights=made.weights[:, :, None], extras=extras)
+
+
+def _posed(split: Features, target: np.ndarray, *, heads: Heads, loss: Loss) -> tuple[np.ndarray, np.ndarray]:
+    """Returns what a converged fit is posed on: differences of states, (L, n, d), and labels, (S, n).
+
+    With the margin of single texts these are the states of all texts, chosen ones first, (L, 2n, d), and (S, 2n).
+    """
+    labels = harden(target) if loss == "hard" else target
+    if heads.margin == "pair":
+        return split.chosen - split.rejected, labels
+    return np.concatenate([split.chosen, split.rejected], axis=1), np.concatenate([labels, 1.0 - labels], axis=1)
 
 
 FITS = {"paper": _fit_paper, "converged": _fit_converged}
@@ -109,16 +116,13 @@ def _refit_converged(
     loss: Loss,
 ) -> np.ndarray:
     """Returns heads at the penalty that cross-validation chose."""
-    labels, learnt = harden(target) if loss == "hard" else target, np.zeros(target.shape, dtype=bool)
+    states, labels = _posed(split, target, heads=heads, loss=loss)
+    learnt = np.zeros(target.shape, dtype=bool)
     np.put_along_axis(learnt, rows, True, axis=1)
-    if heads.margin == "single":
-        states = np.concatenate([split.chosen[0], split.rejected[0]])
-        labels, learnt = np.concatenate([labels, 1.0 - labels], axis=1), np.tile(learnt, 2)
-    else:
-        states = split.chosen[0] - split.rejected[0]
+    learnt = np.tile(learnt, labels.shape[1] // target.shape[1])
     found = (like.extras["penalty"][-1, :, -1], like.weights[-1, :, -1])
     penalty, start = (_of_runs(values, len(draws), len(rows) // len(draws)) for values in found)
-    return fit_given(states, labels, learnt, penalty=penalty, start=start)
+    return fit_given(states[0], labels, learnt, penalty=penalty, start=start)
 
 
 def _of_runs(values: np.ndarray, draws: int, each: int) -> np.ndarray:

@@ -30,6 +30,11 @@ def harden(target: np.ndarray) -> np.ndarray:
     return np.where(target == 0.5, 0.5, (target > 0.5).astype(np.float64))
 
 
+def probability(margins: np.ndarray) -> np.ndarray:
+    """Returns the probability that margins, of any shape, stand for."""
+    return 0.5 * (1.0 + np.tanh(0.5 * margins))
+
+
 def label_weakly(margins: np.ndarray, *, seed: int) -> pd.DataFrame:
     """Returns a supervisor's soft labels of n pairs, with sides exchanged by the seed's coin.
 
@@ -38,7 +43,7 @@ def label_weakly(margins: np.ndarray, *, seed: int) -> pd.DataFrame:
     """
     swapped = toss(len(margins), seed)
     shown = np.where(swapped, -margins, margins).astype(np.float64)
-    return pd.DataFrame({"swapped": swapped, "probability": 0.5 * (1.0 + np.tanh(0.5 * shown)), "margin": margins})
+    return pd.DataFrame({"swapped": swapped, "probability": probability(shown), "margin": margins})
 
 
 def chosen_probability(labels: pd.DataFrame) -> np.ndarray:

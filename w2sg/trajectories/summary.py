@@ -155,6 +155,10 @@ def pool_runs(seeds: Sequence[Conclusions], confidence: float) -> dict[str, Esti
             pooled[name] = Estimate(value=mean.value, n=mean.n, note=note)
         else:
             pooled[name] = pool_seeds(found, shared=_shared(name, found, seeds), confidence=confidence)
+    twins = {one.found["w2s_first"].note for one in seeds}
+    if len(twins) == 1:  # whether the first revision is a random twin holds of all seeds
+        first = pooled["w2s_first"]
+        pooled["w2s_first"] = replace(first, note="; ".join(filter(None, [*twins, first.note])))
     beyond = difference(pooled["gain"], pooled["weak_on_weak_gain"], n=len(seeds))
     note = pooled["weak_on_weak_gain"].note if np.isnan(beyond.value) else pooled["gain"].note
     return pooled | {"gain_beyond_weak_on_weak": replace(beyond, note=note)}

@@ -112,6 +112,7 @@ def test_pre_training_seeds_are_a_level_of_their_own():
     assert errors > HALF
     assert "3 pre-training seeds" in over.loc["gain", "note"] and "Student's t" in over.loc["gain", "note"]
     assert over.loc["seeds", "value"] == 3
+    assert over.loc["w2s_first", "note"].startswith("random twin")
     assert over.loc["error_probe", "n"] == 3 and single.loc["error_probe", "n"] == 23
     onsets = [rows.loc[(member, "paper", "onset_tokens"), "value"] for member in members]
     assert over.loc["onset_tokens", "value"] == pytest.approx(np.exp2(np.mean(np.log2(onsets))), rel=1e-5)
