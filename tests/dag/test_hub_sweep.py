@@ -144,7 +144,7 @@ def test_faults_the_mode_and_a_cache_change_nothing(workflow, remote, finished, 
 
 def assert_equal_to_the_local_sweep(swept: Workflow, local: Workflow) -> None:
     """The same weights give the same numbers, whether they come over the network or were trained here."""
-    keys = ["step", "dataset", "layer", "head", "protocol", "setting", "seed", "metric"]
+    keys = ["step", "dataset", "tested_on", "layer", "head", "protocol", "setting", "seed", "metric"]
     here, there = (
         read_table(workflow.folder / "results/smoke/tables/metrics.parquet", schemas.METRICS)
         .query("family == @family")
