@@ -16,6 +16,10 @@ from w2sg.study.protocols import Loss
 from w2sg.study.sections import Heads
 
 
+NEAR = 1e-3
+"""Tolerance of a fit that is only a start for others."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Trained:
     """Heads of one protocol."""
@@ -52,14 +56,17 @@ def _fit_paper(split: Features, target: np.ndarray, *, heads: Heads, loss: Loss 
     )
 
 
-def _fit_converged(split: Features, target: np.ndarray, *, heads: Heads, loss: Loss = "soft") -> Trained:
+def _fit_converged(
+    split: Features, target: np.ndarray, *, heads: Heads, loss: Loss = "soft", tolerance: float = 1e-6
+) -> Trained:
     """Returns heads at the cross-validated penalty.
 
     The log-confidence loss mixes in predictions as training goes; a fit to its end has no such course and takes soft labels.
     """
     states, labels = _posed(split, target, heads=heads, loss=loss)
     groups = np.arange(labels.shape[1]) % target.shape[1]
-    made = fit_converged_heads(states, labels, settings=heads.converged, seeds=heads.seeds, groups=groups)
+    options = {"settings": heads.converged, "seeds": heads.seeds, "groups": groups, "tolerance": tolerance}
+    made = fit_converged_heads(states, labels, **options)
     extras = {"penalty": made.penalty[:, :, None], "converged": made.converged[:, :, None].astype(float)}
     return Trained(settings=("cv",), weights=made.weights[:, :, None], extras=extras)
 
@@ -136,16 +143,16 @@ def fit_alike(split: Features, target: np.ndarray, protocol: str, *, heads: Head
     ``paper`` heads select a rate each. ``converged`` ones share the penalty that cross-validation finds for the first draw:
     to choose one for each would take as long as all else of a wide layer.
     """
-    one = heads if protocol == "paper" else heads.model_copy(update={"seeds": heads.seeds[:1]})
-    made = FITS[protocol](split, target[: len(one.seeds)], heads=one, loss=heads.loss)
-    weights, extras = made.weights[:, :, -1:], {name: values[:, :, -1:] for name, values in made.extras.items()}
-    if protocol == "converged":
-        extras = {"penalty": np.repeat(extras["penalty"], len(heads.seeds), axis=1)}
-        rows = np.tile(np.arange(target.shape[1]), (len(target), 1))
-        like = Trained(settings=made.settings, weights=weights, extras=extras)
-        found = REFITS[protocol](split, target, rows, like, heads=heads, draws=heads.seeds, loss=heads.loss)
-        weights = found[None, :, None]
-    return Trained(settings=made.settings[-1:], weights=weights, extras=extras)
+    if protocol == "paper":
+        made = _fit_paper(split, target, heads=heads, loss=heads.loss)
+        last = {name: values[:, :, -1:] for name, values in made.extras.items()}
+        return Trained(settings=made.settings[-1:], weights=made.weights[:, :, -1:], extras=last)
+    one = heads.model_copy(update={"seeds": heads.seeds[:1]})
+    first = _fit_converged(split, target[:1], heads=one, loss=heads.loss, tolerance=NEAR)
+    rows = np.tile(np.arange(target.shape[1]), (len(target), 1))
+    found = _refit_converged(split, target, rows, first, heads=heads, draws=heads.seeds, loss=heads.loss)
+    extras = {"penalty": np.repeat(first.extras["penalty"], len(target), axis=1)}
+    return Trained(settings=first.settings, weights=found[None, :, None], extras=extras)
 
 
 REFITS: Mapping[str, Callable[..., np.ndarray]] = {"paper": _refit_paper, "converged": _refit_converged}
