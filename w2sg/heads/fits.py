@@ -15,7 +15,6 @@ from w2sg.heads.sides import harden
 from w2sg.study.protocols import Loss
 from w2sg.study.sections import Heads
 
-
 NEAR = 1e-3
 """Tolerance of a fit that is only a start for others."""
 
