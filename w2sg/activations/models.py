@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,9 @@ import torch
 
 from w2sg.activations import olmo
 from w2sg.activations.packing import Packed
-from w2sg.revisions.folders import RevisionError, weight_files
+from w2sg.activations.weight_errors import reading_weights
+from w2sg.revisions.folders import RevisionError, check_side_files, weight_files
+from w2sg.runtime.contents import content_fault
 
 TESTED = (
     "gemma", "gemma3_text", "gpt_neox", "llama", "mistral", "olmo", "olmo2", "olmo3", "phi", "phi3", "qwen2", "qwen3",
@@ -122,6 +123,7 @@ def load_model(folder: Path, *, dtype: str, device: str, drawn: bool = False) ->
     """
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+    check_side_files(folder)
     model = (_draw_weights if drawn else _load_weights)(folder, dtype=getattr(torch, dtype), device=device)
     if olmo.matches(_read_config(folder)):  # its tokenizer class is remote code; the file says all
         tokenizer: Any = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
@@ -184,10 +186,11 @@ def read_model_config(folder: Path) -> Any:
 
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise RevisionError(f"{path} is not a readable model configuration: {error}") from error
+    fault = content_fault(path)
+    found = None if fault else json.loads(path.read_text(encoding="utf-8-sig"))
+    if not isinstance(found, dict):
+        raise RevisionError(f"{path} {fault or 'is no JSON object'}; a model configuration was expected")
+    return found
 
 
 def _draw_weights(folder: Path, *, dtype: torch.dtype, device: str) -> Any:
@@ -208,15 +211,14 @@ def _load_weights(folder: Path, *, dtype: torch.dtype, device: str) -> Any:
     options["ignore_mismatched_sizes"] = True  # they are in the report, which is refused below, by name
     raw = _read_config(folder)
     safe = weight_files(folder)[0].suffix == ".safetensors"
-    try:
-        if olmo.matches(raw):
+    old = olmo.matches(raw)
+    with reading_weights(folder, indexed=not old):
+        if old:
             given: Any = {"config": olmo.native_config(raw), "state_dict": olmo.native_weights(folder, raw)}
             loaded: Any = OlmoForCausalLM.from_pretrained(None, **given, **options)
         else:
             options |= {"trust_remote_code": False, "local_files_only": True, "weights_only": True}
             loaded = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=safe, **options)
-    except pickle.UnpicklingError:
-        raise RevisionError(f"{folder}: a .bin file holds more than tensors, which could run code") from None
     model, report = loaded
     kinds = ("missing_keys", "unexpected_keys", "mismatched_keys")
     wrong = {kind: sorted(map(str, report[kind])) for kind in kinds if report.get(kind)}

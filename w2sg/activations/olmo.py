@@ -8,6 +8,7 @@ conversion script ``scripts/convert_olmo_to_hf_new.py``: query, key and value li
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -123,4 +124,5 @@ def _stored(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
                 for name in file.keys():  # noqa: SIM118 - not a mapping
                     yield name, file.get_tensor(name)
         else:
-            yield from torch.load(path, map_location="cpu", weights_only=True, mmap=True).items()
+            mapped = zipfile.is_zipfile(path)  # what torch wrote before version 1.6 is read whole
+            yield from torch.load(path, map_location="cpu", weights_only=True, mmap=mapped).items()

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from w2sg.runtime.contents import content_fault
 from w2sg.study.datasets import HubPairs
 from w2sg.study.sections import HubText
 
@@ -40,9 +41,11 @@ def file_rows(path: Path, place: str) -> Iterator[tuple[int, Mapping[str, Any]]]
 
 
 def check_exists(path: Path, place: str) -> None:
-    """Raises RuntimeError if a file that the configuration names is not there."""
+    """Raises RuntimeError if a file that the configuration names is not there, ValueError if it is not what its name says."""
     if not path.is_file():
         raise RuntimeError(f"{place}: no such file; correct its path in the configuration (relative to {Path.cwd()})")
+    if fault := content_fault(path):
+        raise ValueError(f"{place} {fault}")
 
 
 def _json_rows(path: Path, place: str) -> Iterator[tuple[int, Mapping[str, Any]]]:

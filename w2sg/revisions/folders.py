@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from w2sg.runtime.contents import content_fault
 from w2sg.runtime.files import file_sha256, sha256
 
 WEIGHTS = (
@@ -15,6 +16,13 @@ WEIGHTS = (
     re.compile(r"pytorch_model(?:-(\d{5})-of-(\d{5}))?\.bin"),
 )
 """Names of weight files per format, in order of preference; the numbers are those of a shard and of all shards."""
+
+
+SIDE_FILES = re.compile(
+    r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
+    r"|merges\.txt|vocab\.txt|tokenizer\.model|chat_template\.jinja"
+)
+"""What a model needs besides its weights. No code and no pickles: ``*.py`` and other ``*.bin`` files are never fetched."""
 
 
 class RevisionError(RuntimeError):
@@ -79,6 +87,25 @@ def weight_files(folder: Path) -> list[Path]:
         f"revision folder {folder} {kind} (model*.safetensors or pytorch_model*.bin). If the workflow trained this model, "
         "delete manifest.tsv beside the folder and run snakemake again: the training is repeated, with the same result."
     )
+
+
+def check_weights(folder: Path) -> None:
+    """Raises :class:`RevisionError` unless each weight file is by its content what its name says, and whole; reads little."""
+    for path in weight_files(folder):
+        _check_content(path)
+
+
+def check_side_files(folder: Path) -> None:
+    """Raises :class:`RevisionError` if a file besides the weights is a pointer, a web page, cut or otherwise no such file."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if SIDE_FILES.fullmatch(path.name):
+            _check_content(path)
+
+
+def _check_content(path: Path) -> None:
+    fault = content_fault(path)
+    if fault:
+        raise RevisionError(f"{path} {fault}")
 
 
 def hash_weights(folder: Path) -> str:

@@ -16,15 +16,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 from huggingface_hub import HfApi, ModelInfo, constants, get_token, try_to_load_from_cache
 
-from w2sg.revisions.folders import RevisionError, choose_weights
+from w2sg.revisions.folders import SIDE_FILES, RevisionError, choose_weights
 from w2sg.revisions.retries import DamagedFile, Patience, persist
 from w2sg.runtime.files import file_sha256
-
-SIDE_FILES = re.compile(
-    r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
-    r"|merges\.txt|vocab\.txt|tokenizer\.model|chat_template\.jinja"
-)
-"""What a model needs besides its weights. No code and no pickles: ``*.py`` and other ``*.bin`` files are never fetched."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,18 +108,6 @@ def test_weights_that_do_not_fit_are_named(native, tmp_path, fault, form):
         load_model(folder, dtype="float32", device="cpu")
 
 
-def test_a_pickle_that_would_run_code_is_refused(tmp_path):
-    class Payload:
-        def __reduce__(self):
-            return (Path.touch, (tmp_path / "ran",))
-
-    tiny.save_revisions(tmp_path, "gpt_neox", [1], weights="bin")
-    torch.save({"payload": Payload()}, tmp_path / "step1" / "pytorch_model.bin")
-    with pytest.raises(RevisionError, match="step1.*more than tensors"):
-        load_model(tmp_path / "step1", dtype="float32", device="cpu")
-    assert not (tmp_path / "ran").exists()
-
-
 def test_bin_files_load_like_safetensors(tmp_path):
     tiny.save_revisions(tmp_path / "a", "gpt_neox", [1])
     tiny.save_revisions(tmp_path / "b", "gpt_neox", [1], weights="bin")
@@ -127,7 +115,7 @@ def test_bin_files_load_like_safetensors(tmp_path):
 
 
 def test_a_folder_without_a_configuration_is_refused(tmp_path):
-    with pytest.raises(RevisionError, match=r"config\.json is not a readable"):
+    with pytest.raises(RevisionError, match=r"config\.json does not exist; a model configuration was expected"):
         load_model(tmp_path, dtype="float32", device="cpu")
 
 

@@ -1,0 +1,117 @@
+"""Files in place of weights, old and foreign formats: loaded with the right numbers, or refused by the name of the file."""
+
+from __future__ import annotations
+
+import argparse
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests import tiny
+from w2sg.activations.models import load_model
+from w2sg.revisions.folders import RevisionError
+
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 123456\n"
+PAGE = "<!doctype html><title>Sign in</title>"
+
+
+def revision(folder: Path, kind: str, *, weights: str = "safetensors") -> Path:
+    tiny.save_revisions(folder, kind, [1], weights=weights)
+    return folder / "step1"
+
+
+def refused(folder: Path) -> str:
+    with pytest.raises(RevisionError) as caught:
+        load_model(folder, dtype="float32", device="cpu")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("content", [POINTER, PAGE, ""], ids=["pointer", "page", "empty"])
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "pytorch_model.bin", "config.json", "tokenizer.json", "tokenizer_config.json"]
+)
+def test_what_stands_in_place_of_a_file_of_a_revision_is_named(tmp_path, name, content):
+    folder = revision(tmp_path, "gpt_neox", weights=name.rsplit(".", 1)[1])
+    (folder / name).write_text(content)
+    text = refused(folder)
+    assert f"step1/{name} is " in text
+    assert "could run code" not in text
+
+
+@pytest.mark.parametrize("kept", [40, 150, 700, 15_000, -3])
+@pytest.mark.parametrize("form", ["safetensors", "zip", "before 1.6"])
+def test_cut_weights_are_named(tmp_path, form, kept):
+    folder = revision(tmp_path, "gpt_neox", weights="safetensors" if form == "safetensors" else "bin")
+    path = next(folder.glob("*model*.[sb]*"))
+    if form == "before 1.6":
+        torch.save(torch.load(path, weights_only=True), path, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes()[:kept])
+    text = refused(folder)
+    assert f"step1/{path.name} " in text and "cut" in text
+    assert "could run code" not in text
+
+
+def save_old(folder: Path, architecture: str, *, old_names: bool) -> Path:
+    folder = revision(folder, architecture)
+    state = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    if old_names:
+        tiny.save_old_olmo_config(folder, {**tiny.SIZES, "vocab_size": 320, "max_position_embeddings": 128})
+        state = tiny.old_olmo_weights(state, layers=2)
+    torch.save(OrderedDict(state), folder / "pytorch_model.bin", _use_new_zipfile_serialization=False)
+    return folder
+
+
+@pytest.mark.parametrize(("architecture", "old_names"), [("gpt_neox", False), ("olmo", True)])
+def test_torchs_format_before_1_6_gives_the_same_weights(tmp_path, architecture, old_names):
+    expected = load_model(revision(tmp_path / "new", architecture), dtype="float32", device="cpu").whole.state_dict()
+    old = save_old(tmp_path / "old", architecture, old_names=old_names)
+    found = load_model(old, dtype="float32", device="cpu").whole.state_dict()
+    assert all(torch.equal(value, found[name]) for name, value in expected.items())
+
+
+class Payload:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["zip", "before 1.6"])
+@pytest.mark.parametrize("architecture", ["gpt_neox", "olmo"])
+def test_a_pickle_that_would_run_code_is_refused(tmp_path, architecture, new):
+    folder = save_old(tmp_path, architecture, old_names=architecture == "olmo")
+    content = {"payload": Payload(tmp_path / "ran")}
+    torch.save(content, folder / "pytorch_model.bin", _use_new_zipfile_serialization=new)
+    assert "step1/pytorch_model.bin holds more than tensors" in refused(folder)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_settings_beside_the_tensors_are_named_with_advice(tmp_path):
+    folder = revision(tmp_path, "gpt_neox", weights="bin")
+    torch.save({"args": argparse.Namespace(steps=1)}, folder / "pytorch_model.bin")
+    text = refused(folder)
+    assert "argparse.Namespace" in text and "save its tensors as model.safetensors" in text
+
+
+def test_of_several_files_the_damaged_one_is_named(tmp_path):
+    folder = revision(tmp_path, "olmo", weights="bin")
+    state = torch.load(folder / "pytorch_model.bin", weights_only=True)
+    (folder / "pytorch_model.bin").unlink()
+    names = [f"pytorch_model-0000{n}-of-00002.bin" for n in (1, 2)]
+    for name, keys in zip(names, (list(state)[:3], list(state)[3:]), strict=True):
+        torch.save({key: state[key] for key in keys}, folder / name)
+    assert "pytorch_model.bin.index.json" in refused(folder)  # transformers asks it where each tensor is
+    parts = {key: names[index >= 3] for index, key in enumerate(state)}
+    (folder / "pytorch_model.bin.index.json").write_text(
+        f'{{"metadata": {{}}, "weight_map": {parts}}}'.replace("'", '"')
+    )
+    load_model(folder, dtype="float32", device="cpu")
+    content = bytearray((folder / names[1]).read_bytes())
+    content[64:800] = bytes(736)
+    (folder / names[1]).write_bytes(content)
+    assert f"step1/{names[1]} was cut or is damaged" in refused(folder)

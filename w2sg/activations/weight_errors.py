@@ -1,0 +1,62 @@
+"""What went wrong where weights could not be read: which file, and what it is."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from w2sg.revisions.folders import RevisionError, check_weights, weight_files
+from w2sg.runtime.contents import content_fault
+
+_MEMORY = (MemoryError, torch.OutOfMemoryError)
+
+
+@contextlib.contextmanager
+def reading_weights(folder: Path, *, indexed: bool) -> Iterator[None]:
+    """Checks a revision's weight files by their content, and turns errors of reading them into ones that name the file.
+
+    Args:
+        folder: The revision.
+        indexed: Whether its reader needs the index of several weight files.
+
+    Raises:
+        RevisionError: If a weight file is a pointer, a web page, cut, damaged, no file of tensors, or cannot be read.
+    """
+    check_weights(folder)
+    first = weight_files(folder)[0].name
+    index = folder / f"{first.split('-')[0]}{Path(first).suffix}.index.json"
+    if indexed and "-of-" in first and (fault := content_fault(index)):
+        raise RevisionError(f"{index} {fault}; it says which tensor lies in which of the weight files")
+    try:
+        yield
+    except (RevisionError, *_MEMORY):
+        raise
+    except Exception as error:
+        for path in weight_files(folder):
+            if path.suffix == ".bin" and (fault := _bin_fault(path)):
+                raise RevisionError(f"{path} {fault}") from None
+        raise RevisionError(f"{folder}: its weights cannot be read ({type(error).__name__}: {error})") from error
+
+
+def _bin_fault(path: Path) -> str:
+    """What is wrong with a torch file that may not be loaded; empty if it is not this one."""
+    try:
+        torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except _MEMORY:
+        raise
+    except Exception as error:
+        named = re.search(r"GLOBAL ([\w.]+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
+        if named:
+            return (
+                f"holds more than tensors ({named[1]}), which could run code, and is not opened; where you trust it, "
+                "load it with torch elsewhere and save its tensors as model.safetensors"
+            )
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        return f"was cut or is damaged, or is no file of tensors ({lines[0]})"
+    return ""
