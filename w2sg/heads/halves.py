@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import ndtri
 
 from w2sg.heads.crossval import deal_folds
 from w2sg.heads.sides import generator
@@ -71,7 +71,7 @@ def widen(rows: pd.DataFrame, found: Mapping[str, float], *, confidence: float) 
     rows, more = rows.copy(), []
     for metric, sd in found.items():
         own = rows["metric"] == metric
-        value, error = rows.loc[own, "value"], float(stats.norm.ppf(0.5 + confidence / 2)) * sd
+        value, error = rows.loc[own, "value"], float(ndtri(0.5 + confidence / 2)) * sd
         rows.loc[own, "low"] = value - np.hypot(value - rows.loc[own, "low"], error)
         rows.loc[own, "high"] = value + np.hypot(rows.loc[own, "high"] - value, error)
         name = "training_sd" if metric == "accuracy" else f"{metric}_training_sd"
