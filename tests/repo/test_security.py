@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from w2sg.study import fields
+
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = sorted([*ROOT.glob("w2sg/**/*.py"), *ROOT.glob("workflow/**/*.py"), *ROOT.glob("benchmarks/*.py")])
 RULES = [ROOT / "Snakefile", *sorted((ROOT / "workflow" / "rules").glob("*.smk"))]
@@ -87,7 +89,8 @@ def test_shell_commands_of_rules_hold_nothing_but_names_of_files():
         }, command
     constraints = re.search(r"^NAME = (.*)$", (ROOT / "workflow/rules/common.smk").read_text(), flags=re.M)
     assert constraints
-    assert constraints[1] == 'r"[A-Za-z0-9][A-Za-z0-9._-]*"'
+    assert constraints[1] == 'fields.NAME.strip("^$")'
+    assert fields.NAME == r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
 EXEMPT = {

@@ -14,6 +14,7 @@ from w2sg.revisions.folders import RevisionError, RevisionFolder, check_publishe
 from w2sg.revisions.scratch import Store
 from w2sg.runtime.files import atomic_path
 from w2sg.runtime.jobs import Progress
+from w2sg.study.lists.models import local_folder
 
 DRAWN = "random initialisation"
 """What stands for the commit of a random twin."""
@@ -47,7 +48,8 @@ def open_revision(
 
     Args:
         model: The model's entry in ``models``; of a random twin with ``like``, the revision whose configuration and
-            tokenizer it has. The folder's weights, if it has any, are not the twin's then.
+            tokenizer it has; the folder's weights, if it has any, are not the twin's then. ``at`` says where the revision
+            lies (repo, subfolder, commit), as far as its name does not.
         revision: Name of the revision.
         name: Name of the model, for messages.
         root: Folder of the model's own revisions (``source: pretrain``).
@@ -67,7 +69,9 @@ def open_revision(
         with _fetched(model, revision, name, store, keep=False) as (folder, _):
             yield folder
         return
-    folder = (root if model["source"] == "pretrain" else Path(model["path"])) / model.get("like", revision)
+    opened = model.get("like", revision)
+    local = model["source"] == "local"
+    folder = local_folder(model, opened, model.get("at", {})) if local else root / opened
     if "like" in model:
         yield RevisionFolder(path=folder, commit=DRAWN)
         return

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from w2sg.revisions.offline import Published
-from w2sg.study.revision_lists import HUB_DEFAULT
+from w2sg.study.lists.rows import HUB_DEFAULT
 from w2sg.tables.schemas import AUDIT
 
 

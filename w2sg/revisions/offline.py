@@ -14,7 +14,7 @@ from pathlib import Path
 
 from w2sg.revisions.folders import combine_digests
 from w2sg.runtime.files import sha256
-from w2sg.study.revision_lists import HUB_DEFAULT
+from w2sg.study.lists.rows import HUB_DEFAULT
 
 HUB = "hub"
 """Origin of an answer that the Hub gave; whether it is reachable later changes nothing about it."""

@@ -13,7 +13,8 @@ import yaml
 from w2sg.study.datasets import required_inputs
 from w2sg.study.families import PretrainedModel, expand_seeds
 from w2sg.study.fields import ConfigError, Key, Mistake, did_you_mean, read
-from w2sg.study.revision_lists import RANDOM
+from w2sg.study.lists.models import local_folder
+from w2sg.study.lists.rows import RANDOM
 from w2sg.study.sections import HubText, Study, TextFile
 
 READ_SPLIT = "pair"
@@ -89,13 +90,13 @@ def check_sources(config: Mapping[str, Any], families: Mapping[str, Any], datase
         if not Path(path).is_file()
     ]
     for family in families.values():
-        strong = [revision.name for revision in family.revisions if revision.name != RANDOM]
-        needed = {family.strong: strong, family.weak: [family.weak_revision]}
-        for name, revisions in needed.items():
+        needed = [(family.strong, one.name, one.place) for one in family.revisions if one.name != RANDOM]
+        for name, revision, place in (*needed, (family.weak, family.weak_revision, family.weak_place)):
             if config["models"][name]["source"] == "local":
-                folders = [Path(config["models"][name]["path"]) / revision for revision in revisions]
-                place = ("models", name, "path")
-                mistakes += [Mistake(place, f"no revision folder {f}") for f in folders if not f.is_dir()]
+                folder = local_folder(config["models"][name], revision, place)
+                mistakes += (
+                    [] if folder.is_dir() else [Mistake(("models", name, "path"), f"no revision folder {folder}")]
+                )
     if mistakes:
         raise ConfigError(mistakes)
 

@@ -31,9 +31,10 @@ _MACHINE = ("batch_tokens", "device", "threads")
 def identity(model: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the part of a model's entry that decides its numbers: how often it is saved, or listed, does not.
 
-    Nor does ``like``, which a job is told besides: the revision whose configuration a random twin has.
+    Nor do ``at`` and ``like``, which a job is told besides: where its revision lies, and the one whose configuration a
+    random twin has.
     """
-    entry = {key: value for key, value in model.items() if key not in ("revisions", "tokens_per_step", "like")}
+    entry = {key: value for key, value in model.items() if key not in ("revisions", "tokens_per_step", "like", "at")}
     if entry["source"] == "pretrain":
         entry["pretraining"] = {k: v for k, v in entry["pretraining"].items() if k not in ("save_every", "state_every")}
     return entry

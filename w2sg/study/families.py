@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
 from w2sg.study.fields import (
+    REPO,
     ConfigError,
+    Key,
     Listed,
     Mistake,
     Name,
@@ -23,11 +25,13 @@ from w2sg.study.fields import (
     did_you_mean,
     read,
 )
+from w2sg.study.lists.models import place_of, revisions_of, supervises_as_main, with_twin
+from w2sg.study.lists.rows import HUB_DEFAULT, Revision
+from w2sg.study.lists.selection import Selection, select
 from w2sg.study.pretraining import Architecture, PretrainingSettings
-from w2sg.study.revision_lists import HUB_DEFAULT, Revision, Selection, revisions_of, select, with_twin
 
 Dtype = Literal["float32", "bfloat16"]
-Repo = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$")]
+Repo = Annotated[str, Field(pattern=REPO)]
 Seeds = Annotated[
     Annotated[Listed[Natural], Tag("numbers")] | Annotated[Listed[Repo], Tag("repositories")],
     Discriminator(lambda value: "repositories" if isinstance(value, list) and _text_first(value) else "numbers"),
@@ -60,11 +64,13 @@ class LocalModel(_Model):
     source: Literal["local"]
     """Where its revisions come from: a folder."""
     path: Text
-    """Folder that holds one Hugging Face folder per revision."""
+    """Folder that holds one Hugging Face folder per revision, or is one (config.json in it) and the only revision."""
     revisions: Text | None = None
-    """Revision list (TSV: revision, step, tokens_billion); default the step<N> folders."""
+    """Revision list (TSV: revision, step, tokens_billion); default the folders step<N> and checkpoint-<N>."""
     tokens_per_step: Positive | None = None
-    """Training tokens per step; needed where there is no list, but for a supervisor."""
+    """Training tokens per step, where no list says them; default what trainer_state.json has counted
+    (num_input_tokens_seen). A supervisor needs neither.
+    """
 
 
 class HubModel(_Model):
@@ -93,7 +99,9 @@ class FamilyEntry(Section):
     weak: Name
     """Name from models."""
     weak_revision: str = "last"
-    """Revision of the supervisor: last, that of its list; main, the final one of any Hub model; or a name."""
+    """Revision of the supervisor: last, that of its list; main, the final one of any Hub model, or the model in a local
+    model's folder itself; or a name.
+    """
     select: Selection = Selection()
     seeds: Seeds | None = None
     """Pre-training seeds, each of which is swept as a family of its own under the one supervisor: integers where the strong
@@ -115,6 +123,8 @@ class Family:
     """Revision of the weak model that supervises."""
     revisions: tuple[Revision, ...]
     """Selected revisions of the strong model, by step; where its list has no step 0 a random twin comes first."""
+    weak_place: Mapping[str, str] = field(default_factory=dict)
+    """Where the supervising revision lies, as far as its name does not say it."""
 
 
 def members(name: str, config: Mapping[str, Any]) -> list[str]:
@@ -198,30 +208,40 @@ def resolve_family(name: str, config: Mapping[str, Any], root: Path) -> Family:
                 f"average them; keep one of them in the revisions of models.{entry.strong}"
             )
             raise ConfigError([Mistake((*place, "select"), text)])
-    if any(math.isnan(revision.tokens) for revision in revisions):
-        raise ConfigError([_missing_tokens(entry.strong, models[entry.strong])])
+    _check_tokens(revisions, entry.strong, models[entry.strong], place)
     weak_names = [revision.name for revision in weak_listed]
     wanted = entry.weak_revision
-    if wanted == HUB_DEFAULT and models[entry.weak]["source"] == "hub":
+    if wanted == HUB_DEFAULT and supervises_as_main(models[entry.weak]):
         weak_names.append(HUB_DEFAULT)
     if wanted != "last" and wanted not in weak_names:
         text = f"no revision {wanted!r}; {did_you_mean(wanted, weak_names)}the last is {weak_names[-1]!r}"
         raise ConfigError([Mistake((*place, "weak_revision"), text)])
+    weak_revision = weak_names[-1] if wanted == "last" else wanted
     return Family(
         name=name,
         strong=entry.strong,
         weak=entry.weak,
-        weak_revision=weak_names[-1] if wanted == "last" else wanted,
+        weak_revision=weak_revision,
         revisions=with_twin(listed, revisions),
+        weak_place=place_of(weak_revision, weak_listed, models[entry.weak]),
     )
 
 
-def _missing_tokens(name: str, model: Mapping[str, Any]) -> Mistake:
-    """Returns what a swept model lacks: statistics place its revisions by tokens, and none would pass for zero."""
-    key, what = "tokens_per_step", "its training tokens per step (a number > 0), or a revision list"
-    if model["source"] == "hub":
-        key, what = "revisions", "its revision list"
-    return Mistake(("models", name, key), f"missing; a swept model needs {what}, a supervisor does not")
+def _check_tokens(revisions: Sequence[Revision], name: str, model: Mapping[str, Any], place: Key) -> None:
+    """Raises an error unless the tokens of a swept model's revisions are known, and rise: statistics place them by tokens."""
+    if unknown := [revision.name for revision in revisions if math.isnan(revision.tokens)]:
+        key, what = "tokens_per_step", "its training tokens per step (a number > 0), or a revision list"
+        if model["source"] == "hub":
+            key, what = "revisions", "its revision list"
+        text = f"missing; a swept model needs {what}, a supervisor does not (unknown of: {', '.join(unknown[:5])})"
+        raise ConfigError([Mistake(("models", name, key), text)])
+    trained = [revision for revision in revisions if revision.step > 0]
+    if len(trained) > 1 and trained[0].tokens >= trained[-1].tokens:
+        text = (
+            f"takes {len(trained)} revisions from {trained[0].name} to {trained[-1].name}, all at {trained[0].tokens:g} "
+            f"billion tokens; statistics need tokens that rise: give models.{name} a list with more digits"
+        )
+        raise ConfigError([Mistake((*place, "select"), text)])
 
 
 def used_revisions(families: Mapping[str, Family]) -> dict[str, list[str]]:

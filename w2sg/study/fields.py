@@ -29,9 +29,11 @@ Key = tuple[str | int, ...]
 """Names from the top of the configuration down to a value, such as ``("heads", "seeds", 0)``."""
 
 NAME, TEXT = r"^[A-Za-z0-9][A-Za-z0-9._-]*$", r"\S"
+REPO = r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$"
 WORDS = {
     NAME: "letters, digits, dot, dash or underscore, a letter or digit first",
-    r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$": "owner/name",
+    REPO: "owner/name",
+    r"^[0-9a-f]{40}$": "a commit of 40 hexadecimal digits",
     r"^(@[A-Za-z0-9][A-Za-z0-9_.-]*/)?[A-Za-z0-9][A-Za-z0-9_.-]*$": "a package name",
     r"^[0-9][A-Za-z0-9_.+-]*$": "an exact version, as text",
     r"^[0-9a-f]{64}$": "64 hexadecimal digits",

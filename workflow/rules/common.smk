@@ -10,8 +10,9 @@ from w2sg.report.catalogue import FIGURES, GROUP_FIGURES, as_percent
 from w2sg.revisions import offline, scratch
 from w2sg.runtime import driver, slurm
 from w2sg.runtime.files import atomic_path, file_sha256
-from w2sg.study import config as study, definitions, families, recipes, revision_lists
+from w2sg.study import config as study, definitions, families, fields, recipes
 from w2sg.study.datasets import required_inputs
+from w2sg.study.lists import models, rows
 from w2sg.theory.experiments.catalogue import EXPERIMENTS, describe_experiment, experiment_of
 from w2sg.theory.figures.catalogue import FIGURES as THEORY_FIGURES, caption_of
 
@@ -66,7 +67,8 @@ onstart:
             driver.announce_run(Path(config["scratch"]))
 
 
-NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+# What the configuration and revision lists allow is what wildcards match.
+NAME = fields.NAME.strip("^$")
 
 
 wildcard_constraints:
@@ -119,16 +121,29 @@ def loss_table(model, revision):
     return f"results/activations/{model}/{revision}/loss.parquet"
 
 
+@cache
+def published_of(model):
+    """Returns all published revisions of a model."""
+    return models.revisions_of(model, config["models"][model], ROOT)
+
+
+def place_of(model, revision):
+    """Returns where a revision lies, as far as its name does not say it."""
+    return models.place_of(revision, published_of(model), config["models"][model])
+
+
 def opened(wildcards):
     """Returns the revision whose files are opened, which of a random twin is another one."""
-    listed = revision_lists.revisions_of(wildcards.model, config["models"][wildcards.model], ROOT)
-    return revision_lists.files_of(wildcards.revision, listed)
+    return models.files_of(wildcards.revision, published_of(wildcards.model))
 
 
 def identity(wildcards):
-    """Returns the part of a model's entry that decides its numbers; of a random twin also the revision it is like."""
+    """Returns the part of a model's entry that decides its numbers, and what else its jobs are told of a revision."""
     entry = definitions.identity(config["models"][wildcards.model])
-    return entry | ({"like": opened(wildcards)} if wildcards.get("revision") == revision_lists.RANDOM else {})
+    revision = wildcards.get("revision")
+    at = place_of(wildcards.model, revision) if revision else {}
+    like = {"like": opened(wildcards)} if revision == rows.RANDOM else {}
+    return entry | like | ({"at": at} if at else {})
 
 
 hashed = cache(file_sha256)

@@ -54,9 +54,8 @@ def share_of(most):
 
 def listed_revisions(model):
     """Returns the names of all published revisions of a model, by step, and of those that are used besides."""
-    listed = revision_lists.revisions_of(model, config["models"][model], ROOT)
-    names = [revision.name for revision in sorted(listed, key=lambda revision: revision.step)]
-    used = [name for name in USED.get(model, []) if name != revision_lists.RANDOM]
+    names = [revision.name for revision in sorted(published_of(model), key=lambda revision: revision.step)]
+    used = [name for name in USED.get(model, []) if name != rows.RANDOM]
     return list(dict.fromkeys([*names, *used]))
 
 
@@ -79,7 +78,7 @@ def own_losses():
 def own_revisions():
     """Returns the used revisions of each model that is not on the Hub; a random twin is nobody's publication."""
     return {
-        model: [n for n in names if n != revision_lists.RANDOM and present([loss_table(model, n)])]
+        model: [n for n in names if n != rows.RANDOM and present([loss_table(model, n)])]
         for model, names in USED.items()
         if model not in HUB_MODELS
     }
@@ -139,7 +138,8 @@ def local_revision(wildcards):
     entry = config["models"][wildcards.model]
     if entry["source"] != "local":
         return []
-    folder = Path(entry["path"]) / opened(wildcards)
+    at = place_of(wildcards.model, wildcards.revision)
+    folder = models.local_folder(entry, opened(wildcards), at)
     return [f"{path.name}: {mark(path)}" for path in sorted(folder.iterdir()) if path.is_file()]
 
 

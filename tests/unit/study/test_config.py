@@ -282,7 +282,7 @@ def test_missing_files_and_revision_folders_are_named_before_anything_runs(tmp_p
     config["models"]["here"] = {**local, "path": str(tmp_path)}
     config["families"]["here"] = {"strong": "here", "weak": "here"}
     config = check_config(config, NOWHERE)
-    with pytest.raises(ConfigError, match="holds no step<N> folders"):
+    with pytest.raises(ConfigError, match="holds neither a model .config.json. nor folders named step<N>"):
         resolve_family("here", config, ROOT)
     (tmp_path / "step1").mkdir()
     family = resolve_family("here", config, ROOT)

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import yaml
 
-from w2sg.study import revision_lists
 from w2sg.study.config import ConfigError
 from w2sg.study.families import Family, kept_layers, most_downloads, resolve_family, used_revisions
-from w2sg.study.revision_lists import Revision, Selection, files_of, read_revisions, revisions_of
+from w2sg.study.lists import selection
+from w2sg.study.lists.models import files_of, revisions_of
+from w2sg.study.lists.rows import Revision, read_revisions
+from w2sg.study.lists.selection import Selection
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -23,7 +25,7 @@ def numbered(n: int) -> list[Revision]:
 
 
 def select(revisions, **rule) -> tuple[Revision, ...]:
-    return revision_lists.select(revisions, Selection(**rule))
+    return selection.select(revisions, Selection(**rule))
 
 
 def steps(selection) -> list[int]:
@@ -118,7 +120,7 @@ def test_shipped_lists_are_sorted_and_say_how_each_row_is_known(path):
     ("text", "message"),
     [
         ("", "has no rows"),
-        ("revision\tstep\nstep1\t1\n", "line 2: expected tab-separated columns"),
+        ("revision\tstep\nstep1\t1\n", "line 1: expected tab-separated columns"),
         ("revision\tstep\ttokens_billion\nstep1\tx\t1\n", "line 2"),
         ("revision\tstep\ttokens_billion\nstep1\t1\t1\nstep1\t2\t1\n", "line 3: revision name 'step1'"),
         ("revision\tstep\ttokens_billion\n../x\t1\t1\n", "odd characters"),
@@ -263,6 +265,20 @@ def test_a_selection_takes_one_revision_of_a_step(tmp_path):
         resolve_family("f", config, ROOT)
     config["families"]["f"]["select"] = {"last": 2}
     assert [revision.name for revision in resolve_family("f", config, ROOT).revisions] == ["step0", "step2-a"]
+
+
+def test_tokens_of_a_selection_must_rise(tmp_path):
+    """Rounded tokens of the first branches may all be equal; a curve over them has no extent."""
+    listed = tmp_path / "list.tsv"
+    listed.write_text("revision\tstep\ttokens_billion\na\t1\t1\nb\t2\t1\nc\t3\t2\n")
+    models = {"strong": HUB | {"revisions": str(listed)}, "weak": HUB}
+    config = {"models": models, "families": {"f": {"strong": "strong", "weak": "weak", "select": {"last": 2}}}}
+    with pytest.raises(
+        ConfigError, match=r"families\.f\.select: takes 2 revisions from a to b, all at 1 billion tokens"
+    ):
+        resolve_family("f", config, ROOT)
+    config["families"]["f"]["select"] = {}
+    assert len(resolve_family("f", config, ROOT).revisions) == 1 + 3
 
 
 def test_a_list_without_step_0_is_preceded_by_a_random_twin_that_no_selection_counts():

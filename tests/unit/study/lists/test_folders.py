@@ -1,0 +1,137 @@
+"""Folders of checkpoints: what counts as a revision, what a Trainer says of it, and that none is left out without a word."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from tests.dag.conftest import ROOT
+from w2sg.study.families import resolve_family
+from w2sg.study.fields import ConfigError
+from w2sg.study.lists.models import local_folder, place_of, revisions_of
+
+
+def checkpoint(folder: Path, *, state: dict | str | None = None) -> None:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    if state is not None:
+        (folder / "trainer_state.json").write_text(state if isinstance(state, str) else json.dumps(state))
+
+
+def found(folder: Path, **entry) -> list[tuple]:
+    model = {"source": "local", "path": str(folder)} | entry
+    return [(one.name, one.step, one.tokens) for one in revisions_of("m", model, Path("/"))]
+
+
+def test_a_trainers_folder_says_steps_and_tokens(tmp_path):
+    for step in (1000, 200):
+        checkpoint(tmp_path / f"checkpoint-{step}", state={"global_step": step, "num_input_tokens_seen": step * 5000})
+    (tmp_path / "runs" / "Nov29").mkdir(parents=True)
+    (tmp_path / ".cache").mkdir()
+    assert found(tmp_path) == [("checkpoint-200", 200, 0.001), ("checkpoint-1000", 1000, 0.005)]
+    assert found(tmp_path, tokens_per_step=1e6)[0] == ("checkpoint-200", 200, 0.2)
+
+
+def test_a_trainer_that_counted_no_tokens_leaves_them_unknown(tmp_path):
+    checkpoint(tmp_path / "checkpoint-7", state={"global_step": 7, "num_input_tokens_seen": 0})
+    ((_, _, tokens),) = found(tmp_path)
+    assert math.isnan(tokens)
+    config = {
+        "models": {"m": {"source": "local", "path": str(tmp_path)}},
+        "families": {"f": {"strong": "m", "weak": "m"}},
+    }
+    with pytest.raises(ConfigError, match=r"models\.m\.tokens_per_step: missing.*unknown of: checkpoint-7"):
+        resolve_family("f", config, ROOT)
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "tokens"),
+    [
+        ("step0", 0, 0.0), ("step000512", 512, None), ("step1000-tokens4B", 1000, 4.0), ("step-240000", 240000, None),
+        ("step_8", 8, None), ("global_step600000", 600000, None), ("checkpoint-3", 3, None), ("step3-tokens0B", 3, None),
+    ],
+)  # fmt: skip
+def test_names_that_say_a_step(tmp_path, name, step, tokens):
+    checkpoint(tmp_path / name)
+    ((read, at, seen),) = found(tmp_path)
+    assert (read, at) == (name, step)
+    assert seen == tokens if tokens is not None else math.isnan(seen)
+
+
+@pytest.mark.parametrize(
+    "other", ["final", "Step8", "_step8", "-step8", "step", "step8b", "checkpoint_8", "8", "epoch 1"]
+)
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_model_whose_name_says_no_step_is_named(tmp_path, other, empty):
+    checkpoint(tmp_path / "step0")
+    (tmp_path / other).mkdir() if empty else checkpoint(tmp_path / other)
+    with pytest.raises(ConfigError, match=rf"models\.m\.path: 1 of 2 folders in .* say no step: {other}; rename"):
+        found(tmp_path)
+
+
+def test_a_folder_with_a_model_in_it_is_the_one_revision(tmp_path):
+    checkpoint(tmp_path / "own", state={"global_step": 50, "num_input_tokens_seen": 10**6})
+    assert found(tmp_path / "own") == [("main", 50, 0.001)]
+    model = {"source": "local", "path": str(tmp_path / "own")}
+    listed = revisions_of("m", model, ROOT)
+    assert local_folder(model, "main", place_of("main", listed, model)) == tmp_path / "own"
+
+
+def test_what_a_trainer_leaves_beside_its_checkpoints_supervises_as_main(tmp_path):
+    checkpoint(tmp_path / "out", state={"global_step": 8})
+    for step in (4, 8):
+        checkpoint(tmp_path / "out" / f"checkpoint-{step}")
+    model = {"source": "local", "path": str(tmp_path / "out"), "tokens_per_step": 100.0}
+    config = {"models": {"m": model}, "families": {"f": {"strong": "m", "weak": "m", "weak_revision": "main"}}}
+    family = resolve_family("f", config, ROOT)
+    assert [one.name for one in family.revisions] == ["random", "checkpoint-4", "checkpoint-8"]
+    assert local_folder(model, family.weak_revision, family.weak_place) == tmp_path / "out"
+    bare = {"source": "local", "path": str(tmp_path / "steps")}
+    checkpoint(tmp_path / "steps" / "step4")
+    config = {
+        "models": {"m": model, "b": bare},
+        "families": {"f": {"strong": "m", "weak": "b", "weak_revision": "main"}},
+    }
+    with pytest.raises(ConfigError, match="no revision 'main'; the last is 'step4'"):
+        resolve_family("f", config, ROOT)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"global_step": 9}, "its name says step 8, trainer_state.json says global_step 9"),
+        ({"global_step": "8"}, "global_step is '8', expected an integer >= 0"),
+        ({"global_step": 8, "num_input_tokens_seen": -1}, "num_input_tokens_seen is -1"),
+        ('{"global_step": 8', "trainer_state.json cannot be read"),
+        ("[]", "trainer_state.json cannot be read"),
+        ("null", "trainer_state.json cannot be read"),
+    ],
+)
+def test_a_state_that_cannot_be_right_is_named(tmp_path, state, message):
+    checkpoint(tmp_path / "checkpoint-8", state=state)
+    with pytest.raises(ConfigError, match=rf"models\.m\.path: .*checkpoint-8.*{message}"):
+        found(tmp_path)
+
+
+def test_tokens_of_folders_must_not_fall(tmp_path):
+    for step, tokens in ((1, 10**9), (2, 10**8)):
+        checkpoint(tmp_path / f"checkpoint-{step}", state={"global_step": step, "num_input_tokens_seen": tokens})
+    with pytest.raises(ConfigError, match=r"checkpoint-2: .*0\.1 billion tokens at step 2"):
+        found(tmp_path)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=rf"models\.m\.path: no folder {tmp_path / 'none'}"):
+        found(tmp_path / "none")
+
+
+def test_a_list_may_say_where_below_the_folder_a_revision_lies(tmp_path):
+    path = tmp_path / "list.tsv"
+    path.write_text("revision\tstep\ttokens_billion\tsubfolder\nearly\t1\t1\truns/a\nlate\t2\t2\t-\n")
+    model = {"source": "local", "path": str(tmp_path), "revisions": str(path)}
+    listed = revisions_of("m", model, ROOT)
+    folders = [local_folder(model, name, place_of(name, listed, model)) for name in ("early", "late")]
+    assert folders == [tmp_path / "runs" / "a", tmp_path / "late"]

@@ -1,0 +1,69 @@
+"""From a model's entry to its revisions, and from a revision to the folder or branch that holds it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from w2sg.study.fields import ConfigError, Mistake
+from w2sg.study.lists.folders import HERE, is_model, read_folder
+from w2sg.study.lists.rows import HUB_DEFAULT, RANDOM, Revision, check_rising, read_revisions
+from w2sg.study.pretraining import pythia_schedule, revision_name
+
+
+def revisions_of(name: str, model: Mapping[str, Any], root: Path) -> tuple[Revision, ...]:
+    """Returns every published revision of a model, sorted by step; of a Hub model without a list, ``main`` alone.
+
+    Paths of lists are relative to ``root``, the project's folder; ``name`` is for messages.
+
+    Raises:
+        ConfigError: If the list or the local folder cannot be read, or tokens fall while steps rise.
+    """
+    if model["source"] == "pretrain":
+        settings = model["pretraining"]
+        per_step = settings["batch_size"] * settings["sequence_length"] / 1e9
+        steps = pythia_schedule(settings["steps"], settings["save_every"])
+        return tuple(Revision(name=revision_name(step), step=step, tokens=step * per_step) for step in steps)
+    if "revisions" in model:
+        path = Path(model["revisions"])
+        return read_revisions(path if path.is_absolute() else root / path)
+    if model["source"] == "hub":
+        return (Revision(name=HUB_DEFAULT, step=0, tokens=math.nan),)
+    folder = Path(model["path"])
+    try:
+        found = read_folder(folder, model.get("tokens_per_step"))
+    except ValueError as error:
+        raise ConfigError([Mistake(("models", name, "path"), str(error))]) from None
+    check_rising(found, {one.name: str(folder / one.name) for one in found})
+    return found
+
+
+def supervises_as_main(model: Mapping[str, Any]) -> bool:
+    """Returns whether a model has final weights beside its revisions: on the Hub always, in a folder if it holds a model."""
+    return model["source"] == "hub" or (model["source"] == "local" and is_model(Path(model["path"])))
+
+
+def with_twin(listed: Sequence[Revision], selected: Sequence[Revision]) -> tuple[Revision, ...]:
+    """Returns the selected revisions, before them the random twin where the list has no step 0."""
+    has_start = any(revision.step == 0 for revision in listed)
+    return tuple(selected) if has_start else (Revision(name=RANDOM, step=0, tokens=0.0), *selected)
+
+
+def files_of(revision: str, listed: Sequence[Revision]) -> str:
+    """Returns the revision whose files are opened: of the random twin that is the first of the list."""
+    return min(listed, key=lambda one: one.step).name if revision == RANDOM else revision
+
+
+def place_of(revision: str, listed: Sequence[Revision], model: Mapping[str, Any]) -> dict[str, str]:
+    """Returns what the name of a revision does not say of where its files lie: repo, subfolder, commit, where given."""
+    opened = files_of(revision, listed)
+    if model["source"] == "local" and opened == HUB_DEFAULT:
+        return {"subfolder": HERE}
+    return next((one.place for one in listed if one.name == opened), {})
+
+
+def local_folder(model: Mapping[str, Any], revision: str, place: Mapping[str, str]) -> Path:
+    """Returns the folder of a local model's revision, which lies at :func:`place_of`."""
+    return Path(model["path"]) / place.get("subfolder", revision)
