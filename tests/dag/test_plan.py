@@ -78,13 +78,33 @@ def test_every_shipped_family_can_be_planned(paper):
     assert re.search(r"olmo2-1b\s+1\s", text)
 
 
+def documented(name: str) -> dict:
+    """The example of the page on new families that is to be saved under this name."""
+    (code,) = [b.code for b in blocks_of(ROOT / "docs" / "new_family.md") if b.marker == f"file={name}"]
+    return yaml.safe_load(code)
+
+
+def test_the_documented_checkpoints_in_a_folder_plan_as_the_text_says(paper):
+    """A Trainer's output folder as it is, and a folder with one model; a model of another name is named."""
+    folders = [paper.folder / "my-run" / f"checkpoint-{step}" for step in (500, 1000, 1500)]
+    for folder in (*folders, paper.folder / "my-small"):
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text('{"model_type": "llama"}')
+    (paper.folder / "my-run" / "runs" / "Nov29").mkdir(parents=True)
+    study = Workflow(folder=paper.folder, config=documented("trained.yaml"))
+    planned = counts(study.run("-n", "-q", "rules"))
+    assert planned["extract_activations"] == 1 + 3 + 1  # a random twin stands for step 0
+    assert planned["train_heads"] == 1 + 3
+    (paper.folder / "my-run" / "final").mkdir()
+    assert "1 of 4 folders in my-run have names that say no step: final" in study.run("-n", check=False)
+
+
 def test_the_documented_family_and_dataset_plan_as_the_text_says(paper):
     blocks = blocks_of(ROOT / "docs" / "new_family.md")
     (listed,) = [block.code for block in blocks if block.language == "tsv"]
     path = paper.folder.parent / f"{paper.folder.name}-my-1b.tsv"
     path.write_text(listed)
-    examples = [block.code for block in blocks if block.language == "yaml"]
-    config = {key: value for code in examples for key, value in yaml.safe_load(code).items()}
+    config = documented("mine.yaml") | documented("my_pairs.yaml")
     config["models"]["my-1b"]["revisions"] = str(path)
     family = resolve_family("my-1b", config, ROOT)
     assert [revision.step for revision in family.revisions] == [0, 1000, 2000, 10000]
