@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ class PlannedStudy:
     """``fused`` or ``split``."""
     snapshots: int
     """Most snapshots on the disk."""
+    holes: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
+    """Steps between which the list of a swept model lacks revisions."""
 
 
 def read_rates(path: Path) -> list[dict[Any, str]]:
@@ -141,11 +143,18 @@ def plan_text(
         lines.append(
             f"without a cost here (not on the Hub, or not in resources/costs/models.tsv): {', '.join(unknown)}"
         )
+    lines += [_holes_text(name, holes) for name, holes in study.holes.items() if holes]
     lines += ["", "These numbers rest on:"]
     for name, model in models.iterrows():
         lines.append(f"  {name}: {model['parameters'] / 1e9:.2f} billion parameters, {model['source']}")
     lines += [f"  {row['name']}: {row['value']} {row['unit']}, {row['status']}: {row['source']}" for row in rates]
     return "\n".join(lines) + "\n"
+
+
+def _holes_text(name: str, holes: Sequence[tuple[int, int]]) -> str:
+    named = ", ".join(f"{before:,} and {after:,}" for before, after in holes[:5])
+    more = f", and in {len(holes) - 5} more places" if len(holes) > 5 else ""
+    return f"the list of {name} lacks revisions between steps {named}{more}"
 
 
 def _rounded(value: float) -> str:

@@ -315,6 +315,11 @@ def planned_study():
         # Files of the user's own need not say how many pairs they hold.
         "pairs": {name: config["datasets"][name].get("pairs") for name in DATASETS},
         "layers": config["activations"]["layers"],
+        "holes": {
+            family.strong: selection.holes_in(published_of(family.strong))
+            for family in FAMILIES.values()
+            if config["models"][family.strong]["source"] != "pretrain"
+        },
         **config["fetch"],
     }
 

@@ -111,3 +111,12 @@ def test_the_shipped_tables_cover_every_hub_model_and_say_what_they_rest_on():
             rows = list(csv.DictReader(file, delimiter="\t"))
         assert {row["status"] for row in rows} <= {"assumed", "measured"}
         assert all(len(row["source"]) > 10 for row in rows)
+
+
+def test_holes_of_a_list_are_named_and_counted():
+    holes = {"s": [(n * 1000, n * 1000 + 500) for n in range(1, 8)], "w": []}
+    described = study(holes=holes)
+    models = known("s")
+    text = costs.plan_text(described, models, costs.cost_table(described, models, RATES), [])
+    assert "the list of s lacks revisions between steps 1,000 and 1,500, 2,000 and 2,500" in text
+    assert "and in 2 more places" in text and "the list of w" not in text
