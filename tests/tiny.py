@@ -113,6 +113,78 @@ def save_old_olmo_config(folder: Path, sizes: dict, **changes: object) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(described))
 
 
+DATADECIDE = {"d_model": 24, "n_heads": 2, "n_layers": 2, "embedding_size": 330, "max_sequence_length": 128}
+"""Sizes of a model in DataDecide's format; heads of 12 features, as odd as those of its 90M."""
+
+
+def save_datadecide(
+    folder: Path, *, seed: int, kind: str = "safetensors", tied: bool = False
+) -> dict[str, torch.Tensor]:
+    """A random model in the format of DataDecide (``hf_olmo`` with RMS norms); returns its weights by short name."""
+    generator = torch.Generator().manual_seed(seed)
+    width, rows = DATADECIDE["d_model"], DATADECIDE["embedding_size"]
+    shapes = {"wte": (rows, width), "ln_f": (width,)} | ({} if tied else {"ff_out": (rows, width)})
+    for layer in range(DATADECIDE["n_layers"]):
+        inside = {
+            "att_proj": (3 * width, width),
+            "attn_out": (width, width),
+            "attn_norm": (width,),
+            "ff_norm": (width,),
+        }
+        inside |= {"ff_proj": (8 * width, width), "ff_out": (width, 4 * width)}
+        shapes |= {f"blocks.{layer}.{name}": shape for name, shape in inside.items()}
+    made = {name: torch.randn(shape, generator=generator) * 0.2 for name, shape in shapes.items()}
+    made = {name: value + 1 if value.ndim == 1 else value for name, value in made.items()}  # norms scale by about 1
+    folder.mkdir(parents=True)
+    tokenizer().save_pretrained(folder)
+    sizes = {"hidden_size": width, "num_attention_heads": 2, "num_hidden_layers": 2, "intermediate_size": 4 * width}
+    sizes |= {"vocab_size": rows, "max_position_embeddings": 128}
+    rms = {
+        "layer_norm_type": "rms",
+        "layer_norm_with_affine": True,
+        "layer_norm_eps": 1e-6,
+        "bias_for_layer_norm": False,
+    }
+    save_old_olmo_config(folder, sizes, **rms, mlp_ratio=8, mlp_hidden_size=None, weight_tying=tied)
+    save_weights({f"model.transformer.{name}.weight": value for name, value in made.items()}, folder, kind=kind)
+    return made
+
+
+def datadecide_states(
+    weights: dict[str, torch.Tensor], ids: list[int], *, tied: bool
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Hidden states of a text, embedding first and after the final norm last, and logits: ``hf_olmo``'s arithmetic in float64."""
+    w = {name: value.double().numpy() for name, value in weights.items()}
+    heads, n, width = DATADECIDE["n_heads"], len(ids), DATADECIDE["d_model"]
+    size = width // heads
+    angle = np.outer(np.arange(n), 10_000.0 ** (-np.arange(0, size, 2) / size))
+
+    def norm(x, weight):
+        return x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-6) * weight
+
+    def turned(x):
+        first, second = x[..., : size // 2], x[..., size // 2 :]
+        cos, sin = np.cos(angle), np.sin(angle)
+        return np.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
+
+    x = w["wte"][ids]
+    states = [x]
+    for layer in range(DATADECIDE["n_layers"]):
+        block = {name.split(".")[2]: value for name, value in w.items() if name.startswith(f"blocks.{layer}.")}
+        q, k, v = np.split(norm(x, block["attn_norm"]) @ block["att_proj"].T, 3, axis=-1)
+        q, k, v = (part.reshape(n, heads, size).swapaxes(0, 1) for part in (q, k, v))
+        scores = turned(q) @ turned(k).swapaxes(1, 2) / np.sqrt(size)
+        scores = np.where(np.tri(n, dtype=bool), scores, -np.inf)
+        share = np.exp(scores - scores.max(-1, keepdims=True))
+        mixed = (share / share.sum(-1, keepdims=True)) @ v
+        x = x + mixed.swapaxes(0, 1).reshape(n, width) @ block["attn_out"].T
+        up, gate = np.split(norm(x, block["ff_norm"]) @ block["ff_proj"].T, 2, axis=-1)
+        x = x + (gate / (1 + np.exp(-gate)) * up) @ block["ff_out"].T
+        states.append(x)
+    states[-1] = norm(x, w["ln_f"])
+    return states, states[-1] @ (w["wte"] if tied else w["ff_out"]).T
+
+
 def save_pairs(folder: Path, *, pairs: int, seed: int = 0) -> dict[str, Path]:
     """Three JSONL files in which the chosen response has a word the rejected one lacks."""
     rng = np.random.default_rng(seed)

@@ -205,7 +205,7 @@ def _draw_weights(folder: Path, *, dtype: torch.dtype, device: str) -> Any:
 
 def _load_weights(folder: Path, *, dtype: torch.dtype, device: str) -> Any:
     """Returns the causal language model, once every weight has been found to fit."""
-    from transformers import AutoModelForCausalLM, OlmoForCausalLM
+    from transformers import AutoModelForCausalLM
 
     options = {"dtype": dtype, "device_map": device, "output_loading_info": True}
     options["ignore_mismatched_sizes"] = True  # they are in the report, which is refused below, by name
@@ -215,7 +215,7 @@ def _load_weights(folder: Path, *, dtype: torch.dtype, device: str) -> Any:
     with reading_weights(folder, indexed=not old):
         if old:
             given: Any = {"config": olmo.native_config(raw), "state_dict": olmo.native_weights(folder, raw)}
-            loaded: Any = OlmoForCausalLM.from_pretrained(None, **given, **options)
+            loaded: Any = olmo.native_class(raw).from_pretrained(None, **given, **options)
         else:
             options |= {"trust_remote_code": False, "local_files_only": True, "weights_only": True}
             loaded = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=safe, **options)

@@ -16,6 +16,7 @@ from w2sg.activations.models import load_model, read_model_config
 from w2sg.revisions.folders import RevisionError
 
 IDS = [[5, 9, 2, 7], [5, 9, 3], [250]]
+RMS = {"layer_norm_type": "rms", "layer_norm_with_affine": True}
 
 
 @pytest.fixture(scope="module")
@@ -77,12 +78,50 @@ def test_swapped_halves_of_a_fused_matrix_would_be_noticed(native, tmp_path):
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"alibi": True}, "alibi is True"), ({"rope": None}, "rope is None"), ({"layer_norm_type": "rms"}, "'rms'")],
+    [
+        ({"alibi": True}, "alibi is True"),
+        ({"rope": None}, "rope is None"),
+        ({"layer_norm_type": "amd_compatible"}, "'amd_compatible'; allowed: default, low_precision, rms"),
+        ({"layer_norm_type": "rms"}, "layer_norm_with_affine is False; LlamaForCausalLM needs True"),
+        (RMS | {"clip_qkv": 8.0}, "clip_qkv is 8.0; LlamaForCausalLM needs None"),
+        (RMS | {"bias_for_layer_norm": True}, "bias_for_layer_norm is True"),
+        (RMS | {"attention_layer_norm": True}, "attention_layer_norm is True"),
+    ],
 )
 def test_an_old_model_with_other_parts_is_refused(native, tmp_path, changes, message):
     old = save_old(native, tmp_path / "old", kind="safetensors", **changes)
     with pytest.raises(RevisionError, match=message):
         load_model(old, dtype="float32", device="cpu")
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "bin"])
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_old_format_with_rms_norms_gives_the_states_of_its_own_arithmetic(tmp_path, kind, tied):
+    """DataDecide: the forward pass of ``hf_olmo``, written out in double precision, against what is loaded."""
+    weights = tiny.save_datadecide(tmp_path / "old", seed=3, kind=kind, tied=tied)
+    model = load_model(tmp_path / "old", dtype="float32", device="cpu")
+    check_model(model)
+    assert type(model.whole).__name__ == "LlamaForCausalLM"
+    found = forward.extract_states(model, IDS, layers=(0, 1, 2), batch_tokens=100)
+    for text, ids in enumerate(IDS):
+        states, logits = tiny.datadecide_states(weights, ids, tied=tied)
+        expected = np.stack([state[-1] for state in states])
+        np.testing.assert_allclose(found[:, text], expected, rtol=0, atol=2e-6 * np.abs(expected).max())
+        own = model.whole(torch.tensor([ids])).logits[0].numpy()
+        np.testing.assert_allclose(own, logits, rtol=0, atol=2e-6 * np.abs(logits).max())
+
+
+def test_weights_of_norms_decide_and_every_one_is_needed(tmp_path):
+    folder = tmp_path / "old"
+    tiny.save_datadecide(folder, seed=3)
+    before, weights = states(folder), load_file(folder / "model.safetensors")
+    for name in [name for name in weights if "norm" in name or "ln_f" in name]:
+        changed = weights | {name: weights[name] * 1.5}
+        save_file(changed, folder / "model.safetensors")
+        assert np.abs(states(folder) - before).max() > 1e-3, name
+        save_file({k: v for k, v in weights.items() if k != name}, folder / "model.safetensors")
+        with pytest.raises(RevisionError, match="missing_keys"):
+            load_model(folder, dtype="float32", device="cpu")
 
 
 @pytest.mark.parametrize("fault", ["missing", "unexpected", "shape"])
