@@ -140,3 +140,19 @@ def test_the_laptop_study_is_small(paper):
     assert re.search(r"pythia-70m\s+24\s+49\s+0.00338\s+0.141", text)
     assert "extract_activations 25, train_supervisor 1, train_heads 24, audit_revisions 2, and" in text
     assert "peak on the scratch disk: 0.423 GB (3 snapshots" in text
+
+
+def test_what_would_stop_every_job_is_named_before_one_runs(paper, monkeypatch):
+    """A variable with which no Hub can be asked, where one is; a pointer in place of the user's own weights."""
+    monkeypatch.setenv("HF_HUB_DOWNLOAD_TIMEOUT", "soon")
+    assert "HF_HUB_DOWNLOAD_TIMEOUT is 'soon', expected" in paper.run("-n", "-q", "rules", check=False)
+    folder = paper.folder / "mine" / "step8"
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\nsize 5\n")
+    config = {
+        "sweep": {"families": ["mine"]},
+        "models": {"mine": {"source": "local", "path": "mine", "tokens_per_step": 8, "dtype": "float32"}},
+        "families": {"mine": {"strong": "mine", "weak": "mine"}},
+    }
+    text = Workflow(folder=paper.folder, config=config).run("-n", "-q", "rules", check=False)
+    assert "mine/step8/model.safetensors is a Git LFS pointer" in text

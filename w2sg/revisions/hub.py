@@ -7,15 +7,14 @@ are its own); this module chooses one weight format, resumes, tries again, and l
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from huggingface_hub import HfApi, ModelInfo, constants, get_token, try_to_load_from_cache
 
+from w2sg.revisions.environment import check_endpoint, check_environment, check_token, proxy_for
 from w2sg.revisions.folders import SIDE_FILES, RevisionError, choose_weights
 from w2sg.revisions.retries import DamagedFile, Patience, persist
 from w2sg.runtime.files import file_sha256
@@ -83,7 +82,9 @@ def list_revision(repo: str, revision: str, *, patience: Patience | None = None)
             # Text that was cut or garbled on its way is no JSON any more, or lacks a field.
             raise DamagedFile(f"the answer cannot be read ({type(error).__name__}: {error})") from None
 
-    return persist(ask, what=f"look up {repo} {revision} on {address}", patience=patience or Patience())
+    return persist(
+        ask, what=f"look up {repo} {revision} on {address}{proxy_for(address)}", patience=patience or Patience()
+    )
 
 
 def endpoint() -> str:
@@ -92,24 +93,9 @@ def endpoint() -> str:
     Raises:
         RevisionError: If a variable of the environment rules out every answer; what the client says then names none.
     """
-    try:
-        parts = urlsplit(constants.ENDPOINT)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        shown = constants.ENDPOINT.rpartition("@")[2]
-        raise RevisionError(
-            f"HF_ENDPOINT is {shown!r}, expected the address of a Hub: https://name or http://name:port"
-        )
-    certificates = os.environ.get("SSL_CERT_FILE")
-    if certificates and not Path(certificates).is_file():
-        raise RevisionError(f"SSL_CERT_FILE names {certificates}, which is no file: correct the variable or unset it")
-    if not re.fullmatch(r"[!-~]*", get_token() or ""):
-        raise RevisionError(
-            "the Hub's token (HF_TOKEN, or what `hf auth login` kept) holds a character that no token has: copy it again"
-        )
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    check_environment()
+    check_token(get_token() or "")
+    return check_endpoint(constants.ENDPOINT)
 
 
 def _listing(repo: str, revision: str, info: ModelInfo) -> Listing:

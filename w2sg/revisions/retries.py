@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
+import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -19,15 +20,19 @@ from functools import cache, partial
 from typing import Any, TypeVar
 
 import httpx2
-from huggingface_hub import get_session, set_client_factory
-from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub import constants, get_session, set_client_factory
+from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.utils import hf_raise_for_status, parse_ratelimit_headers
 from tenacity import RetryCallState, Retrying, retry_if_exception
 
+from w2sg.revisions.environment import TOKEN
 from w2sg.revisions.folders import RevisionError
 
 LOG = logging.getLogger(__name__)
 Result = TypeVar("Result")
+
+_ONCE = ("/xet-read-token/", "/api/agent-harnesses")
+"""Requests that are never repeated: without an answer the client does without (plain HTTP; a list of programs that call it)."""
 
 LINKED_SIZE = "X-Linked-Size"
 """Header with the size of a file that the content network holds."""
@@ -56,6 +61,8 @@ class Patience:
     """Attempts in all; with the waits below up to ten minutes, as long as the Hub's short outages."""
     damaged: int = 4
     """Attempts that may end with a damaged file (each costs its whole transfer), or refused by the content network."""
+    unresolved: int = 7
+    """Attempts that may end because a host's name does not resolve: a minute, as a name that is wrong stays so."""
     first: float = 1.0
     """Seconds before the second attempt; doubled after each, up to ``most``."""
     most: float = 60.0
@@ -91,10 +98,15 @@ def _origin(error: BaseException) -> BaseException:
     return error
 
 
+_WAITED = "for {} s (HF_HUB_DOWNLOAD_TIMEOUT)"
 _WORDS = {
-    "ReadTimeout": "the connection stalled",
-    "ConnectTimeout": "no connection in time",
+    "ReadTimeout": f"the connection stalled {_WAITED}",
+    "ConnectTimeout": f"no connection {_WAITED}",
     "RemoteProtocolError": "the connection was cut",
+}
+_ADVICE = {
+    401: f": {TOKEN} is missing, wrong or has expired; a public repository needs none",
+    403: f": {TOKEN} gives no right to read it",
 }
 
 
@@ -102,10 +114,13 @@ def describe(error: BaseException) -> str:
     """Returns a failure in words, without URLs: those of a content network hold signatures."""
     if isinstance(error, RevisionNotFoundError):
         return "the Hub has no such revision"
+    if isinstance(error, GatedRepoError):
+        return f"the repository is gated: ask for access on its page on the Hub, with the account of {TOKEN}"
     if isinstance(error, RepositoryNotFoundError):
-        return "the Hub has no such repository, or does not open it to you (HF_TOKEN)"
+        return f"the Hub has no such repository, or does not open it to you: {TOKEN} decides"
     if isinstance(error, HfHubHTTPError):
-        return f"HTTP {error.response.status_code} {error.response.reason_phrase}".strip()
+        status = f"HTTP {error.response.status_code} {error.response.reason_phrase}".strip()
+        return status + _ADVICE.get(0 if error.response.history else error.response.status_code, "")
     if isinstance(error, RevisionError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
@@ -116,9 +131,14 @@ def describe(error: BaseException) -> str:
             f"the server's certificate is not trusted ({origin.verify_message}); if a proxy opens the connections, "
             "let SSL_CERT_FILE name a file with its certificate"
         )
+    if isinstance(origin, socket.gaierror):
+        return (
+            f"no connection, the name of the host does not resolve ({origin.strerror}); check HF_ENDPOINT, the proxy and "
+            "the network, or set HF_HUB_OFFLINE=1 to work with the local cache"
+        )
     if name == "ConnectError" and isinstance(origin, OSError) and origin.strerror:
         return f"no connection ({origin.strerror})"
-    return _WORDS.get(name, name)
+    return _WORDS.get(name, name).format(constants.HF_HUB_DOWNLOAD_TIMEOUT)
 
 
 def asked_wait(error: BaseException | None) -> float | None:
@@ -164,7 +184,7 @@ def persist(
 
 
 def _repeat(action: Callable[[], Result], *, what: str, patience: Patience, sleep: Callable[[float], None]) -> Result:
-    doubtful = 0
+    doubtful = unresolved = 0
 
     def failure(state: RetryCallState) -> BaseException:
         error = state.outcome.exception() if state.outcome else None
@@ -172,9 +192,12 @@ def _repeat(action: Callable[[], Result], *, what: str, patience: Patience, slee
         return error
 
     def is_over(state: RetryCallState) -> bool:
-        nonlocal doubtful
-        doubtful += isinstance(failure(state), DamagedFile) or _has_expired(failure(state))
-        return state.attempt_number == patience.tries or doubtful == patience.damaged
+        nonlocal doubtful, unresolved
+        error = failure(state)
+        doubtful += isinstance(error, DamagedFile) or _has_expired(error)
+        unresolved += isinstance(_origin(error), socket.gaierror)
+        over = doubtful == patience.damaged or unresolved == patience.unresolved
+        return over or state.attempt_number == patience.tries
 
     retrying = Retrying(
         retry=retry_if_exception(is_transient),
@@ -210,8 +233,7 @@ class PatientSession(httpx2.Client):
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Returns the answer to a request; inside :func:`persist` it is none that is an error or too short."""
         repeat = _PRESENT.get()
-        # Where Xet gives no access to its servers plain HTTP is the way, and there is nothing to wait for.
-        if repeat is None or "/xet-read-token/" in request.url.path:
+        if repeat is None or any(part in request.url.path for part in _ONCE):
             return super().send(request, **options)
         response: httpx2.Response = repeat(lambda: self._send_once(request, **options))
         if request.method == "HEAD" and LINKED_SIZE in response.headers:
@@ -223,6 +245,10 @@ class PatientSession(httpx2.Client):
         response = super().send(request, **options)
         try:
             hf_raise_for_status(response)
+            if "/api/" in request.url.path and "text/html" in response.headers.get("Content-Type", ""):
+                raise DamagedFile(
+                    "a web page came instead of the Hub's answer: a login or filter stands between, or HF_ENDPOINT is no Hub"
+                )
             size = next(
                 (answer.headers[LINKED_SIZE] for answer in response.history if LINKED_SIZE in answer.headers), 0
             )

@@ -7,7 +7,8 @@ from functools import cache
 from snakemake.exceptions import WorkflowError
 
 from w2sg.report.catalogue import FIGURES, GROUP_FIGURES, as_percent
-from w2sg.revisions import offline, scratch
+from w2sg.revisions import environment, offline, scratch
+from w2sg.revisions.folders import RevisionError, check_weights
 from w2sg.runtime import driver, slurm
 from w2sg.runtime.files import atomic_path, file_sha256
 from w2sg.study import config as study, definitions, families, fields, recipes
@@ -36,6 +37,12 @@ except study.ConfigError as error:
 STUDY = Path("results") / config["study"]
 USED = families.used_revisions(FAMILIES)
 HUB_MODELS = [name for name in USED if config["models"][name]["source"] == "hub"]
+texts = [*(config["datasets"][name] for name in DATASETS), config["corpora"][config["evaluation"]["corpus"]]]
+if HUB_MODELS or any(entry["source"] == "hub" for entry in texts):
+    try:
+        environment.check_environment()
+    except RevisionError as error:
+        raise WorkflowError(str(error)) from None
 PARTIAL = config["partial"]
 SPLIT = config["fetch"]["mode"] == "split"
 

@@ -134,12 +134,17 @@ def mark(path):
 
 
 def local_revision(wildcards):
-    """Returns the marks of all files of a revision that lies in a folder of the user's."""
+    """Returns the marks of all files of a revision that lies in a folder of the user's; its weights must be what they seem."""
     entry = config["models"][wildcards.model]
     if entry["source"] != "local":
         return []
     at = place_of(wildcards.model, wildcards.revision)
     folder = models.local_folder(entry, opened(wildcards), at)
+    try:
+        if wildcards.revision != revision_lists.RANDOM:
+            check_weights(folder)
+    except RevisionError as error:
+        raise WorkflowError(str(error)) from None
     return [f"{path.name}: {mark(path)}" for path in sorted(folder.iterdir()) if path.is_file()]
 
 

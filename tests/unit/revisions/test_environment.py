@@ -18,10 +18,12 @@ from tests.hub_branch import server as server
 from tests.hub_server import Hub, serving
 from tests.tunnel import certify, tunnelling
 from w2sg.revisions import hub
+from w2sg.revisions.environment import proxy_for
 from w2sg.revisions.folders import RevisionError
 from w2sg.revisions.retries import Patience
 
 ROOT = Path(__file__).resolve().parents[3]
+BAD_TOKEN = "Invalid credentials in Authorization header"
 
 
 def test_the_token_is_sent_to_the_hub_and_never_shown(server, tmp_path, monkeypatch, caplog):
@@ -127,6 +129,60 @@ def test_a_hub_that_nobody_reaches_is_named_on_the_terminal_and_waited_for(tmp_p
     assert lines[0] in (tmp_path / "scratch.log").read_text()
 
 
+def test_a_name_that_does_not_resolve_is_given_up_soon_with_what_to_check(monkeypatch, caplog):
+    monkeypatch.setattr(constants, "ENDPOINT", "http://hub.invalid")
+    quick = Patience(first=0.001, most=0.002)
+    with pytest.raises(RevisionError, match="hub.invalid.* does not resolve .*HF_ENDPOINT.* gave up after 7 attempts"):
+        hub.list_revision(REPO, "step1", patience=quick)
+    assert [record.levelname for record in caplog.records if "trying again" in record.message] == ["WARNING"] * 6
+
+
+def test_the_proxy_that_is_asked_is_named_without_its_password(monkeypatch):
+    monkeypatch.setattr(constants, "ENDPOINT", "http://hub.example")
+    monkeypatch.setenv("HTTP_PROXY", "http://me:secret@127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("NO_PROXY", "other.example")
+    with pytest.raises(
+        RevisionError, match=r"through the proxy http://127.0.0.1:9 \(HTTP_PROXY\): no connection"
+    ) as caught:
+        hub.list_revision(REPO, "step1", patience=Patience(tries=1))
+    assert "secret" not in str(caught.value)
+    monkeypatch.setenv("NO_PROXY", "hub.example")
+    assert proxy_for("http://hub.example/x") == ""
+
+
+REFUSALS = {
+    "wrong token": ({"status": 401, "headers": {"X-Error-Message": BAD_TOKEN}}, "HTTP 401.*HF_TOKEN.* expired"),
+    "private": (
+        {"status": 401, "headers": {"X-Error-Code": "RepoNotFound"}},
+        "no such repository, or does not open it to you: .*HF_TOKEN",
+    ),
+    "gated": ({"status": 403, "headers": {"X-Error-Code": "GatedRepo"}}, "gated: ask for access on its page"),
+    "no right": ({"status": 403}, "HTTP 403.*HF_TOKEN.* gives no right"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_refusal_says_what_the_token_has_to_do_with_it(server, name):
+    facts, said = REFUSALS[name]
+    server.fault = always("status", "/api/models", **facts)
+    with pytest.raises(RevisionError, match=f"look up owner/model step1 .*: .*{said}"):
+        hub.list_revision(REPO, "step1", patience=QUICK)
+    assert len([request for request in server.requests if "/api/models" in request.path]) == 1
+
+
+def test_a_login_page_in_place_of_an_answer_is_told(server):
+    server.fault = always("page", "/api/")
+    with pytest.raises(RevisionError, match="a web page came instead of the Hub's answer.* gave up after 4 attempts"):
+        hub.list_revision(REPO, "step1", patience=QUICK)
+
+
+def test_a_stall_names_the_setting_of_the_time_out(server):
+    server.fault = always("stall", "/api/models", at=0.0, seconds=0.6)
+    with pytest.raises(RevisionError, match=r"stalled for 0.4 s \(HF_HUB_DOWNLOAD_TIMEOUT\)"):
+        hub.list_revision(REPO, "step1", patience=Patience(tries=1))
+
+
 def test_a_mirrors_password_is_not_shown(monkeypatch):
     monkeypatch.setattr(constants, "ENDPOINT", "https://me:secret@mirror:8443/hub")
     assert hub.endpoint() == "https://mirror:8443/hub"
@@ -148,9 +204,19 @@ def test_an_endpoint_that_is_no_address_is_named_at_once(monkeypatch, value):
     [
         ("HF_TOKEN", "hf_pasted\u028bxyz", "HF_TOKEN.* holds a character that no token has"),
         ("SSL_CERT_FILE", "/gone/ca.pem", "SSL_CERT_FILE names /gone/ca.pem, which is no file"),
+        ("SSL_CERT_FILE", __file__, "SSL_CERT_FILE names .*test_environment.py, which holds no certificate"),
+        ("SSL_CERT_DIR", "/gone/certs", "SSL_CERT_DIR names /gone/certs, which is no folder"),
+        ("HF_HUB_DOWNLOAD_TIMEOUT", "1.5", "HF_HUB_DOWNLOAD_TIMEOUT is '1.5', expected a whole number of seconds"),
+        ("HF_HUB_ETAG_TIMEOUT", "", "HF_HUB_ETAG_TIMEOUT is '', expected a whole number of seconds"),
+        ("HTTPS_PROXY", "proxy:port", "HTTPS_PROXY is 'proxy:port', expected the address of a proxy"),
+        ("HTTP_PROXY", "ftp://me:pasted@proxy", "HTTP_PROXY is 'proxy', expected the address of a proxy"),
+        ("ALL_PROXY", "socks5://localhost:9", "ALL_PROXY is .*install socksio, or name an HTTP proxy"),
     ],
 )
 def test_a_variable_with_which_nobody_can_be_asked_is_named_at_once(server, monkeypatch, name, value, said):
+    for other in ("SSL_CERT_FILE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(other, raising=False)
+        monkeypatch.delenv(other.lower(), raising=False)
     monkeypatch.setenv(name, value)
     with pytest.raises(RevisionError, match=said) as caught:
         hub.list_revision(REPO, "step1", patience=QUICK)
