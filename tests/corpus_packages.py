@@ -16,7 +16,7 @@ import pytest
 
 from w2sg.data import corpora, readers
 from w2sg.study.fields import read
-from w2sg.study.sections import CorpusEntry
+from w2sg.study.texts.corpora import CorpusEntry
 
 GROUPS = ("comp.x", "rec.y")
 RULE = {"ngram": 3, "window": 12, "containment": 0.5}

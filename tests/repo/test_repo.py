@@ -14,6 +14,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
 LIGHT = [
+    "data.door",
     "study.config",
     "study.definitions",
     "study.families",

@@ -13,8 +13,7 @@ import pandas as pd
 from w2sg.data.duplicates import cluster, decontaminate, shingle
 from w2sg.data.packages import locate_package
 from w2sg.data.readers import read_documents
-from w2sg.study.datasets import DuplicateRule
-from w2sg.study.sections import CorpusEntry, HubText, TextFile
+from w2sg.study.texts.corpora import CorpusEntry, DuplicateRule, HubText, TextFile
 
 
 @dataclass(frozen=True, kw_only=True)

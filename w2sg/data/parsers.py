@@ -5,26 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-HUMAN, ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
-"""Marks of a speaker's turn in HH-RLHF; all prompts are written with them."""
+from w2sg.data.dialogues import ASSISTANT, HUMAN, is_messages, pair_of_messages
+from w2sg.data.rows import brief
+from w2sg.study.protocols import FIELDS
 
 Parsed = tuple[Any, Any, Any] | str
 """A pair, or the reason why a row is none by the parser's definition (it is then left out and counted)."""
 
 
-def parse_columns(row: Mapping[str, Any], *, fields: Mapping[str, str | None]) -> Parsed:
+def parse_columns(row: Mapping[str, Any], *, fields: Mapping[str, str | None]) -> tuple[Any, Any, Any]:
     """Returns the texts of a row: ``fields`` names the column of each, by default like the text; one set to null is empty.
+
+    Columns may hold lists of messages, which need no prompt besides (:func:`w2sg.data.dialogues.pair_of_messages`).
 
     Raises:
         ValueError: If a column is absent.
     """
+    columns = [(field, fields.get(field, field)) for field in FIELDS]
+    listed = any(is_messages(row.get(column)) for _, column in columns if column is not None)
     texts = []
-    for field in ("prompt", "chosen", "rejected"):
-        column = fields.get(field, field)
-        if column is not None and column not in row:
-            raise ValueError(f"no field {column!r}; fields are {', '.join(row)}; set fields: {{{field}: ...}}")
-        texts.append("" if column is None else row[column])
-    return texts[0], texts[1], texts[2]
+    for field, column in columns:
+        if column is None or (field == "prompt" and listed and column not in row):
+            texts.append("")
+        elif column in row:
+            texts.append(row[column])
+        else:
+            raise ValueError(
+                f"no field {column!r}; fields are {', '.join(map(brief, row))}; set fields: {{{field}: ...}}"
+            )
+    prompt, chosen, rejected = texts
+    return pair_of_messages(prompt, chosen, rejected) if listed else (prompt, chosen, rejected)
 
 
 def parse_hh_single_turn(row: Mapping[str, Any]) -> Parsed:

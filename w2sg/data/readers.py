@@ -20,13 +20,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from w2sg.data.rows import long_fields
 from w2sg.runtime.files import sha256
-from w2sg.study.datasets import Members
+from w2sg.study.texts.corpora import Members
 
 _HEADER_LINES = 3
-
-_FIELD_LIMIT = 1 << 24
-"""Longest csv field; the default of 128 KiB is shorter than some posts."""
 
 _LETTERS = re.compile(r"[a-z]+")
 _MAIL = re.compile(r"package/data/(?P<group>[a-z]+(-[a-z]+)?-\d)/(?P<number>\d+)\.[0-9a-f]+\.txt")
@@ -61,8 +59,7 @@ def read_newsgroups(package: Path, members: Members | None) -> Iterator[Record]:
 
 
 def _newsgroups_rows(content: bytes, place: str) -> Iterator[tuple[str, str]]:
-    previous = csv.field_size_limit(_FIELD_LIMIT)
-    try:
+    with long_fields():
         rows = csv.reader(io.StringIO(content.decode("utf-8"), newline=""), delimiter="\t")
         # The third header line may be followed by an empty one, which csv gives as an empty row.
         for number, row in enumerate(rows, start=1):
@@ -71,8 +68,6 @@ def _newsgroups_rows(content: bytes, place: str) -> Iterator[tuple[str, str]]:
             if len(row) != 2 or not all(map(str.strip, row)):
                 raise ValueError(f"{place}, row {number}: got {len(row)} fields, expected a label and a text")
             yield row[0], " ".join(row[1].split())
-    finally:
-        csv.field_size_limit(previous)
 
 
 def read_spam_assassin(package: Path, members: Members | None) -> Iterator[Record]:

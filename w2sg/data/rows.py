@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import Any, BinaryIO, TextIO, cast
 
 from w2sg.runtime.contents import content_fault
 from w2sg.study.datasets import HubPairs
-from w2sg.study.sections import HubText
+from w2sg.study.texts.corpora import HubText
+from w2sg.study.texts.files import DATA_SUFFIXES
 
-_SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
+_BATCH = 1024
+"""Rows of a parquet file that are read together."""
 
 _WAITS = (1.0, 5.0, 20.0)
 """Seconds before the Hub is asked again when it is busy or failing (429 and 5xx): the library asks for a dataset's files once."""
 
 
 def file_rows(path: Path, place: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Yields number, from 1, and fields of every row of a `.jsonl`, `.jsonl.gz` or `.parquet` file.
+    """Yields number, from 1, and fields of every row of a file whose suffix is one of :data:`DATA_SUFFIXES`.
+
+    Rows of `.csv` and `.tsv` are numbered without the header, and all of their values are text as it stands: nothing is taken
+    for a number or for missing. Empty lines are no rows.
 
     Args:
         path: The file.
@@ -32,12 +39,19 @@ def file_rows(path: Path, place: str) -> Iterator[tuple[int, Mapping[str, Any]]]
 
     Raises:
         RuntimeError: If there is no such file.
-        ValueError: If the file cannot be read, naming the row.
+        ValueError: If the file cannot be read, naming row, line or byte.
     """
     check_exists(path, place)
-    if not path.name.endswith(_SUFFIXES):
-        raise ValueError(f"{place}: name must end in one of {', '.join(_SUFFIXES)}")
-    yield from _parquet_rows(path, place) if path.suffix == ".parquet" else _json_rows(path, place)
+    name = path.name.lower()
+    if not name.endswith(DATA_SUFFIXES):
+        raise ValueError(f"{place}: name must end in one of {', '.join(DATA_SUFFIXES)}")
+    suffix = Path(name.removesuffix(".gz")).suffix
+    try:
+        yield from _READERS[suffix](path, place)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{place}: not a whole gzip file ({error}); copy or download it again") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{place}{_not_utf8(path)}; save the file in UTF-8") from None
 
 
 def check_exists(path: Path, place: str) -> None:
@@ -48,31 +62,185 @@ def check_exists(path: Path, place: str) -> None:
         raise ValueError(f"{place} {fault}")
 
 
-def _json_rows(path: Path, place: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line)
-                except ValueError as error:
-                    raise ValueError(
-                        f"{place}, row {number}: not JSON ({error}); one object per line, in UTF-8, is expected"
-                    ) from None
-                if not isinstance(row, dict):
-                    raise ValueError(f"{place}, row {number}: not a JSON object with fields")
-                yield number, row
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{place}: not a whole gzip file ({error}); copy or download it again") from None
+def _open(path: Path) -> BinaryIO:
+    return cast("BinaryIO", gzip.open(path, "rb")) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
-def _parquet_rows(path: Path, place: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+@contextmanager
+def _text(path: Path, newline: str) -> Iterator[TextIO]:
+    with _open(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline=newline) as text:
+        yield text
+
+
+def _not_utf8(path: Path) -> str:
+    """Returns where a file ceases to be UTF-8: line, byte of the file, and what stands there."""
+    before = 0
+    with _open(path) as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                kind = (
+                    " (the file begins with the mark of UTF-16)"
+                    if line[:2] in (BOM_UTF16_LE, BOM_UTF16_BE) and number == 1
+                    else ""
+                )
+                at = f"byte {before + error.start + 1} (0x{line[error.start]:02x})"
+                return f", line {number}, {at}: not UTF-8{kind}"
+            before += len(line)
+    return ": not UTF-8"
+
+
+def _json_lines(path: Path, place: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    with _text(path, "\n") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            where = f"{place}, row {number}"
+            try:
+                row = json.loads(line, object_pairs_hook=_fields)
+            except (ValueError, RecursionError) as error:
+                raise ValueError(f"{where}: not JSON ({error}); one object per line, in UTF-8, is expected") from None
+            yield number, _object(row, where)
+
+
+def _json_array(path: Path, place: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    with _text(path, "") as file:
+        try:
+            rows = json.load(file, object_pairs_hook=_fields)
+        except UnicodeDecodeError:
+            raise
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{place}: not JSON ({error}), expected an array of objects") from None
+    if not isinstance(rows, list):
+        held = f"an object with {', '.join(map(brief, rows))}" if isinstance(rows, dict) else f"a {type(rows).__name__}"
+        raise ValueError(f"{place}: holds {held}, expected an array of objects, one for each row")
+    for number, row in enumerate(rows, start=1):
+        yield number, _object(row, f"{place}, row {number}")
+
+
+def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Returns a JSON object; a name that it holds twice would lose one of the values."""
+    if len(fields := dict(pairs)) < len(pairs):
+        raise ValueError(f"an object has two fields {_twice([name for name, _ in pairs])!r}")
+    return fields
+
+
+def _object(row: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(row, dict):
+        raise ValueError(f"{where}: not a JSON object with fields")
+    return row
+
+
+def _separated(path: Path, place: str, *, delimiter: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    with _text(path, "") as file, long_fields():
+        lines = _Lines(file)
+        rows = csv.reader(lines, delimiter=delimiter, strict=True)
+        header: list[str] = []
+        number = 0
+        while True:
+            lines.taken = []
+            first = rows.line_num + 1
+            try:
+                row = next(rows, None)
+            except csv.Error as error:
+                text = f"a quoted text that begins there is not closed as it should be ({error})"
+                raise ValueError(f"{place}, line {first}: {text}; quotes inside of a quoted text are doubled") from None
+            if row is None:
+                break
+            if not row:
+                continue
+            if not header:
+                header = _checked_header(row, place, delimiter)
+                continue
+            number += 1
+            where = f"{place}, row {number} (line {first})"
+            if len(row) != len(header):
+                held = f"{len(row)} values, the header names {len(header)}"
+                raise ValueError(
+                    f"{where}: {held} ({', '.join(map(brief, header))}); correct the row, or quote its texts"
+                )
+            alone = {len(line.rstrip("\r\n").split("\t")) for line in lines.taken}
+            if delimiter == "\t" and len(lines.taken) > 1 and alone == {len(header)}:
+                text = f"a quote joins {len(lines.taken)} lines, each of which is a row by itself"
+                raise ValueError(
+                    f"{where}: {text}; put texts with quotes in quotes and double those inside, or use .jsonl"
+                )
+            yield number, dict(zip(header, row, strict=True))
+
+
+class _Lines:
+    """Hands on the lines of a file and keeps those of the present row."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.file, self.taken = file, list[str]()
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        self.taken.append(next(self.file))
+        return self.taken[-1]
+
+
+@contextmanager
+def long_fields() -> Iterator[None]:
+    """Lets csv read fields of up to 2 GB; its default of 128 KiB is shorter than some texts."""
+    previous = csv.field_size_limit((1 << 31) - 1)
     try:
-        rows = pq.ParquetFile(path).read().to_pylist()
+        yield
+    finally:
+        csv.field_size_limit(previous)
+
+
+def _checked_header(row: list[str], place: str, delimiter: str) -> list[str]:
+    named = [name for name in row if name.strip()]
+    if len(set(named)) < len(named):
+        raise ValueError(f"{place}: the header names column {_twice(named)!r} twice; give one of them another name")
+    other = next((mark for mark in ";\t,|" if mark != delimiter and mark in row[0]), "")
+    if len(row) == 1 and other:
+        raise ValueError(
+            f"{place}: the header has no {delimiter!r} but {other!r}; save the file with {delimiter!r} between columns"
+        )
+    return row
+
+
+def _twice(names: list[str]) -> str:
+    return next(name for place, name in enumerate(names) if name in names[:place])
+
+
+def brief(name: str) -> str:
+    """Returns the name of a column as messages show it: what was taken for one may be a whole text."""
+    return name if len(name) <= 40 else f"{name[:37]}..."
+
+
+def _parquet(path: Path, place: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    import pyarrow as pa  # only here: where Snakemake runs there may be none
+    import pyarrow.parquet as pq
+
+    number = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            if len(set(names)) < len(names):
+                raise ValueError(f"{place}: has column {_twice(names)!r} twice; give one of them another name")
+            for batch in file.iter_batches(batch_size=_BATCH):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{place}, behind row {number}: a text is not UTF-8 ({error.reason})") from None
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{place}: not a whole parquet file ({error}); copy or download it again") from None
-    yield from enumerate(rows, start=1)
+
+
+_READERS: Mapping[str, Callable[[Path, str], Iterator[tuple[int, Mapping[str, Any]]]]] = {
+    ".jsonl": _json_lines,
+    ".json": _json_array,
+    ".csv": partial(_separated, delimiter=","),
+    ".tsv": partial(_separated, delimiter="\t"),
+    ".parquet": _parquet,
+}
 
 
 def hub_rows(

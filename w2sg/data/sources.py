@@ -15,6 +15,7 @@ from w2sg.data.rows import file_rows, hub_rows
 from w2sg.data.tasks import order_pairs, topic_pairs
 from w2sg.study.datasets import Columns, CorpusPairs, DatasetEntry, Deal, FilePairs, HubPairs
 from w2sg.study.protocols import FIELDS, SPLITS
+from w2sg.study.texts.files import DATA_SUFFIXES, data_files
 
 _HUB_SPLITS = {"cai_harmless": ("train_prefs",)}
 """Splits read where the configuration names none; train for the other parsers."""
@@ -36,7 +37,7 @@ def load_checked(entry: DatasetEntry, *, name: str, documents: pd.DataFrame | No
     if isinstance(entry, CorpusPairs):
         frame = _corpus_rows(entry, name=name, documents=documents, skipped=skipped)
     elif isinstance(entry, FilePairs):
-        frame = _file_rows(entry, name=name)
+        frame = _file_rows(entry, name=name, skipped=skipped)
     else:
         frame = _hub_rows(entry, name=name, skipped=skipped)
     return check_pairs(
@@ -62,13 +63,15 @@ def _corpus_rows(
         raise ValueError(f"datasets.{name}.{error}") from None
 
 
-def _file_rows(entry: FilePairs, *, name: str) -> pd.DataFrame:
+def _file_rows(entry: FilePairs, *, name: str, skipped: Counter[str]) -> pd.DataFrame:
     fields = _columns(entry)
     if entry.file:
-        frame = _as_frame(_read_file(Path(entry.file), fields, name=name))
+        frame = _as_frame(_read_path(entry.file, fields, f"dataset {name}", skipped))
         return deal_by_prompt(frame, seed=(entry.split or Deal()).seed)
     frames = [
-        _as_frame(_read_file(Path(getattr(entry.files, split)), fields, name=f"{name}, {split}")).assign(split=split)
+        _as_frame(_read_path(getattr(entry.files, split), fields, f"dataset {name}, {split}", skipped)).assign(
+            split=split
+        )
         for split in SPLITS
     ]
     return pd.concat(frames, ignore_index=True)
@@ -83,14 +86,19 @@ def _as_frame(rows: Iterator[tuple[Any, ...]]) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=[*FIELDS, "row", "origin"], dtype=object)
 
 
-def _read_file(path: Path, fields: Mapping[str, str | None], *, name: str) -> Iterator[tuple[Any, ...]]:
-    """Yields prompt, chosen, rejected, row number and file name of every row of a local file."""
-    place = f"dataset {name}: {path}"
-    for number, row in file_rows(path, place):
-        try:
-            yield (*parse_columns(row, fields=fields), number, path.name)
-        except ValueError as error:
-            raise ValueError(f"{place}, row {number}: {error}") from None
+def _read_path(
+    path: str, fields: Mapping[str, str | None], place: str, skipped: Counter[str]
+) -> Iterator[tuple[Any, ...]]:
+    """Yields prompt, chosen, rejected, row number and file name of every row of a local file, or of the files of a folder."""
+    files = data_files(path)
+    if Path(path).is_dir() and (others := len(list(Path(path).iterdir())) - len(files)):
+        skipped[f"entry of folder {path} that is no file of rows ({', '.join(DATA_SUFFIXES)})"] += others
+    for file in map(Path, files):
+        for number, row in file_rows(file, f"{place}: {file}"):
+            try:
+                yield (*parse_columns(row, fields=fields), number, file.name)
+            except ValueError as error:
+                raise ValueError(f"{place}: {file}, row {number}: {error}") from None
 
 
 def _hub_rows(entry: HubPairs, *, name: str, skipped: Counter[str]) -> pd.DataFrame:

@@ -20,8 +20,9 @@ import pandas as pd
 
 from w2sg.data.duplicates import find_overlaps, shingle
 from w2sg.data.pairs import deal
-from w2sg.study.datasets import CorpusPairs, DuplicateRule
+from w2sg.study.datasets import CorpusPairs
 from w2sg.study.protocols import FIELDS, SOURCES, SPLITS
+from w2sg.study.texts.corpora import DuplicateRule
 
 
 class Window(NamedTuple):

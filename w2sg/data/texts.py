@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from w2sg.data.pairs import text_fault
+from w2sg.data.dialogues import text_fault
 from w2sg.data.rows import check_exists, file_rows, hub_rows
-from w2sg.study.sections import HubText, TextFile
+from w2sg.study.texts.corpora import HubText, TextFile
 
 _EMPTY_LINES = re.compile(r"\n[^\S\n]*\n")
 

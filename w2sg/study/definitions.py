@@ -18,6 +18,7 @@ from typing import Any
 from w2sg.study import recipes
 from w2sg.study.families import Family, kept_layers, used_revisions
 from w2sg.study.fields import ConfigError, Mistake
+from w2sg.study.texts.files import data_files
 
 SHARED_NAMES = ("activations", "audit", "pretrained", "snapshots")
 """Folders below ``results/`` that all studies share; no study can go by these names."""
@@ -107,8 +108,13 @@ def as_json(own: Mapping[str, Any]) -> str:
 
 
 def dataset_settings(spec: Mapping[str, Any], content: Sequence[str]) -> dict[str, Any]:
-    """Returns what decides a dataset's pairs: its entry, where local files count by the SHA-256 of each, not by their place."""
-    return {key: value for key, value in spec.items() if key not in ("file", "files")} | {"content": list(content)}
+    """Returns what decides a dataset's pairs: its entry, where local files count by the SHA-256 of each, not by their place.
+
+    Of a split that is a folder, the number of its files counts too: it says which hashes are its own.
+    """
+    own = {key: value for key, value in spec.items() if key not in ("file", "files")} | {"content": list(content)}
+    sizes = [len(data_files(path)) for path in spec.get("files", {}).values()]
+    return own | ({"files": sizes} if set(sizes) - {1} else {})
 
 
 def corpus_settings(spec: Mapping[str, Any], content: Sequence[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from functools import cache
 
 from snakemake.exceptions import WorkflowError
 
+from w2sg.data.door import check_files
 from w2sg.report.catalogue import FIGURES, GROUP_FIGURES, as_percent
 from w2sg.revisions import environment, offline, scratch
 from w2sg.revisions.folders import RevisionError, check_weights
@@ -29,6 +30,8 @@ try:
     FAMILIES = {name: families.resolve_family(name, config, ROOT) for name in SWEPT}
     DATASETS = list(config["sweep"]["datasets"])
     study.check_sources(config, FAMILIES, DATASETS)
+    if workflow.is_main_process:
+        check_files(config, DATASETS)
     DEFINITIONS = definitions.shared_definitions(config, FAMILIES)
     definitions.check_others(config["study"], DEFINITIONS, Path("results"))
 except study.ConfigError as error:

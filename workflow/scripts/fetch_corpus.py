@@ -8,7 +8,7 @@ from w2sg.data import corpora
 from w2sg.runtime import jobs
 from w2sg.study.definitions import corpus_settings
 from w2sg.study.fields import read
-from w2sg.study.sections import CorpusEntry
+from w2sg.study.texts.corpora import CorpusEntry
 from w2sg.tables import origins, schemas
 from w2sg.tables.files import write_table
 

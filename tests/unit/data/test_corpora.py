@@ -12,7 +12,7 @@ from tests.corpus_packages import mails as mails
 from tests.corpus_packages import package as package
 from w2sg.data import corpora, readers
 from w2sg.data.duplicates import find_overlaps, shingle
-from w2sg.study.datasets import DuplicateRule, FileCorpus
+from w2sg.study.texts.corpora import DuplicateRule, FileCorpus
 from w2sg.tables import schemas
 from w2sg.tables.files import read_provenance, read_table, write_table
 

@@ -11,7 +11,7 @@ import pytest
 
 from w2sg.data import duplicates
 from w2sg.data.duplicates import cluster, find_overlaps, shingle
-from w2sg.study.datasets import DuplicateRule, HeldoutPart
+from w2sg.study.texts.corpora import DuplicateRule, HeldoutPart
 
 RULES = [
     DuplicateRule(ngram=3, window=12, containment=0.5),

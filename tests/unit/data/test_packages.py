@@ -13,7 +13,7 @@ from tests.corpus_packages import mails as mails
 from tests.corpus_packages import package as package
 from w2sg.data import packages
 from w2sg.study.fields import read
-from w2sg.study.sections import CorpusEntry
+from w2sg.study.texts.corpora import CorpusEntry
 
 
 def locate(spec: dict, cache: Path) -> Path:

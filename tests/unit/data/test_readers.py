@@ -11,7 +11,7 @@ from tests.corpus_packages import mail, posts, tab
 from tests.corpus_packages import mails as mails
 from tests.corpus_packages import package as package
 from w2sg.data import readers
-from w2sg.study.datasets import FileCorpus, Members
+from w2sg.study.texts.corpora import FileCorpus, Members
 
 
 def test_newsgroups_rows_are_those_of_the_member(package, tmp_path):

@@ -20,6 +20,7 @@ from tests.pair_corpus import TOPIC, documents, load_checked, load_pairs
 from w2sg.data import parsers
 from w2sg.data import rows as rows_of_sources
 from w2sg.study.datasets import required_inputs
+from w2sg.study.definitions import dataset_settings
 from w2sg.study.protocols import SPLITS
 from w2sg.tables import schemas
 from w2sg.tables.files import read_provenance, read_table, write_table
@@ -73,6 +74,24 @@ def test_one_file_is_dealt_by_prompt(tmp_path, suffix):
     assert required_inputs(spec) == [spec["file"]]
 
 
+def test_a_folder_of_files_of_several_kinds_and_what_is_no_file_of_rows(tmp_path):
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    for number, suffix in enumerate((".jsonl", ".jsonl.gz", ".parquet")):
+        write(folder / f"part{number}{suffix}", rows(12, number))
+    (folder / "more.csv").write_text("prompt,chosen,rejected\np,007,NA\n")
+    (folder / "README.md").write_text("about")
+    spec = {"source": "files", "file": str(folder)}
+    checked = load_checked(spec, name="f")
+    assert sum(checked.rows.values()) == 37
+    assert ("p", "007", "NA") in set(checked.pairs[["prompt", "chosen", "rejected"]].itertuples(index=False, name=None))
+    assert [line for line in checked.lines() if line.startswith("skipped 1: entry of folder")]
+    assert required_inputs(spec) == sorted(map(str, folder.glob("*[!md]")))
+    every = {"source": "files", "files": dict.fromkeys(SPLITS, str(folder))}
+    moved = {"source": "files", "files": {**every["files"], "test": str(folder / "more.csv")}}
+    assert dataset_settings(every, [])["files"] == [4, 4, 4] != dataset_settings(moved, [])["files"]
+
+
 def test_fields_can_be_named_and_left_out(tmp_path):
     content = [{"a": row["chosen"], "b": row["rejected"]} for row in rows(30)]
     spec = {"source": "files", "file": write(tmp_path / "f.jsonl", content), "split": {"seed": 0}}
@@ -88,7 +107,7 @@ def test_fields_can_be_named_and_left_out(tmp_path):
     [
         ("f.jsonl", b'{"prompt": "p"\n', "row 1: not JSON"),
         ("f.jsonl", b"\n[1]\n", "row 2: not a JSON object"),
-        ("f.jsonl", b"\xff\xfe\n", "row 1: not JSON"),
+        ("f.jsonl", b"\xff\xfe\n", r"line 1, byte 1 \(0xff\): not UTF-8"),
         ("f.jsonl.gz", b"not gzip", "f.jsonl.gz is something .* expected a gzip file"),
         (
             "f.jsonl.gz",
@@ -96,7 +115,8 @@ def test_fields_can_be_named_and_left_out(tmp_path):
             "not a whole gzip",
         ),
         ("f.parquet", b"PAR1", "f.parquet was cut"),
-        ("f.csv", b"a,b\n", "name must end in one of .jsonl"),
+        ("f.xlsx", b"a,b\n", "name must end in one of .jsonl"),
+        ("f.csv", b"a,b\n1,2\n", "row 1: no field 'prompt'; fields are a, b; set fields"),
     ],
 )
 def test_broken_files_are_named(tmp_path, name, content, message):

@@ -13,8 +13,9 @@ from w2sg.data import tasks
 from w2sg.data.duplicates import find_overlaps, shingle
 from w2sg.data.tasks import FOUND, REPEATED, Window, cut_windows
 from w2sg.measures.sources import pair_clusters
-from w2sg.study.datasets import CorpusPairs, DuplicateRule
+from w2sg.study.datasets import CorpusPairs
 from w2sg.study.protocols import SPLITS
+from w2sg.study.texts.corpora import DuplicateRule
 
 
 def owner(text: str) -> set[str]:

@@ -81,7 +81,7 @@ def test_a_row_without_text_is_named_or_left_out(tmp_path, suffix, text, fault):
     ("name", "content", "message"),
     [
         ("f.txt", b"fine\n\nnot \xe9 fine\n", r"f.txt, line 3: not UTF-8 \(invalid continuation byte\); save the file"),
-        ("f.jsonl", b'{"text": "a"}\n{"text": "\xe9"}\n', "f.jsonl, row 2: not JSON .*in UTF-8, is expected"),
+        ("f.jsonl", b'{"text": "a"}\n{"text": "\xe9"}\n', r"f.jsonl, line 2, byte 25 \(0xe9\): not UTF-8; save"),
         ("f.jsonl", b'{"text": "\\ud800"}\n', "row 1: text holds half of a surrogate pair"),
         ("f.jsonl", b'{"text": 5}\n', "row 1: text is of type int, expected text"),
         ("f.parquet", b"PAR1", "f.parquet was cut"),

@@ -10,7 +10,7 @@ from tests.pair_corpus import ORDER, TOPIC
 from w2sg.data import parsers
 from w2sg.study.datasets import DatasetEntry, HubPairs, required_inputs
 from w2sg.study.fields import ConfigError, read
-from w2sg.study.sections import CorpusEntry
+from w2sg.study.texts.corpora import CorpusEntry
 
 FILES = {"source": "files", "file": "f.jsonl", "split": {"seed": 0}}
 HUB = {"source": "hub", "repo": "owner/name", "pairs": 10}
@@ -156,7 +156,7 @@ TEXTS = {
 @pytest.mark.parametrize(
     ("source", "change", "message"),
     [
-        ("file", {"path": "mine.csv"}, "corpora.c.path: got 'mine.csv', its name must end in one of .jsonl, .jsonl.gz"),
+        ("file", {"path": "mine.doc"}, "corpora.c.path: got 'mine.doc', its name must end in one of .jsonl, .json, .csv"),
         ("file", {"path": "mine.txt", "field": "body"}, "corpora.c.field: got 'body', but mine.txt has no columns"),
         ("file", {"path": None}, "corpora.c.path: got None (nothing), expected text"),
         ("file", {"fields": "a"}, "corpora.c: unknown key 'fields'; did you mean 'field'?"),

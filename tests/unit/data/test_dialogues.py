@@ -1,0 +1,76 @@
+"""Lists of messages become pairs, or say why not."""
+
+from __future__ import annotations
+
+import pytest
+
+from w2sg.data.dialogues import Unusable, normalise, text_fault
+from w2sg.data.parsers import parse_columns
+
+
+def say(*turns: str) -> list[dict[str, str]]:
+    """Messages out of texts such as ``u: hello``."""
+    roles = {"s": "system", "u": "user", "a": "assistant"}
+    return [{"role": roles.get(turn[0], turn[0]), "content": turn[3:]} for turn in turns]
+
+
+PAIR = ("\n\nHuman: q\n\nAssistant:", " yes", " no")
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"chosen": say("u: q", "a: yes"), "rejected": say("u: q", "a: no")}, PAIR),
+        ({"prompt": "q", "chosen": say("u: q", "a: yes "), "rejected": say("u: q", "a: no")}, PAIR),
+        ({"prompt": " Q", "chosen": say("u: q", "a: yes"), "rejected": say("u: q", "a: no")}, PAIR),
+        ({"prompt": "q", "chosen": say("a: yes"), "rejected": say("a: no")}, PAIR),
+        ({"prompt": say("u: q"), "chosen": say("a: yes"), "rejected": say("a: no")}, PAIR),
+        ({"prompt": say("u: q"), "chosen": say("u: q", "a: yes"), "rejected": say("u: q", "a: no")}, PAIR),
+        ({"prompt": say("u: q"), "chosen": "yes", "rejected": "no"}, PAIR),
+        ({"chosen": {"role": ["user", "assistant"], "content": ["q", "yes"]}, "rejected": say("u: q", "a: no")}, PAIR),
+        (
+            {"chosen": say("s: be", "u: q", "a: b", "u: r", "a: yes"), "rejected": say("s: be", "u: q", "a: b", "u: r", "a: no")},
+            ("\n\nSystem: be\n\nHuman: q\n\nAssistant: b\n\nHuman: r\n\nAssistant:", " yes", " no"),
+        ),
+        (
+            {"chosen": say("u: q", "a: yes", "u: r", "a: x"), "rejected": say("u: q", "a: no", "u: s", "a: y")},
+            ("\n\nHuman: q\n\nAssistant:", " yes\n\nHuman: r\n\nAssistant: x", " no\n\nHuman: s\n\nAssistant: y"),
+        ),
+    ],
+)  # fmt: skip
+def test_messages_become_a_pair(row, expected):
+    assert parse_columns(row, fields={}) == expected
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"chosen": say("u: q", "a: yes"), "rejected": say("u: p", "a: no")}, "no message of the user in common"),
+        ({"chosen": say("a: yes"), "rejected": say("a: no")}, "no message of the user in common"),
+        ({"chosen": say("u: q", "u: r"), "rejected": say("u: q", "a: no")}, "that is not the assistant's"),
+        ({"prompt": "other", "chosen": say("u: q", "a: y"), "rejected": say("u: q", "a: n")}, "prompt is no message of the list"),
+        ({"chosen": [], "rejected": say("u: q", "a: no")}, "chosen is empty, expected messages"),
+        ({"chosen": say("u: q", "a: y"), "rejected": None}, "rejected is no list of messages"),
+        ({"chosen": ["u"], "rejected": say("a: n")}, "chosen holds a str, expected messages with role and content"),
+        ({"chosen": [{"from": "human", "value": "q"}], "rejected": []}, "chosen holds a dict with from, value, expected"),
+        ({"chosen": say("tool: q"), "rejected": say("a: n")}, "chosen has a message of role 't', expected system, user, assistant"),
+        ({"chosen": [{"role": "user", "content": None}], "rejected": []}, "content is of type NoneType, expected text"),
+        ({"prompt": 5, "chosen": say("a: y"), "rejected": say("a: n")}, "prompt is of type int, expected text or a list"),
+    ],
+)  # fmt: skip
+def test_messages_that_are_no_pair_say_why(row, reason):
+    _, chosen, _ = parse_columns(row, fields={})
+    assert isinstance(chosen, Unusable)
+    assert reason in str(text_fault("chosen", chosen))
+
+
+def test_a_list_that_was_saved_as_text_is_no_text():
+    for text in (str(say("u: q", "a: yes")), '[{"content": "q", "role": "user"}]'):
+        assert "a list of messages written as text; save the rows as .jsonl" in str(text_fault("chosen", text))
+    assert text_fault("chosen", "[{'a': 1}]") is None
+
+
+def test_texts_are_compared_without_case_width_and_spaces():
+    assert normalise(" Ｆull\u00a0 Width\n") == normalise("full width") == "full width"
+    assert normalise("ﬁne STRASSE") == normalise("fine straße")
+    assert normalise("a b") != normalise("ab")

@@ -1,0 +1,93 @@
+"""First rows of the user's own files: what is wrong is known before anything is computed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from w2sg.data.door import check_files
+from w2sg.study.datasets import DatasetEntry
+from w2sg.study.fields import ConfigError, read
+from w2sg.study.texts.corpora import CorpusEntry
+
+GOOD = {"prompt": "p", "chosen": "c", "rejected": "r"}
+
+
+def config(entry: dict[str, Any], text: dict[str, Any] | None = None) -> dict[str, Any]:
+    scored = text or {"source": "hub", "repo": "a/b", "revision": "c"}
+    return {
+        "datasets": {"mine": read(DatasetEntry, entry).model_dump()},
+        "corpora": {"t": read(CorpusEntry, scored).model_dump()},
+        "evaluation": {"corpus": "t"},
+    }
+
+
+def lines(*rows: Any) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("f.jsonl", "", "f.jsonl is empty (0 bytes)"),
+        ("f.jsonl", "\n", "f.jsonl: holds no row"),
+        ("f.jsonl", lines({"prompt": "p", "chosen": "c"}), "f.jsonl, row 1: no field 'rejected'; fields are prompt, chosen"),
+        ("f.jsonl", lines(GOOD, GOOD | {"chosen": 3}), "f.jsonl, row 2: chosen is of type int, expected text; correct or remove"),
+        ("f.jsonl", lines(GOOD | {"chosen": None}), "f.jsonl, row 1: chosen is missing"),
+        ("f.json", lines(GOOD, GOOD), "f.json is not JSON"),
+        ("f.csv", "prompt,chosen,rejected\n", "f.csv: holds no row"),
+        ("f.csv", "prompt;chosen;rejected\na;b;c\n", "f.csv: the header has no ',' but ';'"),
+        ("f.csv", "prompt,chosen,rejected\na,b\n", "row 1 (line 2): 2 values, the header names 3"),
+        ("f.csv", "prompt,chosen,rejected\na,\"[{'role': 'user'}]\",b\n", "row 1: chosen is a list of messages written as text"),
+        ("f.parquet", "PAR1", "f.parquet was cut"),
+        ("f.xls", "a", "name must end in one of .jsonl"),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_used_is_named_with_its_key(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    entry = {"source": "files", "file": str(tmp_path / name)}
+    with pytest.raises(ConfigError) as caught:
+        check_files(config(entry), ["mine"])
+    assert str(caught.value).startswith(f"datasets.mine.file: {tmp_path}")
+    assert message in str(caught.value)
+    check_files(config(entry), [])  # of a dataset that is not used nothing is asked
+
+
+def test_only_the_first_rows_are_read_and_unusable_ones_may_be_left_out(tmp_path):
+    path = tmp_path / "f.jsonl"
+    path.write_text(lines(*[GOOD] * 60) + "no row\n")
+    check_files(config({"source": "files", "file": str(path)}), ["mine"])
+    path.write_text(lines(GOOD | {"chosen": ""}, GOOD))
+    check_files(config({"source": "files", "file": str(path), "on_invalid": "drop"}), ["mine"])
+    path.write_text(lines(GOOD | {"chosen": ""}))
+    with pytest.raises(ConfigError, match="row 1: chosen is empty"):
+        check_files(config({"source": "files", "file": str(path), "on_invalid": "drop"}), ["mine"])
+
+
+def test_folders_splits_and_the_scored_text(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    with pytest.raises(ConfigError, match=r"datasets.mine.file: folder .* holds no file of rows, expected names"):
+        check_files(config({"source": "files", "file": str(folder)}), ["mine"])
+    pq.write_table(pa.Table.from_pylist([GOOD]), folder / "a.parquet")
+    (folder / "b.tsv").write_text("prompt\tchosen\nx\ty\n")
+    parts: dict[str, str] = {
+        "ground_truth": str(folder / "a.parquet"),
+        "weak_supervision": str(folder),
+        "test": str(folder / "a.parquet"),
+    }
+    text = Path(tmp_path / "t.jsonl")
+    text.write_text(lines({"body": "x"}))
+    with pytest.raises(ConfigError) as caught:
+        check_files(config({"source": "files", "files": parts}, {"source": "file", "path": str(text)}), ["mine"])
+    assert [str(mistake).split(": ")[0] for mistake in caught.value.mistakes] == [
+        "datasets.mine.files.weak_supervision",
+        "corpora.t.path",
+    ]
+    assert "b.tsv, row 1: no field 'rejected'" in str(caught.value)
+    assert "no field 'text'; fields are body" in str(caught.value)

@@ -1,0 +1,135 @@
+"""Dialogues: lists of messages and texts with marks of the speakers, taken apart into a prompt and two responses."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+HUMAN, ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
+"""Marks of a speaker's turn in HH-RLHF; all lists of messages are written with them."""
+
+_MARKS = {"system": "\n\nSystem:", "user": HUMAN, "assistant": ASSISTANT}
+
+_WRITTEN_OUT = re.compile(r"""\s*\[\s*\{\s*['"](role|content)['"]\s*:""")
+"""Beginning of a list of messages that was saved as text, as tables of text do."""
+
+Turn = tuple[str, str]
+"""Role and content of a message."""
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """Stands for a text that a row does not give."""
+
+    reason: str
+    """Why not."""
+
+
+class _NoPairError(ValueError):
+    """What keeps lists of messages from being a pair."""
+
+
+def text_fault(field: str, text: Any) -> str | None:
+    """Returns why a value cannot be used as the text of a field; None if it can."""
+    if isinstance(text, Unusable):
+        return text.reason
+    if text is None or (isinstance(text, float) and math.isnan(text)):
+        return f"{field} is missing"
+    if not isinstance(text, str):
+        return f"{field} is of type {type(text).__name__}, expected text"
+    if field != "prompt" and not text.strip():
+        return f"{field} is empty"
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        return f"{field} holds half of a surrogate pair, which UTF-8 cannot store"
+    if _WRITTEN_OUT.match(text):
+        return f"{field} is a list of messages written as text; save the rows as .jsonl or .parquet, which keep lists"
+    return None
+
+
+def normalise(text: str) -> str:
+    """Returns what a text is compared by: NFKC, without case, white space of any kind as single spaces, none at the ends."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def is_messages(value: Any) -> bool:
+    """Returns whether a value is a list of messages, or what a table makes of one: a list of roles and one of contents."""
+    return isinstance(value, list | tuple) or (isinstance(value, Mapping) and {"role", "content"} <= value.keys())
+
+
+def pair_of_messages(prompt: Any, chosen: Any, rejected: Any) -> tuple[Any, Any, Any]:
+    """Returns prompt and responses of a row in which some of the three are lists of messages (role, content).
+
+    The prompt is what both lists begin with, up to a turn of the assistant that differs; all is written with the marks of
+    HH-RLHF, contents without white space around them. A prompt of its own comes first, unless the lists repeat it.
+
+    Args:
+        prompt: A list, a text, or empty text where the row has none.
+        chosen: A list, or the text of the only message.
+        rejected: Likewise.
+
+    Returns:
+        Prompt, chosen, rejected; chosen is :class:`Unusable` where the lists make no pair.
+    """
+    try:
+        turns = [_turns(value, field) for value, field in ((chosen, "chosen"), (rejected, "rejected"))]
+        return _pair_of_turns(*(_led(prompt, own) for own in turns))
+    except _NoPairError as error:
+        return "", Unusable(str(error)), ""
+
+
+def _turns(value: Any, field: str) -> list[Turn]:
+    if isinstance(value, str):
+        return [("assistant", value)]
+    if isinstance(value, Mapping) and is_messages(value):
+        columns = zip(value["role"], value["content"], strict=False)
+        value = [{"role": role, "content": content} for role, content in columns]
+    if not is_messages(value) or not value:
+        raise _NoPairError(f"{field} is {'empty' if value in ([], ()) else 'no list of messages'}, expected messages")
+    return [_turn(message, field) for message in value]
+
+
+def _turn(message: Any, field: str) -> Turn:
+    if not isinstance(message, Mapping) or not {"role", "content"} <= message.keys():
+        held = f" with {', '.join(map(str, message))}" if isinstance(message, Mapping) else ""
+        raise _NoPairError(f"{field} holds a {type(message).__name__}{held}, expected messages with role and content")
+    role, content = message["role"], message["content"]
+    if role not in _MARKS:
+        raise _NoPairError(f"{field} has a message of role {role!r}, expected {', '.join(_MARKS)}")
+    if not isinstance(content, str):
+        raise _NoPairError(f"{field} has a message whose content is of type {type(content).__name__}, expected text")
+    return role, content.strip()
+
+
+def _led(prompt: Any, turns: list[Turn]) -> list[Turn]:
+    """Returns the turns with those of the prompt in front, unless they begin with it."""
+    if is_messages(prompt):
+        lead = _turns(prompt, "prompt")
+        return turns if turns[: len(lead)] == lead else [*lead, *turns]
+    if not isinstance(prompt, str):
+        raise _NoPairError(f"prompt is of type {type(prompt).__name__}, expected text or a list of messages")
+    if not prompt.strip():
+        return turns
+    asked = [content for role, content in turns if role == "user"]
+    if not asked:
+        return [("user", prompt.strip()), *turns]
+    if normalise(prompt) not in map(normalise, asked):
+        raise _NoPairError("prompt is no message of the list; set fields: {prompt: null} to read the messages alone")
+    return turns
+
+
+def _pair_of_turns(chosen: Sequence[Turn], rejected: Sequence[Turn]) -> tuple[str, str, str]:
+    both, same = list(zip(chosen, rejected, strict=False)), 0
+    while same < min(len(chosen), len(rejected)) - 1 and both[same][0] == both[same][1]:
+        same += 1
+    if all(role != "user" for role, _ in chosen[:same]):
+        raise _NoPairError("chosen and rejected begin with no message of the user in common")
+    if {chosen[same][0], rejected[same][0]} != {"assistant"}:
+        raise _NoPairError("chosen and rejected differ in a message that is not the assistant's")
+    prompt = "".join(f"{_MARKS[role]} {content}" for role, content in chosen[:same])
+    responses = ("".join(f"{_MARKS[role]} {content}" for role, content in own[same:]) for own in (chosen, rejected))
+    good, bad = (response.removeprefix(ASSISTANT) for response in responses)
+    return prompt + ASSISTANT, good, bad

@@ -1,0 +1,90 @@
+"""What is wrong with the user's own files, as far as their first rows tell: asked before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from w2sg.data.dialogues import text_fault
+from w2sg.data.parsers import parse_columns
+from w2sg.data.rows import file_rows
+from w2sg.study.fields import ConfigError, Key, Mistake
+from w2sg.study.protocols import FIELDS, SPLITS
+from w2sg.study.texts.files import DATA_SUFFIXES, data_files
+
+_FIRST = 50
+"""Rows of each file that are looked at."""
+
+
+def check_files(config: Mapping[str, Any], datasets: Sequence[str]) -> None:
+    """Raises :class:`ConfigError`, a line per file, if the first rows of a file that the study reads cannot be used.
+
+    Parquet is read only where pyarrow is installed; an environment that has Snakemake alone may lack it.
+
+    Args:
+        config: The checked configuration.
+        datasets: Names of the datasets that the study uses.
+    """
+    mistakes = []
+    for name in datasets:
+        entry = config["datasets"][name]
+        if entry["source"] == "files":
+            mistakes += [mistake for key, path in _places(name, entry) for mistake in _of_path(key, path, entry)]
+    scored = config["evaluation"]["corpus"]
+    entry = config["corpora"][scored]
+    if entry["source"] == "file" and not entry["path"].endswith(".txt"):
+        mistakes += _of_path(("corpora", scored, "path"), entry["path"], entry)
+    if mistakes:
+        raise ConfigError(mistakes)
+
+
+def _places(name: str, entry: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:
+    if "file" in entry:
+        yield ("datasets", name, "file"), entry["file"]
+    else:
+        yield from ((("datasets", name, "files", split), entry["files"][split]) for split in SPLITS)
+
+
+def _of_path(key: Key, path: str, entry: Mapping[str, Any]) -> Iterator[Mistake]:
+    files = data_files(path)
+    if not files:
+        yield Mistake(
+            key, f"folder {path} holds no file of rows, expected names that end in {', '.join(DATA_SUFFIXES)}"
+        )
+    for file in files:
+        if file.endswith(".parquet") and find_spec("pyarrow") is None:
+            continue
+        try:
+            fault = _first_fault(Path(file), entry)
+        except (ValueError, RuntimeError) as error:
+            fault = str(error)
+        if fault:
+            yield Mistake(key, fault)
+
+
+def _first_fault(path: Path, entry: Mapping[str, Any]) -> str:
+    """Returns why a file's first rows cannot be used: one of them, or all where unusable ones may be left out."""
+    faults = []
+    for number, row in islice(file_rows(path, str(path)), _FIRST):
+        try:
+            faults.append((number, _row_fault(row, entry)))
+        except ValueError as error:
+            return f"{path}, row {number}: {error}"
+    if not faults:
+        return f"{path}: holds no row"
+    found = [f"{path}, row {number}: {fault}" for number, fault in faults if fault]
+    if entry["on_invalid"] == "drop":
+        return found[0] if len(found) == len(faults) else ""
+    return f"{found[0]}; correct or remove the row, or set on_invalid: drop" if found else ""
+
+
+def _row_fault(row: Mapping[str, Any], entry: Mapping[str, Any]) -> str | None:
+    if entry["source"] == "file":
+        if entry["field"] not in row:
+            raise ValueError(f"no field {entry['field']!r}; fields are {', '.join(row)}; set field")
+        return text_fault(entry["field"], row[entry["field"]])
+    texts = parse_columns(row, fields=entry.get("fields", {}))
+    return next((fault for field, text in zip(FIELDS, texts, strict=True) if (fault := text_fault(field, text))), None)

@@ -1,0 +1,19 @@
+"""Files that rows of data are read from: their suffixes, and those of a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+DATA_SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".jsonl.gz", ".json.gz", ".csv.gz", ".tsv.gz", ".parquet")
+"""What the name of a file of rows ends in."""
+
+
+def data_files(path: str) -> list[str]:
+    """Returns the files of rows that a path means: itself, or of a folder those with such a suffix, by name.
+
+    What else a folder holds is left out; whoever reads its rows counts it.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        return [path]
+    return sorted(str(inner) for inner in folder.iterdir() if inner.name.lower().endswith(DATA_SUFFIXES))
