@@ -15,6 +15,9 @@ from w2sg.trajectories.selection import CASE
 SEEDS = "seeds"
 """Level of a conclusion over several pre-training seeds; that of a single run is ``revisions``."""
 
+ONE_SEED = "one seed"
+"""Level of a conclusion on one of those seeds."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
@@ -27,7 +30,7 @@ class Finding:
     high: float = np.nan
     """Upper end."""
     level: str = ""
-    """``revisions`` or ``seeds``; empty where nothing was measured."""
+    """``revisions``, ``one seed`` or ``seeds``; empty where nothing was measured."""
     n: int = 0
     """What it rests on."""
     note: str = ""
@@ -97,8 +100,6 @@ def _finding(row: Any) -> Finding:
 def answering(found: Iterable[Case]) -> list[Case]:
     """Returns the cases that the answer is about.
 
-    Families that are seeds of a pooled one, named as it is with a dash and the seed, stay out: it speaks for them.
+    Families that are seeds of a pooled one stay out: it speaks for them.
     """
-    found = list(found)
-    pooled = {case.family for case in found if case.pooled}
-    return [case for case in found if case.pooled or not any(case.family.startswith(f"{name}-") for name in pooled)]
+    return [case for case in found if not any(finding.level == ONE_SEED for finding in case.findings.values())]

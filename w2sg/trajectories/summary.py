@@ -88,8 +88,8 @@ def summarize(
         confidence: Coverage of the intervals of ``metrics``.
 
     Returns:
-        ``COLUMNS``. Level ``revisions``: within one run; ``seeds``: over pre-training seeds, ``family`` is the group's
-        name. Of ``JUDGED`` the verdict says on which side of zero the interval lies; of others it is empty.
+        ``COLUMNS``. Level ``revisions``: within one run; ``one seed``: the same of a group's member; ``seeds``: over
+        pre-training seeds, ``family`` is the group's name. Of ``JUDGED`` the verdict says on which side of zero the interval lies; of others it is empty.
     """
     tables = {
         "correlations": rows_with(correlations, span="all"),
@@ -106,7 +106,10 @@ def summarize(
             known = {name: statistics.pop(name) for name in ("w2s_late", "gain")}
             levels = measure_levels(metrics, case=case, known=known, settings=settings, confidence=confidence)
             runs[family, dataset, protocol] = _conclude(levels, statistics)
-    rows = [row for key, one in runs.items() for row in _rows(key, one.found, "revisions")]
+    pooled = {member for members in groups.values() for member in members}
+    rows = []
+    for key, one in runs.items():
+        rows += _rows(key, one.found, "one seed" if key[0] in pooled else "revisions")
     over = headline_statistics(rows_with(prediction, held_out="seed"))
     for name, members in groups.items():
         for dataset, protocol in sorted({key[1:] for key in runs if key[0] in members}):

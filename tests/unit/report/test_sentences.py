@@ -107,8 +107,10 @@ def test_saturation_is_told_only_with_both_bounds():
 
 def test_several_seeds_speak_for_their_members_and_say_their_level():
     pooled = made_conclusions({"seeds": (3, NONE, NONE)}, level="seeds")
-    members = [made_conclusions(family=f"nano-seed{seed}") for seed in range(3)]
+    members = [made_conclusions(family=f"nano-seed{seed}", level="one seed") for seed in range(3)]
     lines = answer(pd.concat([*members, pooled]))
+    other = made_conclusions(family="nano-spam")  # its name begins alike, and it is no seed
+    assert "nano-spam" in "\n".join(answer(pd.concat([*members, pooled, other])))
     assert all(line.startswith("Over 3 pre-training seeds (Student's t) ") for line in lines)
     assert "nano-seed" not in "\n".join(lines)
     shown = format_summary(pd.concat([pooled, *members]))

@@ -103,7 +103,7 @@ def test_pre_training_seeds_are_a_level_of_their_own():
     members = [f"nano-seed{seed}" for seed in range(3)]
     rows = concluded(pd.concat([run(seed) for seed in range(3)]), {"nano": members})
     over, single = rows.loc["nano", "paper"], rows.loc["nano-seed0", "paper"]
-    assert set(over["level"]) == {"seeds"} and set(single["level"]) == {"revisions"}
+    assert set(over["level"]) == {"seeds"} and set(single["level"]) == {"one seed"}
     gains = [rows.loc[(member, "paper", "gain"), "value"] for member in members]
     assert over.loc["gain", "value"] == pytest.approx(np.mean(gains), abs=1e-6)
     half = 4.302653 * np.std(gains, ddof=1) / np.sqrt(3)  # Student's t, two degrees of freedom
