@@ -89,7 +89,8 @@ def summarize(
 
     Returns:
         ``COLUMNS``. Level ``revisions``: within one run; ``one seed``: the same of a group's member; ``seeds``: over
-        pre-training seeds, ``family`` is the group's name. Of ``JUDGED`` the verdict says on which side of zero the interval lies; of others it is empty.
+        pre-training seeds, ``family`` is the group's name. Of ``JUDGED`` the verdict says on which side of zero the
+        interval lies; of others it is empty.
     """
     tables = {
         "correlations": rows_with(correlations, span="all"),
