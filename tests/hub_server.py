@@ -35,7 +35,7 @@ class Fault:
     """What goes wrong with one answer."""
 
     kind: str
-    """status, page (of a login), stall, cut, flip or short."""
+    """status, page (of a login), hang (no answer at all), stall, cut, flip or short."""
     status: int = 500
     headers: dict[str, str] = field(default_factory=dict)
     at: float = 0.5
@@ -132,6 +132,9 @@ class Handler(BaseHTTPRequestHandler):
         try:
             if fault and fault.kind == "status":
                 self.reply(fault.status, b"try later", fault.headers)
+            elif fault and fault.kind == "hang":
+                time.sleep(fault.seconds)
+                self.close_connection = True
             elif fault and fault.kind == "page":
                 self.reply(200, b"<!doctype html><title>Sign in</title>", {"Content-Type": "text/html; charset=utf-8"})
             else:

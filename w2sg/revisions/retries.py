@@ -67,6 +67,8 @@ class Patience:
     """Seconds before the second attempt; doubled after each, up to ``most``."""
     most: float = 60.0
     """Longest wait in seconds that is chosen here."""
+    silence: float = 60.0
+    """Seconds without a byte after which a transfer over Xet is ended; over HTTP ``HF_HUB_DOWNLOAD_TIMEOUT`` holds."""
     obeyed: float = 900.0
     """Longest wait in seconds that a server may ask for (``Retry-After``)."""
 

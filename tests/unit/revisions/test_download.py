@@ -6,13 +6,14 @@ import errno
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import HfHubHTTPError
 
 from tests import faults
@@ -281,3 +282,38 @@ def test_xet_is_tried_once_and_http_follows(server, tmp_path, monkeypatch, caplo
     assert whole(tmp_path / "to")
     assert len([request for request in server.requests if "xet-read-token" in request.path]) == 1
     assert "tokenizer.json: " in caplog.text and "the next attempts go without Xet" in caplog.text
+
+
+def test_a_transfer_over_xet_that_stands_still_is_ended_and_http_follows(server, tmp_path, caplog):
+    server.xet, server.xet_place = True, constants.ENDPOINT
+    server.fault = lambda request: Fault(kind="hang", seconds=60) if "/reconstructions/" in request.path else None
+    started = time.monotonic()
+    fetch(tmp_path / "to", patience=Patience(first=0.001, silence=2.0))
+    assert time.monotonic() - started < 20
+    assert whole(tmp_path / "to")
+    assert not list((tmp_path / "to").rglob("*.incomplete"))
+    assert "no byte came over Xet for 2 s; the next attempts go without Xet, over plain HTTP" in caplog.text
+    assert [request for request in server.requests if "/reconstructions/" in request.path], "Xet was never asked"
+
+
+TALK = """
+import sys, time
+print(100, flush=True)
+print({last}, flush=True)
+time.sleep({seconds})
+"""
+
+
+@pytest.mark.parametrize(
+    ("last", "seconds", "said"),
+    [("'done'", 0, ""), ("50", 60, "no byte came over Xet for 1 s"), ("'Xet: refused'", 0, "Xet: refused"),
+     ("sys.exit(7)", 0, "ended with status 7")],
+)  # fmt: skip
+def test_a_transfer_in_a_process_of_its_own_is_watched(last, seconds, said):
+    command, counts = [sys.executable, "-c", TALK.format(last=last, seconds=seconds)], []
+    if said:
+        with pytest.raises(download.XetFailure, match=said):
+            download.watch_transfer(command, counts.append, silence=1.0)
+    else:
+        download.watch_transfer(command, counts.append, silence=1.0)
+    assert counts[0] == 100
