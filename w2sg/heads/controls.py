@@ -207,7 +207,7 @@ def unrelated_labels(pairs: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def unrelated_rows(
-    split: Features, given: Mapping[str, np.ndarray], *, probe: Probe, seed: int, intervals: Intervals
+    split: Features, given: Mapping[str, np.ndarray], *, probe: Probe, seeds: Sequence[int], intervals: Intervals
 ) -> pd.DataFrame:
     """Returns the accuracies of probes of the given labels and of a coin for each text, on unseen pairs.
 
@@ -215,16 +215,18 @@ def unrelated_rows(
         split: Features of the pairs at one layer.
         given: :func:`unrelated_labels` of the same pairs, in their order.
         probe: The protocol; pairs are dealt whole, whatever it says.
-        seed: Deals the pairs and tosses the coins.
+        seeds: Head seeds, which deal the pairs and toss the coins.
         intervals: Section ``intervals`` of the configuration.
     """
-    coins = generator(seed, "unrelated").random(2 * len(split.row_ids)) < 0.5
-    kinds = {**given, "probe_random": coins.astype(np.int64)}
-    settings, names = probe.model_copy(update={"splits": ["pair"]}), np.array(list(kinds))
-    labels = np.stack(list(kinds.values()))  # (kinds, 2 n)
-    options: Any = {"settings": settings, "seeds": [seed] * len(kinds), "labels": labels, "tolerance": TOLERANCE}
+    size = 2 * len(split.row_ids)
+    coins = np.stack([generator(seed, "unrelated").random(size) < 0.5 for seed in seeds]).astype(np.int64)
+    kinds = {name: np.tile(labels, (len(seeds), 1)) for name, labels in given.items()} | {"probe_random": coins}
+    settings, runs = probe.model_copy(update={"splits": ["pair"]}), len(kinds) * len(seeds)
+    labels = np.concatenate(list(kinds.values()))  # (runs, 2 n)
+    options: Any = {"settings": settings, "seeds": [*seeds] * len(kinds), "labels": labels, "tolerance": TOLERANCE}
     fitted = fit_probes(split.chosen, split.rejected, **options)
     resampling: Any = {"settings": settings, "intervals": intervals, "clusters": split.clusters}
-    rows = probe_rows(fitted, split.layers, seeds=range(len(kinds)), **resampling)
+    rows = probe_rows(fitted, split.layers, seeds=range(runs), **resampling)
     rows = rows[rows["metric"] == "accuracy"]
-    return rows.assign(head=names[rows["seed"]], seed=seed)
+    kind, seed = np.divmod(rows["seed"].to_numpy(), len(seeds))
+    return rows.assign(head=np.array(list(kinds))[kind], seed=np.array(seeds)[seed])

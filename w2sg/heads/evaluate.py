@@ -251,7 +251,7 @@ def _concepts(
 ) -> Measured:
     """Returns the rows of the final layer's probes of unrelated concepts."""
     split = features[TRAIN].layer(-1)
-    return Measured(metrics=unrelated_rows(split, unrelated, probe=probe, seed=heads.seeds[0], intervals=intervals))
+    return Measured(metrics=unrelated_rows(split, unrelated, probe=probe, seeds=heads.seeds, intervals=intervals))
 
 
 def _by_cell(labels: pd.DataFrame) -> dict[Any, pd.DataFrame]:
