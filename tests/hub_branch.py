@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,9 +22,10 @@ BIG = RNG.bytes(40_000)
 BIG_PATH = "/cdn/" + hashlib.sha256(BIG).hexdigest()
 CHUNK = 1000
 """Bytes after which the client writes; what a cut takes of an unfinished chunk is fetched again."""
+TOKENIZER = json.dumps({"model": {"type": "BPE", "vocab": {f"token{n}": n for n in range(400)}, "merges": []}}).encode()
 FILES = {
     "config.json": b'{"model_type": "gpt_neox"}',
-    "tokenizer.json": RNG.bytes(5_000),
+    "tokenizer.json": TOKENIZER,
     "model.safetensors": BIG,
     "pytorch_model.bin": RNG.bytes(6_000),
     "modeling_olmo.py": b"raise SystemExit",

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 
 from w2sg.activations.features import Features, write_features
-from w2sg.activations.forward import count_tokens, encode_texts, evaluation_loss, extract_states, layer_indices
+from w2sg.activations.forward import evaluation_loss, extract_states, layer_indices
 from w2sg.activations.models import LoadedModel, check_settings
+from w2sg.activations.tokens import count_tokens, encode_texts, hash_ids
 from w2sg.data.corpora import select_documents
+from w2sg.revisions.facts.descriptions import deciding_settings, describe_folder
 from w2sg.runtime.jobs import Progress
 from w2sg.study.sections import Activations
 from w2sg.tables.files import read_table
@@ -52,6 +55,16 @@ def check_model_config(config: Any, settings: ExtractionSettings, *, name: str) 
     check_settings(config, longest=min(settings.max_tokens, context or settings.max_tokens))
 
 
+def reading(folder: Path, config: Any) -> dict[str, Any]:
+    """Returns what decides a revision's numbers besides its weights: the hash of its tokenizer, and its settings.
+
+    Settings are those that the library knows of this type, so that files of several of its versions compare.
+    """
+    known = type(config)().to_dict()
+    settings = deciding_settings({key: value for key, value in config.to_dict().items() if key in known})
+    return {"tokenizer": describe_folder(folder).tokenizer, "config": settings}
+
+
 def evaluation_texts(path: str, *, documents_wanted: int) -> list[str]:
     """Returns held-out documents of a corpus, evenly spaced over their sorted ids, so that no group is left out.
 
@@ -87,7 +100,7 @@ def write_all_features(
     settings: ExtractionSettings,
     keys: Mapping[str, str],
     origins: Mapping[str, Mapping[str, Any]],
-) -> None:
+) -> dict[str, str]:
     """Writes one feature file per dataset from one loaded model.
 
     Args:
@@ -96,8 +109,11 @@ def write_all_features(
         outputs: Feature file per dataset.
         pools: ``last`` or ``mean`` per dataset.
         settings: How forward passes are run.
-        keys: Metadata of all files: model, revision, commit.
+        keys: Metadata of all files: model, revision, commit, and what :func:`reading` says.
         origins: Origin of each dataset's file.
+
+    Returns:
+        A hash of the token ids of each dataset.
 
     Raises:
         ValueError: Naming model, revision, dataset and row, if hidden states are not finite.
@@ -115,6 +131,7 @@ def write_all_features(
         for side, share in zip(("chosen", "rejected"), (tokens[dataset] > limit).mean(1), strict=True):
             if share:
                 print(f"{name}, {dataset}: {share:.0%} of the {side} texts lose their beginning at {limit} tokens")
+    hashes = {dataset: hash_ids(ids) for dataset, ids in encoded.items()}
     total = sum(len(row) for ids in encoded.values() for row in ids)
     progress = Progress(f"extract {name}", total, "tokens")
     options: Any = {"layers": layers, "batch_tokens": settings.rows(model.device), "on_batch": progress.update}
@@ -130,7 +147,9 @@ def write_all_features(
                 f"({side}) are not finite; the revision is broken, or {settings.dtype} is too narrow"
             ) from None
         metadata = {**keys, **origins[dataset], "dataset": dataset, "pool": pools[dataset], "max_tokens": limit}
+        metadata["ids"] = hashes[dataset]
         given = {"row_ids": row_ids, "tokens": tokens[dataset], "layers": layers, "metadata": metadata}
         features = Features(chosen=states[:, :n], rejected=states[:, n:], **given)
         write_features(outputs[dataset], features, dtype=settings.dtype)
         del states, features  # before the next dataset's take as much again
+    return hashes

@@ -57,32 +57,6 @@ def layer_indices(layers: str | Sequence[int], n_blocks: int, *, model: str = "t
     return tuple(sorted({int(index) % (n_blocks + 1) for index in layers}))
 
 
-def encode_texts(tokenizer: Any, texts: Sequence[str], *, max_tokens: int) -> list[list[int]]:
-    """Returns the token ids of each text; texts longer than ``max_tokens`` keep their end.
-
-    Special tokens that the tokenizer puts in front (a start-of-text mark) are kept when text is cut.
-
-    Raises:
-        ValueError: If a text has no tokens; the message gives its position.
-    """
-    tokenizer.truncation_side = "left"
-    ids = tokenizer(list(texts), truncation=True, max_length=max_tokens, verbose=False)["input_ids"]
-    for position, row in enumerate(ids):
-        if not row:
-            raise ValueError(f"text {position} has no tokens: {texts[position][:80]!r}")
-    return ids
-
-
-def count_tokens(tokenizer: Any, texts: Sequence[str], ids: Sequence[Sequence[int]], *, max_tokens: int) -> np.ndarray:
-    """Returns the tokens of each text before :func:`encode_texts` cut it to ``ids``, int32, (texts,)."""
-    counts = np.array([len(row) for row in ids], dtype=np.int32)
-    long = np.flatnonzero(counts >= max_tokens)
-    if len(long):
-        whole = tokenizer([texts[position] for position in long.tolist()], truncation=False, verbose=False)["input_ids"]
-        counts[long] = [len(row) for row in whole]
-    return counts
-
-
 def extract_states(
     model: LoadedModel,
     ids: Sequence[Sequence[int]],

@@ -11,6 +11,7 @@ import torch
 
 from w2sg.activations import olmo
 from w2sg.activations.packing import Packed
+from w2sg.activations.tokens import check_ids, load_tokenizer
 from w2sg.activations.weight_errors import reading_weights
 from w2sg.revisions.folders import RevisionError, check_side_files, weight_files
 from w2sg.runtime.contents import content_fault
@@ -119,19 +120,13 @@ def load_model(folder: Path, *, dtype: str, device: str, drawn: bool = False) ->
 
     Raises:
         RevisionError: If a weight is missing, left over or of another shape, the configuration is not of a known
-            model, or the tokenizer is not a fast one.
+            model, or the tokenizer is missing, not a fast one, or has ids that the embedding lacks.
     """
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
-
     check_side_files(folder)
     model = (_draw_weights if drawn else _load_weights)(folder, dtype=getattr(torch, dtype), device=device)
-    if olmo.matches(_read_config(folder)):  # its tokenizer class is remote code; the file says all
-        tokenizer: Any = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-    else:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    if not tokenizer.is_fast:
-        raise RevisionError(f"{folder}: a fast tokenizer is needed (tokenizer.json), found {type(tokenizer).__name__}")
-    return take_apart(model, tokenizer)
+    loaded = take_apart(model, load_tokenizer(folder))
+    check_ids(loaded.tokenizer, loaded.embedding.weight.shape[0], place=folder)
+    return loaded
 
 
 def take_apart(model: Any, tokenizer: Any) -> LoadedModel:

@@ -1,4 +1,4 @@
-"""Comparison of published weight hashes: which revisions of a model carry another revision's weights.
+"""Comparison of what is published of a model's revisions: which carry another one's weights, or other small files than the rest.
 
 Branches with wrong weights are a known fault of published sweeps, and one wrong shard among several is enough. So single
 files are compared, not only whole revisions, and those of both formats: one branch may hold in the old format alone what
@@ -11,19 +11,28 @@ another holds in both. Who is right cannot be read from hashes alone; the rule f
 A file that is not used, because its branch has the other format too, is compared as well. If it is another's, its own revision
 gets a note and no flag: branches begin as copies of ``main``, whose file in the old format may have stayed behind.
 
+Tokenizer and configuration are compared as well: a revision that turns text into other ids, or is run with other settings, than
+most others is no further state of the same training. So are those without a tokenizer, or of a type that is not known.
+
 A revision of which nothing is known (without a network: not in the cache) is compared with nothing and never flagged.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
+from w2sg.revisions.facts.comparison import differences_from_most, named, odd_ones
+from w2sg.revisions.facts.descriptions import Description, layer_fault
 from w2sg.revisions.offline import Published
 from w2sg.study.lists.rows import HUB_DEFAULT
 from w2sg.tables.schemas import AUDIT
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +49,17 @@ def audit_table(model: str, published: Sequence[Published]) -> pd.DataFrame:
     ``published``: its revisions in order of their steps; ``main`` may be among them and gets no row.
     """
     findings = _findings(published)
+    odd: dict[str, list[str]] = {}
+    for name, reason in differences_from_most({item.revision: item.description for item in published}):
+        odd.setdefault(name, []).append(reason)
     rows = []
     for item in published:
         if item.revision == HUB_DEFAULT and len(published) > 1:
             continue
         found = findings[item.revision]
         wrong = [finding for finding in found if finding.shared]
+        lacks = item.missing or item.description.fault
+        reasons = [lacks or item.unknown or _reason(found, item), *odd.get(item.revision, [])]
         rows.append(
             {
                 "model": model,
@@ -54,12 +68,29 @@ def audit_table(model: str, published: Sequence[Published]) -> pd.DataFrame:
                 "weights_hash": item.weights_hash,
                 "files": len(item.hashes),
                 "bytes": item.size,
-                "flagged": bool(wrong) or bool(item.missing),
+                "flagged": bool(wrong or lacks or odd.get(item.revision)),
                 "duplicate_of": wrong[0].original if wrong else "",
-                "reason": item.missing or item.unknown or _reason(found, item),
+                "reason": "; ".join(filter(None, reasons)),
             }
         )
     return pd.DataFrame(rows, columns=AUDIT.fields.names)
+
+
+def warn_of(table: pd.DataFrame, published: Sequence[Published], *, layers: str | Sequence[int]) -> None:
+    """Names on the terminal the revisions that an audit flags, and those without a wanted layer.
+
+    Args:
+        table: What :func:`audit_table` returns.
+        published: What it was made of.
+        layers: ``activations.layers``.
+    """
+    known = {item.revision: item.description for item in published}
+    for row in table.to_dict("records"):
+        place = f"audit {row['model']}: revision {row['revision']}"
+        if row["flagged"]:
+            _log.warning("%s is flagged: %s", place, row["reason"])
+        if fault := layer_fault(layers, known[row["revision"]].depth):
+            _log.warning("%s: %s", place, fault)
 
 
 def audit_measured(losses: Sequence[pd.DataFrame], revisions: Mapping[str, Sequence[str]]) -> list[pd.DataFrame]:
@@ -76,6 +107,34 @@ def audit_measured(losses: Sequence[pd.DataFrame], revisions: Mapping[str, Seque
         return Published(revision=revision, commit=commit, hashes={"weights": commit.removeprefix("sha256:")})
 
     return [audit_table(model, [known(model, name) for name in names]) for model, names in revisions.items()]
+
+
+def compare_readings(audit: pd.DataFrame, readings: Mapping[tuple[str, str], Mapping[str, Any]]) -> pd.DataFrame:
+    """Returns an audit in which revisions are flagged too that were read otherwise than most of their model.
+
+    Args:
+        audit: Schema AUDIT.
+        readings: What extractions say of how they read each (model, revision), by step: ``tokenizer`` (a hash), ``config``
+            (what the library makes of the configuration), and under ``ids`` a hash of the token ids per dataset.
+    """
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for model in dict.fromkeys(model for model, _ in readings):
+        own = {revision: read for (name, revision), read in readings.items() if name == model}
+        known = {name: Description(tokenizer=read["tokenizer"], config=read["config"]) for name, read in own.items()}
+        for name, reason in differences_from_most(known):
+            reasons.setdefault((model, name), []).append(reason)
+        for dataset in dict.fromkeys(dataset for read in own.values() for dataset in read["ids"]):
+            ids = {name: read["ids"][dataset] for name, read in own.items() if dataset in read["ids"]}
+            for name, same in odd_ones(ids).items():
+                text = f"the token ids of {dataset} are not those of {named(same)}"
+                reasons.setdefault((model, name), []).append(text)
+    places = list(zip(audit["model"], audit["revision"], strict=True))
+    told = [
+        "; ".join(filter(None, [before, *(text for text in reasons.get(place, []) if text not in before)]))
+        for place, before in zip(places, audit["reason"], strict=True)
+    ]
+    flagged = [before or place in reasons for place, before in zip(places, audit["flagged"].tolist(), strict=True)]
+    return audit.assign(reason=told, flagged=flagged)
 
 
 def _findings(published: Sequence[Published]) -> dict[str, list[_Finding]]:

@@ -20,7 +20,7 @@ WEIGHTS = (
 
 SIDE_FILES = re.compile(
     r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
-    r"|merges\.txt|vocab\.txt|tokenizer\.model|chat_template\.jinja"
+    r"|merges\.txt|vocab\.txt|(tokenizer|spiece|sentencepiece\.bpe)\.model|chat_template\.jinja"
 )
 """What a model needs besides its weights. No code and no pickles: ``*.py`` and other ``*.bin`` files are never fetched."""
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, ModelInfo, constants, get_token, try_to_load_from_cache
 
 from w2sg.revisions.environment import check_endpoint, check_environment, check_token, proxy_for
+from w2sg.revisions.facts.descriptions import side_files
 from w2sg.revisions.folders import SIDE_FILES, RevisionError, choose_weights
 from w2sg.revisions.retries import DamagedFile, Patience, persist
 from w2sg.runtime.files import file_sha256
@@ -132,7 +133,7 @@ def choose_files(listing: Listing) -> tuple[HubFile, ...]:
     """Returns the files to fetch: weights in one format with their index, configuration and tokenizer.
 
     Raises:
-        RevisionError: If weights or configuration are missing.
+        RevisionError: If weights, configuration or tokenizer are missing.
     """
     weights = weights_of(listing)
     index = {"model.safetensors.index.json", "pytorch_model.bin.index.json"}
@@ -143,7 +144,21 @@ def choose_files(listing: Listing) -> tuple[HubFile, ...]:
     missing = ({"config.json"} | wanted) - {file.name for file in side}
     if missing:
         raise RevisionError(f"{listing}: {', '.join(sorted(missing))} is missing")
+    described_files(listing)
     return (*sorted(side, key=lambda file: file.name), *weights)
+
+
+def described_files(listing: Listing) -> list[HubFile]:
+    """Returns the small files that say whether a revision can be run, and with which settings.
+
+    Raises:
+        RevisionError: If it has no tokenizer.
+    """
+    by_name = {file.name: file for file in listing.files}
+    try:
+        return [by_name[name] for name in side_files(by_name)]
+    except ValueError as error:
+        raise RevisionError(f"{listing}: {error}; it holds {', '.join(sorted(by_name)) or 'nothing'}") from None
 
 
 def find_cached(repo: str, revision: str, files: Sequence[HubFile] | None = None) -> Path | None:

@@ -11,7 +11,9 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from w2sg.revisions.facts.descriptions import Description
 from w2sg.revisions.folders import combine_digests
 from w2sg.runtime.files import sha256
 from w2sg.study.lists.rows import HUB_DEFAULT
@@ -25,7 +27,7 @@ CACHE = "cache"
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """What is known of a revision's weights without reading them."""
+    """What is known of a revision without reading its weights."""
 
     revision: str
     """Name of the revision."""
@@ -41,6 +43,8 @@ class Published:
     """Why there are no weights, in words; empty where there are."""
     unknown: str = ""
     """Why nothing is known of the weights, in words; empty where something is."""
+    description: Description = field(default_factory=Description)
+    """What its small files say; that of an earlier version's answer says nothing."""
     origin: str = ""
     """Who says so: :data:`HUB`, :data:`CACHE`, or empty where weights were hashed here."""
 
@@ -66,8 +70,12 @@ def read_answers(path: Path, repo: str) -> dict[str, Published]:
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):  # there is none, or it is another version's
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["repo"] == repo:
-            return {name: Published(**answer) for name, answer in kept["answers"].items()}
+            return {name: _answer(**answer) for name, answer in kept["answers"].items()}
     return {}
+
+
+def _answer(description: Mapping[str, Any] | None = None, **known: Any) -> Published:
+    return Published(**known, description=Description(**(description or {})))
 
 
 def source_of(repo: str, revisions: Sequence[str], kept: Path) -> str:

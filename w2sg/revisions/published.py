@@ -1,13 +1,18 @@
-"""What the Hub says about a model's revisions, without downloading any weights; where it cannot be asked, what is known of it."""
+"""What the Hub says about a model's revisions, without downloading any weights; where it cannot be asked, what is known of it.
+
+Configuration and tokenizer of every revision are read: each content once, since a listing gives the hash of every file.
+"""
 
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from w2sg.revisions import hub, offline
+from w2sg.revisions import download, hub, offline
+from w2sg.revisions.facts.descriptions import describe_files, describe_folder
 from w2sg.revisions.folders import RevisionError, is_weights
 from w2sg.revisions.offline import Published
 from w2sg.revisions.retries import NoSuchRevision, Patience
@@ -23,7 +28,7 @@ def ask_hub(
     earlier: Mapping[str, Published] | None = None,
     patience: Patience | None = None,
 ) -> list[Published]:
-    """Returns the published hashes of every revision in the given order, and of ``main``: one request each.
+    """Returns what is published of every revision in the given order, and of ``main``: one request each, and their small files.
 
     A revision that is not there, or has no weights, is an answer and no error. Where the network is forbidden
     (``HF_HUB_OFFLINE``) an answer is what the Hub once said, else what the local cache holds, else what it once held; a
@@ -41,10 +46,10 @@ def ask_hub(
     """
     names = offline.asked_names(revisions)
     progress = Progress(label, len(names), "revisions")
-    known = earlier or {}
+    known, contents = earlier or {}, _Contents(patience)
     found = []
     for name in names:
-        found.append(_recall(repo, name, known.get(name)) if offline.is_offline() else _ask(repo, name, patience))
+        found.append(_recall(repo, name, known.get(name)) if offline.is_offline() else _ask(repo, name, contents))
         progress.update(1)
     return found
 
@@ -57,15 +62,32 @@ def keep_answers(path: Path, repo: str, answers: Sequence[Published], *, earlier
         temporary.write_text(json.dumps({"repo": repo, "answers": kept}, indent=1) + "\n", encoding="utf-8")
 
 
-def _ask(repo: str, revision: str, patience: Patience | None) -> Published:
+class _Contents:
+    """The small files of revisions: each content is fetched once, whatever the number of revisions that have it."""
+
+    def __init__(self, patience: Patience | None) -> None:
+        self.patience = patience
+        self._known: dict[str, bytes] = {}
+
+    def read(self, listing: hub.Listing, file: hub.HubFile) -> bytes:
+        digest = file.sha256 or file.blob
+        if digest not in self._known:
+            with tempfile.TemporaryDirectory() as folder:
+                download.download(listing, [file], Path(folder), patience=self.patience)
+                self._known[digest] = (Path(folder) / file.name).read_bytes()
+        return self._known[digest]
+
+
+def _ask(repo: str, revision: str, contents: _Contents) -> Published:
     try:
-        listing = hub.list_revision(repo, revision, patience=patience)
+        listing = hub.list_revision(repo, revision, patience=contents.patience)
     except NoSuchRevision:
         return Published(revision=revision, missing="the Hub has no such revision", origin=offline.HUB)
     try:
-        return _describe(listing, origin=offline.HUB)
+        known, small = _describe(listing, origin=offline.HUB), hub.described_files(listing)
     except RevisionError as error:
         return Published(revision=revision, commit=listing.commit, missing=str(error), origin=offline.HUB)
+    return replace(known, description=describe_files({file.name: contents.read(listing, file) for file in small}))
 
 
 def _recall(repo: str, revision: str, earlier: Published | None) -> Published:
@@ -75,7 +97,10 @@ def _recall(repo: str, revision: str, earlier: Published | None) -> Published:
     reason = "it is not in the local cache"
     if folder is not None:
         try:
-            return _describe(hub.cached_listing(repo, revision, folder), origin=offline.CACHE, folder=folder)
+            listing = hub.cached_listing(repo, revision, folder)
+            known = _describe(listing, origin=offline.CACHE, folder=folder)
+            hub.described_files(listing)
+            return replace(known, description=describe_folder(folder))
         except RevisionError as error:
             # What a cache lacks says nothing about the branch.
             reason = str(error)

@@ -40,11 +40,11 @@ class Fetch(Section):
 
 
 class Audit(Section):
-    """Comparison of published weight hashes."""
+    """Comparison of what is published of a model's revisions: weights, tokenizer, configuration."""
 
     exclude: bool = True
-    """Whether revisions that the audit flags (another revision's weights) stay out of summary, correlations and
-    figures.
+    """Whether revisions that the audit flags (another revision's weights, another tokenizer or configuration than most)
+    stay out of summary, correlations and figures.
     """
 
 

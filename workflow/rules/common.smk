@@ -5,10 +5,12 @@ from dataclasses import asdict
 from functools import cache
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from w2sg.data.door import check_files
 from w2sg.report.catalogue import FIGURES, GROUP_FIGURES, as_percent
 from w2sg.revisions import environment, offline, scratch
+from w2sg.revisions.facts import comparison
 from w2sg.revisions.folders import RevisionError, check_weights
 from w2sg.runtime import driver, slurm
 from w2sg.runtime.files import atomic_path, file_sha256
@@ -32,6 +34,8 @@ try:
     study.check_sources(config, FAMILIES, DATASETS)
     if workflow.is_main_process:
         check_files(config, DATASETS)
+        for difference in comparison.check_local(config, FAMILIES):
+            logger.warning(f"{difference}; it will be flagged and left out (audit.exclude)")
     DEFINITIONS = definitions.shared_definitions(config, FAMILIES)
     definitions.check_others(config["study"], DEFINITIONS, Path("results"))
 except study.ConfigError as error:

@@ -71,7 +71,7 @@ def audit_tables():
 
 
 def own_losses():
-    """Returns the loss tables of the models that are not on the Hub: their commits are the weights' hashes."""
+    """Returns the loss tables of the models that are not on the Hub: they say whose weights were opened, and how texts were read."""
     return [loss_table(model, name) for model, names in own_revisions().items() for name in names]
 
 

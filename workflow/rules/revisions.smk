@@ -36,11 +36,13 @@ rule fetch_revision:
 
 
 rule audit_revisions:
-    """Compares the published hashes of a Hub model's listed revisions; nothing but listings is fetched."""
+    """Compares what is published of a Hub model's listed revisions: hashes of weights, configuration and tokenizer."""
     output:
         "results/audit/{model}.parquet",
     log:
         "logs/audit_revisions/{model}.log",
+    # First: which revisions cannot be run is then known within a minute.
+    priority: 90
     conda:
         "../../envs/torch.yaml"
     params:
@@ -55,7 +57,7 @@ rule audit_revisions:
 
 
 rule collect_audit:
-    """Joins the audits of the study's models; revisions that are not on the Hub are compared by their own hashes."""
+    """Joins the audits of the study's models; revisions that are not on the Hub are compared by what was extracted."""
     input:
         audits=audit_tables(),
         losses=own_losses(),

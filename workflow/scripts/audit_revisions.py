@@ -1,4 +1,4 @@
-"""Asks the Hub for the weight hashes of every listed revision of a model, and compares them."""
+"""Asks the Hub for weight hashes, configuration and tokenizer of every listed revision of a model, and compares them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from w2sg.runtime import jobs
 from w2sg.study.definitions import listing
+from w2sg.study.families import members
 from w2sg.tables import origins, schemas
 from w2sg.tables.files import write_table
 
@@ -20,6 +21,7 @@ def main(
     revisions: Sequence[str],
     source: str,
     kept: str,
+    layers: str | Sequence[int],
     output: str,
     recipe: int,
     log: str,
@@ -30,10 +32,26 @@ def main(
         earlier = offline.read_answers(Path(kept), model["repo"])
         known = published.ask_hub(model["repo"], revisions, label=f"audit {name}", earlier=earlier)
         published.keep_answers(Path(kept), model["repo"], known, earlier=earlier)
+        table = audit.audit_table(name, known)
+        audit.warn_of(table, known, layers=layers)
         made = {f"models.{name}": dict(model), f"audited.{name}": listing(revisions), "recipes.AUDIT": recipe}
         origin = origins.trace("audit_revisions", made) | {"source": source}
-        write_table(audit.audit_table(name, known), output, schemas.AUDIT, provenance=origin)
+        write_table(table, output, schemas.AUDIT, provenance=origin)
+
+
+def wanted_layers(name: str, config: Mapping[str, Any]) -> str | Sequence[int]:
+    """Returns the layers that the study keeps of a model's revisions; of one that only supervises the final one."""
+    swept = [member for family in config["sweep"]["families"] for member in members(family, config)]
+    is_swept = any(config["families"][family]["strong"] == name for family in swept)
+    return config["activations"]["layers"] if is_swept else "final"
 
 
 if __name__ == "__main__":
-    main(name=snakemake.wildcards["model"], output=snakemake.output[0], log=snakemake.log[0], **snakemake.params)
+    main(
+        name=snakemake.wildcards["model"],
+        # Of this study alone, and no reason to ask the Hub again.
+        layers=wanted_layers(snakemake.wildcards["model"], snakemake.config),
+        output=snakemake.output[0],
+        log=snakemake.log[0],
+        **snakemake.params,
+    )

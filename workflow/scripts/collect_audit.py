@@ -1,6 +1,7 @@
 """Joins the audits of the study's models; revisions that are not on the Hub are compared by what was extracted."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -8,7 +9,7 @@ import pandas as pd
 from w2sg.revisions import audit
 from w2sg.runtime import jobs
 from w2sg.tables import origins, schemas
-from w2sg.tables.files import read_table, write_table
+from w2sg.tables.files import read_provenance, read_table, write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -29,7 +30,8 @@ def main(
         frames = [read_table(path, schemas.AUDIT) for path in audits]
         measured = [read_table(path, schemas.RESULTS) for path in losses]
         frames += audit.audit_measured(measured, revisions)
-        frame = pd.concat(frames, ignore_index=True)
+        readings = {Path(path).parts[-3:-1]: read_provenance(path)["read"] for path in losses}  # by model and revision
+        frame = audit.compare_readings(pd.concat(frames, ignore_index=True), readings)
         write_table(frame, output, schemas.AUDIT, provenance=origin)
 
 

@@ -64,12 +64,12 @@ def main(
                 loaded = load_model(folder.path, dtype=settings.dtype, device=claimed, drawn="like" in model)
                 check_model(loaded)
                 keys = {"model": name, "revision": revision, "commit": folder.commit}
+                read = extraction.reading(folder.path, config)
                 measured = extraction.measure_loss(loaded, texts, settings=settings)
-                extraction.write_all_features(
-                    loaded, frames, outputs=features, pools=pools, settings=settings, keys=keys, origins=made_of
-                )
+                options = {"outputs": features, "pools": pools, "settings": settings, "origins": made_of}
+                read["ids"] = extraction.write_all_features(loaded, frames, keys=keys | read, **options)
         rows = pd.DataFrame(measured).assign(**keys, dataset=evaluation["corpus"], tested_on=evaluation["corpus"])
-        write_table(rows, loss, schemas.RESULTS, provenance=loss_origin)
+        write_table(rows, loss, schemas.RESULTS, provenance=loss_origin | {"read": read})
 
 
 def by_dataset(paths: Sequence[str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ def shards(kind: str, count: int, *, without: tuple[int, ...] = ()) -> dict[str,
     stem = "model" if kind == "safetensors" else "pytorch_model"
     names = [f"{stem}-{i:05d}-of-{count:05d}.{kind}" for i in range(1, count + 1) if i not in without]
     index = "model.safetensors.index.json" if kind == "safetensors" else "pytorch_model.bin.index.json"
-    return {"config.json": b"{}", index: b"{}"} | {name: name.encode() for name in names}
+    return {"config.json": b"{}", "tokenizer.json": b"{}", index: b"{}"} | {name: name.encode() for name in names}
 
 
 def test_a_missing_shard_is_named_before_anything_is_fetched(server, tmp_path):
@@ -39,11 +39,17 @@ def test_shards_of_two_sets_are_refused():
     [
         (shards("bin", 2), shards("bin", 2)),
         (shards("bin", 2) | shards("safetensors", 1), shards("safetensors", 1)),
-        (shards("bin", 2) | {"model.safetensors": b"x"}, {"config.json", "model.safetensors"}),
+        (shards("bin", 2) | {"model.safetensors": b"x"}, {"config.json", "tokenizer.json", "model.safetensors"}),
         (shards("bin", 2) | {"adapter_model.safetensors": b"x"}, shards("bin", 2)),
         (
-            {"config.json": b"{}", "pytorch_model.bin": b"x", "optimizer.bin": b"x"},
-            {"config.json", "pytorch_model.bin"},
+            {
+                "config.json": b"{}",
+                "vocab.json": b"",
+                "merges.txt": b"",
+                "pytorch_model.bin": b"x",
+                "optimizer.bin": b"x",
+            },
+            {"config.json", "vocab.json", "merges.txt", "pytorch_model.bin"},
         ),
     ],
 )
@@ -60,7 +66,7 @@ def test_a_branch_without_weights_or_configuration_is_refused(files):
         hub.choose_files(hub.Listing(repo=REPO, revision="step1", commit="c" * 40, files=listed))
 
 
-def test_the_audit_asks_for_listings_only_and_finds_duplicates_and_gaps(server):
+def test_the_audit_fetches_no_weights_and_finds_duplicates_and_gaps(server):
     other = {"model.safetensors": RNG.bytes(5_000)}
     server.branches[REPO] |= {
         "step2": FILES | {"model.safetensors": RNG.bytes(5_000)},
@@ -78,4 +84,5 @@ def test_the_audit_asks_for_listings_only_and_finds_duplicates_and_gaps(server):
     assert "cannot be told" in table.loc["step9", "reason"]
     assert "no such revision" in table.loc["step5", "reason"]
     assert "no weights" in table.loc["step10", "reason"]
-    assert all("/resolve/" not in r.path and "/cdn/" not in r.path for r in server.requests)
+    fetched = [r.path.rsplit("/", 1)[1] for r in server.requests if r.method == "GET" and "/resolve/" in r.path]
+    assert sorted(fetched) == ["config.json", "tokenizer.json"]  # each content once, however many revisions have it

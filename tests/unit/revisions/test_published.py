@@ -29,7 +29,8 @@ def branches(server, tmp_path, monkeypatch):
     """step2 carries the weights of step8, in the old format alone; step8 and main hold them in both."""
     final = {"model.safetensors": OTHER, "pytorch_model.bin": BIG[:9000]}
     server.branches[REPO] |= {
-        "step2": {"config.json": b"{}", "pytorch_model.bin": final["pytorch_model.bin"]},
+        "step2": {name: FILES[name] for name in ("config.json", "tokenizer.json")}
+        | {"pytorch_model.bin": final["pytorch_model.bin"]},
         "step8": FILES | final,
         "main": FILES | final,
     }

@@ -1,0 +1,136 @@
+"""Which revisions differ from most of their model, and what is known of those on the disk before anything runs."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from tests import tiny
+from w2sg.revisions.audit import audit_table, compare_readings
+from w2sg.revisions.facts.comparison import check_local, differences_from_most, odd_ones
+from w2sg.revisions.facts.descriptions import Description
+from w2sg.revisions.offline import Published
+from w2sg.study.families import Family
+from w2sg.study.fields import ConfigError
+
+BASE = {"model_type": "llama", "hidden_size": 16, "rms_norm_eps": 1e-6}
+
+
+def described(tokenizer: str = "t", *, writer: str = "5", **changes: object) -> Description:
+    return Description(config=BASE | changes, writer=writer, tokenizer=tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ("aaa", {}),
+        ("aba", {"1": ["0", "2"]}),
+        ("ab", {"0": ["1"]}),  # as many of each: the later one
+        ("aabb", {"0": ["2", "3"], "1": ["2", "3"]}),
+        ("", {}),
+    ],
+)
+def test_the_rule(values, expected):
+    assert odd_ones({str(n): value for n, value in enumerate(values)}) == expected
+
+
+def test_what_differs_is_named():
+    known = {"s0": described(), "s1": described("other"), "s2": described(rms_norm_eps=1e-5), "s3": described()}
+    assert list(differences_from_most(known)) == [
+        ("s1", "its tokenizer is not that of s0 and 2 more revisions"),
+        ("s2", "its configuration is not that of s0 and 2 more revisions (rms_norm_eps 1e-05, not 1e-06)"),
+    ]
+
+
+def test_files_of_two_versions_of_the_library_are_compared_by_what_both_say():
+    newer = described(writer="6", attention_bias=False, head_dim=8)
+    assert list(differences_from_most({"s0": described(), "s1": newer, "s2": described()})) == []
+    changed = described(writer="6", attention_bias=False, hidden_size=32)
+    ((name, reason),) = differences_from_most({"s0": described(), "s1": changed, "s2": described()})
+    assert (name, "hidden_size 32, not 16" in reason) == ("s1", True)
+    clipped = described(clip_qkv=8.0)
+    ((name, reason),) = differences_from_most({"s0": described(), "s1": clipped, "s2": described()})
+    assert "clip_qkv 8.0, not (none)" in reason
+
+
+def test_a_revision_of_which_nothing_is_known_is_compared_with_nothing():
+    known = {"s0": Description(), "s1": described(), "s2": Description(fault="no tokenizer"), "s3": described()}
+    assert list(differences_from_most(known)) == []
+
+
+def test_the_audit_flags_other_tokenizers_configurations_and_what_cannot_be_run():
+    given = {
+        "s0": described(),
+        "s1": described("other"),
+        "s2": Description(fault="no model_type"),
+        "s3": described(),
+        "main": described(),
+    }
+    published = [Published(revision=name, hashes={"w": name}, description=one) for name, one in given.items()]
+    table = audit_table("m", published).set_index("revision")
+    assert dict(table.loc[table["flagged"], "reason"]) == {
+        "s1": "its tokenizer is not that of s0 and 2 more revisions",
+        "s2": "no model_type",
+    }
+    assert "main" not in table.index
+
+
+def test_what_was_read_otherwise_is_flagged_and_said_once():
+    published = [Published(revision=f"s{n}", hashes={"w": str(n)}) for n in range(4)]
+    table = pd.concat([audit_table("m", published), audit_table("n", published)])
+    usual = {"tokenizer": "t", "config": BASE, "ids": {"mine": "i", "posts": "p"}}
+    readings = {("m", f"s{n}"): usual for n in range(4)} | {("n", "s0"): usual | {"tokenizer": "x"}}
+    readings["m", "s1"] = usual | {"ids": {"mine": "i", "posts": "q"}}
+    readings["m", "s2"] = usual | {"config": BASE | {"hidden_size": 32}}
+    read = compare_readings(table, readings).set_index(["model", "revision"])
+    assert dict(read.loc[read["flagged"], "reason"]) == {
+        ("m", "s1"): "the token ids of posts are not those of s0 and 2 more revisions",
+        ("m", "s2"): "its configuration is not that of s0 and 2 more revisions (hidden_size 32, not 16)",
+    }
+    again = compare_readings(read.reset_index(), readings)
+    assert again["reason"].tolist() == read["reason"].tolist()
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A configuration with a family of three folders under a supervisor of one."""
+    tiny.save_revisions(tmp_path / "strong", "llama", [0, 8, 16])
+    tiny.save_revisions(tmp_path / "weak", "gpt_neox", [4])
+    paths = {name: {"source": "local", "path": str(tmp_path / name)} for name in ("strong", "weak")}
+    revisions = tuple(SimpleNamespace(name=name, place={}) for name in ("random", "step0", "step8", "step16"))
+    family = Family(name="f", strong="strong", weak="weak", weak_revision="step4", revisions=revisions)  # type: ignore[arg-type]
+    return tmp_path, {"models": paths, "activations": {"layers": "all"}}, {"f": family}
+
+
+def change(folder, name, **changes):
+    path = folder / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_revisions_on_the_disk_are_read_before_anything_runs(study):
+    folder, config, families = study
+    assert check_local(config, families) == []
+    change(folder / "strong/step8", "config.json", transformers_version="1", torch_dtype="float16")
+    assert check_local(config, families) == []
+    change(folder / "strong/step8", "config.json", rms_norm_eps=0.5)
+    ((text,)) = check_local(config, families)
+    assert "models.strong: revision step8: its configuration" in text
+    (folder / "strong/step16/tokenizer.json").unlink()
+    change(folder / "weak/step4", "config.json", model_type="nonesuch")
+    with pytest.raises(
+        ConfigError, match=r"(?s)models.strong.path.*revision step16: no tokenizer.*step4: .*'nonesuch'"
+    ):
+        check_local(config, families)
+
+
+def test_layers_count_for_swept_revisions_only(study):
+    _, config, families = study
+    config["activations"]["layers"] = [0, 3]
+    with pytest.raises(
+        ConfigError, match=r"revision step0: activations.layers: \[3\] is not among its layers 0 to 2"
+    ) as error:
+        check_local(config, families)
+    assert "step4" not in str(error.value)

@@ -1,0 +1,100 @@
+"""Which revisions of a model have another tokenizer or configuration than most: they are no further states of one training.
+
+Read while the DAG is built, so nothing but the standard library and the configuration.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from w2sg.revisions.facts.descriptions import Description, describe_folder, layer_fault
+from w2sg.study.families import Family, kept_layers, used_revisions
+from w2sg.study.fields import ConfigError, Mistake
+from w2sg.study.lists.models import local_folder
+from w2sg.study.lists.rows import RANDOM
+
+
+def changed_settings(here: Description, there: Description) -> list[str]:
+    """Returns in words which settings of a configuration are not those of another one.
+
+    Of two that other versions of the library wrote, only what both say is compared.
+    """
+    names = sorted({*here.config, *there.config})
+    if here.writer != there.writer:
+        names = [name for name in names if name in here.config and name in there.config]
+    return [
+        f"{name} {_shown(here.config, name)}, not {_shown(there.config, name)}"
+        for name in names
+        if here.config.get(name) != there.config.get(name)
+    ]
+
+
+def _shown(config: Mapping[str, Any], name: str) -> str:
+    return json.dumps(config[name], sort_keys=True)[:80] if name in config else "(none)"
+
+
+def differences_from_most(known: Mapping[str, Description]) -> Iterator[tuple[str, str]]:
+    """Yields each revision whose tokenizer or configuration is not that of most others, with what differs, in words.
+
+    Args:
+        known: Descriptions of a model's revisions, by step; where there are as many of each kind the later one is right.
+    """
+    told = {name: one for name, one in known.items() if one.tokenizer and one.config}
+    for name, same in odd_ones({name: one.tokenizer for name, one in told.items()}).items():
+        yield name, f"its tokenizer is not that of {named(same)}"
+    configs = {name: json.dumps([one.config, one.writer], sort_keys=True) for name, one in told.items()}
+    for name, same in odd_ones(configs).items():
+        if changed := changed_settings(told[name], told[same[0]]):
+            yield name, f"its configuration is not that of {named(same)} ({'; '.join(changed)})"
+
+
+def named(revisions: Sequence[str]) -> str:
+    """Returns the first of several revisions, and how many there are besides."""
+    more = len(revisions) - 1
+    return f"{revisions[0]} and {more} more revision{'s' * (more > 1)}" if more else revisions[0]
+
+
+def check_local(config: Mapping[str, Any], families: Mapping[str, Family]) -> list[str]:
+    """Returns in words which revisions on the disk have another tokenizer or configuration than most of their model.
+
+    Args:
+        config: The checked configuration.
+        families: The study's families, resolved.
+
+    Raises:
+        ConfigError: Naming each revision that cannot be run, or lacks a wanted layer.
+    """
+    mistakes, odd = [], []
+    for model, revisions in used_revisions(families).items():
+        entry = config["models"][model]
+        if entry["source"] != "local":
+            continue
+        places = {
+            one.name: one.place for family in families.values() if family.strong == model for one in family.revisions
+        }
+        places |= {one.weak_revision: one.weak_place for one in families.values() if one.weak == model}
+        folders = {name: local_folder(entry, name, places[name]) for name in revisions if name != RANDOM}
+        known = {name: describe_folder(folder) for name, folder in folders.items()}
+        for name, one in known.items():
+            layers = kept_layers(config["activations"]["layers"], families, model, name)
+            if fault := one.fault or layer_fault(layers, one.depth):
+                mistakes.append(Mistake(("models", model, "path"), f"revision {name}: {fault}"))
+        odd += [f"models.{model}: revision {name}: {reason}" for name, reason in differences_from_most(known)]
+    if mistakes:
+        raise ConfigError(mistakes)
+    return odd
+
+
+def odd_ones(values: Mapping[str, str]) -> dict[str, list[str]]:
+    """Returns, for each name whose value is not the usual one, the names that have the usual one.
+
+    Usual is what most have; of several such values the one that occurs last.
+    """
+    latest = {value: place for place, value in enumerate(values.values())}
+    counts = Counter(values.values())
+    usual = max(latest, key=lambda value: (counts[value], latest[value]), default=None)
+    same = [name for name, value in values.items() if value == usual]
+    return {name: same for name, value in values.items() if value != usual}

@@ -1,0 +1,226 @@
+"""What a revision's configuration and tokenizer say before its weights are fetched: whether it can be read, and what of it decides numbers.
+
+Read while the DAG is built (local models) and by the audit (Hub), so the standard library only. A configuration that another
+version of the library wrote has other keys for the same model; the extraction compares what the library makes of them.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from w2sg.runtime.contents import content_fault
+from w2sg.runtime.files import sha256
+
+TYPES = Path(__file__).with_name("types.tsv")
+"""Causal model types of the library, and how each goes through a forward pass here."""
+
+TOKENIZER = "tokenizer.json"
+"""The file whose token ids are taken as they stand."""
+
+VOCABULARIES = (
+    ("vocab.json", "merges.txt"),
+    ("tokenizer.model",),
+    ("spiece.model",),
+    ("sentencepiece.bpe.model",),
+    ("vocab.txt",),
+)
+"""What the library can make a tokenizer of where there is no ``tokenizer.json``; any one of these."""
+
+TEMPLATES = ("chat_template.jinja", "tokenizer_config.json")
+"""Files in which a chat template may stand."""
+
+WITHOUT_EFFECT = frozenset({
+    "_attn_implementation", "_commit_hash", "_name_or_path", "architectures", "auto_map", "bos_token_id",
+    "do_sample", "dtype", "eos_token_id", "finetuning_task", "gradient_checkpointing", "id2label",
+    "initializer_range", "label2id", "max_length", "min_length", "num_beams", "num_labels", "output_attentions",
+    "output_hidden_states", "pad_token_id", "problem_type", "repetition_penalty", "return_dict",
+    "task_specific_params", "temperature", "tokenizer_class", "top_k", "top_p", "torch_dtype",
+    "transformers_version", "use_cache", "use_return_dict",
+})  # fmt: skip
+"""Settings that decide no number of a forward pass here: the type is that of ``models``, marks come from the tokenizer."""
+
+_ROWS = ("vocab_size", "embedding_size", "padded_vocab_size")
+_DEPTHS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What the small files of a revision say."""
+
+    fault: str = ""
+    """Why the revision cannot be run, in words; empty where nothing speaks against it."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """Settings that decide numbers, by name; empty where they could not be read."""
+    writer: str = ""
+    """Version of the library that wrote the configuration."""
+    tokenizer: str = ""
+    """The tokenizer's file names and the hash of what decides token ids; empty without a tokenizer."""
+    depth: int | None = None
+    """Number of blocks; None where the configuration does not say."""
+    chat: bool = False
+    """Whether there is a chat template."""
+
+
+def side_files(names: Collection[str]) -> list[str]:
+    """Returns which of a revision's files a description is made of: configuration, tokenizer, chat template.
+
+    Raises:
+        ValueError: If it has no tokenizer; the message says what was expected.
+    """
+    wanted = [name for name in ("config.json", *TEMPLATES) if name in names]
+    return [*wanted, *_tokenizer_files(names)]
+
+
+def _tokenizer_files(names: Collection[str]) -> list[str]:
+    for needed in ((TOKENIZER,), *VOCABULARIES):
+        if all(name in names for name in needed):
+            return list(needed)
+    raise ValueError(
+        f"no tokenizer: expected {TOKENIZER} (or the files of an older one, such as vocab.json and merges.txt)"
+    )
+
+
+def describe_files(files: Mapping[str, bytes]) -> Description:
+    """Returns what a revision's small files say, by their names and contents."""
+    try:
+        config = _object(files, "config.json")
+        vocabulary = {name: files[name] for name in _tokenizer_files(files)}
+        tokenizer = _read_tokenizer(vocabulary[TOKENIZER]) if TOKENIZER in vocabulary else None
+    except ValueError as error:
+        return Description(fault=str(error))
+    digest = tokenizer.digest if tokenizer else sha256("".join(map(sha256, vocabulary.values())).encode())
+    settings = _object(files, "tokenizer_config.json") if "tokenizer_config.json" in files else {}
+    return Description(
+        fault=_type_fault(config) or (_row_fault(config, tokenizer) if tokenizer else ""),
+        config=deciding_settings(config),
+        writer=str(config.get("transformers_version", "")),
+        tokenizer=f"{' '.join(vocabulary)} {digest}",
+        depth=next((value for value in map(_inner(config).get, _DEPTHS) if isinstance(value, int)), None),
+        chat="chat_template.jinja" in files or bool(settings.get("chat_template")),
+    )
+
+
+def describe_folder(folder: Path) -> Description:
+    """Returns what the small files of a revision on the disk say; a file that several revisions share is read apart once."""
+    try:
+        names = side_files([path.name for path in folder.iterdir() if path.is_file()])
+        found = _described(tuple((name, (folder / name).read_bytes()) for name in names))
+    except (OSError, ValueError) as error:
+        return Description(fault=str(error))
+    # What else a broken file is (a pointer, a web page, a part) is looked for once one is known to be broken.
+    faults = ((name, content_fault(folder / name)) for name in names) if found.fault else ()
+    return next((Description(fault=f"{name} {fault}") for name, fault in faults if fault), found)
+
+
+@lru_cache(maxsize=8)
+def _described(files: tuple[tuple[str, bytes], ...]) -> Description:
+    return describe_files(dict(files))
+
+
+def _object(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
+    if name not in files:
+        raise ValueError(f"no {name}")
+    try:
+        value = json.loads(files[name].decode("utf-8-sig"))
+    except ValueError as error:
+        shown = files[name][:60]
+        raise ValueError(f"{name} is no JSON ({error}); it begins with {shown!r}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} holds no JSON object")
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tokenizer:
+    digest: str
+    largest: int
+    token: str
+
+
+@lru_cache(maxsize=8)
+def _read_tokenizer(content: bytes) -> _Tokenizer:
+    """Returns the hash of what decides ids, whatever the order of keys and the form of the merges, and the largest id."""
+    made = _object({TOKENIZER: content}, TOKENIZER)
+    model = made.get("model")
+    if not isinstance(model, dict) or "vocab" not in model:
+        raise ValueError(f"{TOKENIZER} holds no vocabulary")
+    # Cutting and padding are set anew for each call.
+    deciding = {key: value for key, value in made.items() if key not in ("version", "truncation", "padding")}
+    if isinstance(merges := model.get("merges"), list):
+        pairs = [pair.split(" ", 1) if isinstance(pair, str) else pair for pair in merges]
+        deciding["model"] = model | {"merges": pairs}
+    vocabulary = model["vocab"]  # a list of (token, score) where the tokenizer is of the kind Unigram
+    ids = vocabulary if isinstance(vocabulary, dict) else {str(row[0]): number for number, row in enumerate(vocabulary)}
+    ids = ids | {one["content"]: one["id"] for one in made.get("added_tokens") or []}
+    token = max(ids, key=ids.__getitem__, default="")
+    digest = sha256(json.dumps(deciding, sort_keys=True).encode())
+    return _Tokenizer(digest=digest, largest=ids.get(token, -1), token=token)
+
+
+def _inner(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings of the text model inside of a model that also reads images or sound."""
+    text = config.get("text_config")
+    return {**config, **text} if isinstance(text, dict) else config
+
+
+def _type_fault(config: Mapping[str, Any]) -> str:
+    kind = config.get("model_type")
+    if not kind:
+        return "config.json has no model_type"
+    how = model_types().get(kind)
+    if how is None:
+        own = " (it brings code of its own, which is never run)" if config.get("auto_map") else ""
+        return f"config.json: model type {kind!r} is not one of the library's causal language models{own}"
+    return ""
+
+
+def _row_fault(config: Mapping[str, Any], tokenizer: _Tokenizer) -> str:
+    """An id without a row in the embedding ends a forward pass, on a GPU with an error that names nothing."""
+    sizes = [value for value in map(_inner(config).get, _ROWS) if isinstance(value, int)]
+    return id_fault(tokenizer.largest, tokenizer.token, max(sizes)) if sizes else ""
+
+
+def id_fault(largest: int, token: str, rows: int) -> str:
+    """Returns what is wrong if a tokenizer's largest id has no row in an embedding of ``rows``; else empty text."""
+    if largest < rows:
+        return ""
+    return (
+        f"the tokenizer has ids up to {largest} ({token!r}), the embedding has {rows} rows: it is another model's tokenizer, "
+        "or tokens were added to it and the embedding was not resized"
+    )
+
+
+def layer_fault(layers: str | Sequence[int], depth: int | None) -> str:
+    """Returns which of the wanted layers a model of ``depth`` blocks lacks, in words; empty text if none, or nobody knows."""
+    if isinstance(layers, str) or depth is None:
+        return ""
+    missing = [index for index in layers if not -(depth + 1) <= index <= depth]
+    return f"activations.layers: {missing} is not among its layers 0 to {depth}" if missing else ""
+
+
+@lru_cache(maxsize=1)
+def model_types() -> dict[str, str]:
+    """Returns the known causal model types with how each is run."""
+    with TYPES.open(newline="", encoding="utf-8") as file:
+        return {row["type"]: row["how"] for row in csv.DictReader(file, delimiter="\t")}
+
+
+def deciding_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings of a ``config.json`` that decide numbers, under one name each: those of positions have several."""
+    kept = {key: value for key, value in config.items() if value is not None and key not in WITHOUT_EFFECT}
+    kept = {key: value for key, value in kept.items() if not key.endswith(("dropout", "_pdrop", "dropout_prob"))}
+    turns = {**(kept.pop("rope_scaling", None) or {}), **(kept.pop("rope_parameters", None) or {})}
+    names = {"rotary_emb_base": "rope_theta", "rotary_pct": "partial_rotary_factor", "type": "rope_type"}
+    for old in [*names, "rope_theta", "partial_rotary_factor"]:
+        if old in kept and old != "type":
+            turns.setdefault(names.get(old, old), kept.pop(old))
+    turns = {names.get(key, key): value for key, value in turns.items()}
+    if turns.get("rope_type") == "default":
+        del turns["rope_type"]
+    return kept | ({"rope": turns} if turns else {})
