@@ -71,9 +71,9 @@ def add_permuted(final: Final, labels: Labels, *, heads: Heads, intervals: Inter
         axes, keys = (test.layers, heads.seeds, made.settings), {"head": "permuted", "protocol": name}
         given = {"weak": margins["weak", name], "clusters": test.clusters, "extras": made.extras}
         rows.append(head_rows(shown, axes, keys=keys, intervals=intervals, **given))
-        given = {"weak": margins["w2s", name], "clusters": test.clusters, "extras": {}}
-        against = head_rows(shown, axes, keys=keys, intervals=intervals, **given)
-        rows.append(against[against["metric"] == "gain"].assign(metric="systematic_cost"))
+        given = {"minus": margins["w2s", name][None, :, None], "clusters": test.clusters}
+        cost = accuracy_rows(shown, axes, keys=keys, intervals=intervals, **given)
+        rows.append(cost.assign(metric="systematic_cost"))
     return replace(final, trained=trained, margins=margins), pd.concat(rows, ignore_index=True)
 
 

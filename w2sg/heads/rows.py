@@ -130,10 +130,15 @@ def accuracy_rows(
     keys: Mapping[str, str],
     intervals: Intervals,
     clusters: np.ndarray | None = None,
+    minus: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """Returns the accuracies of heads on test pairs; arguments and columns are those of :func:`head_rows`."""
+    """Returns the accuracies of heads on test pairs; arguments and columns are those of :func:`head_rows`.
+
+    With the margins of other heads, ``minus``, (L, S, K, n), they are differences from the accuracies of these.
+    """
     n = margins.shape[3]
-    right = 0.5 * (1.0 + np.sign(margins.reshape(-1, n)))
+    right = 0.5 * (1.0 + np.sign(margins))
+    right = (right if minus is None else right - 0.5 * (1.0 + np.sign(minus))).reshape(-1, n)
     counts = draw_counts(n, resamples=intervals.bootstrap, seed=intervals.seed, clusters=clusters)
     found = {"accuracy": bootstrap_mean(right, counts=counts, confidence=intervals.confidence)}
     return _frame(found, product(*axes)).assign(**keys)
