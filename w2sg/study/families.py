@@ -32,9 +32,10 @@ from w2sg.study.pretraining import Architecture, PretrainingSettings
 
 Dtype = Literal["float32", "bfloat16"]
 Repo = Annotated[str, Field(pattern=REPO)]
+SeedText = Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+/)?[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Seeds = Annotated[
-    Annotated[Listed[Natural], Tag("numbers")] | Annotated[Listed[Repo], Tag("repositories")],
-    Discriminator(lambda value: "repositories" if isinstance(value, list) and _text_first(value) else "numbers"),
+    Annotated[Listed[Natural], Tag("numbers")] | Annotated[Listed[SeedText], Tag("names")],
+    Discriminator(lambda value: "names" if isinstance(value, list) and _text_first(value) else "numbers"),
 ]
 
 
@@ -67,6 +68,8 @@ class LocalModel(_Model):
     """Folder that holds one Hugging Face folder per revision, or is one (config.json in it) and the only revision."""
     revisions: Text | None = None
     """Revision list (TSV: revision, step, tokens_billion); default the folders step<N> and checkpoint-<N>."""
+    seed: Name | None = None
+    """Pre-training of the list that is meant, where its column seed tells several apart."""
     tokens_per_step: Positive | None = None
     """Training tokens per step, where no list says them; default what trainer_state.json has counted
     (num_input_tokens_seen). A supervisor needs neither.
@@ -82,9 +85,15 @@ class HubModel(_Model):
     """owner/name on the Hub."""
     revisions: Text | None = None
     """Revision list (TSV: revision, step, tokens_billion); without one only main can be used, as a supervisor."""
+    seed: Name | None = None
+    """Pre-training of the list that is meant, where its column seed tells several apart."""
 
 
-_SEEDS = {"pretrain": (int, "integers, the seeds to train with"), "hub": (str, "repositories of the Hub")}
+_SEEDS = {
+    "pretrain": ("integers, the seeds to train with", lambda seed: isinstance(seed, int)),
+    "hub": ("repositories of the Hub, or names from the column seed of its list", lambda seed: isinstance(seed, str)),
+    "local": ("names from the column seed of its list", lambda seed: isinstance(seed, str) and "/" not in seed),
+}
 """What seeds are by the source of the strong model."""
 
 ModelEntry = Annotated[PretrainedModel | LocalModel | HubModel, Field(discriminator="source")]
@@ -105,7 +114,7 @@ class FamilyEntry(Section):
     select: Selection = Selection()
     seeds: Seeds | None = None
     """Pre-training seeds, each of which is swept as a family of its own under the one supervisor: integers where the strong
-    model is trained here, repositories like the strong model's where it is on the Hub.
+    model is trained here, else names from the column seed of its list, or repositories like its own on the Hub.
     """
 
 
@@ -144,7 +153,7 @@ def expand_seeds(config: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a configuration with the families and models of all seeds that its sweep names; the supervisor is the same.
 
     Raises:
-        ConfigError: If the strong model is of a source that has no seeds or has others, or a name is taken by another entry.
+        ConfigError: If the strong model's source has seeds of another kind, or a name is taken by another entry.
     """
     mistakes: list[Mistake] = []
     whole = {**config, "families": {**config["families"]}, "models": {**config["models"]}}
@@ -153,11 +162,8 @@ def expand_seeds(config: Mapping[str, Any]) -> dict[str, Any]:
         if "seeds" not in entry:
             continue
         model = config["models"][entry["strong"]]
-        kind, allowed = _SEEDS.get(model["source"], (None, ""))
-        if kind is None:
-            text = f"models.{entry['strong']} lies in a folder and has no seeds; give each its own model and family"
-            mistakes.append(Mistake(place, text))
-        elif not isinstance(entry["seeds"][0], kind):
+        allowed, fits = _SEEDS[model["source"]]
+        if not all(map(fits, entry["seeds"])):
             text = f"got {entry['seeds']}, expected {allowed}: models.{entry['strong']} is of source {model['source']}"
             mistakes.append(Mistake(place, text))
         else:
@@ -175,7 +181,10 @@ def expand_seeds(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _seeded(name: str, model: Mapping[str, Any], seed: int | str) -> tuple[str, Mapping[str, Any]]:
     """Returns the strong model of a seed and its name; that of the entry's own seed is the entry itself."""
-    changed = {"repo": seed} if isinstance(seed, str) else {"pretraining": {**model["pretraining"], "seed": seed}}
+    if isinstance(seed, int):
+        changed: dict[str, Any] = {"pretraining": {**model["pretraining"], "seed": seed}}
+    else:
+        changed = {"repo": seed} if "/" in seed else {"seed": seed}
     seeded = {**model, **changed}
     return (name if seeded == model else f"{name}-{_tag(seed, model)}"), seeded
 
@@ -184,6 +193,8 @@ def _tag(seed: int | str, model: Mapping[str, Any]) -> str:
     """Returns ``seed1``; of a repository its name, less that of the model's own repository where it begins with it."""
     if isinstance(seed, int):
         return f"seed{seed}"
+    if "/" not in seed:
+        return seed
     return seed.split("/")[1].removeprefix(f"{model['repo'].split('/')[1]}-")
 
 

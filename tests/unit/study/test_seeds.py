@@ -90,7 +90,7 @@ def test_groups_are_families_of_several_measured_seeds():
         ("nano", [0, "a/b"], ["families.nano.seeds.1: got 'a/b' (text), expected an integer"]),
         ("nano", ["a/b"], ["families.nano.seeds: got ['a/b'], expected integers", "models.nano-strong is of source pretrain"]),
         ("pythia-70m", [1, 2], ["families.pythia-70m.seeds: got [1, 2], expected repositories", "of source hub"]),
-        ("pythia-70m", ["pythia-70m-seed1"], ["families.pythia-70m.seeds.0: got 'pythia-70m-seed1', expected owner/name"]),
+        ("pythia-70m", ["a b"], ["families.pythia-70m.seeds.0: got 'a b', expected owner/name of a repository, or a seed"]),
         ("pythia-70m", ["a/x", "b/x"], ["pythia-70m.seeds.1: 'b/x' makes models.pythia-70m-x, and there is another entry"]),
     ],
 )  # fmt: skip
@@ -101,11 +101,51 @@ def test_seeds_that_cannot_be_swept_are_named(family, seeds, said):
         assert part in str(caught.value)
 
 
-def test_a_folder_has_no_seeds_and_a_taken_name_is_refused():
+LISTED = "revision\tstep\ttokens_billion\tseed\n" + "".join(
+    f"step{step}-seed-{seed}\t{step}\t{step}\t{seed}\n" for seed in ("default", "aux-2") for step in (0, 8)
+)
+
+
+@pytest.mark.parametrize("source", ["hub", "local"])
+def test_names_of_a_lists_column_are_seeds(tmp_path, source):
+    (tmp_path / "list.tsv").write_text(LISTED)
+    place = {"hub": {"repo": "o/m"}, "local": {"path": str(tmp_path)}}[source]
+    config = with_seeds("pythia-70m", ["default", "aux-2"])
+    config = put(config, "models/pythia-70m", {"source": source, "revisions": str(tmp_path / "list.tsv"), **place})
+    config = check_config(config, NOWHERE)
+    names = members("pythia-70m", config)
+    assert names == ["pythia-70m-default", "pythia-70m-aux-2"]
+    families = [resolve_family(name, config, ROOT) for name in names]
+    found = [[revision.name for revision in family.revisions] for family in families]
+    assert found == [["step0-seed-default", "step8-seed-default"], ["step0-seed-aux-2", "step8-seed-aux-2"]]
+    assert [config["models"][family.strong]["seed"] for family in families] == ["default", "aux-2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "seed", "said"),
+    [
+        (LISTED, None, "models.pythia-70m.seed: missing; the list .* holds the seeds default, aux-2: name one, or"),
+        (LISTED, "aux-3", "models.pythia-70m.seed: got 'aux-3'; did you mean 'aux-2'?"),
+        ("revision\tstep\ttokens_billion\na\t1\t1\n", "aux-2", "seed: got 'aux-2', but the list .* has no column seed"),
+        (None, "aux-2", "models.pythia-70m.seed: only a list tells seeds apart"),
+    ],
+)
+def test_a_seed_that_is_not_in_the_list_is_named(tmp_path, text, seed, said):
+    model = {"source": "hub", "repo": "o/m"} | ({"seed": seed} if seed else {})
+    if text:
+        (tmp_path / "list.tsv").write_text(text)
+        model["revisions"] = str(tmp_path / "list.tsv")
+    config = check_config(put(shipped(), "models/pythia-70m", model), NOWHERE)
+    with pytest.raises(ConfigError, match=said):
+        resolve_family("pythia-70m", config, ROOT)
+
+
+def test_repositories_are_no_seeds_of_a_folder_and_a_taken_name_is_refused():
     config = with_seeds("nano", [0, 1])
     local = put(config, "models/nano-strong", {"source": "local", "path": "somewhere"})
-    with pytest.raises(ConfigError, match=r"families\.nano\.seeds: models\.nano-strong lies in a folder"):
-        check_config(local, NOWHERE)
+    for seeds in ([0, 1], ["a/b"]):
+        with pytest.raises(ConfigError, match=r"families\.nano\.seeds: got .*, expected names from the column seed"):
+            check_config(put(local, "families/nano/seeds", seeds), NOWHERE)
     with pytest.raises(ConfigError, match=r"families\.nano\.seeds\.1: 1 makes families\.nano-seed1, and there is"):
         check_config(put(config, "families/nano-seed1", {"strong": "nano-weak", "weak": "nano-weak"}), NOWHERE)
     with pytest.raises(ConfigError, match=r"families\.nano\.seeds\.1: 1 makes models\.nano-strong-seed1, and there"):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from w2sg.study.fields import ConfigError, Mistake
+from w2sg.study.fields import ConfigError, Key, Mistake, did_you_mean
 from w2sg.study.lists.folders import HERE, is_model, read_folder
 from w2sg.study.lists.rows import HUB_DEFAULT, RANDOM, Revision, check_rising, read_revisions
 from w2sg.study.pretraining import pythia_schedule, revision_name
@@ -19,7 +19,8 @@ def revisions_of(name: str, model: Mapping[str, Any], root: Path) -> tuple[Revis
     Paths of lists are relative to ``root``, the project's folder; ``name`` is for messages.
 
     Raises:
-        ConfigError: If the list or the local folder cannot be read, or tokens fall while steps rise.
+        ConfigError: If the list or the local folder cannot be read, tokens fall while steps rise, or the model's seed is not
+            one of the list's.
     """
     if model["source"] == "pretrain":
         settings = model["pretraining"]
@@ -28,7 +29,9 @@ def revisions_of(name: str, model: Mapping[str, Any], root: Path) -> tuple[Revis
         return tuple(Revision(name=revision_name(step), step=step, tokens=step * per_step) for step in steps)
     if "revisions" in model:
         path = Path(model["revisions"])
-        return read_revisions(path if path.is_absolute() else root / path)
+        return _of_seed(read_revisions(path if path.is_absolute() else root / path), model, ("models", name, "seed"))
+    if "seed" in model:
+        raise ConfigError([Mistake(("models", name, "seed"), "only a list tells seeds apart; give key revisions")])
     if model["source"] == "hub":
         return (Revision(name=HUB_DEFAULT, step=0, tokens=math.nan),)
     folder = Path(model["path"])
@@ -38,6 +41,21 @@ def revisions_of(name: str, model: Mapping[str, Any], root: Path) -> tuple[Revis
         raise ConfigError([Mistake(("models", name, "path"), str(error))]) from None
     check_rising(found, {one.name: str(folder / one.name) for one in found})
     return found
+
+
+def _of_seed(rows: Sequence[Revision], model: Mapping[str, Any], place: Key) -> tuple[Revision, ...]:
+    """The rows of the pre-training that is meant."""
+    seeds, wanted = list(dict.fromkeys(row.seed for row in rows if row.seed)), model.get("seed", "")
+    if wanted not in (seeds or [""]):
+        there = f"the list {model['revisions']} holds the seeds {', '.join(seeds)}"
+        if not seeds:
+            text = f"got {wanted!r}, but the list {model['revisions']} has no column seed"
+        elif not wanted:
+            text = f"missing; {there}: name one, or several as seeds of the family"
+        else:
+            text = f"got {wanted!r}; {did_you_mean(wanted, seeds)}{there}"
+        raise ConfigError([Mistake(place, text)])
+    return tuple(row for row in rows if row.seed == wanted)
 
 
 def supervises_as_main(model: Mapping[str, Any]) -> bool:

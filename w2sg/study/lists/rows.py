@@ -173,7 +173,7 @@ def _cells(line: str, header: list[str]) -> list[str]:
 
 def _read_row(row: Mapping[str, str]) -> Revision:
     check_name(row["revision"])
-    step, tokens = _number(row, "step", int), _number(row, "tokens_billion", float)
+    step, tokens = int(_number(row, "step", int)), float(_number(row, "tokens_billion", float))
     if not 0 <= step < LAST_STEP or not math.isfinite(tokens) or tokens < 0 or (step > 0 and tokens == 0):
         allowed = f"step from 0 to {LAST_STEP} and, after step 0, a finite number of tokens > 0"
         raise ValueError(f"step {step} and tokens_billion {row['tokens_billion']}, allowed: {allowed}")
