@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,7 +67,9 @@ def read_models(path: Path, audits: Mapping[str, pd.DataFrame], repos: Mapping[s
         layers=table["blocks"] + 1,
         source=table["status"] + ": " + table["source"],
     )
-    known = {model: repo for model, repo in repos.items() if repo in table.index}
+    # Repositories of further pre-training seeds hold models of the same size.
+    alike = {model: repo if repo in table.index else re.sub(r"-seed\d+$", "", repo) for model, repo in repos.items()}
+    known = {model: repo for model, repo in alike.items() if repo in table.index}
     rows = table.loc[list(known.values())].set_axis(list(known))
     for model in rows.index.intersection(list(audits)):
         listed = audits[model].query("bytes > 0")["bytes"]

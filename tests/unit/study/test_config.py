@@ -86,7 +86,7 @@ def test_neither_order_nor_a_default_that_is_written_out_changes_what_jobs_see()
         ("activations/layers", "last", ["activations.layers: got 'last', allowed: all, final. Hidden states", "or a list of indices"]),
         ("activations/device", "gpu", ["activations.device", "auto, cpu, cuda"]),
         ("activations/max_tokens", True, ["activations.max_tokens: got True (true or false), expected an integer"]),
-        ("sweep/families", ["nanno"], ["sweep.families.0: no entry 'nanno' in families; did you mean 'nano'? there are: nano"]),
+        ("sweep/families", ["nanno"], ["sweep.families.0: no entry 'nanno' in families; did you mean 'nano'? there are: "]),
         ("sweep/datasets", ["newsgroup_tech"], ["sweep.datasets.0", "did you mean 'newsgroups_tech'?"]),
         ("sweep/datasets", [], ["sweep.datasets: got [], expected at least 1 of them. Names from datasets"]),
         ("sweep", {"families": ["nano"]}, ["sweep: missing key 'datasets'. Names from datasets"]),

@@ -42,15 +42,34 @@ def test_repositories_are_seeds_of_a_hub_model():
     assert (family.strong, family.weak, len(family.revisions)) == ("pythia-70m-seed2", "pythia-14m", 154)
 
 
-def test_the_shipped_published_seeds():
-    config = check_config(put(put(shipped(), "sweep/families", ["polypythia-160m"]), "banded", []), NOWHERE)
-    families = {name: resolve_family(name, config, ROOT) for name in members("polypythia-160m", config)}
+@pytest.mark.parametrize(
+    ("size", "weak"), [("14m", "datadecide-4m"), ("31m", "pythia-14m"), ("70m", "pythia-14m"), ("160m", "pythia-14m")]
+)
+def test_the_shipped_published_seeds(size, weak):
+    name = f"polypythia-{size}"
+    config = check_config(put(put(shipped(), "sweep/families", [name]), "banded", []), NOWHERE)
+    families = {member: resolve_family(member, config, ROOT) for member in members(name, config)}
     repos = [config["models"][family.strong]["repo"] for family in families.values()]
-    assert repos == [f"EleutherAI/pythia-160m-seed{seed}" for seed in range(1, 10)]
-    assert {name: len(names) for name, names in used_revisions(families).items()} == {
-        **{f"pythia-160m-seed{seed}": 154 for seed in range(1, 10)},
-        "pythia-14m": 1,
+    assert repos == [f"EleutherAI/pythia-{size}-seed{seed}" for seed in range(1, 10)]
+    assert {model: len(names) for model, names in used_revisions(families).items()} == {
+        **{f"pythia-{size}-seed{seed}": 154 for seed in range(1, 10)},
+        weak: 1,
     }
+
+
+def test_the_corpora_of_datadecide_differ_in_nothing_else():
+    config = check_config(shipped("datadecide_20m"), NOWHERE)
+    families = {}
+    for name in config["sweep"]["families"]:
+        families |= {member: resolve_family(member, config, ROOT) for member in members(name, config)}
+    assert len(families) == 4 * 3
+    assert {(family.weak, family.weak_revision) for family in families.values()} == {
+        ("datadecide-4m", "step5725-seed-default")
+    }
+    for seed in ("default", "small-aux-2", "small-aux-3"):
+        same = {family.revisions for name, family in families.items() if name.endswith(f"-{seed}")}
+        assert len(same) == 1 and len(next(iter(same))) == 13
+        assert all(one.name == f"step{one.step}-seed-{seed}" for one in next(iter(same)))
 
 
 def test_studies_mean_the_same_by_the_model_of_a_seed():
