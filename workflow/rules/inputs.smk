@@ -141,7 +141,7 @@ def local_revision(wildcards):
     at = place_of(wildcards.model, wildcards.revision)
     folder = models.local_folder(entry, opened(wildcards), at)
     try:
-        if wildcards.revision != revision_lists.RANDOM:
+        if wildcards.revision != rows.RANDOM:
             check_weights(folder)
     except RevisionError as error:
         raise WorkflowError(str(error)) from None
