@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import tiny
 from tests.dag.conftest import ROOT, Workflow
 from tests.doc_blocks import blocks_of
 from w2sg.study.families import resolve_family
@@ -87,10 +88,10 @@ def documented(name: str) -> dict:
 
 def test_the_documented_checkpoints_in_a_folder_plan_as_the_text_says(paper):
     """A Trainer's output folder as it is, and a folder with one model; a model of another name is named."""
-    folders = [paper.folder / "my-run" / f"checkpoint-{step}" for step in (500, 1000, 1500)]
-    for folder in (*folders, paper.folder / "my-small"):
-        folder.mkdir(parents=True)
-        (folder / "config.json").write_text('{"model_type": "llama"}')
+    tiny.save_revisions(paper.folder / "my-run", "llama", [500, 1000, 1500, 2000])
+    for step in (500, 1000, 1500):
+        (paper.folder / "my-run" / f"step{step}").rename(paper.folder / "my-run" / f"checkpoint-{step}")
+    (paper.folder / "my-run" / "step2000").rename(paper.folder / "my-small")
     (paper.folder / "my-run" / "runs" / "Nov29").mkdir(parents=True)
     study = Workflow(folder=paper.folder, config=documented("trained.yaml"))
     planned = counts(study.run("-n", "-q", "rules"))
