@@ -97,12 +97,12 @@ def study(folder: Path) -> dict:
             "smoke-weak": {**trained, "architecture": {**tiny.SIZES, "num_hidden_layers": 1}},
             "olmo": {**local, "path": str(folder / "olmo"), "tokens_per_step": 128},
             "llama": {**local, "path": str(folder / "llama"), "tokens_per_step": 128},
-            "small": {**local, "path": str(folder / "small")},
+            "small": {**local, "path": str(folder / "small" / "step8")},  # itself a revision
         },
         "families": {
             "smoke": {"strong": "smoke-strong", "weak": "smoke-weak", "select": {"first": 1, "stride": 4, "add": ["step64"]}},
             "olmo": {"strong": "olmo", "weak": "small"},
-            "llama": {"strong": "llama", "weak": "small", "weak_revision": "step8"},
+            "llama": {"strong": "llama", "weak": "small", "weak_revision": "main"},
         },
     }  # fmt: skip
 

@@ -134,15 +134,17 @@ def _fetched(
 ) -> Iterator[tuple[RevisionFolder, bool]]:
     from w2sg.revisions import download, hub
 
-    repo, branch, twin = model["repo"], model.get("like", revision), "like" in model
+    place, twin = model.get("at", {}), "like" in model
+    repo, subfolder = place.get("repo", model["repo"]), place.get("subfolder", "")
+    branch = place.get("commit", model.get("like", revision))
     if offline.is_offline():
-        cached = hub.offline_revision(repo, branch)
-        yield RevisionFolder(path=cached, commit=DRAWN if twin else cached.name), False
+        cached = hub.offline_revision(repo, branch, subfolder)
+        yield RevisionFolder(path=cached, commit=DRAWN if twin else hub.cached_commit(cached)), False
         return
-    listing = hub.list_revision(repo, branch)
+    listing = hub.list_revision(repo, branch, subfolder=subfolder)
     files = [file for file in hub.choose_files(listing) if not (twin and is_weights(file.name))]
     commit = DRAWN if twin else listing.commit
-    cached = hub.find_cached(repo, listing.commit, files)
+    cached = hub.find_cached(repo, listing.commit, files, subfolder=subfolder)
     if cached is not None:
         yield RevisionFolder(path=cached, commit=commit), False
         return

@@ -64,7 +64,7 @@ def download(
 
 
 def _fetch(listing: Listing, file: HubFile, target: Path, on_bytes: Callable[[int], None], patience: Patience) -> None:
-    arrived, path = 0, target / file.name
+    arrived, path, remote = 0, target / file.name, listing.place_of(file)
 
     def count(new: int) -> None:
         nonlocal arrived
@@ -73,13 +73,14 @@ def _fetch(listing: Listing, file: HubFile, target: Path, on_bytes: Callable[[in
 
     try:
         if _is_on_xet(listing, file):
-            command = [sys.executable, "-m", __name__, listing.repo, file.name, listing.commit, str(target)]
+            command = [sys.executable, "-m", __name__, listing.repo, remote, listing.commit, str(target)]
             try:
                 watch_transfer(command, count, silence=patience.silence)
             finally:
                 _remove_parts(target)
         else:
-            _bring(listing.repo, file.name, listing.commit, target, count)
+            _bring(listing.repo, remote, listing.commit, target, count)
+        (target / remote).replace(path)
         file.check(path)
     except Exception as error:
         path.unlink(missing_ok=True)
@@ -92,7 +93,7 @@ def _is_on_xet(listing: Listing, file: HubFile) -> bool:
     """Returns whether the client would transfer a file over Xet."""
     if constants.HF_HUB_DISABLE_XET or not file.sha256 or importlib.util.find_spec("hf_xet") is None:
         return False
-    address = hf_hub_url(listing.repo, file.name, revision=listing.commit)
+    address = hf_hub_url(listing.repo, listing.place_of(file), revision=listing.commit)
     return get_hf_file_metadata(address, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT).xet_file_data is not None
 
 

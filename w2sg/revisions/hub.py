@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from huggingface_hub import HfApi, ModelInfo, constants, get_token, try_to_load_from_cache
@@ -26,7 +26,7 @@ class HubFile:
     """One file of a revision as the Hub lists it."""
 
     name: str
-    """Name in the repository; only files at its top are of use here."""
+    """Name in the repository, or in the folder of it that holds the revision; only files at the top are of use here."""
     size: int
     """Bytes."""
     sha256: str = ""
@@ -59,14 +59,21 @@ class Listing:
     commit: str
     """Commit hash that the branch points to."""
     files: tuple[HubFile, ...]
-    """Every file."""
+    """Every file; of a revision in a folder of the repository those below it."""
+    subfolder: str = ""
+    """Folder of the repository that holds the revision; empty: its top."""
+
+    def place_of(self, file: HubFile) -> str:
+        """Returns the name of a file in the repository."""
+        return f"{self.subfolder}/{file.name}" if self.subfolder else file.name
 
     def __str__(self) -> str:
-        return f"{self.repo} {self.revision} (commit {self.commit[:8]})"
+        inside = f" {self.subfolder}/" if self.subfolder else ""
+        return f"{self.repo} {self.revision}{inside} (commit {self.commit[:8]})"
 
 
-def list_revision(repo: str, revision: str, *, patience: Patience | None = None) -> Listing:
-    """Returns the commit and the files of a branch, in one request.
+def list_revision(repo: str, revision: str, *, subfolder: str = "", patience: Patience | None = None) -> Listing:
+    """Returns the commit and the files of a branch or commit, in one request; ``subfolder``: of those below it only.
 
     Raises:
         RevisionError: If the repository or branch is not there, or the Hub cannot be reached.
@@ -83,8 +90,17 @@ def list_revision(repo: str, revision: str, *, patience: Patience | None = None)
             # Text that was cut or garbled on its way is no JSON any more, or lacks a field.
             raise DamagedFile(f"the answer cannot be read ({type(error).__name__}: {error})") from None
 
-    return persist(
+    found = persist(
         ask, what=f"look up {repo} {revision} on {address}{proxy_for(address)}", patience=patience or Patience()
+    )
+    return _inside(found, subfolder) if subfolder else found
+
+
+def _inside(listing: Listing, subfolder: str) -> Listing:
+    start = f"{subfolder}/"
+    inside = (file for file in listing.files if file.name.startswith(start))
+    return replace(
+        listing, subfolder=subfolder, files=tuple(replace(f, name=f.name.removeprefix(start)) for f in inside)
     )
 
 
@@ -161,7 +177,9 @@ def described_files(listing: Listing) -> list[HubFile]:
         raise RevisionError(f"{listing}: {error}; it holds {', '.join(sorted(by_name)) or 'nothing'}") from None
 
 
-def find_cached(repo: str, revision: str, files: Sequence[HubFile] | None = None) -> Path | None:
+def find_cached(
+    repo: str, revision: str, files: Sequence[HubFile] | None = None, *, subfolder: str = ""
+) -> Path | None:
     """Returns the folder of a revision in the local Hub cache; None if it is not there in full.
 
     Args:
@@ -169,11 +187,12 @@ def find_cached(repo: str, revision: str, files: Sequence[HubFile] | None = None
         revision: Branch, or commit hash.
         files: What is needed, as listed. Without (offline) it is what the revision needs by its own names, and the names
             of the cached blobs, which are their hashes, are the only witness.
+        subfolder: Folder of the repository that holds the revision.
 
     Raises:
         RevisionError: If a cached file is damaged; the cache is the user's, so nothing is deleted.
     """
-    folder = cached_folder(repo, revision)
+    folder = cached_folder(repo, revision, subfolder)
     if folder is None:
         return None
     needed = choose_files(cached_listing(repo, revision, folder)) if files is None else files
@@ -188,10 +207,17 @@ def find_cached(repo: str, revision: str, files: Sequence[HubFile] | None = None
     return folder
 
 
-def cached_folder(repo: str, revision: str) -> Path | None:
+def cached_folder(repo: str, revision: str, subfolder: str = "") -> Path | None:
     """Returns the folder that the local Hub cache has for a branch or commit, whole or not; None if there is none."""
-    found = try_to_load_from_cache(repo, "config.json", revision=revision)
+    name = f"{subfolder}/config.json" if subfolder else "config.json"
+    found = try_to_load_from_cache(repo, name, revision=revision)
     return Path(found).parent if isinstance(found, str) else None
+
+
+def cached_commit(folder: Path) -> str:
+    """Returns the commit of a revision in the local cache: the name of the folder below the last one called snapshots."""
+    parts = folder.parts[::-1]
+    return parts[parts.index("snapshots") - 1]
 
 
 def cached_listing(repo: str, revision: str, folder: Path) -> Listing:
@@ -201,16 +227,16 @@ def cached_listing(repo: str, revision: str, folder: Path) -> Listing:
         blob = path.resolve().name
         hashed = {64: "sha256", 40: "blob"}.get(len(blob)) if re.fullmatch(r"[0-9a-f]+", blob) else None
         files.append(HubFile(name=path.name, size=path.stat().st_size, **({hashed: blob} if hashed else {})))
-    return Listing(repo=repo, revision=revision, commit=folder.name, files=tuple(files))
+    return Listing(repo=repo, revision=revision, commit=cached_commit(folder), files=tuple(files))
 
 
-def offline_revision(repo: str, revision: str) -> Path:
-    """Returns the folder of a revision in the local cache, named by its commit; its files are checked, once.
+def offline_revision(repo: str, revision: str, subfolder: str = "") -> Path:
+    """Returns the folder of a revision in the local cache; its files are checked, once.
 
     Raises:
         RevisionError: If it is not there, or damaged; the message says how to put it there.
     """
-    folder = find_cached(repo, revision)
+    folder = find_cached(repo, revision, subfolder=subfolder)
     if folder is None:
         raise RevisionError(
             f"{repo} {revision} is not in the cache {constants.HF_HUB_CACHE} and HF_HUB_OFFLINE is set; "

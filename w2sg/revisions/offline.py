@@ -78,19 +78,22 @@ def _answer(description: Mapping[str, Any] | None = None, **known: Any) -> Publi
     return Published(**known, description=Description(**(description or {})))
 
 
-def source_of(repo: str, revisions: Sequence[str], kept: Path) -> str:
+def source_of(
+    repo: str, revisions: Sequence[str], kept: Path, places: Mapping[str, Mapping[str, str]] | None = None
+) -> str:
     """Returns what an audit made now would rest on; an audit is made again when this changes.
 
     With a network, and without one where the Hub once answered for every revision: the Hub. Else also the state of the
     local cache, so that a cache that was filled further is audited again, and everything once there is a network.
-    ``kept``: the file with the answers of earlier audits.
+    ``kept``: the file with the answers of earlier audits; ``places``: as :func:`w2sg.revisions.published.ask_hub` takes them.
     """
     if not is_offline():
         return HUB
     names, answers = asked_names(revisions), read_answers(kept, repo)
     if all(name in answers and answers[name].origin == HUB for name in names):
         return HUB
-    found = "\n".join(f"{name} {' '.join(_cached_files(repo, name))}" for name in names)
+    at = {name: (places or {}).get(name, {}) for name in names}
+    found = "\n".join(f"{name} {' '.join(_cached_files(repo, name, at[name]))}" for name in names)
     return f"{CACHE} {sha256(found.encode())[:16]}"
 
 
@@ -106,14 +109,15 @@ def _expanded(path: str) -> str:
     return os.path.expandvars(os.path.expanduser(path))
 
 
-def _cached_files(repo: str, revision: str) -> Iterator[str]:
+def _cached_files(repo: str, revision: str, place: Mapping[str, str]) -> Iterator[str]:
     """Yields the commit of a cached revision and, per file, its name with its blob's; nothing if it is not cached."""
-    folder = cache_root() / f"models--{repo.replace('/', '--')}"
-    commit = revision
+    folder = cache_root() / f"models--{place.get('repo', repo).replace('/', '--')}"
+    revision = commit = place.get("commit", revision)
     with contextlib.suppress(OSError):
         commit = (folder / "refs" / revision).read_text(encoding="utf-8")
     with contextlib.suppress(OSError):
-        paths = sorted(path for path in (folder / "snapshots" / commit).iterdir() if path.is_file())
+        inside = folder / "snapshots" / commit / place.get("subfolder", "")
+        paths = sorted(path for path in inside.iterdir() if path.is_file())
         yield commit
         for path in paths:
             # The name of a blob is its hash; a file that is no link is told by its size.

@@ -25,6 +25,7 @@ def ask_hub(
     revisions: Sequence[str],
     *,
     label: str,
+    places: Mapping[str, Mapping[str, str]] | None = None,
     earlier: Mapping[str, Published] | None = None,
     patience: Patience | None = None,
 ) -> list[Published]:
@@ -38,6 +39,7 @@ def ask_hub(
         repo: owner/name.
         revisions: Names, by step.
         label: Name of the work in progress reports.
+        places: Where revisions lie, by name, as far as their names do not say it: repo, subfolder, commit.
         earlier: What earlier audits learned, by revision; for use without a network.
         patience: How often and how long to try again.
 
@@ -49,7 +51,14 @@ def ask_hub(
     known, contents = earlier or {}, _Contents(patience)
     found = []
     for name in names:
-        found.append(_recall(repo, name, known.get(name)) if offline.is_offline() else _ask(repo, name, contents))
+        place = (places or {}).get(name, {})
+        place = {
+            "repo": place.get("repo", repo),
+            "commit": place.get("commit", name),
+            "subfolder": place.get("subfolder", ""),
+        }
+        answer = _recall(place, known.get(name)) if offline.is_offline() else _ask(place, contents)
+        found.append(replace(answer, revision=name))
         progress.update(1)
     return found
 
@@ -78,9 +87,10 @@ class _Contents:
         return self._known[digest]
 
 
-def _ask(repo: str, revision: str, contents: _Contents) -> Published:
+def _ask(place: Mapping[str, str], contents: _Contents) -> Published:
+    revision = place["commit"]
     try:
-        listing = hub.list_revision(repo, revision, patience=contents.patience)
+        listing = hub.list_revision(place["repo"], revision, subfolder=place["subfolder"], patience=contents.patience)
     except NoSuchRevision:
         return Published(revision=revision, missing="the Hub has no such revision", origin=offline.HUB)
     try:
@@ -90,10 +100,11 @@ def _ask(repo: str, revision: str, contents: _Contents) -> Published:
     return replace(known, description=describe_files({file.name: contents.read(listing, file) for file in small}))
 
 
-def _recall(repo: str, revision: str, earlier: Published | None) -> Published:
+def _recall(place: Mapping[str, str], earlier: Published | None) -> Published:
     if earlier is not None and earlier.origin == offline.HUB:
         return earlier
-    folder = hub.cached_folder(repo, revision)
+    repo, revision = place["repo"], place["commit"]
+    folder = hub.cached_folder(repo, revision, place["subfolder"])
     reason = "it is not in the local cache"
     if folder is not None:
         try:

@@ -53,15 +53,18 @@ def shared_definitions(config: Mapping[str, Any], families: Mapping[str, Family]
     models = {name: config["models"][name] for name in used}
     corpora = [entry["corpus"] for entry in (*datasets.values(), *models.values()) if "corpus" in entry]
     settings = forward_settings(config["activations"])
+    places = {(one.weak, one.weak_revision): one.weak_place for one in families.values()}
+    places |= {(f.strong, one.name): one.place for f in families.values() for one in f.revisions}
     return {
         "corpora": {name: config["corpora"][name] for name in {*corpora, config["evaluation"]["corpus"]}},
         "datasets": datasets,
         "models": {name: entry if entry["source"] == "pretrain" else identity(entry) for name, entry in models.items()},
-        # Of the features of a revision: which layers are kept, and how and on what text the revision is run.
+        # Of the features of a revision: which layers are kept, how and on what text it is run, where a list says it lies.
         "features": {
             f"{model}/{revision}": {
                 "activations": settings | {"layers": kept_layers(settings["layers"], families, model, revision)},
                 "evaluation": config["evaluation"],
+                **({"at": dict(place)} if (place := places.get((model, revision))) else {}),
             }
             for model, names in used.items()
             for revision in names

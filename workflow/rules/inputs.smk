@@ -59,10 +59,15 @@ def listed_revisions(model):
     return list(dict.fromkeys([*names, *used]))
 
 
+def places_in(model):
+    """Returns where revisions of a model lie, by name, as far as their names do not say it."""
+    return {one.name: one.place for one in published_of(model) if one.place}
+
+
 def audit_source(wildcards):
     """Returns what an audit of a model rests on now: the Hub, or what the local cache holds."""
     repo, kept = config["models"][wildcards.model]["repo"], Path(f"results/audit/{wildcards.model}.json")
-    return offline.source_of(repo, listed_revisions(wildcards.model), kept)
+    return offline.source_of(repo, listed_revisions(wildcards.model), kept, places_in(wildcards.model))
 
 
 def audit_tables():

@@ -48,6 +48,7 @@ rule audit_revisions:
     params:
         model=identity,
         revisions=lambda wildcards: listed_revisions(wildcards.model),
+        places=lambda wildcards: places_in(wildcards.model),
         source=audit_source,
         # What audits learned; no output, or Snakemake would delete it before each.
         kept="results/audit/{model}.json",

@@ -19,6 +19,7 @@ def main(
     name: str,
     model: Mapping[str, Any],
     revisions: Sequence[str],
+    places: Mapping[str, Mapping[str, str]],
     source: str,
     kept: str,
     layers: str | Sequence[int],
@@ -30,7 +31,8 @@ def main(
         from w2sg.revisions import audit, offline, published
 
         earlier = offline.read_answers(Path(kept), model["repo"])
-        known = published.ask_hub(model["repo"], revisions, label=f"audit {name}", earlier=earlier)
+        label = f"audit {name}"
+        known = published.ask_hub(model["repo"], revisions, label=label, places=places, earlier=earlier)
         published.keep_answers(Path(kept), model["repo"], known, earlier=earlier)
         table = audit.audit_table(name, known)
         audit.warn_of(table, known, layers=layers)
