@@ -107,11 +107,14 @@ def study(folder: Path) -> dict:
     }  # fmt: skip
 
 
-def remote_study(folder: Path, steps: list[int]) -> dict:
-    """The same for one family on a (local) Hub: ``owner/strong`` with a branch for each step, taught by ``owner/weak``."""
+def remote_study(folder: Path, steps: list[int], *, elsewhere: dict[int, str] | None = None) -> dict:
+    """The same for one family on a (local) Hub: ``owner/strong`` with a branch for each step, taught by ``owner/weak``.
+
+    ``elsewhere``: repositories of those steps that lie in another one.
+    """
     listed = folder / "strong.tsv"
-    rows = "".join(f"step{step}\t{step}\t{step}\n" for step in steps)
-    listed.write_text(f"revision\tstep\ttokens_billion\n{rows}")
+    rows = "".join(f"step{step}\t{step}\t{step}\t{(elsewhere or {}).get(step, '-')}\n" for step in steps)
+    listed.write_text(f"revision\tstep\ttokens_billion\trepo\n{rows}")
     config = study(folder / "inputs")
     config["models"] |= {
         "remote": {"source": "hub", "dtype": "float32", "repo": "owner/strong", "revisions": str(listed)},

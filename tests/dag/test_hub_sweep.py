@@ -26,6 +26,8 @@ from w2sg.tables.files import read_table
 from w2sg.tables.schemas import PAIRS
 
 STEPS = [0, 64]
+EARLY = {0: "owner/early"}
+"""The first step lies in a repository of its own, as OLMo-2's do."""
 TOKEN = "hf_" + "SecretOfTheUser" * 2
 
 
@@ -35,9 +37,9 @@ def remote(tmp_path_factory, finished):
     folder, hub = tmp_path_factory.mktemp("published"), Hub()
     trained = finished.folder / "results" / "pretrained"
     for step in STEPS:
-        hub.publish("owner/strong", f"step{step}", trained / "smoke-strong" / f"step{step}")
+        hub.publish(EARLY.get(step, "owner/strong"), f"step{step}", trained / "smoke-strong" / f"step{step}")
     hub.branches["owner/strong"]["step16"] = {
-        **hub.branches["owner/strong"]["step0"],
+        **hub.branches["owner/early"]["step0"],
         "model.safetensors": hub.branches["owner/strong"]["step64"]["model.safetensors"],
     }
     weak = shutil.copytree(trained / "smoke-weak" / "step64", folder / "weak")
@@ -60,7 +62,7 @@ def workflow(remote, tmp_path, monkeypatch) -> Workflow:
         "HF_HOME": str(tmp_path / "hf"),
     }.items():
         monkeypatch.setenv(name, value)
-    config = remote_study(tmp_path, [*STEPS, 16])
+    config = remote_study(tmp_path, [*STEPS, 16], elsewhere=EARLY)
     config["fetch"] = {"snapshots": 2}
     (tmp_path / "run").mkdir()
     return Workflow(folder=tmp_path / "run", config=config)
@@ -116,8 +118,15 @@ def test_faults_the_mode_and_a_cache_change_nothing(workflow, remote, finished, 
     metrics = read_table(workflow.folder / "results/smoke/tables/metrics.parquet", schemas.METRICS)
     carried = metrics.groupby(["model", "revision"])["commit"].unique()
     assert set(carried.index) == {("remote-weak", "main"), *(("remote", f"step{step}") for step in [*STEPS, 16])}
-    for (model, revision), commits in carried.items():
-        assert list(commits) == [hub.commit({"remote": "owner/strong", "remote-weak": "owner/weak"}[model], revision)]
+    published = [
+        ("owner/weak", "main"),
+        ("owner/early", "step0"),
+        ("owner/strong", "step16"),
+        ("owner/strong", "step64"),
+    ]
+    repos = {revision: repo for repo, revision in published}
+    for (_, revision), commits in carried.items():
+        assert list(commits) == [hub.commit(repos[revision], revision)]
     excluded = pd.read_csv(workflow.folder / "results/smoke/tables/excluded.csv")
     assert list(excluded["revision"]) == ["step16"]
     for name in ("tables/summary.txt", "report.html"):
@@ -128,7 +137,7 @@ def test_faults_the_mode_and_a_cache_change_nothing(workflow, remote, finished, 
     assert "Nothing to be done" in workflow.run("-n", "--rerun-triggers", "mtime", "params", "--", report)
 
     hub.fault = lambda request: None
-    for repo, revision in [("owner/weak", "main"), *(("owner/strong", f"step{step}") for step in [*STEPS, 16])]:
+    for repo, revision in published:
         fill = f"from huggingface_hub import snapshot_download as get; get({repo!r}, revision={revision!r})"
         subprocess.run([sys.executable, "-c", fill], check=True, capture_output=True)
     hub.requests.clear()
