@@ -7,10 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from w2sg.data import sources
-from w2sg.data.pairs import CheckedPairs
-from w2sg.study.datasets import DatasetEntry
-from w2sg.study.fields import read
+from w2sg.data.sources import load_checked
 
 LABELS = ("comp.one", "comp.two", "rec.three", "soc.four")
 TOPIC = {
@@ -56,11 +53,6 @@ def documents(seed: int = 0, n: int = 240) -> pd.DataFrame:
     return pd.concat([frame, pd.DataFrame(other)], ignore_index=True)
 
 
-def load_checked(spec: dict[str, Any], *, name: str, documents: pd.DataFrame | None = None) -> CheckedPairs:
-    """The checked pairs of an entry as a file would say it."""
-    return sources.load_checked(read(DatasetEntry, spec, ("datasets", name)), name=name, documents=documents)
-
-
 def load_pairs(spec: dict[str, Any], *, name: str, documents: pd.DataFrame | None = None) -> pd.DataFrame:
-    """The pairs alone."""
+    """The pairs of an entry, without the report of the checks."""
     return load_checked(spec, name=name, documents=documents).pairs

@@ -7,12 +7,22 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os.path import commonprefix
 from typing import Any
 
 HUMAN, ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
 """Marks of a speaker's turn in HH-RLHF; all lists of messages are written with them."""
 
 _MARKS = {"system": "\n\nSystem:", "user": HUMAN, "assistant": ASSISTANT}
+
+_ASKS = "human|user|person|question|prompt|instruction|input|system"
+_ANSWERS = "assistant|ai|bot|chatbot|gpt|model|answer|response|output"
+_MARK = re.compile(
+    rf"(?<!\S)(?:#{{1,4}} ?|\*\*)?(?:(?i:{_ASKS}|{_ANSWERS})|Q|A)(?:\*\*)?:(?:\*\*)?"
+    r"|<\|[^|<>\s]{1,20}\|>(?:assistant|user|human|system)?|\[/?INST\]|<start_of_turn>(?:user|model)"
+)
+"""Mark of a speaker's turn: `Human:`, `### Response:`, `**Q**:`, `<|user|>`, `[INST]` and the like."""
+_ANSWERER = re.compile(rf"\b(?:(?i:{_ANSWERS})|A)\b|/INST")
 
 _WRITTEN_OUT = re.compile(r"""\s*\[\s*\{\s*['"](role|content)['"]\s*:""")
 """Beginning of a list of messages that was saved as text, as tables of text do."""
@@ -53,6 +63,28 @@ def text_fault(field: str, text: Any) -> str | None:
 def normalise(text: str) -> str:
     """Returns what a text is compared by: NFKC, without case, white space of any kind as single spaces, none at the ends."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def split_dialogues(chosen: str, rejected: str) -> tuple[str, str, str]:
+    """Returns prompt and responses of two whole dialogues with marks of the speakers, character for character.
+
+    The prompt is what both have in common, up to and including the last mark of an answer in it. It is empty where there is no
+    such mark, or no speaker before it.
+    """
+    same = len(commonprefix([chosen, rejected]))
+    marks = [mark for mark in _MARK.finditer(chosen) if mark.end() <= same]
+    cut = max((mark.end() for mark in marks[1:] if _ANSWERER.search(mark.group())), default=0)
+    return chosen[:cut], chosen[cut:], rejected[cut:]
+
+
+READ_TWICE = "a model would read it twice. Remove it from the responses, or set fields: {prompt: null}, which takes whole dialogues apart"
+"""What follows from responses that begin with their prompt."""
+
+
+def repeats_prompt(prompt: str, response: str) -> bool:
+    """Returns whether a response begins with its prompt, which must be of two words at least."""
+    asked, answer = normalise(prompt), normalise(response)
+    return " " in asked and answer.startswith(asked)
 
 
 def is_messages(value: Any) -> bool:

@@ -8,9 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from w2sg.data.dialogues import text_fault
+from w2sg.data.dialogues import READ_TWICE, repeats_prompt, text_fault
 from w2sg.data.parsers import parse_columns
-from w2sg.data.rows import file_rows
+from w2sg.data.rows import brief, file_rows
 from w2sg.study.fields import ConfigError, Key, Mistake
 from w2sg.study.protocols import FIELDS, SPLITS
 from w2sg.study.texts.files import DATA_SUFFIXES, data_files
@@ -67,24 +67,35 @@ def _of_path(key: Key, path: str, entry: Mapping[str, Any]) -> Iterator[Mistake]
 
 def _first_fault(path: Path, entry: Mapping[str, Any]) -> str:
     """Returns why a file's first rows cannot be used: one of them, or all where unusable ones may be left out."""
-    faults = []
+    found, repeated, seen = [], [], 0
     for number, row in islice(file_rows(path, str(path)), _FIRST):
+        seen += 1
         try:
-            faults.append((number, _row_fault(row, entry)))
+            texts = _texts(row, entry)
         except ValueError as error:
             return f"{path}, row {number}: {error}"
-    if not faults:
+        fault = next((fault for field, text in texts.items() if (fault := text_fault(field, text))), None)
+        if fault:
+            found.append(f"{path}, row {number}: {fault}")
+        elif "prompt" in texts and any(repeats_prompt(texts["prompt"], texts[side]) for side in FIELDS[1:]):
+            repeated.append(number)
+    if not seen:
         return f"{path}: holds no row"
-    found = [f"{path}, row {number}: {fault}" for number, fault in faults if fault]
-    if entry["on_invalid"] == "drop":
-        return found[0] if len(found) == len(faults) else ""
-    return f"{found[0]}; correct or remove the row, or set on_invalid: drop" if found else ""
+    if len(repeated) > seen / 2:
+        return f"{path}, row {repeated[0]}: a response begins with its prompt, as in {len(repeated)} of {seen} rows; {READ_TWICE}"
+    if found and entry["on_invalid"] == "error":
+        return f"{found[0]}; correct or remove the row, or set on_invalid: drop"
+    return found[0] if len(found) == seen else ""
 
 
-def _row_fault(row: Mapping[str, Any], entry: Mapping[str, Any]) -> str | None:
-    if entry["source"] == "file":
-        if entry["field"] not in row:
-            raise ValueError(f"no field {entry['field']!r}; fields are {', '.join(row)}; set field")
-        return text_fault(entry["field"], row[entry["field"]])
-    texts = parse_columns(row, fields=entry.get("fields", {}))
-    return next((fault for field, text in zip(FIELDS, texts, strict=True) if (fault := text_fault(field, text))), None)
+def _texts(row: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the texts of a row by field.
+
+    Raises:
+        ValueError: If a column is absent.
+    """
+    if entry["source"] == "files":
+        return dict(zip(FIELDS, parse_columns(row, fields=entry.get("fields", {})), strict=True))
+    if entry["field"] not in row:
+        raise ValueError(f"no field {entry['field']!r}; fields are {', '.join(map(brief, row))}; set field")
+    return {entry["field"]: row[entry["field"]]}

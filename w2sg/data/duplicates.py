@@ -25,9 +25,15 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from w2sg.data.dialogues import normalise
 from w2sg.study.texts.corpora import DuplicateRule, HeldoutPart
 
 _WORD = re.compile(r"[^\W_]+")
+
+_ENDS = " .,:;!?"
+
+_SHARED, _FEW = 4, 5
+"""Shingles that near-duplicate prompts share at least, and texts that may always share one, or be one group."""
 
 _BLOCK = 4096
 """Texts compared at a time; bounds memory, changes no result."""
@@ -127,8 +133,11 @@ def cluster(shingles: Shingles, rule: DuplicateRule) -> np.ndarray:
     Returns:
         int64 of shape (n,); a text without near-duplicates has its own index.
     """
-    n = len(shingles.counts)
-    overlaps = find_overlaps(shingles, shingles, rule)
+    return _connect(find_overlaps(shingles, shingles, rule), len(shingles.counts))
+
+
+def _connect(overlaps: pd.DataFrame, n: int) -> np.ndarray:
+    """Returns for each of n texts the smallest index that a chain of overlaps leads to, (n,)."""
     graph = coo_array((np.ones(len(overlaps)), (overlaps["text"], overlaps["protected"])), shape=(n, n))
     labels = connected_components(graph, directed=False)[1]
     return np.unique(labels, return_index=True)[1][labels]
@@ -187,3 +196,58 @@ def _drop(
     part[like] = "dropped"
     ordered = found.sort_values(["doc_id", "containment", "resembles"], ascending=[True, False, True])
     return ordered.drop_duplicates("doc_id", ignore_index=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Likeness:
+    """Which of n texts mean the same."""
+
+    same: list[str]
+    """What each is compared by, (n,): :func:`w2sg.data.dialogues.normalise` without punctuation at the ends; empty for none."""
+    groups: list[str]
+    """Group of each, (n,): the first in alphabetical order of those linked by a chain of near-duplicates; empty for none."""
+    apart: int
+    """Texts that resemble so many others that nothing could be dealt if they stayed together: each is a group by itself."""
+
+
+def compare_texts(texts: Sequence[str], rule: DuplicateRule | None = None) -> Likeness:
+    """Returns which of the given prompts, or other short texts, are the same and which nearly.
+
+    Near-duplicates share at least half of a window's shingles, as defined above, and four of them (a run of eight words),
+    or all where there are fewer. Shingles that more than a tenth of the distinct texts hold (an instruction before
+    each question) do not count, and a group that would hold more than a tenth of the texts is taken apart again.
+
+    Args:
+        texts: n texts; empty ones are compared with nothing.
+        rule: Definition of near-duplicates.
+    """
+    rule = rule or DuplicateRule()
+    same = [normalise(text).strip(_ENDS) or normalise(text) for text in texts]
+    names = sorted({text for text in same if text})
+    if not names:
+        return Likeness(same=same, groups=same, apart=0)
+    shingles = _without_common(shingle(names, rule.ngram), most=max(_FEW, len(names) // 10))
+    overlaps = find_overlaps(shingles, shingles, rule)
+    size = np.minimum(shingles.counts, rule.span)[overlaps["protected"]]
+    near = overlaps[overlaps["containment"] * size > np.minimum(_SHARED, size) - 0.5]
+    head = _connect(near, len(names))
+    position = {name: place for place, name in enumerate(names)}
+    rows = np.bincount([head[position[text]] for text in same if text], minlength=len(names))
+    large = rows > max(_FEW, len(texts) // 10)
+    large &= np.bincount(head, minlength=len(names)) > 1
+    alone = large[head]
+    named = {name: name if alone[place] else names[head[place]] for name, place in position.items()}
+    return Likeness(
+        same=same,
+        groups=[named.get(text, "") for text in same],
+        apart=sum(bool(text) and bool(alone[position[text]]) for text in same),
+    )
+
+
+def _without_common(shingles: Shingles, *, most: int) -> Shingles:
+    """Returns the shingles that at most so many texts hold."""
+    pairs = pd.DataFrame({"hash": shingles.hashes, "text": shingles.texts})
+    holders = pairs.drop_duplicates()["hash"].value_counts()
+    kept = ~pairs["hash"].isin(holders.index[holders > most]).to_numpy()
+    counts = np.bincount(shingles.texts[kept], minlength=len(shingles.counts))
+    return Shingles(hashes=shingles.hashes[kept], texts=shingles.texts[kept], counts=counts)

@@ -13,10 +13,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from w2sg.data.dialogues import text_fault
+from w2sg.data.dialogues import READ_TWICE, normalise, repeats_prompt, text_fault
+from w2sg.data.duplicates import Likeness, compare_texts
 from w2sg.runtime.files import sha256
 from w2sg.study.protocols import FIELDS, SOURCES, SPLITS
 from w2sg.tables.schemas import PAIRS
+
+REPEATED = 0.1
+"""Share of responses that may begin with their prompt: some answers quote the question."""
 
 _SHOWN = 10
 """Mistakes listed in one error message."""
@@ -33,13 +37,19 @@ class CheckedPairs:
     dropped: tuple[str, ...]
     """One line per dropped row: dataset, split, row, file, reason."""
     shared_prompts: dict[str, int]
-    """Distinct non-empty prompts in common, per two splits, such as ``ground_truth/test``."""
+    """Distinct prompts in common, per two splits, such as ``ground_truth/test``; compared without case, width and spaces."""
+    alike_prompts: dict[str, int]
+    """The same of groups of prompts that are linked by near-duplicates (:func:`w2sg.data.duplicates.compare_texts`)."""
+    unchecked: str
+    """What could not be compared, in words; empty where everything was."""
     skipped: dict[str, int]
     """Rows or windows of the source that are not used by its definition, per reason."""
 
     def lines(self) -> list[str]:
         """Returns the report as lines for a log."""
         lines = [f"pairs: {self.rows}", f"prompts shared between splits: {self.shared_prompts}"]
+        lines += [f"prompts shared or nearly: {self.alike_prompts}"]
+        lines += [f"not checked: {self.unchecked}"] if self.unchecked else []
         lines += [f"skipped {count}: {reason}" for reason, count in sorted(self.skipped.items())]
         return lines + [f"dropped: {line}" for line in self.dropped]
 
@@ -66,8 +76,9 @@ def check_pairs(
     """Returns the pairs of a dataset after refusing, or dropping, rows that cannot be used.
 
     Refused are texts that are missing, no text, or empty (a prompt may be empty), chosen equal to rejected,
-    and a triple that occurs before, in any split. Prompts shared between splits are counted. Where the rows do not say
-    what their texts were taken from, it is their prompt if another pair has the same.
+    and a triple that occurs before, in any split, also with chosen and rejected exchanged or other case and spaces. Prompts
+    shared between splits are counted. Where the rows do not say what their texts were taken from, it is their prompt if
+    another pair has the same, or nearly.
 
     Args:
         frame: split, prompt, chosen, rejected; optionally sources and labels (:data:`SOURCES`), and ``row`` (number in
@@ -79,7 +90,7 @@ def check_pairs(
         skipped: What the source left out, per reason; only reported.
 
     Raises:
-        ValueError: Naming dataset, split, row, file, reason and what to do.
+        ValueError: Naming dataset, split, row, file, reason and what to do; also if responses repeat their prompts.
     """
     ordered = frame.sort_values(by="split", key=lambda split: split.map(SPLITS.index), kind="stable", ignore_index=True)
     faults = _faults(ordered)
@@ -100,9 +111,11 @@ def check_pairs(
         )
     if limit is not None:
         kept = kept.groupby("split", sort=False).head(limit)
+    _refuse_repeated(kept, name)
     ids = [row_id(*row) for row in zip(*(kept[field] for field in FIELDS), strict=True)]
     position = kept.groupby("split", sort=False).cumcount().astype("int64")
-    prompts = _shared(kept["prompt"].tolist())
+    alike = compare_texts(kept["prompt"].tolist())
+    prompts = _shared(alike.groups)
     sources = dict(zip(SOURCES, (prompts, prompts, "", ""), strict=True))
     table = kept.assign(**{column: kept.get(column, other) for column, other in sources.items()})
     table = table.assign(dataset=name, row_id=ids, position=position)
@@ -111,21 +124,44 @@ def check_pairs(
         pairs=pairs,
         rows={split: int((pairs["split"] == split).sum()) for split in SPLITS},
         dropped=lines,
-        shared_prompts=shared_prompts(pairs),
+        shared_prompts=_in_common(alike.same, table["split"].tolist()),
+        alike_prompts=_in_common(alike.groups, table["split"].tolist()),
+        unchecked="" if SOURCES[0] in frame else _unchecked(alike),
         skipped=dict(skipped or {}),
     )
 
 
-def _shared(prompts: Sequence[str]) -> list[str]:
-    """Returns a short id of every prompt that several pairs have, and empty text for the others."""
-    pairs = Counter(prompts)
-    return [sha256(prompt.encode())[:16] if prompt and pairs[prompt] > 1 else "" for prompt in prompts]
+def _unchecked(alike: Likeness) -> str:
+    unasked = alike.same.count("")
+    parts = (
+        [f"{unasked} pairs have no prompt, so whether they answer the same question is not known"] if unasked else []
+    )
+    if alike.apart:
+        parts.append(f"{alike.apart} prompts resemble too many others to keep them together, and count as different")
+    return "; ".join(parts)
 
 
-def shared_prompts(pairs: pd.DataFrame) -> dict[str, int]:
-    """Returns the number of distinct non-empty prompts that two splits have in common, per two splits."""
-    prompts = {split: set(pairs.loc[pairs["split"] == split, "prompt"]) - {""} for split in SPLITS}
-    return {f"{a}/{b}": len(prompts[a] & prompts[b]) for a, b in combinations(SPLITS, 2)}
+def _shared(groups: Sequence[str]) -> list[str]:
+    """Returns a short id of every group that several pairs are in, and empty text for the others."""
+    pairs = Counter(groups)
+    return [sha256(group.encode())[:16] if group and pairs[group] > 1 else "" for group in groups]
+
+
+def _in_common(names: Sequence[str], splits: Sequence[str]) -> dict[str, int]:
+    """Returns how many distinct names that are not empty two splits have in common, per two splits."""
+    held = {split: {name for name, own in zip(names, splits, strict=True) if name and own == split} for split in SPLITS}
+    return {f"{a}/{b}": len(held[a] & held[b]) for a, b in combinations(SPLITS, 2)}
+
+
+def _refuse_repeated(frame: pd.DataFrame, name: str) -> None:
+    """Raises an error if a share of the responses of either side begin with their prompt."""
+    for side in ("chosen", "rejected"):
+        repeated = [repeats_prompt(*texts) for texts in zip(frame["prompt"], frame[side], strict=True)]
+        if sum(repeated) > REPEATED * len(frame):
+            first = frame[repeated].iloc[0]
+            place = f"{first['split']} row {first['row']}" if "row" in frame else first["split"]
+            found = f"{sum(repeated)} of {len(frame)} {side} responses begin with their prompt, such as {place}"
+            raise ValueError(f"dataset {name}: {found}; {READ_TWICE}")
 
 
 def deal(groups: Sequence[str], *, seed: int, weights: ArrayLike = 1, sides: ArrayLike = 0) -> np.ndarray:
@@ -155,15 +191,17 @@ def deal(groups: Sequence[str], *, seed: int, weights: ArrayLike = 1, sides: Arr
 
 
 def deal_by_prompt(frame: pd.DataFrame, *, seed: int) -> pd.DataFrame:
-    """Returns the rows with a ``split``, all rows of a prompt in one split, in an order drawn by the seed.
+    """Returns the rows with a ``split``, all rows of a prompt, or of nearly the same, in one, in an order drawn by the seed.
 
     Args:
         frame: prompt, chosen, rejected, and any other columns. Rows without a prompt are dealt one by one.
         seed: Seed; the result does not depend on the order of the rows.
     """
     ids = [row_id(*map(str, row)) for row in zip(*(frame[field] for field in FIELDS), strict=True)]
-    named = zip(frame["prompt"], ids, strict=True)
-    groups = [f"prompt {prompt}" if prompt else f"row {identity}" for prompt, identity in named]
+    alike = compare_texts([prompt if isinstance(prompt, str) else "" for prompt in frame["prompt"]])
+    groups = [
+        f"prompt {group}" if group else f"row {identity}" for group, identity in zip(alike.groups, ids, strict=True)
+    ]
     split = np.array(SPLITS, dtype=object)[deal(groups, seed=seed)]
     dealt = frame.assign(split=split, _id=ids).sort_values(by="_id", kind="stable")
     shuffled = dealt.iloc[np.random.default_rng([seed, 1]).permutation(len(dealt))]
@@ -182,10 +220,12 @@ def _faults(frame: pd.DataFrame) -> list[tuple[int, str, str]]:
         place = f"{split} row {row}" + (f" ({origin})" if origin else "")
         reason = _fault(*texts)
         if reason is None:
-            identity = row_id(*texts)
-            if identity in seen:
-                reason = f"same prompt, chosen and rejected as {seen[identity]}"
-            seen.setdefault(identity, place)
+            plain, mirrored = (row_id(*map(normalise, order)) for order in (texts, (texts[0], texts[2], texts[1])))
+            if plain in seen:
+                reason = f"same prompt, chosen and rejected as {seen[plain]}"
+            elif mirrored in seen:
+                reason = f"the mirror image of {seen[mirrored]}: the same texts, chosen and rejected exchanged"
+            seen.setdefault(plain, place)
         if reason is not None:
             faults.append((index, place, reason))
     return faults

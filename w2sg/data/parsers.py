@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from w2sg.data.dialogues import ASSISTANT, HUMAN, is_messages, pair_of_messages
+from w2sg.data.dialogues import ASSISTANT, HUMAN, is_messages, pair_of_messages, split_dialogues
 from w2sg.data.rows import brief
 from w2sg.study.protocols import FIELDS
 
@@ -16,7 +16,8 @@ Parsed = tuple[Any, Any, Any] | str
 def parse_columns(row: Mapping[str, Any], *, fields: Mapping[str, str | None]) -> tuple[Any, Any, Any]:
     """Returns the texts of a row: ``fields`` names the column of each, by default like the text; one set to null is empty.
 
-    Columns may hold lists of messages, which need no prompt besides (:func:`w2sg.data.dialogues.pair_of_messages`).
+    Columns may hold lists of messages, which need no prompt besides (:func:`w2sg.data.dialogues.pair_of_messages`). Where the
+    prompt is set to null, whole dialogues are taken apart (:func:`w2sg.data.dialogues.split_dialogues`).
 
     Raises:
         ValueError: If a column is absent.
@@ -34,7 +35,11 @@ def parse_columns(row: Mapping[str, Any], *, fields: Mapping[str, str | None]) -
                 f"no field {column!r}; fields are {', '.join(map(brief, row))}; set fields: {{{field}: ...}}"
             )
     prompt, chosen, rejected = texts
-    return pair_of_messages(prompt, chosen, rejected) if listed else (prompt, chosen, rejected)
+    if listed:
+        return pair_of_messages(prompt, chosen, rejected)
+    if columns[0][1] is None and isinstance(chosen, str) and isinstance(rejected, str):
+        return split_dialogues(chosen, rejected)
+    return prompt, chosen, rejected
 
 
 def parse_hh_single_turn(row: Mapping[str, Any]) -> Parsed:

@@ -14,6 +14,7 @@ from w2sg.data.parsers import PARSERS, parse_columns
 from w2sg.data.rows import file_rows, hub_rows
 from w2sg.data.tasks import order_pairs, topic_pairs
 from w2sg.study.datasets import Columns, CorpusPairs, DatasetEntry, Deal, FilePairs, HubPairs
+from w2sg.study.fields import read
 from w2sg.study.protocols import FIELDS, SPLITS
 from w2sg.study.texts.files import DATA_SUFFIXES, data_files
 
@@ -21,11 +22,11 @@ _HUB_SPLITS = {"cai_harmless": ("train_prefs",)}
 """Splits read where the configuration names none; train for the other parsers."""
 
 
-def load_checked(entry: DatasetEntry, *, name: str, documents: pd.DataFrame | None = None) -> CheckedPairs:
+def load_checked(spec: Mapping[str, Any], *, name: str, documents: pd.DataFrame | None = None) -> CheckedPairs:
     """Returns the pairs of a dataset, as :data:`w2sg.tables.schemas.PAIRS` declares, with the report of the checks.
 
     Args:
-        entry: Entry of ``datasets``.
+        spec: Entry of ``datasets``, as a file says it.
         name: Its key.
         documents: Documents of the corpus it names, if it names one.
 
@@ -33,6 +34,7 @@ def load_checked(entry: DatasetEntry, *, name: str, documents: pd.DataFrame | No
         ValueError: If a row cannot be used, or a split is too small.
         RuntimeError: If the source cannot be read; the message says what to do.
     """
+    entry = read(DatasetEntry, spec, ("datasets", name))
     skipped: Counter[str] = Counter()
     if isinstance(entry, CorpusPairs):
         frame = _corpus_rows(entry, name=name, documents=documents, skipped=skipped)

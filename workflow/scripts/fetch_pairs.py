@@ -5,9 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from w2sg.data import sources
 from w2sg.runtime import jobs
-from w2sg.study.datasets import DatasetEntry
 from w2sg.study.definitions import dataset_settings
-from w2sg.study.fields import read
 from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_table, write_table
 
@@ -27,12 +25,12 @@ def main(
 ) -> None:
     with jobs.log_to(log) as lines:
         frame = read_table(documents, schemas.DOCUMENTS) if documents else None
-        entry = read(DatasetEntry, spec, ("datasets", name))
-        checked = sources.load_checked(entry, name=name, documents=frame)
+        checked = sources.load_checked(spec, name=name, documents=frame)
         lines.writelines(f"{line}\n" for line in checked.lines())
         made = {f"datasets.{name}": dataset_settings(spec, content), "recipes.PAIRS": recipe}
         origin = origins.trace("fetch_pairs", made, [documents] if documents else [])
-        counts = {"rows": checked.rows, "dropped": len(checked.dropped), "shared_prompts": checked.shared_prompts}
+        counts = {"rows": checked.rows, "dropped": len(checked.dropped), "skipped": checked.skipped}
+        counts |= {name: getattr(checked, name) for name in ("shared_prompts", "alike_prompts", "unchecked")}
         write_table(checked.pairs, output, schemas.PAIRS, provenance=origin | counts)
 
 

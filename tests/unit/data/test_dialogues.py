@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from w2sg.data.dialogues import Unusable, normalise, text_fault
+from w2sg.data.dialogues import Unusable, normalise, split_dialogues, text_fault
 from w2sg.data.parsers import parse_columns
 
 
@@ -74,3 +76,37 @@ def test_texts_are_compared_without_case_width_and_spaces():
     assert normalise(" Ｆull\u00a0 Width\n") == normalise("full width") == "full width"
     assert normalise("ﬁne STRASSE") == normalise("fine straße")
     assert normalise("a b") != normalise("ab")
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "\n\nHuman: q: A\n\nAssistant:",
+        "\n\nHuman: a\n\nAssistant: b\n\nHuman: c\n\nAssistant:",
+        "Human: hi there Assistant:",
+        "### Instruction:\nDo it\n\n### Response:",
+        "<|user|>\nhi\n<|assistant|>",
+        "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant",
+        "<s>[INST] hi [/INST]",
+        "Question: what is it? Answer:",
+        "**User**: x\n**Assistant**:",
+        "<start_of_turn>user\nhi<end_of_turn>\n<start_of_turn>model",
+    ],
+)
+def test_whole_dialogues_are_taken_apart(prompt):
+    assert split_dialogues(f"{prompt}\nI say yes", f"{prompt}\nI say no") == (prompt, "\nI say yes", "\nI say no")
+    more = f"{prompt} yes\n\nHuman: r\n\nAssistant: x"
+    assert split_dialogues(more, f"{prompt} no")[0] == prompt
+
+
+@pytest.mark.parametrize(
+    "texts", [("I think yes", "I think no"), ("Assistant: I see a", "Assistant: I see b"), ("", ""), ("A: x", "Q: y")]
+)
+def test_texts_without_a_question_in_common_have_no_prompt(texts):
+    assert split_dialogues(*texts) == ("", *texts)
+
+
+@given(st.text(max_size=20), st.text(max_size=20), st.sampled_from(["\n\nHuman: q\n\nAssistant:", "", "A:", "<|x|>"]))
+def test_taking_apart_loses_no_character(chosen, rejected, head):
+    prompt, good, bad = split_dialogues(head + chosen, head + rejected)
+    assert (prompt + good, prompt + bad) == (head + chosen, head + rejected)

@@ -8,9 +8,11 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from w2sg.data import duplicates
-from w2sg.data.duplicates import cluster, find_overlaps, shingle
+from w2sg.data.duplicates import cluster, compare_texts, find_overlaps, shingle
 from w2sg.study.texts.corpora import DuplicateRule, HeldoutPart
 
 RULES = [
@@ -230,3 +232,35 @@ def test_threshold_is_rounded_up_exactly():
         needed = math.ceil(round(containment * 10, 6))
         assert fast([" ".join(words)], [" ".join(words[:needed])], rule)
         assert not fast([" ".join(words)], [" ".join(words[: needed - 1])], rule)
+
+
+def test_an_instruction_before_every_question_makes_no_duplicates():
+    instruction = "read the following question with care and give the shortest answer that you can think of:"
+    texts = [f"{instruction} what is {number} times {number * 3}" for number in range(30)]
+    alike = compare_texts(texts)
+    assert len(set(alike.groups)) == 30
+    assert alike.apart == 0
+    repeated = [
+        f"{instruction} why does the old ship number {n // 2} sail around the blue house every day {'x' * (n % 2)}"
+        for n in range(60)
+    ]
+    assert all(
+        a == b for a, b in zip(compare_texts(repeated).groups[::2], compare_texts(repeated).groups[1::2], strict=True)
+    )
+
+
+def test_texts_that_resemble_too_many_count_as_different_and_are_counted():
+    words = [f"w{number}" for number in range(500)]
+    chain = [" ".join(words[8 * n : 8 * n + 30]) for n in range(50)]  # each is much like its neighbours
+    alike = compare_texts(chain)
+    assert len(set(alike.groups)) == 50
+    assert alike.apart == 50
+
+
+@given(st.lists(st.text(max_size=30), max_size=12), st.randoms(use_true_random=False))
+def test_comparing_does_not_depend_on_the_order(texts, random):
+    order = list(range(len(texts)))
+    random.shuffle(order)
+    alike, other = compare_texts(texts), compare_texts([texts[place] for place in order])
+    assert other.groups == [alike.groups[place] for place in order]
+    assert [not group for group in alike.groups] == [not text.strip() for text in texts]

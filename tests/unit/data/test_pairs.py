@@ -102,6 +102,32 @@ def test_repeated_triples_are_refused_in_and_across_splits(row, place):
     assert check_pairs(frame, name="d", minimum=4, on_invalid="drop").dropped == (f"dataset d: {expected}",)
 
 
+@pytest.mark.parametrize(
+    ("texts", "reason"),
+    [
+        (("bad 1", "good ground_truth 1"), "the mirror image of ground_truth row 2 (file.jsonl)"),
+        (("BAD  1", "Good ground_truth 1"), "the mirror image of ground_truth row 2 (file.jsonl)"),
+        (("GOOD ground_truth 1 ", "bad 1"), "same prompt, chosen and rejected as ground_truth row 2 (file.jsonl)"),
+    ],
+)
+def test_a_pair_in_other_order_or_spelling_is_the_same_pair(texts, reason):
+    frame = changed(pairs(), 7, prompt="P ground_truth  1", chosen=texts[0], rejected=texts[1])
+    with pytest.raises(ValueError) as caught:
+        check_pairs(frame, name="d", minimum=1)
+    assert reason in str(caught.value)
+
+
+def test_pairs_of_nearly_the_same_prompt_share_their_source_and_are_counted():
+    asked = "why do the old red ships sail past the blue house every night"
+    frame = changed(pairs(), 0, prompt=f"{asked}?")
+    frame = changed(changed(frame, 10, prompt=f"Tell me {asked}"), 11, prompt="Why do ships sail?")
+    checked = check_pairs(frame, name="d", minimum=5)
+    sources = checked.pairs["chosen_source"].tolist()
+    assert sources[0] == sources[10] != ""
+    assert sources.count("") == 13
+    assert (checked.shared_prompts["ground_truth/test"], checked.alike_prompts["ground_truth/test"]) == (0, 1)
+
+
 def test_shared_prompts_are_counted_not_refused():
     frame = pairs()
     frame.loc[5, "prompt"] = frame.loc[0, "prompt"]

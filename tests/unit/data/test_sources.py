@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.pair_corpus import TOPIC, documents, load_checked, load_pairs
+from tests.pair_corpus import TOPIC, documents, load_pairs
 from w2sg.data import parsers
 from w2sg.data import rows as rows_of_sources
+from w2sg.data.sources import load_checked
 from w2sg.study.datasets import required_inputs
 from w2sg.study.definitions import dataset_settings
 from w2sg.study.protocols import SPLITS
@@ -152,6 +153,72 @@ def test_a_bad_row_is_named_by_file_and_line(tmp_path):
     write(tmp_path / "test.jsonl", bad)
     with pytest.raises(ValueError, match="row 9: no field 'rejected'"):
         load_pairs({**spec, "on_invalid": "drop"}, name="f")
+
+
+def leaked(checked, key) -> int:
+    """Questions that are in several splits, by what is asked and not by how it is written."""
+    return int((checked.pairs.groupby(checked.pairs.apply(key, axis=1))["split"].nunique() > 1).sum())
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ("Question {}?", "Question {}? "),
+        ("Question {}?", "question  {}?", "QUESTION\u00a0{} ?", "\uff31uestion {}"),
+        (
+            "{} ships sail to the old blue house near the sea, why?",
+            "So {} ships sail to the old blue house near the sea: why?",
+        ),
+    ],
+)
+def test_a_question_in_several_spellings_is_in_one_split(tmp_path, spellings):
+    content = [
+        {"prompt": prompt.format(n * 7), "chosen": f"{n * 7} good {k}", "rejected": f"bad {n} {k}"}
+        for n in range(40)
+        for k, prompt in enumerate(spellings)
+    ]
+    spec = {"source": "files", "file": write(tmp_path / "f.jsonl", content), "split": {"seed": 0}}
+    checked = load_checked(spec, name="f")
+    assert leaked(checked, lambda row: row["chosen"].split()[0]) == 0
+    assert set(checked.alike_prompts.values()) == {0}
+    assert all(checked.rows.values())
+
+
+@pytest.mark.parametrize(
+    "form", ["\n\nHuman: question {}\n\nAssistant:", "<|user|>\nquestion {}\n<|assistant|>\n", "### Q: {}\n### A:"]
+)
+def test_whole_dialogues_are_dealt_by_their_question(tmp_path, form):
+    content = [
+        {"chosen": form.format(n // 4) + f" good {n}", "rejected": form.format(n // 4) + f" bad {n}"}
+        for n in range(120)
+    ]
+    spec = {"source": "files", "file": write(tmp_path / "f.jsonl", content), "fields": {"prompt": None}}
+    checked = load_checked(spec, name="f")
+    assert leaked(checked, lambda row: row["prompt"]) == 0
+    assert set(checked.pairs["prompt"].str.strip()) == {form.format(n).strip() for n in range(30)}
+    assert set(checked.pairs["prompt"] + checked.pairs["chosen"]) == {row["chosen"] for row in content}
+    assert checked.unchecked == ""
+
+
+def test_what_cannot_be_compared_is_said(tmp_path):
+    content = [{"chosen": f"a fine text {n}", "rejected": f"a bad text {n}"} for n in range(30)]
+    spec = {"source": "files", "file": write(tmp_path / "f.jsonl", content), "fields": {"prompt": None}}
+    assert "not checked: 30 pairs have no prompt" in "\n".join(load_checked(spec, name="f").lines())
+
+
+@pytest.mark.parametrize("sides", [("chosen", "rejected"), ("chosen",), ("rejected",)])
+def test_responses_that_repeat_their_prompts_are_refused(tmp_path, sides):
+    content = rows(60)
+    for row in content:
+        row["prompt"] = f"\n\nHuman: {row['prompt']} please\n\nAssistant:"
+    for row in content[::2]:
+        row.update({side: row["prompt"].upper() + row[side] for side in sides})
+    spec = {"source": "files", "file": write(tmp_path / "f.jsonl", content)}
+    message = rf"dataset f: 30 of 60 {sides[0]} responses begin with their prompt.*\{{prompt: null\}}"
+    with pytest.raises(ValueError, match=message):
+        load_pairs(spec, name="f")
+    quoted = [row | {"chosen": row["prompt"]} if n == 7 else row for n, row in enumerate(rows(60))]
+    assert len(load_pairs({**spec, "file": write(tmp_path / "g.jsonl", quoted)}, name="f")) == 60
 
 
 # Hub datasets
@@ -315,7 +382,7 @@ def test_adaptor_writes_pairs_log_and_provenance(tmp_path, monkeypatch):
 
 @pytest.mark.hub_data
 @pytest.mark.skipif(not DATA.is_dir(), reason="the HH-RLHF files are not here (W2SG_DATA)")
-@pytest.mark.parametrize(("name", "dropped", "shared"), [("helpful", 12, (4, 20, 10)), ("harmless", 17, (81, 83, 76))])
+@pytest.mark.parametrize(("name", "dropped", "shared"), [("helpful", 12, (6, 23, 10)), ("harmless", 17, (89, 91, 81))])
 def test_real_hh_pairs(name, dropped, shared):
     parts = zip(SPLITS, ("gt", "w2s", "test"), strict=True)
     files = {split: str(DATA / f"hh_{name}_{part}.jsonl.gz") for split, part in parts}

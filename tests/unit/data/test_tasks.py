@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.pair_corpus import ORDER, TOPIC, documents, load_checked, load_pairs
+from tests.pair_corpus import ORDER, TOPIC, documents, load_pairs
 from w2sg.data import tasks
 from w2sg.data.duplicates import find_overlaps, shingle
+from w2sg.data.sources import load_checked
 from w2sg.data.tasks import FOUND, REPEATED, Window, cut_windows
 from w2sg.measures.sources import pair_clusters
 from w2sg.study.datasets import CorpusPairs
