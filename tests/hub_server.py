@@ -151,6 +151,11 @@ class Handler(BaseHTTPRequestHandler):
         repo, rest = kind.removeprefix("models/") + "/".join(parts[:2]), parts[2:] or ["revision", "main"]
         if api and rest[0] == "xet-read-token":
             self.xet_token()
+        elif api and rest[0] == "refs":
+            named = self.hub.branches.get(repo, {})
+            branches = [{"name": n, "ref": f"refs/heads/{n}", "targetCommit": self.hub.commit(repo, n)} for n in named]
+            answer = json.dumps({"branches": branches, "converts": [], "tags": []}).encode()
+            self.body(answer, 0, {"Content-Type": "application/json"}, fault) if named else self.missing("RepoNotFound")
         elif api:
             self.listing(repo, rest[0], rest[1], "/".join(rest[2:]), fault)
         elif rest[0] == "resolve":

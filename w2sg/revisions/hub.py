@@ -104,6 +104,23 @@ def _inside(listing: Listing, subfolder: str) -> Listing:
     )
 
 
+def list_branches(repo: str, *, patience: Patience | None = None) -> dict[str, str]:
+    """Returns the commit of every branch of a repository, in one request.
+
+    Raises:
+        RevisionError: If the repository is not there, or the Hub cannot be reached.
+    """
+    address = endpoint()
+
+    def ask() -> dict[str, str]:
+        try:
+            return {branch.name: branch.target_commit for branch in HfApi().list_repo_refs(repo).branches}
+        except (ValueError, TypeError, KeyError) as error:
+            raise DamagedFile(f"the answer cannot be read ({type(error).__name__}: {error})") from None
+
+    return persist(ask, what=f"list the branches of {repo} on {address}", patience=patience or Patience())
+
+
 def endpoint() -> str:
     """Returns the Hub that is asked, without the user name and password that a mirror's address may hold.
 
