@@ -13,6 +13,7 @@ from w2sg.report import page
 from w2sg.runtime.provenance import origin
 from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.study.sections import Statistics
+from w2sg.tables.reading import READINGS
 from w2sg.tables.schemas import CORRELATIONS, FLOORS, METRICS, PREDICTION, TRANSITIONS
 from w2sg.trajectories import bands, coverage, summary
 from w2sg.trajectories.correlations import correlate_all
@@ -141,6 +142,7 @@ def made_evidence(
         "completeness": coverage.completeness(metrics, {}, []),
         "stages": page.stage_costs({}),
         "theory": None,
+        "readings": pd.DataFrame(columns=READINGS.fields.names),
         "origin": origin("write_report", {}, config={"study": "nano"}),
         "study": {
             "study": "nano",

@@ -12,7 +12,7 @@ import torch
 from w2sg.activations.features import Features, write_features
 from w2sg.activations.forward import evaluation_loss, extract_states, layer_indices
 from w2sg.activations.models import LoadedModel, check_settings
-from w2sg.activations.tokens import count_tokens, encode_texts, hash_ids
+from w2sg.activations.tokens import read_pairs
 from w2sg.data.corpora import select_documents
 from w2sg.revisions.facts.descriptions import deciding_settings, describe_folder
 from w2sg.runtime.jobs import Progress
@@ -96,49 +96,52 @@ def write_all_features(
     frames: Mapping[str, pd.DataFrame],
     *,
     outputs: Mapping[str, str],
-    pools: Mapping[str, str],
+    entries: Mapping[str, Mapping[str, Any]],
     settings: ExtractionSettings,
     keys: Mapping[str, str],
     origins: Mapping[str, Mapping[str, Any]],
-) -> dict[str, str]:
+) -> dict[str, dict[str, Any]]:
     """Writes one feature file per dataset from one loaded model.
 
     Args:
         model: The loaded revision.
         frames: Pairs per dataset, with columns row_id, prompt, chosen, rejected.
         outputs: Feature file per dataset.
-        pools: ``last`` or ``mean`` per dataset.
+        entries: Entry of each dataset: how its texts are made, and its pool.
         settings: How forward passes are run.
         keys: Metadata of all files: model, revision, commit, and what :func:`reading` says.
         origins: Origin of each dataset's file.
 
     Returns:
-        A hash of the token ids of each dataset.
+        What was read of each dataset (:attr:`w2sg.activations.tokens.ReadPairs.facts`).
 
     Raises:
-        ValueError: Naming model, revision, dataset and row, if hidden states are not finite.
+        ValueError: Naming model, revision, dataset and row, if a text cannot be made or hidden states are not finite.
     """
     name = f"{keys['model']} {keys['revision']}"
     layers = layer_indices(settings.layers, len(model.blocks), model=name)
     limit = min(settings.max_tokens, model.context)
-    encoded, tokens = {}, {}
+    read = {}
     for dataset, frame in frames.items():
-        prompts = frame["prompt"]
-        texts = [*(prompts + frame["chosen"]), *(prompts + frame["rejected"])]
-        encoded[dataset] = encode_texts(model.tokenizer, texts, max_tokens=limit)
-        whole = count_tokens(model.tokenizer, texts, encoded[dataset], max_tokens=limit)
-        tokens[dataset] = whole.reshape(2, -1)
-        for side, share in zip(("chosen", "rejected"), (tokens[dataset] > limit).mean(1), strict=True):
-            if share:
+        try:
+            read[dataset] = read_pairs(model.tokenizer, frame, entries[dataset], max_tokens=limit)
+        except ValueError as error:
+            raise ValueError(f"{name}, datasets.{dataset}: {error}") from None
+        facts = read[dataset].facts
+        print(
+            f"{name}, {dataset}: the first text is {facts['example']!r}, ids {facts['first_ids']} ... {facts['last_ids']}"
+        )
+        for side in ("chosen", "rejected"):
+            if share := facts[f"cut_{side}"]:
                 print(f"{name}, {dataset}: {share:.0%} of the {side} texts lose their beginning at {limit} tokens")
-    hashes = {dataset: hash_ids(ids) for dataset, ids in encoded.items()}
-    total = sum(len(row) for ids in encoded.values() for row in ids)
+    total = sum(len(row) for one in read.values() for row in one.ids)
     progress = Progress(f"extract {name}", total, "tokens")
     options: Any = {"layers": layers, "batch_tokens": settings.rows(model.device), "on_batch": progress.update}
-    for dataset, ids in encoded.items():
+    for dataset, one in read.items():
+        pool = entries[dataset].get("pool", "last")
         n, row_ids = len(frames[dataset]), frames[dataset]["row_id"].to_numpy(dtype=str)
         try:
-            states = extract_states(model, ids, pool=pools[dataset], **options)
+            states = extract_states(model, one.ids, pool=pool, **options)
         except FloatingPointError as error:
             position = int(error.args[0])
             side = "chosen" if position < n else "rejected"
@@ -146,10 +149,16 @@ def write_all_features(
                 f"{name}: hidden states of dataset {dataset}, row {row_ids[position % n]} "
                 f"({side}) are not finite; the revision is broken, or {settings.dtype} is too narrow"
             ) from None
-        metadata = {**keys, **origins[dataset], "dataset": dataset, "pool": pools[dataset], "max_tokens": limit}
-        metadata["ids"] = hashes[dataset]
-        given = {"row_ids": row_ids, "tokens": tokens[dataset], "layers": layers, "metadata": metadata}
+        metadata = {
+            **keys,
+            **origins[dataset],
+            "dataset": dataset,
+            "pool": pool,
+            "max_tokens": limit,
+            "read": one.facts,
+        }
+        given = {"row_ids": row_ids, "tokens": one.lengths, "layers": layers, "metadata": metadata}
         features = Features(chosen=states[:, :n], rejected=states[:, n:], **given)
         write_features(outputs[dataset], features, dtype=settings.dtype)
         del states, features  # before the next dataset's take as much again
-    return hashes
+    return {dataset: one.facts for dataset, one in read.items()}

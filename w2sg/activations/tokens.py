@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from w2sg.revisions.facts.descriptions import TOKENIZER, id_fault, side_files
 from w2sg.revisions.folders import RevisionError
 from w2sg.runtime.files import sha256
+from w2sg.study.texts.templates import form_text, shorten, turns_of
 
 PROBE = "\n\nHuman: DON'T shout, in 2023; 650841823 naïve  spaces\t語\n\n\nAssistant: x = 1;\n  they'RE near "
 """What another reading of a tokenizer is likely to cut otherwise: capitals after an apostrophe, digits, line ends, spaces."""
+
+ENDS = 12
+"""Ids of an example that are kept of its beginning and of its end."""
+
+_MARKS = ("bos", "eos")
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -44,7 +52,29 @@ def load_tokenizer(folder: Path) -> Any:
         sys.stdout.write(
             f"{path}: transformers' AutoTokenizer would make other ids of a probe text; those of the file are used\n"
         )
+    _name_marks(tokenizer, folder)
     return tokenizer
+
+
+def _name_marks(tokenizer: Any, folder: Path) -> None:
+    """Tells a tokenizer what its folder calls marks, and its chat template; neither changes how a text is split."""
+    settings = [_settings(folder / name) for name in ("special_tokens_map.json", "tokenizer_config.json")]
+    vocabulary = tokenizer.get_vocab()
+    for name in _MARKS:
+        for given in settings:
+            mark = given.get(f"{name}_token")
+            mark = mark.get("content") if isinstance(mark, dict) else mark
+            if mark in vocabulary:
+                setattr(tokenizer, f"{name}_token", mark)
+    own = folder / "chat_template.jinja"
+    template = own.read_text(encoding="utf-8") if own.is_file() else settings[-1].get("chat_template")
+    if isinstance(template, list):  # several, by name
+        template = next((one["template"] for one in template if one.get("name") == "default"), None)
+    tokenizer.chat_template = template
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8-sig")) if path.is_file() else {}
 
 
 def _automatic(folder: Path) -> Any:
@@ -64,30 +94,120 @@ def check_ids(tokenizer: Any, rows: int, *, place: object) -> None:
         raise RevisionError(f"{place}: {fault}")
 
 
-def encode_texts(tokenizer: Any, texts: Sequence[str], *, max_tokens: int) -> list[list[int]]:
-    """Returns the token ids of each text; texts longer than ``max_tokens`` keep their end.
+@dataclass(frozen=True, kw_only=True)
+class ReadPairs:
+    """What a model reads of a dataset's pairs."""
 
-    Special tokens that the tokenizer puts in front (a start-of-text mark) are kept when text is cut.
+    ids: list[list[int]]
+    """Token ids of each text, first those of all chosen sides, then those of all rejected ones."""
+    lengths: np.ndarray
+    """Tokens of each text before any cut, int32, (2, pairs)."""
+    facts: dict[str, Any]
+    """A hash of all ids, one example with its first and last ids, and what was cut; plain values."""
+
+
+def read_pairs(tokenizer: Any, pairs: pd.DataFrame, spec: Mapping[str, Any], *, max_tokens: int) -> ReadPairs:
+    """Returns the token ids of both sides of each pair.
+
+    Args:
+        tokenizer: A fast tokenizer, as :func:`load_tokenizer` returns it.
+        pairs: Columns row_id, prompt, chosen, rejected.
+        spec: Entry of ``datasets``: how texts are made of them.
+        max_tokens: Longest text; longer ones keep their marks and their end.
 
     Raises:
-        ValueError: If a text has no tokens; the message gives its position.
+        ValueError: If a text cannot be made, or has no tokens; the message names the row.
     """
-    tokenizer.truncation_side = "left"
-    ids = tokenizer(list(texts), truncation=True, max_length=max_tokens, verbose=False)["input_ids"]
-    for position, row in enumerate(ids):
-        if not row:
-            raise ValueError(f"text {position} has no tokens: {texts[position][:80]!r}")
-    return ids
+    rows = pairs[["row_id", "prompt", "chosen", "rejected"]].to_dict("list")
+    texts = [
+        _text(tokenizer, spec, row, prompt, response)
+        for side in ("chosen", "rejected")
+        for row, prompt, response in zip(rows["row_id"], rows["prompt"], rows[side], strict=True)
+    ]
+    marks = {name: spec.get(name, "auto") for name in _MARKS}
+    if spec.get("chat"):  # its template writes marks itself
+        marks = {name: "no" if wanted == "auto" else wanted for name, wanted in marks.items()}
+    try:
+        ids, lengths = encode_texts(tokenizer, texts, max_tokens=max_tokens, **marks)
+    except NoTokensError as error:
+        position = int(error.args[0])
+        raise ValueError(
+            f"row {rows['row_id'][position % len(pairs)]} has no tokens: {texts[position][:80]!r}"
+        ) from None
+    both = lengths.reshape(2, -1)
+    cut = (both > max_tokens).mean(1)
+    facts = {
+        "ids": hash_ids(ids),
+        "example": shorten(texts[0]),
+        "first_ids": ids[0][:ENDS],
+        "last_ids": ids[0][-ENDS:],
+        "texts": len(texts),
+        "max_tokens": max_tokens,
+        "cut_side": "left",
+        "cut_chosen": float(cut[0]),
+        "cut_rejected": float(cut[1]),
+    }
+    return ReadPairs(ids=ids, lengths=both, facts=facts)
 
 
-def count_tokens(tokenizer: Any, texts: Sequence[str], ids: Sequence[Sequence[int]], *, max_tokens: int) -> np.ndarray:
-    """Returns the tokens of each text before :func:`encode_texts` cut it to ``ids``, int32, (texts,)."""
-    counts = np.array([len(row) for row in ids], dtype=np.int32)
-    long = np.flatnonzero(counts >= max_tokens)
-    if len(long):
-        whole = tokenizer([texts[position] for position in long.tolist()], truncation=False, verbose=False)["input_ids"]
-        counts[long] = [len(row) for row in whole]
-    return counts
+def _text(tokenizer: Any, spec: Mapping[str, Any], row: str, prompt: str, response: str) -> str:
+    if not spec.get("chat"):
+        return form_text(spec, prompt, response)
+    if not tokenizer.chat_template:
+        raise ValueError("chat: true, but the revision's tokenizer has no chat template; give template instead")
+    try:
+        return tokenizer.apply_chat_template(turns_of(prompt, response), tokenize=False)
+    except Exception as error:  # whatever the template itself raises
+        raise ValueError(f"row {row} does not fit the tokenizer's chat template ({error})") from None
+
+
+class NoTokensError(ValueError):
+    """A text without tokens; the argument is its position."""
+
+
+def encode_texts(
+    tokenizer: Any, texts: Sequence[str], *, max_tokens: int, bos: str = "auto", eos: str = "auto"
+) -> tuple[list[list[int]], np.ndarray]:
+    """Returns the token ids of each text, and its number of tokens before any cut, int32, (texts,).
+
+    A text longer than ``max_tokens`` keeps its marks and its end. ``bos``, ``eos``: the mark in front and behind, as in
+    ``datasets``: ``auto`` as the tokenizer's file has it, ``yes`` or ``no``.
+
+    Raises:
+        NoTokensError: If a text has no tokens.
+        ValueError: If a mark is wanted that the tokenizer does not name, or no room is left beside the marks.
+    """
+    before, after = _marks(tokenizer, {"bos": bos, "eos": eos})
+    room = max_tokens - len(before) - len(after)
+    if room < 1:
+        raise ValueError(f"activations.max_tokens: {max_tokens} leaves no room beside {len(before) + len(after)} marks")
+    bodies = tokenizer(list(texts), add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
+    ids = [[*before, *body[-room:], *after] for body in bodies]
+    if not all(ids):
+        raise NoTokensError(next(position for position, row in enumerate(ids) if not row))
+    return ids, np.array([len(body) + len(before) + len(after) for body in bodies], dtype=np.int32)
+
+
+def _marks(tokenizer: Any, wanted: Mapping[str, str]) -> tuple[list[int], list[int]]:
+    """Returns the special tokens in front of and behind each text.
+
+    Raises:
+        ValueError: If a mark is wanted that the tokenizer does not name.
+    """
+    encoded = tokenizer("a", return_special_tokens_mask=True)
+    ids, mask = encoded["input_ids"], encoded["special_tokens_mask"]
+    marks = {"bos": ids[: (mask + [0]).index(0)], "eos": ids[len(ids) - ([*mask[::-1], 0]).index(0) :]}
+    for name, own in marks.items():
+        if wanted[name] == "no":
+            marks[name] = []
+        elif wanted[name] == "yes":
+            mark = getattr(tokenizer, f"{name}_token_id")
+            if mark is None:
+                raise ValueError(
+                    f"{name}: yes, but the revision's tokenizer names no {name}_token; set {name} to auto or no"
+                )
+            marks[name] = own if mark in own else [mark, *own] if name == "bos" else [*own, mark]
+    return marks["bos"], marks["eos"]
 
 
 def hash_ids(ids: Sequence[Sequence[int]]) -> str:

@@ -14,6 +14,7 @@ from w2sg.data.rows import brief, file_rows
 from w2sg.study.fields import ConfigError, Key, Mistake
 from w2sg.study.protocols import FIELDS, SPLITS
 from w2sg.study.texts.files import DATA_SUFFIXES, data_files
+from w2sg.study.texts.templates import form_text
 
 _FIRST = 50
 """Rows of each file that are looked at."""
@@ -39,6 +40,29 @@ def check_files(config: Mapping[str, Any], datasets: Sequence[str]) -> None:
         mistakes += _of_path(("corpora", scored, "path"), entry["path"], entry)
     if mistakes:
         raise ConfigError(mistakes)
+
+
+def first_texts(config: Mapping[str, Any], datasets: Sequence[str]) -> dict[str, str]:
+    """Returns per dataset the text that a model reads of its first pair, where files tell it without a model.
+
+    Args:
+        config: The checked configuration, whose files :func:`check_files` has accepted.
+        datasets: Names of the datasets that the study uses.
+    """
+    found = {}
+    for name in datasets:
+        entry = config["datasets"][name]
+        if entry["source"] != "files" or entry["chat"]:
+            continue
+        path = next((file for _, place in _places(name, entry) for file in data_files(place)), "")
+        if path.endswith(".parquet") and find_spec("pyarrow") is None:
+            continue
+        for _, row in islice(file_rows(Path(path), path), _FIRST):
+            if not _row_fault(row, entry):
+                prompt, chosen, _ = parse_columns(row, fields=entry.get("fields", {}))
+                found[name] = form_text(entry, prompt, chosen)
+                break
+    return found
 
 
 def _places(name: str, entry: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:

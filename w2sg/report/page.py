@@ -18,6 +18,7 @@ from markupsafe import Markup
 from w2sg import __version__
 from w2sg.report import cells, charts, controls
 from w2sg.report.catalogue import FIGURES, GROUP_FIGURES, as_percent
+from w2sg.report.readings import reading_table
 from w2sg.report.sentences import answer, describe_left_out, describe_missing
 from w2sg.runtime import provenance
 from w2sg.tables.theory import tally
@@ -29,7 +30,7 @@ TEMPLATE = Path(__file__).with_name("page.html.j2")
 VEGA_LITE = "6.4"
 """Version of Vega-Lite for which altair writes specifications."""
 
-_PARQUET = ("metrics", "floors", "audit", "correlations", "transitions", "completeness")
+_PARQUET = ("metrics", "floors", "audit", "readings", "correlations", "transitions", "completeness")
 
 FILES = {name: f"tables/{name}.parquet" for name in _PARQUET} | {"summary": "tables/summary.csv"}
 """Tables that the page links to, relative to it."""
@@ -57,6 +58,8 @@ class Evidence:
     """Schema COMPLETENESS."""
     stages: pd.DataFrame
     """Table of :func:`w2sg.report.page.stage_costs`, possibly empty."""
+    readings: pd.DataFrame
+    """Schema READINGS; possibly empty."""
     theory: pd.DataFrame | None
     """Acceptance of the synthetic branch, schema ACCEPTANCE; None where it was not run."""
     study: Mapping[str, Any]
@@ -136,6 +139,7 @@ def _tables(evidence: Evidence) -> dict[str, Any]:
         "summary_note": f"{cells.SUMMARY_NOTE} {cells.MARKS}",
         "conclusions": cells.format_conclusions(evidence.summary),
         "controls": controls.control_table(evidence.metrics),
+        "readings": reading_table(evidence.readings) if len(evidence.readings) else None,
         "transfer": controls.transfer_table(evidence.transfer) if evidence.transfer is not None else None,
         "agreement": controls.agreement_table(evidence.agreement) if evidence.agreement is not None else None,
         "correlations": cells.format_correlations(evidence.correlations),

@@ -26,7 +26,7 @@ from typing import Any
 
 import pandas as pd
 
-from w2sg.revisions.facts.comparison import differences_from_most, named, odd_ones
+from w2sg.revisions.facts.comparison import chat_fault, differences_from_most, named, odd_ones
 from w2sg.revisions.facts.descriptions import Description, layer_fault
 from w2sg.revisions.offline import Published
 from w2sg.study.lists.rows import HUB_DEFAULT
@@ -76,20 +76,24 @@ def audit_table(model: str, published: Sequence[Published]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=AUDIT.fields.names)
 
 
-def warn_of(table: pd.DataFrame, published: Sequence[Published], *, layers: str | Sequence[int]) -> None:
-    """Names on the terminal the revisions that an audit flags, and those without a wanted layer.
+def warn_of(
+    table: pd.DataFrame, published: Sequence[Published], *, layers: str | Sequence[int], config: Mapping[str, Any]
+) -> None:
+    """Names on the terminal the revisions that an audit flags, and those without a wanted layer or chat template.
 
     Args:
         table: What :func:`audit_table` returns.
         published: What it was made of.
-        layers: ``activations.layers``.
+        layers: ``activations.layers``, as it holds for the model.
+        config: The checked configuration.
     """
     known = {item.revision: item.description for item in published}
     for row in table.to_dict("records"):
         place = f"audit {row['model']}: revision {row['revision']}"
         if row["flagged"]:
             _log.warning("%s is flagged: %s", place, row["reason"])
-        if fault := layer_fault(layers, known[row["revision"]].depth):
+        one = known[row["revision"]]
+        if fault := layer_fault(layers, one.depth) or (chat_fault(config, one) if one.tokenizer else ""):
             _log.warning("%s: %s", place, fault)
 
 
@@ -115,7 +119,7 @@ def compare_readings(audit: pd.DataFrame, readings: Mapping[tuple[str, str], Map
     Args:
         audit: Schema AUDIT.
         readings: What extractions say of how they read each (model, revision), by step: ``tokenizer`` (a hash), ``config``
-            (what the library makes of the configuration), and under ``ids`` a hash of the token ids per dataset.
+            (what the library makes of the configuration), and under ``texts`` per dataset ``ids``, a hash of the token ids.
     """
     reasons: dict[tuple[str, str], list[str]] = {}
     for model in dict.fromkeys(model for model, _ in readings):
@@ -123,8 +127,8 @@ def compare_readings(audit: pd.DataFrame, readings: Mapping[tuple[str, str], Map
         known = {name: Description(tokenizer=read["tokenizer"], config=read["config"]) for name, read in own.items()}
         for name, reason in differences_from_most(known):
             reasons.setdefault((model, name), []).append(reason)
-        for dataset in dict.fromkeys(dataset for read in own.values() for dataset in read["ids"]):
-            ids = {name: read["ids"][dataset] for name, read in own.items() if dataset in read["ids"]}
+        for dataset in dict.fromkeys(dataset for read in own.values() for dataset in read["texts"]):
+            ids = {name: read["texts"][dataset]["ids"] for name, read in own.items() if dataset in read["texts"]}
             for name, same in odd_ones(ids).items():
                 text = f"the token ids of {dataset} are not those of {named(same)}"
                 reasons.setdefault((model, name), []).append(text)

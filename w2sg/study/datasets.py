@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from w2sg.study.fields import Count, KeyMistake, Listed, Name, Natural, Section, Text
 from w2sg.study.protocols import SPLITS
 from w2sg.study.texts.files import data_files
+from w2sg.study.texts.templates import TextForm
 
 DROPPED_SHARE = 0.01
 """Share of the wanted pairs that ``on_invalid: drop`` may cost a split before its size is an error."""
@@ -47,7 +48,7 @@ class Deal(Section):
     """Seed of the deal."""
 
 
-class _Pairs(Section):
+class _Pairs(TextForm):
     pairs: Annotated[int, Field(ge=8)] | None = None
     """Pairs in each of the three splits; only files need not say it: then all are used, and the plan knows no costs."""
     minimum: Count | None = None

@@ -7,10 +7,10 @@ from types import ModuleType
 
 import pyarrow as pa
 
-from w2sg.tables import schemas, theory
+from w2sg.tables import reading, schemas, theory
 from w2sg.tables.files import TableSchema
 
-MODULES: tuple[ModuleType, ...] = (schemas, theory)
+MODULES: tuple[ModuleType, ...] = (schemas, reading, theory)
 """Modules that declare tables, in the order in which the workflow makes them."""
 
 _TYPES = {pa.string(): "string", pa.int64(): "int", pa.float64(): "float", pa.bool_(): "bool"}

@@ -1,6 +1,10 @@
 """Forward passes over every revision: one model load and one pass over all datasets each."""
 
 
+localrules:
+    collect_readings,
+
+
 rule extract_activations:
     """Opens one revision and runs every text of every dataset through it once; also measures evaluation loss."""
     input:
@@ -22,11 +26,28 @@ rule extract_activations:
         snapshots=places_taken,
     params:
         model=identity,
-        # Neither settings of the machine nor a dataset's pool, which are read from the configuration: the former change
-        # nothing, and the latter comes with the dataset's pairs, which are made again when it changes.
+        # Neither settings of the machine nor a dataset's pool and template, which are read from the configuration: the former
+        # change nothing, and the latter come with the dataset's pairs, which are made again when they change.
         activations=kept_settings,
         evaluation=lookup(dpath="evaluation", within=config),
         content=local_revision,
         recipe=recipes.ACTIVATIONS,
     script:
         "../scripts/extract_activations.py"
+
+
+rule collect_readings:
+    """Shows what models read of each dataset: an example with its token ids, what was cut, and who read otherwise."""
+    input:
+        losses=read_losses(),
+    output:
+        "<study>/tables/readings.parquet",
+    log:
+        "logs/collect_readings.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        datasets=DATASETS,
+        made=lambda wildcards: made_readings(),
+    script:
+        "../scripts/collect_readings.py"

@@ -7,7 +7,7 @@ from functools import cache
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-from w2sg.data.door import check_files
+from w2sg.data.door import check_files, first_texts
 from w2sg.report.catalogue import FIGURES, GROUP_FIGURES, as_percent
 from w2sg.revisions import environment, offline, scratch
 from w2sg.revisions.facts import comparison
@@ -17,6 +17,7 @@ from w2sg.runtime.files import atomic_path, file_sha256
 from w2sg.study import config as study, definitions, families, fields, recipes
 from w2sg.study.datasets import required_inputs
 from w2sg.study.lists import models, rows, selection
+from w2sg.study.texts.templates import shorten
 from w2sg.theory.experiments.catalogue import EXPERIMENTS, describe_experiment, experiment_of
 from w2sg.theory.figures.catalogue import FIGURES as THEORY_FIGURES, caption_of
 
@@ -36,6 +37,8 @@ try:
         check_files(config, DATASETS)
         for difference in comparison.check_local(config, FAMILIES):
             logger.warning(f"{difference}; it will be flagged and left out (audit.exclude)")
+        for name, text in first_texts(config, DATASETS).items():
+            logger.info(f"datasets.{name}: of the first pair models read {shorten(text, 200)!r}")
     DEFINITIONS = definitions.shared_definitions(config, FAMILIES)
     definitions.check_others(config["study"], DEFINITIONS, Path("results"))
 except study.ConfigError as error:

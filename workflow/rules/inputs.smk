@@ -153,6 +153,22 @@ def local_revision(wildcards):
     return [f"{path.name}: {mark(path)}" for path in sorted(folder.iterdir()) if path.is_file()]
 
 
+def read_losses():
+    """Returns the loss tables of all used revisions, which also say what was read; those that are there in a partial study."""
+    return present(loss_table(model, name) for model, names in USED.items() for name in names)
+
+
+@cache
+def made_readings():
+    """Returns what decides the table of what was read."""
+    made = {"tables.readings": definitions.listing(read_losses()), "recipes.READINGS": recipes.READINGS}
+    for model in USED:
+        made |= DECIDING.loss(model)
+    for dataset in DATASETS:
+        made |= DECIDING.pairs(dataset)
+    return made
+
+
 def places_taken(wildcards):
     """Returns what an extraction takes of the scratch disk: a place from its start if it downloads itself."""
     return share_of(config["fetch"]["snapshots"]) if not SPLIT and wildcards.model in HUB_MODELS else 0
@@ -283,7 +299,7 @@ def study_settings():
 @cache
 def made_report():
     """Returns what decides the report."""
-    return made_summary() | {"recipes.REPORT": recipes.REPORT}
+    return made_summary() | made_readings() | {"recipes.REPORT": recipes.REPORT}
 
 
 # theory
@@ -386,6 +402,7 @@ def joined_origins():
         f"{STUDY}/tables/{name}.parquet": made_metrics() for name in ("metrics", "floors", "completeness")
     }
     files |= {f"{STUDY}/tables/{name}.parquet": made_statistics() for name in STATISTICS}
+    files |= {f"{STUDY}/tables/readings.parquet": made_readings()}
     files |= {f"{STUDY}/tables/audit.parquet": made_audit(), f"{STUDY}/tables/summary.json": made_summary()}
     return files | {f"{STUDY}/report.html": made_report()}
 

@@ -92,6 +92,7 @@ rule write_report:
         acceptance="<study>/tables/acceptance.csv",
         excluded="<study>/tables/excluded.csv",
         completeness="<study>/tables/completeness.parquet",
+        readings="<study>/tables/readings.parquet",
         origin="<study>/tables/summary.json",
     output:
         report(

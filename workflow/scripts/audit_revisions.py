@@ -22,7 +22,7 @@ def main(
     places: Mapping[str, Mapping[str, str]],
     source: str,
     kept: str,
-    layers: str | Sequence[int],
+    config: Mapping[str, Any],
     output: str,
     recipe: int,
     log: str,
@@ -35,7 +35,7 @@ def main(
         known = published.ask_hub(model["repo"], revisions, label=label, places=places, earlier=earlier)
         published.keep_answers(Path(kept), model["repo"], known, earlier=earlier)
         table = audit.audit_table(name, known)
-        audit.warn_of(table, known, layers=layers)
+        audit.warn_of(table, known, layers=wanted_layers(name, config), config=config)
         made = {f"models.{name}": dict(model), f"audited.{name}": listing(revisions), "recipes.AUDIT": recipe}
         origin = origins.trace("audit_revisions", made) | {"source": source}
         write_table(table, output, schemas.AUDIT, provenance=origin)
@@ -51,8 +51,8 @@ def wanted_layers(name: str, config: Mapping[str, Any]) -> str | Sequence[int]:
 if __name__ == "__main__":
     main(
         name=snakemake.wildcards["model"],
-        # Of this study alone, and no reason to ask the Hub again.
-        layers=wanted_layers(snakemake.wildcards["model"], snakemake.config),
+        # For warnings: what one study wants is no reason to ask the Hub again.
+        config=snakemake.config,
         output=snakemake.output[0],
         log=snakemake.log[0],
         **snakemake.params,

@@ -23,7 +23,7 @@ def main(
     revision: str,
     model: Mapping[str, Any],
     pairs: Mapping[str, str],
-    pools: Mapping[str, str],
+    entries: Mapping[str, Mapping[str, Any]],
     documents: str,
     trained: Sequence[str],
     features: Mapping[str, str],
@@ -66,8 +66,8 @@ def main(
                 keys = {"model": name, "revision": revision, "commit": folder.commit}
                 read = extraction.reading(folder.path, config)
                 measured = extraction.measure_loss(loaded, texts, settings=settings)
-                options = {"outputs": features, "pools": pools, "settings": settings, "origins": made_of}
-                read["ids"] = extraction.write_all_features(loaded, frames, keys=keys | read, **options)
+                options = {"outputs": features, "entries": entries, "settings": settings, "origins": made_of}
+                read["texts"] = extraction.write_all_features(loaded, frames, keys=keys | read, **options)
         rows = pd.DataFrame(measured).assign(**keys, dataset=evaluation["corpus"], tested_on=evaluation["corpus"])
         write_table(rows, loss, schemas.RESULTS, provenance=loss_origin | {"read": read})
 
@@ -84,7 +84,7 @@ if __name__ == "__main__":
         revision=snakemake.wildcards["revision"],
         model=snakemake.params["model"],
         pairs=pairs,
-        pools={dataset: snakemake.config["datasets"][dataset].get("pool", "last") for dataset in pairs},
+        entries={dataset: snakemake.config["datasets"][dataset] for dataset in pairs},
         documents=snakemake.input["documents"],
         trained=[path for path in snakemake.input.get("published", []) if path.endswith(".json")],
         features=by_dataset(snakemake.output["features"]),

@@ -10,6 +10,7 @@ from w2sg.runtime import jobs
 from w2sg.runtime.files import atomic_path
 from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_table
+from w2sg.tables.reading import READINGS
 from w2sg.tables.theory import ACCEPTANCE
 from w2sg.trajectories import coverage
 from w2sg.trajectories.selection import shown_rows, transfer_rows
@@ -54,6 +55,7 @@ def main(
             bands=pd.read_csv(inputs["acceptance"]),
             excluded=pd.read_csv(inputs["excluded"]),
             completeness=read_table(inputs["completeness"], schemas.COMPLETENESS),
+            readings=read_table(inputs["readings"], READINGS),
             stages=page.stage_costs(benchmarks),
             theory=read_table(judged, ACCEPTANCE) if judged.exists() else None,
             study=study,

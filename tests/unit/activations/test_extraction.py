@@ -13,6 +13,7 @@ import torch
 from tests import tiny
 from w2sg.activations import extraction
 from w2sg.activations.models import UnsupportedModel
+from w2sg.activations.tokens import ReadPairs
 
 PAIRS, WIDTH = 500, 512
 
@@ -45,7 +46,9 @@ def test_states_of_one_dataset_are_in_memory_at_a_time(monkeypatch, tmp_path):
     def states(model: object, ids: list, *, layers: tuple[int, ...], **options: object) -> np.ndarray:
         return np.ones((len(layers), len(ids), WIDTH), dtype=np.float32)
 
-    monkeypatch.setattr(extraction, "encode_texts", lambda tokenizer, texts, max_tokens: [[1, 2]] * len(texts))
+    facts = {"example": "p c", "first_ids": [1], "last_ids": [2], "cut_chosen": 0.5, "cut_rejected": 0.0}
+    read = ReadPairs(ids=[[1, 2]] * 2 * PAIRS, lengths=np.full((2, PAIRS), 2), facts=facts)
+    monkeypatch.setattr(extraction, "read_pairs", lambda *arguments, **options: read)
     monkeypatch.setattr(extraction, "extract_states", states)
     monkeypatch.setattr(extraction, "write_features", lambda *arguments, **options: None)
     model = SimpleNamespace(blocks=(None,) * 4, context=2048, device=torch.device("cpu"), tokenizer=None)
@@ -59,7 +62,7 @@ def test_states_of_one_dataset_are_in_memory_at_a_time(monkeypatch, tmp_path):
             model,  # type: ignore[arg-type]
             frames,
             outputs={name: str(tmp_path / name) for name in frames},
-            pools=dict.fromkeys(frames, "last"),
+            entries=dict.fromkeys(frames, {}),
             settings=settings(),
             keys={"model": "m", "revision": "r"},
             origins=dict.fromkeys(frames, {}),

@@ -11,7 +11,7 @@ import torch
 from tests import tiny
 from w2sg.activations import attention, batches, features, forward
 from w2sg.activations.models import LoadedModel, load_model
-from w2sg.activations.tokens import count_tokens, encode_texts
+from w2sg.activations.tokens import encode_texts
 from w2sg.tables.files import TableError
 
 BFLOAT16 = 0.05
@@ -55,7 +55,7 @@ def close(got: np.ndarray, expected: np.ndarray) -> None:
 
 @pytest.mark.parametrize("batch_tokens", [2, 64, 10_000])
 def test_last_token_states_equal_each_text_alone_whatever_the_batching(loaded, batch_tokens):
-    ids = encode_texts(loaded.tokenizer, texts(), max_tokens=32)
+    ids = encode_texts(loaded.tokenizer, texts(), max_tokens=32)[0]
     got = forward.extract_states(loaded, ids, layers=(0, 1, 2), batch_tokens=batch_tokens)
     for position, row in enumerate(ids):
         expected = alone(loaded, row)[:, -1]
@@ -63,13 +63,13 @@ def test_last_token_states_equal_each_text_alone_whatever_the_batching(loaded, b
 
 
 def test_a_wrong_position_would_be_noticed(loaded):
-    ids = encode_texts(loaded.tokenizer, texts(4), max_tokens=32)
+    ids = encode_texts(loaded.tokenizer, texts(4), max_tokens=32)[0]
     got = forward.extract_states(loaded, ids, layers=(2,), batch_tokens=1000)
     assert not np.allclose(got[0, 0], alone(loaded, ids[0])[2, -2], atol=1e-3)
 
 
 def test_mean_pool_averages_real_tokens_only(loaded):
-    ids = encode_texts(loaded.tokenizer, texts(5), max_tokens=32)
+    ids = encode_texts(loaded.tokenizer, texts(5), max_tokens=32)[0]
     got = forward.extract_states(loaded, ids, layers=(0, 2), batch_tokens=1000, pool="mean")
     for position, row in enumerate(ids):
         expected = alone(loaded, row)[[0, 2]].mean(axis=1)
@@ -85,26 +85,26 @@ def test_id_zero_inside_a_text_is_a_token_like_any_other(loaded):
 
 def test_long_texts_lose_their_beginning_and_keep_the_start_mark(loaded):
     text = " ".join(tiny.WORDS * 3)
-    whole = encode_texts(loaded.tokenizer, [text], max_tokens=10_000)[0]
-    cut = encode_texts(loaded.tokenizer, [text], max_tokens=12)[0]
+    whole = encode_texts(loaded.tokenizer, [text], max_tokens=10_000)[0][0]
+    cut = encode_texts(loaded.tokenizer, [text], max_tokens=12)[0][0]
     assert len(cut) == 12
     assert cut[0] == 0
     assert cut[1:] == whole[-11:]
     texts = [text, tiny.WORDS[0], text]
-    counts = count_tokens(loaded.tokenizer, texts, [cut, whole[:2], cut], max_tokens=12)
+    counts = encode_texts(loaded.tokenizer, texts, max_tokens=12)[1]
     assert counts.tolist() == [len(whole), 2, len(whole)] and counts.dtype == np.int32
 
 
 def test_models_without_a_replaced_attention_go_through_the_library_interface(loaded, monkeypatch):
     monkeypatch.setattr(attention, "FORWARDS", {})
-    ids = encode_texts(loaded.tokenizer, texts(), max_tokens=32)
+    ids = encode_texts(loaded.tokenizer, texts(), max_tokens=32)[0]
     got = forward.extract_states(loaded, ids, layers=(0, 1, 2), batch_tokens=64)
     for position, row in enumerate(ids):
         close(got[:, position], alone(loaded, row)[:, -1])
 
 
 def test_states_that_are_not_finite_name_the_text(loaded, monkeypatch):
-    ids = encode_texts(loaded.tokenizer, texts(3), max_tokens=32)
+    ids = encode_texts(loaded.tokenizer, texts(3), max_tokens=32)[0]
     weight = loaded.embedding.weight
     saved = weight[ids[1][-1]].clone()
     with torch.no_grad():
@@ -190,7 +190,7 @@ def _bfloat16_alone(model: LoadedModel, ids: list[int]) -> np.ndarray:
 
 def test_truncated_texts_equal_what_is_left_of_them_alone(loaded):
     long = [" ".join(tiny.WORDS * repeat) for repeat in (3, 5)]
-    ids = encode_texts(loaded.tokenizer, [*long, *texts(4)], max_tokens=20)
+    ids = encode_texts(loaded.tokenizer, [*long, *texts(4)], max_tokens=20)[0]
     assert [len(row) for row in ids[:2]] == [20, 20]
     got = forward.extract_states(loaded, ids, layers=(0, 1, 2), batch_tokens=64)
     for position, row in enumerate(ids):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
 
 from tests import tiny
 from w2sg.activations.models import load_model
-from w2sg.activations.tokens import check_ids, encode_texts, hash_ids, load_tokenizer
+from w2sg.activations.tokens import ReadPairs, check_ids, encode_texts, hash_ids, load_tokenizer, read_pairs
 from w2sg.revisions.folders import RevisionError
 
 MARK = "<|endoftext|>"
@@ -82,7 +84,7 @@ def save(folder: Path, inner: Tokenizer, settings: dict | None, kind: str = "lla
 def test_ids_are_those_of_the_file(tmp_path, name, kind):
     inner, settings = CASES[name]
     made = load_tokenizer(save(tmp_path, inner, settings, kind))
-    assert encode_texts(made, TEXTS, max_tokens=200) == [inner.encode(text).ids for text in TEXTS]
+    assert encode_texts(made, TEXTS, max_tokens=200)[0] == [inner.encode(text).ids for text in TEXTS]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -100,7 +102,7 @@ def test_cutting_and_padding_that_a_file_asks_for_are_not_done(tmp_path):
     inner.enable_truncation(3)
     inner.enable_padding(length=9)
     made = load_tokenizer(save(tmp_path, inner, None))
-    assert encode_texts(made, TEXTS, max_tokens=200) == expected
+    assert encode_texts(made, TEXTS, max_tokens=200)[0] == expected
 
 
 def test_a_tokenizer_that_is_missing_or_broken_is_named(tmp_path):
@@ -118,7 +120,7 @@ def test_older_files_serve_where_there_is_no_other(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
     (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "GPT2Tokenizer"}')
     made = load_tokenizer(tmp_path)
-    assert encode_texts(made, TEXTS[:2], max_tokens=200) == [inner.encode(text).ids for text in TEXTS[:2]]
+    assert encode_texts(made, TEXTS[:2], max_tokens=200)[0] == [inner.encode(text).ids for text in TEXTS[:2]]
 
 
 def test_ids_without_a_row_in_the_embedding_are_refused(tmp_path):
@@ -132,6 +134,97 @@ def test_ids_without_a_row_in_the_embedding_are_refused(tmp_path):
     (tmp_path / "step0/tokenizer.json").write_text(json.dumps(inner))
     with pytest.raises(RevisionError, match=r"step0: the tokenizer has ids up to 320 \('\[PAD\]'\)"):
         load_model(tmp_path / "step0", dtype="float32", device="cpu")
+
+
+PAIRS = pd.DataFrame(
+    {
+        "row_id": ["r0", "r1"],
+        "prompt": ["the cat", ""],
+        "chosen": ["sees {x}", "a dog"],
+        "rejected": ["\nnear it " * 9, "b"],
+    }
+)
+
+
+def texts_read(spec: dict, *, max_tokens: int = 200, template: str | None = None) -> tuple[list[str], ReadPairs]:
+    tokenizer = tiny.tokenizer()
+    tokenizer.chat_template = template
+    read = read_pairs(tokenizer, PAIRS, spec, max_tokens=max_tokens)
+    spelled = ["".join(tokenizer.convert_ids_to_tokens(row)) for row in read.ids]
+    return [text.replace("Ġ", " ").replace("Ċ", "\n") for text in spelled], read
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"source": "files"}, [f"{MARK}the cat sees {{x}}", f"{MARK}a dog"]),
+        ({"source": "files", "template": "Q: {prompt} A: {response}"}, [f"{MARK}Q: the cat A: sees {{x}}", f"{MARK}Q:  A: a dog"]),
+        ({"source": "corpus", "bos": "no"}, ["the catsees {x}", "a dog"]),
+        ({"source": "files", "bos": "yes"}, [f"{MARK}the cat sees {{x}}", f"{MARK}a dog"]),  # one is there already
+        ({"source": "files", "bos": "no", "eos": "yes"}, [f"the cat sees {{x}}{MARK}", f"a dog{MARK}"]),
+        ({"source": "files", "chat": True}, ["user=the cat;assistant=sees {x};", "assistant=a dog;"]),
+        ({"source": "files", "chat": True, "bos": "yes"}, [f"{MARK}user=the cat;assistant=sees {{x}};", f"{MARK}assistant=a dog;"]),
+    ],
+)  # fmt: skip
+def test_texts_are_made_as_the_dataset_says(spec, expected):
+    turns = "{% for turn in messages %}{{ turn.role }}={{ turn.content }};{% endfor %}"
+    found, read = texts_read(spec, template=turns)
+    assert found[:2] == expected
+    assert read.facts["ids"] == hash_ids(read.ids)
+    assert (read.facts["first_ids"], read.facts["last_ids"]) == (read.ids[0][:12], read.ids[0][-12:])
+    assert read.facts["example"] == expected[0].replace(MARK, "")
+
+
+def test_what_is_cut_is_counted_and_marks_stay():
+    whole = texts_read({"source": "files", "eos": "yes"})[1]
+    found, read = texts_read({"source": "files", "eos": "yes"}, max_tokens=14)
+    assert read.lengths.tolist() == whole.lengths.tolist()
+    assert (read.facts["cut_chosen"], read.facts["cut_rejected"]) == (0.0, 0.5)
+    assert found[2].startswith(MARK) and found[2].endswith(f"near it {MARK}") and len(read.ids[2]) == 14
+    assert read.ids[2][1:-1] == whole.ids[2][-13:-1]
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"chat": True}, "no chat template; give template instead"),
+        ({"template": "{response}", "bos": "no", "eos": "no", "rows": ["", ""]}, "row r0 has no tokens"),
+    ],
+)
+def test_texts_that_cannot_be_made_are_named(spec, message):
+    pairs = PAIRS.assign(chosen=spec.pop("rows", PAIRS["chosen"]))
+    with pytest.raises(ValueError, match=message):
+        read_pairs(tiny.tokenizer(), pairs, {"source": "files"} | spec, max_tokens=64)
+
+
+def test_a_chat_template_that_refuses_a_row_and_a_mark_without_a_name_are_named():
+    with pytest.raises(
+        ValueError, match=r"row r1 does not fit the tokenizer's chat template \(begin with a question\)"
+    ):
+        texts_read(
+            {"chat": True},
+            template="{% if messages[0].role != 'user' %}{{ raise_exception('begin with a question') }}{% endif %}",
+        )
+    nameless = PreTrainedTokenizerFast(tokenizer_object=byte_level(None, start=False))
+    with pytest.raises(ValueError, match="eos: yes, but the revision's tokenizer names no eos_token"):
+        read_pairs(nameless, PAIRS, {"source": "files", "eos": "yes"}, max_tokens=64)
+    with pytest.raises(ValueError, match="max_tokens: 2 leaves no room beside 2 marks"):
+        texts_read({"source": "files", "eos": "yes"}, max_tokens=2)
+
+
+@pytest.mark.parametrize("place", ["tokenizer_config.json", "chat_template.jinja", "named"])
+def test_marks_and_the_chat_template_come_from_the_folder(tmp_path, place):
+    inner = byte_level(None, start=False)
+    settings: dict = {"bos_token": {"content": MARK}, "eos_token": "absent"}
+    if place == "tokenizer_config.json":
+        settings["chat_template"] = "T"
+    elif place == "named":
+        settings["chat_template"] = [{"name": "tool", "template": "X"}, {"name": "default", "template": "T"}]
+    else:
+        (tmp_path / place).write_text("T")
+    made = load_tokenizer(save(tmp_path, inner, settings))
+    assert (made.bos_token, made.eos_token, made.chat_template) == (MARK, None, "T")
+    assert len(made.get_vocab()) == inner.get_vocab_size()
 
 
 def test_the_hash_of_ids_tells_texts_apart():

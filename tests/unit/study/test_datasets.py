@@ -25,7 +25,7 @@ def entry(spec: dict):
     [
         ({}, "datasets.x: missing key 'source', allowed: corpus, files, hub"),
         (7, "datasets.x: got 7 (an integer), expected a mapping"),
-        ({**TOPIC, "pares": 5}, "datasets.x: unknown key 'pares'; did you mean 'pairs'? allowed here: chosen, "),
+        ({**TOPIC, "pares": 5}, "datasets.x: unknown key 'pares'; did you mean 'pairs'? allowed here: bos, chat, chosen, "),
         ({**TOPIC, "pairs": "2000"}, "datasets.x.pairs: got '2000' (text), expected an integer (remove the quotes). Pairs"),
         ({**TOPIC, "pairs": True}, "datasets.x.pairs: got True (true or false), expected an integer"),
         ({**TOPIC, "pairs": 7}, "datasets.x.pairs: got 7, allowed: at least 8"),

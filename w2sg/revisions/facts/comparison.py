@@ -80,12 +80,18 @@ def check_local(config: Mapping[str, Any], families: Mapping[str, Family]) -> li
         known = {name: describe_folder(folder) for name, folder in folders.items()}
         for name, one in known.items():
             layers = kept_layers(config["activations"]["layers"], families, model, name)
-            if fault := one.fault or layer_fault(layers, one.depth):
+            if fault := one.fault or layer_fault(layers, one.depth) or chat_fault(config, one):
                 mistakes.append(Mistake(("models", model, "path"), f"revision {name}: {fault}"))
         odd += [f"models.{model}: revision {name}: {reason}" for name, reason in differences_from_most(known)]
     if mistakes:
         raise ConfigError(mistakes)
     return odd
+
+
+def chat_fault(config: Mapping[str, Any], one: Description) -> str:
+    """Returns which datasets want a chat template that a revision does not have, in words; empty text if none."""
+    wanting = [name for name in config["sweep"]["datasets"] if config["datasets"][name]["chat"]]
+    return "" if one.chat or not wanting else f"no chat template, which chat: true of datasets.{wanting[0]} needs"
 
 
 def odd_ones(values: Mapping[str, str]) -> dict[str, list[str]]:

@@ -81,9 +81,9 @@ def test_the_audit_flags_other_tokenizers_configurations_and_what_cannot_be_run(
 def test_what_was_read_otherwise_is_flagged_and_said_once():
     published = [Published(revision=f"s{n}", hashes={"w": str(n)}) for n in range(4)]
     table = pd.concat([audit_table("m", published), audit_table("n", published)])
-    usual = {"tokenizer": "t", "config": BASE, "ids": {"mine": "i", "posts": "p"}}
+    usual = {"tokenizer": "t", "config": BASE, "texts": {"mine": {"ids": "i"}, "posts": {"ids": "p"}}}
     readings = {("m", f"s{n}"): usual for n in range(4)} | {("n", "s0"): usual | {"tokenizer": "x"}}
-    readings["m", "s1"] = usual | {"ids": {"mine": "i", "posts": "q"}}
+    readings["m", "s1"] = usual | {"texts": {"mine": {"ids": "i"}, "posts": {"ids": "q"}}}
     readings["m", "s2"] = usual | {"config": BASE | {"hidden_size": 32}}
     read = compare_readings(table, readings).set_index(["model", "revision"])
     assert dict(read.loc[read["flagged"], "reason"]) == {
@@ -102,7 +102,16 @@ def study(tmp_path):
     paths = {name: {"source": "local", "path": str(tmp_path / name)} for name in ("strong", "weak")}
     revisions = tuple(SimpleNamespace(name=name, place={}) for name in ("random", "step0", "step8", "step16"))
     family = Family(name="f", strong="strong", weak="weak", weak_revision="step4", revisions=revisions)  # type: ignore[arg-type]
-    return tmp_path, {"models": paths, "activations": {"layers": "all"}}, {"f": family}
+    return (
+        tmp_path,
+        {
+            "models": paths,
+            "activations": {"layers": "all"},
+            "sweep": {"datasets": ["mine"]},
+            "datasets": {"mine": {"chat": False}},
+        },
+        {"f": family},
+    )
 
 
 def change(folder, name, **changes):
@@ -134,3 +143,14 @@ def test_layers_count_for_swept_revisions_only(study):
     ) as error:
         check_local(config, families)
     assert "step4" not in str(error.value)
+
+
+def test_a_chat_template_is_asked_for_where_texts_are_written_by_it(study):
+    folder, config, families = study
+    config["datasets"]["mine"]["chat"] = True
+    with pytest.raises(ConfigError, match="revision step8: no chat template, which chat: true of datasets.mine needs"):
+        check_local(config, families)
+    for place in ("strong/step0", "strong/step8", "strong/step16"):
+        (folder / place / "chat_template.jinja").write_text("{{ messages }}")
+    change(folder / "weak/step4", "tokenizer_config.json", chat_template="{{ messages }}")
+    assert check_local(config, families) == []
