@@ -60,12 +60,12 @@ def _name_marks(tokenizer: Any, folder: Path) -> None:
     """Tells a tokenizer what its folder calls marks, and its chat template; neither changes how a text is split."""
     settings = [_settings(folder / name) for name in ("special_tokens_map.json", "tokenizer_config.json")]
     vocabulary = tokenizer.get_vocab()
-    for name in _MARKS:
-        for given in settings:
-            mark = given.get(f"{name}_token")
-            mark = mark.get("content") if isinstance(mark, dict) else mark
-            if mark in vocabulary:
-                setattr(tokenizer, f"{name}_token", mark)
+    found: dict[str, str] = {}
+    for given in settings:
+        marks = {name: given.get(f"{name}_token") for name in _MARKS}
+        texts = {name: mark.get("content") if isinstance(mark, dict) else mark for name, mark in marks.items()}
+        found |= {name: text for name, text in texts.items() if text in vocabulary}
+    tokenizer.bos_token, tokenizer.eos_token = found.get("bos"), found.get("eos")
     own = folder / "chat_template.jinja"
     template = own.read_text(encoding="utf-8") if own.is_file() else settings[-1].get("chat_template")
     if isinstance(template, list):  # several, by name

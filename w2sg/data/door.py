@@ -58,9 +58,9 @@ def first_texts(config: Mapping[str, Any], datasets: Sequence[str]) -> dict[str,
         if path.endswith(".parquet") and find_spec("pyarrow") is None:
             continue
         for _, row in islice(file_rows(Path(path), path), _FIRST):
-            if not _row_fault(row, entry):
-                prompt, chosen, _ = parse_columns(row, fields=entry.get("fields", {}))
-                found[name] = form_text(entry, prompt, chosen)
+            texts = _texts(row, entry)
+            if not any(text_fault(field, text) for field, text in texts.items()):
+                found[name] = form_text(entry, texts["prompt"], texts["chosen"])
                 break
     return found
 

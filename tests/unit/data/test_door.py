@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from w2sg.data.door import check_files
+from w2sg.data.door import check_files, first_texts
 from w2sg.study.datasets import DatasetEntry
 from w2sg.study.fields import ConfigError, read
 from w2sg.study.texts.corpora import CorpusEntry
@@ -92,3 +92,19 @@ def test_folders_splits_and_the_scored_text(tmp_path):
     ]
     assert "b.tsv, row 1: no field 'rejected'" in str(caught.value)
     assert "no field 'text'; fields are body" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({}, "p{ c"),
+        ({"template": "{prompt}|{response}"}, "p{|c"),
+        ({"chat": True}, None),
+        ({"fields": {"prompt": None}}, "c"),
+    ],
+)
+def test_the_text_of_the_first_good_pair_is_shown(tmp_path, keys, expected):
+    path = tmp_path / "f.jsonl"
+    path.write_text(lines(GOOD | {"chosen": ""}, GOOD | {"prompt": "p{"}))
+    given = config({"source": "files", "file": str(path), "on_invalid": "drop"} | keys)
+    assert first_texts(given, ["mine"]) == ({} if expected is None else {"mine": expected})
