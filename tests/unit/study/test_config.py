@@ -48,7 +48,7 @@ def test_studies_of_published_models_score_pinned_ordinary_text(study):
     assert re.fullmatch("[0-9a-f]{40}", text["revision"])
 
 
-@pytest.mark.parametrize("studies", [(), ("nano_seeds",), ("nano_spam",), ("paper",), ("pythia_70m",)])
+@pytest.mark.parametrize("studies", [(), ("nano_seeds",), ("nano_early",), ("nano_spam",), ("paper",), ("pythia_70m",)])
 def test_shipped_studies_are_right(studies):
     checked = check_config(shipped(*studies), NOWHERE)
     assert check_config(checked, NOWHERE) == checked
