@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from w2sg.revisions import offline
-from w2sg.revisions.folders import RevisionError, RevisionFolder, check_published, hash_weights, is_weights
+from w2sg.revisions.folders import (
+    RevisionError,
+    RevisionFolder,
+    check_published,
+    hash_weights,
+    is_weights,
+    link_files,
+)
 from w2sg.revisions.scratch import Store
 from w2sg.runtime.files import atomic_path
 from w2sg.runtime.jobs import Progress
@@ -72,13 +80,18 @@ def open_revision(
     opened = model.get("like", revision)
     local = model["source"] == "local"
     folder = local_folder(model, opened, model.get("at", {})) if local else root / opened
-    if "like" in model:
-        yield RevisionFolder(path=folder, commit=DRAWN)
+    commit = DRAWN
+    if "like" not in model:
+        digest = hash_weights(folder)
+        if model["source"] == "pretrain":
+            check_published(root / "manifest.tsv", folder, revision, digest)
+        commit = f"sha256:{digest}"
+    if "tokenizer" not in model:
+        yield RevisionFolder(path=folder, commit=commit)
         return
-    digest = hash_weights(folder)
-    if model["source"] == "pretrain":
-        check_published(root / "manifest.tsv", folder, revision, digest)
-    yield RevisionFolder(path=folder, commit=f"sha256:{digest}")
+    with tempfile.TemporaryDirectory() as joined:
+        link_files(Path(joined), folder, Path(model["tokenizer"]))
+        yield RevisionFolder(path=Path(joined), commit=commit)
 
 
 @contextlib.contextmanager
@@ -137,15 +150,24 @@ def _fetched(
     place, twin = model.get("at", {}), "like" in model
     repo, subfolder = place.get("repo", model["repo"]), place.get("subfolder", "")
     branch = place.get("commit", model.get("like", revision))
+    tokenizer = model.get("tokenizer", "")
     if offline.is_offline():
-        cached = hub.offline_revision(repo, branch, subfolder)
-        yield RevisionFolder(path=cached, commit=DRAWN if twin else hub.cached_commit(cached)), False
+        cached = hub.offline_revision(repo, branch, subfolder, tokenizer=not tokenizer)
+        commit = DRAWN if twin else hub.cached_commit(cached)
+        if not tokenizer:
+            yield RevisionFolder(path=cached, commit=commit), False
+            return
+        with store.snapshot(name, revision, size=0, keep=keep) as folder:
+            link_files(folder, cached, hub.cached_tokenizer(tokenizer))
+            yield RevisionFolder(path=folder, commit=commit), True
         return
     listing = hub.list_revision(repo, branch, subfolder=subfolder)
+    if tokenizer:
+        listing = hub.with_tokenizer(listing, hub.list_revision(*hub.split_tokenizer(tokenizer)))
     files = [file for file in hub.choose_files(listing) if not (twin and is_weights(file.name))]
     commit = DRAWN if twin else listing.commit
     cached = hub.find_cached(repo, listing.commit, files, subfolder=subfolder)
-    if cached is not None:
+    if cached is not None and not tokenizer:
         yield RevisionFolder(path=cached, commit=commit), False
         return
     size = sum(file.size for file in files)

@@ -64,7 +64,8 @@ def download(
 
 
 def _fetch(listing: Listing, file: HubFile, target: Path, on_bytes: Callable[[int], None], patience: Patience) -> None:
-    arrived, path, remote = 0, target / file.name, listing.place_of(file)
+    arrived, path = 0, target / file.name
+    repo, remote, commit = listing.address(file)
 
     def count(new: int) -> None:
         nonlocal arrived
@@ -73,13 +74,13 @@ def _fetch(listing: Listing, file: HubFile, target: Path, on_bytes: Callable[[in
 
     try:
         if _is_on_xet(listing, file):
-            command = [sys.executable, "-m", __name__, listing.repo, remote, listing.commit, str(target)]
+            command = [sys.executable, "-m", __name__, repo, remote, commit, str(target)]
             try:
                 watch_transfer(command, count, silence=patience.silence)
             finally:
                 _remove_parts(target)
         else:
-            _bring(listing.repo, remote, listing.commit, target, count)
+            _bring(repo, remote, commit, target, count)
         (target / remote).replace(path)
         file.check(path)
     except Exception as error:
@@ -93,7 +94,8 @@ def _is_on_xet(listing: Listing, file: HubFile) -> bool:
     """Returns whether the client would transfer a file over Xet."""
     if constants.HF_HUB_DISABLE_XET or not file.sha256 or importlib.util.find_spec("hf_xet") is None:
         return False
-    address = hf_hub_url(listing.repo, listing.place_of(file), revision=listing.commit)
+    repo, remote, commit = listing.address(file)
+    address = hf_hub_url(repo, remote, revision=commit)
     return get_hf_file_metadata(address, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT).xet_file_data is not None
 
 

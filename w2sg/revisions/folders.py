@@ -24,6 +24,9 @@ SIDE_FILES = re.compile(
 )
 """What a model needs besides its weights. No code and no pickles: ``*.py`` and other ``*.bin`` files are never fetched."""
 
+CONFIGURATIONS = ("config.json", "generation_config.json")
+"""Those of them that are a model's own also where its tokenizer is another repository's."""
+
 
 class RevisionError(RuntimeError):
     """A revision that is missing, incomplete or not what was published."""
@@ -63,6 +66,19 @@ def choose_weights(names: Collection[str]) -> list[str]:
             raise RevisionError(f"of {totals[0]} weight files, number {', '.join(missing)} is missing")
         return list(matches)
     return []
+
+
+def is_tokenizer(name: str) -> bool:
+    """Returns whether a file of this name is a part of a tokenizer."""
+    return bool(SIDE_FILES.fullmatch(name)) and name not in CONFIGURATIONS
+
+
+def link_files(target: Path, model: Path, tokenizer: Path) -> None:
+    """Makes a folder of links: to a revision's files but its tokenizer's, and to those of the tokenizer in another folder."""
+    for folder, wanted in ((model, False), (tokenizer, True)):
+        for path in folder.iterdir():
+            if path.is_file() and is_tokenizer(path.name) == wanted:
+                (target / path.name).symlink_to(path.resolve())
 
 
 def is_weights(name: str) -> bool:

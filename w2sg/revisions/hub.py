@@ -16,7 +16,7 @@ from huggingface_hub import HfApi, ModelInfo, constants, get_token, try_to_load_
 
 from w2sg.revisions.environment import check_endpoint, check_environment, check_token, proxy_for
 from w2sg.revisions.facts.descriptions import side_files
-from w2sg.revisions.folders import SIDE_FILES, RevisionError, choose_weights
+from w2sg.revisions.folders import SIDE_FILES, RevisionError, choose_weights, is_tokenizer
 from w2sg.revisions.retries import DamagedFile, Patience, persist
 from w2sg.runtime.files import file_sha256
 
@@ -62,10 +62,14 @@ class Listing:
     """Every file; of a revision in a folder of the repository those below it."""
     subfolder: str = ""
     """Folder of the repository that holds the revision; empty: its top."""
+    tokenizer: Listing | None = None
+    """What holds the files of the tokenizer, where that is another repository or revision."""
 
-    def place_of(self, file: HubFile) -> str:
-        """Returns the name of a file in the repository."""
-        return f"{self.subfolder}/{file.name}" if self.subfolder else file.name
+    def address(self, file: HubFile) -> tuple[str, str, str]:
+        """Returns repository, name in it and commit of a file."""
+        if self.tokenizer is not None and is_tokenizer(file.name):
+            return self.tokenizer.address(file)
+        return self.repo, f"{self.subfolder}/{file.name}" if self.subfolder else file.name, self.commit
 
     def __str__(self) -> str:
         inside = f" {self.subfolder}/" if self.subfolder else ""
@@ -96,29 +100,25 @@ def list_revision(repo: str, revision: str, *, subfolder: str = "", patience: Pa
     return _inside(found, subfolder) if subfolder else found
 
 
+def with_tokenizer(listing: Listing, other: Listing) -> Listing:
+    """Returns the listing of a revision whose tokenizer is that of another listing."""
+    own = (file for file in listing.files if not is_tokenizer(file.name))
+    files = (*own, *(file for file in other.files if is_tokenizer(file.name)))
+    return replace(listing, tokenizer=other, files=files)
+
+
+def split_tokenizer(text: str) -> tuple[str, str]:
+    """Returns repository and revision of ``owner/name@revision``, whose revision is ``main`` if it names none."""
+    repo, _, revision = text.partition("@")
+    return repo, revision or "main"
+
+
 def _inside(listing: Listing, subfolder: str) -> Listing:
     start = f"{subfolder}/"
     inside = (file for file in listing.files if file.name.startswith(start))
     return replace(
         listing, subfolder=subfolder, files=tuple(replace(f, name=f.name.removeprefix(start)) for f in inside)
     )
-
-
-def list_branches(repo: str, *, patience: Patience | None = None) -> dict[str, str]:
-    """Returns the commit of every branch of a repository, in one request.
-
-    Raises:
-        RevisionError: If the repository is not there, or the Hub cannot be reached.
-    """
-    address = endpoint()
-
-    def ask() -> dict[str, str]:
-        try:
-            return {branch.name: branch.target_commit for branch in HfApi().list_repo_refs(repo).branches}
-        except (ValueError, TypeError, KeyError) as error:
-            raise DamagedFile(f"the answer cannot be read ({type(error).__name__}: {error})") from None
-
-    return persist(ask, what=f"list the branches of {repo} on {address}", patience=patience or Patience())
 
 
 def endpoint() -> str:
@@ -162,8 +162,8 @@ def weights_of(listing: Listing) -> tuple[HubFile, ...]:
     return tuple(by_name[name] for name in names)
 
 
-def choose_files(listing: Listing) -> tuple[HubFile, ...]:
-    """Returns the files to fetch: weights in one format with their index, configuration and tokenizer.
+def choose_files(listing: Listing, *, tokenizer: bool = True) -> tuple[HubFile, ...]:
+    """Returns the files to fetch: weights in one format with their index, configuration and, unless it is not wanted, tokenizer.
 
     Raises:
         RevisionError: If weights, configuration or tokenizer are missing.
@@ -177,7 +177,10 @@ def choose_files(listing: Listing) -> tuple[HubFile, ...]:
     missing = ({"config.json"} | wanted) - {file.name for file in side}
     if missing:
         raise RevisionError(f"{listing}: {', '.join(sorted(missing))} is missing")
-    described_files(listing)
+    if not tokenizer:
+        side = [file for file in side if not is_tokenizer(file.name)]
+    else:
+        described_files(listing)
     return (*sorted(side, key=lambda file: file.name), *weights)
 
 
@@ -195,7 +198,12 @@ def described_files(listing: Listing) -> list[HubFile]:
 
 
 def find_cached(
-    repo: str, revision: str, files: Sequence[HubFile] | None = None, *, subfolder: str = ""
+    repo: str,
+    revision: str,
+    files: Sequence[HubFile] | None = None,
+    *,
+    subfolder: str = "",
+    tokenizer: bool = True,
 ) -> Path | None:
     """Returns the folder of a revision in the local Hub cache; None if it is not there in full.
 
@@ -205,6 +213,7 @@ def find_cached(
         files: What is needed, as listed. Without (offline) it is what the revision needs by its own names, and the names
             of the cached blobs, which are their hashes, are the only witness.
         subfolder: Folder of the repository that holds the revision.
+        tokenizer: Whether its tokenizer is needed.
 
     Raises:
         RevisionError: If a cached file is damaged; the cache is the user's, so nothing is deleted.
@@ -212,7 +221,7 @@ def find_cached(
     folder = cached_folder(repo, revision, subfolder)
     if folder is None:
         return None
-    needed = choose_files(cached_listing(repo, revision, folder)) if files is None else files
+    needed = choose_files(cached_listing(repo, revision, folder), tokenizer=tokenizer) if files is None else files
     if not all((folder / file.name).is_file() for file in needed):
         return None
     try:
@@ -247,13 +256,29 @@ def cached_listing(repo: str, revision: str, folder: Path) -> Listing:
     return Listing(repo=repo, revision=revision, commit=cached_commit(folder), files=tuple(files))
 
 
-def offline_revision(repo: str, revision: str, subfolder: str = "") -> Path:
-    """Returns the folder of a revision in the local cache; its files are checked, once.
+def cached_tokenizer(text: str) -> Path:
+    """Returns the folder in the local cache that holds the tokenizer ``owner/name@revision``.
+
+    Raises:
+        RevisionError: If it is not there; the message says how to put it there.
+    """
+    repo, revision = split_tokenizer(text)
+    found = try_to_load_from_cache(repo, "tokenizer.json", revision=revision)
+    if isinstance(found, str):
+        return Path(found).parent
+    raise RevisionError(
+        f"the tokenizer {text} is not in the cache {constants.HF_HUB_CACHE} and HF_HUB_OFFLINE is set; "
+        f"where there is a network: hf download {repo} tokenizer.json --revision {revision}"
+    )
+
+
+def offline_revision(repo: str, revision: str, subfolder: str = "", *, tokenizer: bool = True) -> Path:
+    """Returns the folder of a revision in the local cache; its files are checked, once. ``tokenizer``: whether it needs one.
 
     Raises:
         RevisionError: If it is not there, or damaged; the message says how to put it there.
     """
-    folder = find_cached(repo, revision, subfolder=subfolder)
+    folder = find_cached(repo, revision, subfolder=subfolder, tokenizer=tokenizer)
     if folder is None:
         raise RevisionError(
             f"{repo} {revision} is not in the cache {constants.HF_HUB_CACHE} and HF_HUB_OFFLINE is set; "

@@ -12,8 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from huggingface_hub import HfApi
+
 from w2sg.revisions import hub
 from w2sg.revisions.folders import RevisionError
+from w2sg.revisions.retries import DamagedFile, Patience, persist
 from w2sg.runtime.files import atomic_path
 from w2sg.study.lists.rows import HUB_DEFAULT, Revision, check_name, read_revisions
 
@@ -42,6 +45,23 @@ class BranchList:
             cells = {"index": index, "revision": row.name, "tokens_billion": f"{row.tokens:.6f}", "evidence": "listed"}
             lines.append("\t".join(str(cells.get(column, getattr(row, column, ""))) for column in columns))
         return "\n".join(lines) + "\n"
+
+
+def list_branches(repo: str, *, patience: Patience | None = None) -> dict[str, str]:
+    """Returns the commit of every branch of a repository, in one request.
+
+    Raises:
+        RevisionError: If the repository is not there, or the Hub cannot be reached.
+    """
+    address = hub.endpoint()
+
+    def ask() -> dict[str, str]:
+        try:
+            return {branch.name: branch.target_commit for branch in HfApi().list_repo_refs(repo).branches}
+        except (ValueError, TypeError, KeyError) as error:
+            raise DamagedFile(f"the answer cannot be read ({type(error).__name__}: {error})") from None
+
+    return persist(ask, what=f"list the branches of {repo} on {address}", patience=patience or Patience())
 
 
 def make_list(
@@ -107,7 +127,7 @@ def write_list(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True, help="file to write")
     given = parser.parse_args(arguments)
     try:
-        branches = hub.list_branches(given.repo)
+        branches = list_branches(given.repo)
         made = make_list(branches, pattern=given.pattern, tokens_per_step=given.tokens_per_step)
         for name, reason in made.skipped.items():
             print(f"skipped {name}: {reason}", file=sys.stderr)

@@ -26,6 +26,7 @@ def ask_hub(
     *,
     label: str,
     places: Mapping[str, Mapping[str, str]] | None = None,
+    tokenizer: str = "",
     earlier: Mapping[str, Published] | None = None,
     patience: Patience | None = None,
 ) -> list[Published]:
@@ -40,6 +41,7 @@ def ask_hub(
         revisions: Names, by step.
         label: Name of the work in progress reports.
         places: Where revisions lie, by name, as far as their names do not say it: repo, subfolder, commit.
+        tokenizer: owner/name@revision of the tokenizer that all of them use instead of their own.
         earlier: What earlier audits learned, by revision; for use without a network.
         patience: How often and how long to try again.
 
@@ -49,15 +51,13 @@ def ask_hub(
     names = offline.asked_names(revisions)
     progress = Progress(label, len(names), "revisions")
     known, contents = earlier or {}, _Contents(patience)
+    elsewhere = tokenizer and not offline.is_offline()
+    other = hub.list_revision(*hub.split_tokenizer(tokenizer), patience=patience) if elsewhere else None
     found = []
     for name in names:
         place = (places or {}).get(name, {})
-        place = {
-            "repo": place.get("repo", repo),
-            "commit": place.get("commit", name),
-            "subfolder": place.get("subfolder", ""),
-        }
-        answer = _recall(place, known.get(name)) if offline.is_offline() else _ask(place, contents)
+        place = {"repo": repo, "commit": name, "subfolder": ""} | dict(place)
+        answer = _recall(place, known.get(name), tokenizer) if offline.is_offline() else _ask(place, contents, other)
         found.append(replace(answer, revision=name))
         progress.update(1)
     return found
@@ -87,12 +87,13 @@ class _Contents:
         return self._known[digest]
 
 
-def _ask(place: Mapping[str, str], contents: _Contents) -> Published:
+def _ask(place: Mapping[str, str], contents: _Contents, tokenizer: hub.Listing | None) -> Published:
     revision = place["commit"]
     try:
         listing = hub.list_revision(place["repo"], revision, subfolder=place["subfolder"], patience=contents.patience)
     except NoSuchRevision:
         return Published(revision=revision, missing="the Hub has no such revision", origin=offline.HUB)
+    listing = hub.with_tokenizer(listing, tokenizer) if tokenizer else listing
     try:
         known, small = _describe(listing, origin=offline.HUB), hub.described_files(listing)
     except RevisionError as error:
@@ -100,7 +101,7 @@ def _ask(place: Mapping[str, str], contents: _Contents) -> Published:
     return replace(known, description=describe_files({file.name: contents.read(listing, file) for file in small}))
 
 
-def _recall(place: Mapping[str, str], earlier: Published | None) -> Published:
+def _recall(place: Mapping[str, str], earlier: Published | None, tokenizer: str) -> Published:
     if earlier is not None and earlier.origin == offline.HUB:
         return earlier
     repo, revision = place["repo"], place["commit"]
@@ -110,6 +111,9 @@ def _recall(place: Mapping[str, str], earlier: Published | None) -> Published:
         try:
             listing = hub.cached_listing(repo, revision, folder)
             known = _describe(listing, origin=offline.CACHE, folder=folder)
+            if tokenizer:
+                other = hub.cached_tokenizer(tokenizer)
+                return replace(known, description=describe_folder(folder, tokenizer=other))
             hub.described_files(listing)
             return replace(known, description=describe_folder(folder))
         except RevisionError as error:

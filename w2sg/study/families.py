@@ -13,6 +13,7 @@ from pydantic import Discriminator, Field, Tag
 
 from w2sg.study.fields import (
     REPO,
+    TOKENIZER,
     ConfigError,
     Key,
     Listed,
@@ -74,6 +75,8 @@ class LocalModel(_Model):
     """Training tokens per step, where no list says them; default what trainer_state.json has counted
     (num_input_tokens_seen). A supervisor needs neither.
     """
+    tokenizer: Text | None = None
+    """Folder whose tokenizer all revisions use instead of their own, for checkpoints that were saved without one."""
 
 
 class HubModel(_Model):
@@ -83,6 +86,8 @@ class HubModel(_Model):
     """Where its revisions come from: the Hugging Face Hub."""
     repo: Repo
     """owner/name on the Hub."""
+    tokenizer: Annotated[str, Field(pattern=TOKENIZER)] | None = None
+    """owner/name@revision whose tokenizer all revisions use instead of their own, for branches that have none."""
     revisions: Text | None = None
     """Revision list (TSV: revision, step, tokens_billion); without one only main can be used, as a supervisor."""
     seed: Name | None = None

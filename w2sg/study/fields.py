@@ -30,9 +30,11 @@ Key = tuple[str | int, ...]
 
 NAME, TEXT = r"^[A-Za-z0-9][A-Za-z0-9._-]*$", r"\S"
 REPO = r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$"
+TOKENIZER = r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(@[A-Za-z0-9._-]+)?$"
 WORDS = {
     NAME: "letters, digits, dot, dash or underscore, a letter or digit first",
     REPO: "owner/name",
+    TOKENIZER: "owner/name or owner/name@revision",
     r"^([A-Za-z0-9._-]+/)?[A-Za-z0-9][A-Za-z0-9._-]*$": "owner/name of a repository, or a seed of the model's list",
     r"^[0-9a-f]{40}$": "a commit of 40 hexadecimal digits",
     r"^(@[A-Za-z0-9][A-Za-z0-9_.-]*/)?[A-Za-z0-9][A-Za-z0-9_.-]*$": "a package name",

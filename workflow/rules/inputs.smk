@@ -150,7 +150,8 @@ def local_revision(wildcards):
             check_weights(folder)
     except RevisionError as error:
         raise WorkflowError(str(error)) from None
-    return [f"{path.name}: {mark(path)}" for path in sorted(folder.iterdir()) if path.is_file()]
+    folders = [folder, *([Path(entry["tokenizer"])] if "tokenizer" in entry else [])]
+    return [f"{path.name}: {mark(path)}" for one in folders for path in sorted(one.iterdir()) if path.is_file()]
 
 
 def read_losses():

@@ -32,7 +32,8 @@ def main(
 
         earlier = offline.read_answers(Path(kept), model["repo"])
         label = f"audit {name}"
-        known = published.ask_hub(model["repo"], revisions, label=label, places=places, earlier=earlier)
+        options = {"label": label, "places": places, "tokenizer": model.get("tokenizer", ""), "earlier": earlier}
+        known = published.ask_hub(model["repo"], revisions, **options)
         published.keep_answers(Path(kept), model["repo"], known, earlier=earlier)
         table = audit.audit_table(name, known)
         audit.warn_of(table, known, layers=wanted_layers(name, config), config=config)

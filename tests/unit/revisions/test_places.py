@@ -13,6 +13,7 @@ from tests.hub_branch import server as server
 from tests.unit.revisions.test_published import go_offline
 from w2sg.revisions import access, offline, published
 from w2sg.revisions.audit import audit_table
+from w2sg.revisions.facts.descriptions import describe_folder
 from w2sg.revisions.folders import RevisionError
 from w2sg.revisions.scratch import Store
 from w2sg.study.definitions import identity, shared_definitions
@@ -121,3 +122,70 @@ def test_studies_whose_lists_lead_elsewhere_do_not_share_features(suite, tmp_pat
     features = shared_definitions(config, {"f": resolve_family("f", config, tmp_path)})["features"]
     assert features["m/step0"]["at"] == {"repo": EARLY}
     assert "at" not in features["m/step1"] and "at" not in features["w/main"]
+
+
+TOKENIZER = "owner/words@v2"
+
+
+@pytest.fixture
+def bare(suite, server) -> dict:
+    """A model whose branches have no tokenizer, or another one than the study wants; a repository has that one."""
+    server.branches["owner/words"] = {"v2": {"tokenizer.json": WORDS, "config.json": b"{}"}}
+    for revision, own in (("step1", False), ("step9", True)):
+        files = server.branches[REPO][revision]
+        server.branches[REPO][revision] = {k: v for k, v in files.items() if own or k != "tokenizer.json"}
+    return suite | {"tokenizer": TOKENIZER}
+
+
+WORDS = FILES["tokenizer.json"].replace(b"token1", b"word1")
+
+
+def test_a_tokenizer_elsewhere_stands_in_the_place_of_the_branches_own(bare, tmp_path):
+    store = Store(root=tmp_path / "scratch", limit=1)
+    for revision in ("step1", "step9"):
+        with access.open_revision(told(bare, revision), revision, name="m", root=tmp_path, store=store) as folder:
+            assert (folder.path / "tokenizer.json").read_bytes() == WORDS
+            assert (folder.path / "config.json").read_bytes() == FILES["config.json"]
+    options = {"label": "audit", "patience": QUICK}
+    known = published.ask_hub(REPO, ["step1", "step9"], tokenizer=TOKENIZER, **options)
+    assert {one.description.fault for one in known} == {""}
+    assert len({one.description.tokenizer for one in known}) == 1
+    without = published.ask_hub(REPO, ["step1"], **options)
+    assert "no tokenizer" in without[0].missing
+    with pytest.raises(RevisionError, match="owner/words"):
+        published.ask_hub(REPO, ["step1"], tokenizer="owner/words@v3", **options)
+
+
+def test_a_tokenizer_elsewhere_is_used_without_a_network(bare, tmp_path, monkeypatch):
+    for name in ("config.json", "model.safetensors"):
+        hf_hub_download(REPO, name, revision="step1")
+    go_offline(monkeypatch)
+    store = Store(root=tmp_path / "scratch", limit=1)
+    opened = access.open_revision(told(bare, "step1"), "step1", name="m", root=tmp_path, store=store)
+    with pytest.raises(RevisionError, match="the tokenizer owner/words@v2 is not in the cache"), opened:
+        pass
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    hf_hub_download("owner/words", "tokenizer.json", revision="v2")
+    go_offline(monkeypatch)
+    access.fetch_revision(told(bare, "step1"), "step1", name="m", store=store, ticket=tmp_path / "t.json")
+    with access.take_ticket(tmp_path / "t.json", store) as folder:
+        assert folder is not None and (folder.path / "tokenizer.json").read_bytes() == WORDS
+        assert (folder.path / "model.safetensors").read_bytes() == BIG
+    (answer, _) = published.ask_hub(REPO, ["step1"], label="audit", tokenizer=TOKENIZER, patience=QUICK)
+    assert answer.description.tokenizer and not answer.description.fault and not answer.unknown
+
+
+def test_a_folder_takes_the_tokenizer_of_another(tmp_path):
+    for name, files in {"step1": ("config.json", "model.safetensors"), "words": ("tokenizer.json",)}.items():
+        (tmp_path / name).mkdir()
+        for file in files:
+            (tmp_path / name / file).write_bytes(FILES[file])
+    assert "no tokenizer" in describe_folder(tmp_path / "step1").fault
+    assert describe_folder(tmp_path / "step1", tokenizer=tmp_path / "words").fault == ""
+    assert "none" in describe_folder(tmp_path / "step1", tokenizer=tmp_path / "none").fault
+    model = {"source": "local", "path": str(tmp_path), "tokenizer": str(tmp_path / "words")}
+    store = Store(root=tmp_path / "scratch", limit=1)
+    with access.open_revision(model, "step1", name="m", root=tmp_path, store=store) as folder:
+        found = {path.name: path.read_bytes() for path in folder.path.iterdir()}
+    assert found == {name: FILES[name] for name in ("config.json", "model.safetensors", "tokenizer.json")}

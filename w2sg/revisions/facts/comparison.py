@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from w2sg.revisions.facts.descriptions import Description, describe_folder, layer_fault
@@ -77,7 +78,8 @@ def check_local(config: Mapping[str, Any], families: Mapping[str, Family]) -> li
         }
         places |= {one.weak_revision: one.weak_place for one in families.values() if one.weak == model}
         folders = {name: local_folder(entry, name, places[name]) for name in revisions if name != RANDOM}
-        known = {name: describe_folder(folder) for name, folder in folders.items()}
+        tokenizer = Path(entry["tokenizer"]) if "tokenizer" in entry else None
+        known = {name: describe_folder(folder, tokenizer=tokenizer) for name, folder in folders.items()}
         for name, one in known.items():
             layers = kept_layers(config["activations"]["layers"], families, model, name)
             if fault := one.fault or layer_fault(layers, one.depth) or chat_fault(config, one):

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from w2sg.revisions.folders import is_tokenizer
 from w2sg.runtime.contents import content_fault
 from w2sg.runtime.files import sha256
 
@@ -106,15 +107,22 @@ def describe_files(files: Mapping[str, bytes]) -> Description:
     )
 
 
-def describe_folder(folder: Path) -> Description:
-    """Returns what the small files of a revision on the disk say; a file that several revisions share is read apart once."""
+def describe_folder(folder: Path, *, tokenizer: Path | None = None) -> Description:
+    """Returns what the small files of a revision on the disk say; a file that several revisions share is read apart once.
+
+    ``tokenizer``: the folder whose tokenizer it uses instead of its own.
+    """
     try:
-        names = side_files([path.name for path in folder.iterdir() if path.is_file()])
-        found = _described(tuple((name, (folder / name).read_bytes()) for name in names))
+        places = {path.name: path for path in folder.iterdir() if path.is_file()}
+        if tokenizer is not None:
+            places = {name: path for name, path in places.items() if not is_tokenizer(name)}
+            places |= {path.name: path for path in tokenizer.iterdir() if is_tokenizer(path.name)}
+        names = side_files(places)
+        found = _described(tuple((name, places[name].read_bytes()) for name in names))
     except (OSError, ValueError) as error:
         return Description(fault=str(error))
     # What else a broken file is (a pointer, a web page, a part) is looked for once one is known to be broken.
-    faults = ((name, content_fault(folder / name)) for name in names) if found.fault else ()
+    faults = ((name, content_fault(places[name])) for name in names) if found.fault else ()
     return next((Description(fault=f"{name} {fault}") for name, fault in faults if fault), found)
 
 
