@@ -45,7 +45,7 @@ def run_batches(
         try:
             ready.append((rows, _send(forward(pack([ids[row] for row in rows], device)))))
         except RuntimeError as error:
-            if not isinstance(error, torch.OutOfMemoryError) and not any(sign in str(error) for sign in OUT_OF_MEMORY):
+            if not is_out_of_memory(error):
                 raise
         else:
             left.pop()
@@ -64,6 +64,11 @@ def run_batches(
         left = [rest[part] for part in plan_batches([ids[row] for row in rest], batch_tokens=batch_tokens)][::-1]
     for rows, receive in ready:
         yield rows, receive()
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Returns whether an error says that memory ran out, on a GPU or on the host."""
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in OUT_OF_MEMORY)
 
 
 def _send(result: torch.Tensor) -> Callable[[], torch.Tensor]:

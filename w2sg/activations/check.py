@@ -1,4 +1,4 @@
-"""A check of a loaded model, before the long run: three packed texts against the library's forward pass of each alone.
+"""How a loaded model's texts are run, found out before the long run: three packed texts against the library's pass of each alone.
 
 What a model does outside of attention must work on single rows, and its attention must go through
 :mod:`w2sg.activations.attention`. Nothing says so of an architecture but its own code, so it is tried: other models would mix
@@ -7,7 +7,9 @@ texts, or give other losses, without an error.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -27,25 +29,66 @@ DEPTH = 8
 """Blocks over which the tolerance grows by itself."""
 
 
-def check_model(model: LoadedModel) -> None:
-    """Raises unless packed texts give the states and losses that the library gives for each text alone.
+def choose_way(model: LoadedModel, *, fault: str = "") -> LoadedModel:
+    """Returns a loaded model with the way in which its texts are run: packed, or through the library's own forward pass.
 
-    Costs five passes of at most 11 tokens. Nothing of the model is changed. States that are not finite are left to the
-    extraction, which names their text.
+    Packed where that gives the states and losses that the library gives for each text alone; else each length by itself,
+    slower, and a line on standard output says why. Costs about ten passes of at most 11 tokens. States that are not finite
+    are left to the extraction, which names their text.
 
     Args:
         model: The loaded model, in float32 or bfloat16.
+        fault: Why packed rows do not fit it, as far as its configuration says (:func:`w2sg.activations.models.packing_fault`).
 
     Raises:
-        UnsupportedModel: Naming the type of the model and what differs, or what its forward pass says.
+        UnsupportedModel: If a token's state depends on later tokens, or states are not shown for every block.
         MemoryError: If not even a short text fits.
     """
-    ids = _short_texts(int(model.whole.get_input_embeddings().weight.shape[0]))
+    kind = model.whole.config.model_type
+    ids = _short_texts(int(model.embedding.weight.shape[0]))
     states, losses = _alone(model, ids)
-    if np.isfinite(states).all() and np.isfinite(losses).all():
-        _compare(model, ids, states, losses)
+    finite = np.isfinite(states).all() and np.isfinite(losses).all()
+    reason = fault or model.alone
+    if finite and not reason:
+        try:
+            _compare(model, ids, states, losses)
+        except UnsupportedModel as error:
+            reason = error.reason
+    if reason:
+        model = replace(model, alone=reason)
+        if finite:
+            _check_causal(model, ids, states)
+            model = replace(model, shares_lengths=_lengths_fit(model, ids))
+        texts = "texts of one length" if model.shares_lengths else "each text"
+        sys.stdout.write(
+            f"model type {kind}: {texts} through transformers' own forward pass, which is slower ({reason})\n"
+        )
     if model.device.type == "cuda":
         torch.cuda.empty_cache()
+    return model
+
+
+def _check_causal(model: LoadedModel, ids: Sequence[Sequence[int]], states: np.ndarray) -> None:
+    """Raises unless the beginning of a text has the states, at every layer, that it has alone: see :func:`_short_texts`."""
+    long, short = torch.tensor([ids[0]], device=model.device), len(ids[2])
+    with torch.inference_mode():
+        hidden = model.whole(input_ids=long, output_hidden_states=True, use_cache=False).hidden_states
+    found = np.stack([state[0, short - 1].float().cpu().numpy() for state in hidden])
+    layer, difference = _first_difference(found[:, None], states[:, 2:3], model.whole.dtype)
+    if layer is not None:
+        reason = f"hidden state {layer} of a token depends on later tokens: it differs by {difference:.2g} of its norm"
+        raise UnsupportedModel(model.whole.config.model_type, reason)
+
+
+def _lengths_fit(model: LoadedModel, ids: Sequence[Sequence[int]]) -> bool:
+    """Whether three texts of one length have in one pass the states and losses of each alone."""
+    texts = [ids[0][:4], ids[0][4:], ids[1][2:]]
+    states, losses = _alone(model, texts)
+    together = replace(model, shares_lengths=True)
+    found = extract_states(together, texts, layers=range(model.depth + 1), batch_tokens=12)
+    lost = summed_losses(together, texts, batch_tokens=12)
+    near = np.abs(lost - losses).max() <= TOLERANCE[model.whole.dtype] * max(np.abs(losses).max(), 1.0)
+    return bool(near) and _first_difference(found, states, model.whole.dtype)[0] is None
 
 
 def _short_texts(vocabulary: int) -> list[list[int]]:
@@ -61,14 +104,25 @@ def _short_texts(vocabulary: int) -> list[list[int]]:
 def _alone(model: LoadedModel, ids: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
     """Returns the library's last-token states, (layers, texts, width), and summed losses, (texts,), text by text."""
     states, losses = [], []
+    kind = model.whole.config.model_type
     with torch.inference_mode():
         for row in ids:
             tokens = torch.tensor([row], device=model.device)
-            out = model.whole(input_ids=tokens, output_hidden_states=True, use_cache=False)
-            found, blocks = out.hidden_states or (), len(model.blocks)
-            if len(found) != blocks + 1:
-                reason = f"it shows {len(found)} hidden states, not one before and one after each of {blocks} blocks"
-                raise UnsupportedModel(model.whole.config.model_type, reason)
+            try:
+                out = model.whole(input_ids=tokens, output_hidden_states=True, use_cache=False)
+            except (torch.OutOfMemoryError, MemoryError):
+                raise
+            except Exception as error:
+                reason = f"its own forward pass does not take a text alone ({type(error).__name__}: {error})"
+                raise UnsupportedModel(kind, reason) from error
+            found = out.hidden_states or ()
+            if len(found) != model.depth + 1:
+                reason = (
+                    f"it shows {len(found)} hidden states, not one before and one after each of {model.depth} blocks"
+                )
+                raise UnsupportedModel(kind, reason)
+            if len(widths := sorted({state.shape[-1] for state in found})) > 1:
+                raise UnsupportedModel(kind, f"its hidden states have several widths, {widths}")
             states.append(np.stack([state[0, -1].float().cpu().numpy() for state in found]))
             logits = out.logits[0, :-1].float()
             losses.append(float(cross_entropy(logits, tokens[0, 1:].to(logits.device), reduction="sum")))
@@ -78,7 +132,7 @@ def _alone(model: LoadedModel, ids: Sequence[Sequence[int]]) -> tuple[np.ndarray
 def _compare(model: LoadedModel, ids: Sequence[Sequence[int]], states: np.ndarray, losses: np.ndarray) -> None:
     kind, size = model.whole.config.model_type, sum(map(len, ids))
     try:
-        found = extract_states(model, ids, layers=range(len(model.blocks) + 1), batch_tokens=size)
+        found = extract_states(model, ids, layers=range(model.depth + 1), batch_tokens=size)
         lost = summed_losses(model, ids, batch_tokens=size)
     except (torch.OutOfMemoryError, MemoryError):
         raise
@@ -87,17 +141,14 @@ def _compare(model: LoadedModel, ids: Sequence[Sequence[int]], states: np.ndarra
         raise UnsupportedModel(kind, reason) from error
     if found.shape != states.shape:
         raise UnsupportedModel(kind, f"its packed states have the shape {found.shape}, not {states.shape}")
-    tolerance = TOLERANCE[model.whole.dtype]
-    norms = np.maximum(np.linalg.norm(states, axis=-1), np.finfo(np.float32).tiny)
-    differences = (np.linalg.norm(found - states, axis=-1) / norms).max(axis=1)  # (layers,)
-    allowed = tolerance * (1 + np.arange(len(differences)) / DEPTH)
-    if (differences > allowed).any():
-        layer = int(np.argmax(differences > allowed))
+    layer, difference = _first_difference(found, states, model.whole.dtype)
+    if layer is not None:
         raise UnsupportedModel(
             kind,
             f"hidden state {layer} of texts that share a pass is not that of each text alone: it differs by "
-            f"{differences[layer]:.2g} of its norm, rounding by less than {allowed[layer]:.2g}",
+            f"{difference:.2g} of its norm",
         )
+    tolerance = TOLERANCE[model.whole.dtype]
     difference = np.abs(lost - losses).max() / max(np.abs(losses).max(), 1.0)
     if difference > tolerance:
         raise UnsupportedModel(
@@ -105,3 +156,14 @@ def _compare(model: LoadedModel, ids: Sequence[Sequence[int]], states: np.ndarra
             f"the loss of packed texts is not that of each text alone: it differs by {difference:.2g} of it, "
             f"rounding by less than {tolerance:.2g}",
         )
+
+
+def _first_difference(found: np.ndarray, states: np.ndarray, dtype: torch.dtype) -> tuple[int | None, float]:
+    """Returns the first layer whose states, (layers, texts, width), differ by more than rounding, and by which part of the norm."""
+    norms = np.maximum(np.linalg.norm(states, axis=-1), np.finfo(np.float32).tiny)
+    differences = (np.linalg.norm(found - states, axis=-1) / norms).max(axis=1)  # (layers,)
+    allowed = TOLERANCE[dtype] * (1 + np.arange(len(differences)) / DEPTH)
+    if not (differences > allowed).any():
+        return None, 0.0
+    layer = int(np.argmax(differences > allowed))
+    return layer, float(differences[layer])

@@ -11,7 +11,7 @@ import torch
 
 from w2sg.activations.features import Features, write_features
 from w2sg.activations.forward import evaluation_loss, extract_states, layer_indices
-from w2sg.activations.models import LoadedModel, check_settings
+from w2sg.activations.models import LoadedModel, context_of, packing_fault
 from w2sg.activations.tokens import read_pairs
 from w2sg.data.corpora import select_documents
 from w2sg.revisions.facts.descriptions import deciding_settings, describe_folder
@@ -35,8 +35,8 @@ class ExtractionSettings(Activations):
         return min(self.batch_tokens, CPU_ROWS) if device.type == "cpu" else self.batch_tokens
 
 
-def check_model_config(config: Any, settings: ExtractionSettings, *, name: str) -> None:
-    """Raises if a revision cannot be extracted as wanted, as far as its configuration tells: before its weights are read.
+def check_model_config(config: Any, settings: ExtractionSettings, *, name: str) -> str:
+    """Returns why packed rows do not fit a revision, as far as its configuration tells: before its weights are read.
 
     Args:
         config: The revision's configuration.
@@ -45,14 +45,13 @@ def check_model_config(config: Any, settings: ExtractionSettings, *, name: str) 
 
     Raises:
         ValueError: If a wanted layer is outside the model.
-        UnsupportedModel: If the model has a setting that packed texts do not see.
+        UnsupportedModel: If its texts cannot be run at this length.
     """
     text = config.get_text_config()
     blocks = getattr(text, "num_hidden_layers", None)
     if blocks is not None:
         layer_indices(settings.layers, blocks, model=name)
-    context = getattr(text, "max_position_embeddings", None)
-    check_settings(config, longest=min(settings.max_tokens, context or settings.max_tokens))
+    return packing_fault(config, longest=min(settings.max_tokens, context_of(config)))
 
 
 def reading(folder: Path, config: Any) -> dict[str, Any]:
@@ -119,7 +118,7 @@ def write_all_features(
         ValueError: Naming model, revision, dataset and row, if a text cannot be made or hidden states are not finite.
     """
     name = f"{keys['model']} {keys['revision']}"
-    layers = layer_indices(settings.layers, len(model.blocks), model=name)
+    layers = layer_indices(settings.layers, model.depth, model=name)
     limit = min(settings.max_tokens, model.context)
     read = {}
     for dataset, frame in frames.items():

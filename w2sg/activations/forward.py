@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
+from w2sg.activations.alone import own_losses, own_states
 from w2sg.activations.attention import last_rows_suffice, packed_attention
 from w2sg.activations.batches import run_batches
-from w2sg.activations.byte_counts import encode_counted
 from w2sg.activations.models import LoadedModel
 from w2sg.activations.packing import Packed, put
+from w2sg.activations.tokens import encode_counted
 
 LOGIT_ROWS = 1024
 """Rows whose logits exist at the same time: in float32 a vocabulary of 50,000 needs 200 MB for them."""
@@ -88,6 +89,23 @@ def extract_states(
     """
     if pool not in ("last", "mean"):
         raise ValueError(f"pool: got {pool!r}, allowed: last, mean")
+    states_of = own_states if model.alone else _packed_states
+    out = states_of(model, ids, layers=layers, batch_tokens=batch_tokens, pool=pool, on_batch=on_batch)
+    finite = np.isfinite(out).all(axis=(0, 2))
+    if not finite.all():
+        raise FloatingPointError(int(np.argmin(finite)))
+    return out
+
+
+def _packed_states(
+    model: LoadedModel,
+    ids: Sequence[Sequence[int]],
+    *,
+    layers: Sequence[int],
+    batch_tokens: int,
+    pool: str,
+    on_batch: Callable[[int], None],
+) -> np.ndarray:
     out: np.ndarray | None = None
     with torch.inference_mode(), _capture(model, layers, pool) as capture:
         for rows, states in run_batches(ids, capture, batch_tokens=batch_tokens, device=model.device):
@@ -96,9 +114,6 @@ def extract_states(
             out[:, rows] = states.float().numpy()  # (layers, batch, width)
             on_batch(sum(len(ids[row]) for row in rows))
     assert out is not None
-    finite = np.isfinite(out).all(axis=(0, 2))
-    if not finite.all():
-        raise FloatingPointError(int(np.argmin(finite)))
     return out
 
 
@@ -161,6 +176,10 @@ def summed_losses(model: LoadedModel, ids: Sequence[Sequence[int]], *, batch_tok
 
     Logits are formed in float32 for a few rows at a time.
     """
+    if model.alone:
+        return own_losses(model, ids, batch_tokens=batch_tokens)
+    output = model.output
+    assert output is not None
 
     def forward(batch: Packed) -> torch.Tensor:
         states = model.final_states(batch)
@@ -169,7 +188,7 @@ def summed_losses(model: LoadedModel, ids: Sequence[Sequence[int]], *, batch_tok
         after = batch.tokens[0, put(torch.cat([rows[1:] for rows in batch.rows]), model.device)]
         lengths = put(torch.tensor([len(rows) - 1 for rows in batch.rows]), model.device)
         losses = [
-            cross_entropy(model.output(states[0].index_select(0, part)).float(), following, reduction="none")
+            cross_entropy(output(states[0].index_select(0, part)).float(), following, reduction="none")
             for part, following in zip(before.split(LOGIT_ROWS), after.split(LOGIT_ROWS), strict=True)
         ]
         return torch.segment_reduce(torch.cat(losses).double(), "sum", lengths=lengths)

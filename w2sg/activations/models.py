@@ -16,12 +16,6 @@ from w2sg.activations.weight_errors import reading_weights
 from w2sg.revisions.folders import RevisionError, check_side_files, weight_files
 from w2sg.runtime.contents import content_fault
 
-TESTED = (
-    "gemma", "gemma3_text", "gpt_neox", "llama", "mistral", "olmo", "olmo2", "olmo3", "phi", "phi3", "qwen2", "qwen3",
-    "starcoder2",
-)  # fmt: skip
-"""Model types whose packed states and losses tests compare with those of each text alone, in float32 and bfloat16."""
-
 WINDOWS = ("sliding_window", "attention_chunk_size")
 """Settings that keep a token from seeing all before it."""
 
@@ -36,21 +30,25 @@ SEED = 0
 
 
 class UnsupportedModel(RevisionError):
-    """A model through which packed texts cannot be run, or not with the right numbers."""
+    """A model that cannot be swept with the right numbers."""
 
     def __init__(self, kind: str, reason: str) -> None:
         """Makes the message from the model type and the reason."""
-        super().__init__(f"a model of type {kind!r} cannot be swept: {reason} (known to work: {', '.join(TESTED)})")
+        super().__init__(f"a model of type {kind!r} cannot be swept: {reason}")
+        self.reason = reason
 
 
-def check_settings(config: Any, *, longest: int) -> None:
-    """Raises :class:`UnsupportedModel` if a setting would matter that packed texts do not see.
+def packing_fault(config: Any, *, longest: int) -> str:
+    """Returns why packed rows do not fit a model, as far as its configuration says; empty text if nothing speaks against it.
 
-    A short check run could not notice them: a window is longer than it, caps and scales do little to small logits.
+    A short check run could not notice it: a window is longer than that, caps and scales do little to small logits.
 
     Args:
         config: The model's configuration.
         longest: Most tokens of a text or window.
+
+    Raises:
+        UnsupportedModel: If texts of that length cannot be run at all, since a state would depend on other texts.
     """
     text = config.get_text_config()
     kinds = getattr(text, "layer_types", None) or ["sliding_attention", "chunked_attention"]
@@ -58,26 +56,34 @@ def check_settings(config: Any, *, longest: int) -> None:
     for name in WINDOWS:
         window = getattr(text, name, None)
         if limited and window is not None and window < longest:
-            raise UnsupportedModel(
-                config.model_type,
-                f"{name} is {window}, so that a token would not see all of {longest} tokens; "
-                f"activations.max_tokens of at most {window} avoids it",
+            return (
+                f"{name} is {window}, less than {longest} tokens; activations.max_tokens of at most {window} avoids it"
             )
     for name in (*CAPS, *SCALES):
         if getattr(text, name, None) not in ((None,) if name in CAPS else (None, 1)):
-            raise UnsupportedModel(config.model_type, f"{name} is {getattr(text, name)}, which is not applied")
-    _check_positions(config.model_type, text, longest)
+            return f"{name} is {getattr(text, name)}"
+    return _position_fault(config.model_type, text, longest)
 
 
-def _check_positions(kind: str, text: Any, longest: int) -> None:
-    """Refuses positions whose turns depend on the longest text of a batch."""
+def _position_fault(kind: str, text: Any, longest: int) -> str:
+    """Positions whose turns depend on the length of a text."""
     given = getattr(text, "rope_parameters", None) or {}
     for rope in (given, *(value for value in given.values() if isinstance(value, dict))):
         bound = rope.get("original_max_position_embeddings") or getattr(text, "max_position_embeddings", longest)
-        if rope.get("rope_type") in ("dynamic", "longrope") and longest > bound:
-            raise UnsupportedModel(
-                kind, f"its positions change with texts of more than {bound} tokens; lower activations.max_tokens"
-            )
+        if longest <= bound or rope.get("rope_type") not in ("dynamic", "longrope"):
+            continue
+        reason = f"its positions change with texts of more than {bound} tokens; activations.max_tokens of at most {bound} avoids it"
+        if rope["rope_type"] == "dynamic":  # the library keeps those of the longest text so far
+            raise UnsupportedModel(kind, reason)
+        return reason
+    return ""
+
+
+def context_of(config: Any) -> int:
+    """Returns the largest number of positions that a model was built for, in tokens; 2^30 where nothing limits it."""
+    text = config.get_text_config()
+    found = (getattr(text, name, None) for name in ("max_position_embeddings", "max_seq_len", "n_positions", "n_ctx"))
+    return next((value for value in found if isinstance(value, int) and value > 0), 1 << 30)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +93,11 @@ class LoadedModel:
     decoder: torch.nn.Module
     """The model without its output embedding; maps token ids to final hidden states after the final norm."""
     blocks: tuple[torch.nn.Module, ...]
-    """The transformer blocks in order; block i's output is hidden state i + 1, the last one's before the norm."""
+    """The transformer blocks in order; block i's output is hidden state i + 1, the last one's before the norm. None if not found."""
     embedding: torch.nn.Module
     """The input embedding; its output is hidden state 0."""
-    output: torch.nn.Module
-    """The output embedding, which maps final hidden states to logits."""
+    output: torch.nn.Module | None
+    """The output embedding, which maps final hidden states to logits; None if not found."""
     tokenizer: Any
     """The fast tokenizer of the revision."""
     context: int
@@ -100,6 +106,15 @@ class LoadedModel:
     """Where the weights are."""
     whole: Any
     """The causal language model as the library has it, of which all of these are parts."""
+    alone: str = ""
+    """Why texts go through the library's own forward pass instead of packed; empty where packed rows fit."""
+    shares_lengths: bool = False
+    """Whether texts of one length may share a pass of that kind."""
+
+    @property
+    def depth(self) -> int:
+        """Number of blocks, which is the number of the last hidden state."""
+        return len(self.blocks) or int(self.whole.config.get_text_config().num_hidden_layers)
 
     def final_states(self, batch: Packed) -> torch.Tensor:
         """Returns the states of a packed batch's rows after the final norm, (1, T, width)."""
@@ -137,29 +152,36 @@ def take_apart(model: Any, tokenizer: Any) -> LoadedModel:
         tokenizer: Its fast tokenizer.
 
     Raises:
-        UnsupportedModel: If its blocks or its embeddings are not found.
+        UnsupportedModel: If its input embedding is not found.
     """
     model.eval().requires_grad_(False)
     decoder = model.base_model
-    blocks = next((getattr(decoder, key) for key in ("layers", "h", "blocks") if hasattr(decoder, key)), None)
-    if blocks is None:
-        raise UnsupportedModel(model.config.model_type, f"no list of transformer blocks in {type(decoder).__name__}")
-    try:
-        embedding, output = model.get_input_embeddings(), model.get_output_embeddings()
-    except (AttributeError, NotImplementedError):
-        embedding = output = None
-    if embedding is None or output is None:
-        raise UnsupportedModel(model.config.model_type, f"no embeddings are found in {type(model).__name__}")
+    blocks = next((getattr(decoder, key) for key in ("layers", "h", "blocks") if hasattr(decoder, key)), ())
+    embedding, output = _embeddings(model)
+    if embedding is None:
+        raise UnsupportedModel(model.config.model_type, f"no input embedding is found in {type(model).__name__}")
+    fault = "" if blocks else f"no list of transformer blocks in {type(decoder).__name__}"
     return LoadedModel(
         decoder=decoder,
         blocks=tuple(blocks),
         embedding=embedding,
         output=output,
         tokenizer=tokenizer,
-        context=int(getattr(model.config, "max_position_embeddings", 1 << 30)),
+        context=context_of(model.config),
         device=model.device,
         whole=model,
+        alone=fault or ("" if output is not None else f"no output embedding in {type(model).__name__}"),
     )
+
+
+def _embeddings(model: Any) -> tuple[Any, Any]:
+    found = []
+    for get in (model.get_input_embeddings, model.get_output_embeddings):
+        try:
+            found.append(get())
+        except (AttributeError, NotImplementedError):
+            found.append(None)
+    return found[0], found[1]
 
 
 def read_model_config(folder: Path) -> Any:

@@ -1,10 +1,10 @@
-"""From a text to the token ids that a model reads: those of the revision's own ``tokenizer.json``, as it stands."""
+"""From a text to the token ids that a model reads: those of the revision's own ``tokenizer.json``, as it stands; their bytes."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from w2sg.revisions.facts.descriptions import TOKENIZER, id_fault, side_files
 from w2sg.revisions.folders import RevisionError
@@ -25,6 +26,9 @@ ENDS = 12
 """Ids of an example that are kept of its beginning and of its end."""
 
 _MARKS = ("bos", "eos")
+
+_BYTES = {character: byte for byte, character in bytes_to_unicode().items()}
+"""What each character of a byte-level vocabulary stands for."""
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -213,3 +217,47 @@ def _marks(tokenizer: Any, wanted: Mapping[str, str]) -> tuple[list[int], list[i
 def hash_ids(ids: Sequence[Sequence[int]]) -> str:
     """Returns the SHA-256 of texts' token ids: equal if, and only if, a model reads the same."""
     return sha256(json.dumps(ids, separators=(",", ":")).encode())
+
+
+def _spelled(token: str) -> bytes:
+    """Returns what a token of a byte-level vocabulary stands for; an added token, such as a run of spaces, is plain text."""
+    try:
+        return bytes(_BYTES[character] for character in token)
+    except KeyError:
+        return token.encode()
+
+
+def _by_offsets(text: str, spans: Sequence[tuple[int, int]], marks: Sequence[int]) -> list[int]:
+    """Returns bytes per token from spans of characters.
+
+    Characters that no span covers, such as trimmed spaces, belong to the token that follows them, at the end of the
+    text to the last one. Of tokens that share a character the first has all of its bytes.
+    """
+    counts, done = [0] * len(spans), 0
+    own = [position for position, mark in enumerate(marks) if not mark]
+    for position in own:
+        end = len(text) if position == own[-1] else max(done, spans[position][1])
+        counts[position] = len(text[done:end].encode())
+        done = end
+    return counts
+
+
+def encode_counted(tokenizer: Any, texts: Sequence[str]) -> Iterator[tuple[list[int], list[int]]]:
+    """Yields each text's token ids and the number of UTF-8 bytes behind each; they sum to the text's length in bytes.
+
+    Where the tokens of a byte-level vocabulary spell the text, their own bytes are counted, so that a character split
+    over several tokens is shared out as it was split. Elsewhere (other vocabularies, text that the tokenizer normalises)
+    the tokenizer's offsets are used: those of some byte-level tokenizers leave out spaces, and all name the whole
+    character for each of its parts.
+
+    Args:
+        tokenizer: A fast tokenizer.
+        texts: The texts. Marks that the tokenizer puts around a text have no bytes.
+    """
+    encoded = tokenizer(list(texts), return_offsets_mapping=True, return_special_tokens_mask=True, verbose=False)
+    fields = (encoded[key] for key in ("input_ids", "offset_mapping", "special_tokens_mask"))
+    for text, ids, spans, marks in zip(texts, *fields, strict=True):
+        tokens = tokenizer.convert_ids_to_tokens(ids)
+        spelled = [b"" if mark else _spelled(token) for token, mark in zip(tokens, marks, strict=True)]
+        exact = b"".join(spelled) == text.encode()
+        yield ids, [len(part) for part in spelled] if exact else _by_offsets(text, spans, marks)

@@ -123,4 +123,4 @@ def test_nothing_is_brought_to_another_device_before_the_pooled_rows(architectur
     brought = pytest.raises(TypeError, match="can't convert meta device")
     with brought as error, OneDevice():
         extract_states(model, IDS, layers=(0, 1, 2), batch_tokens=100, pool=pool)
-    assert error.traceback[-1].name == "extract_states" and ".numpy()" in str(error.traceback[-1].statement)
+    assert error.traceback[-1].name == "_packed_states" and ".numpy()" in str(error.traceback[-1].statement)

@@ -11,8 +11,8 @@ from transformers import PreTrainedTokenizerFast
 
 from tests import tiny
 from w2sg.activations import forward
-from w2sg.activations.byte_counts import encode_counted
 from w2sg.activations.models import take_apart
+from w2sg.activations.tokens import encode_counted
 
 TEXTS = [
     "the cat sees one red ship.\n\nthe dog, however, does not.",

@@ -1,0 +1,166 @@
+"""Random tiny models of every causal type of the installed transformers, and how each goes through a forward pass here.
+
+``python -m tests.model_types`` writes ``w2sg/revisions/facts/types.tsv`` anew and prints what is wrong, if anything is.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM, logging
+
+from w2sg.activations import forward
+from w2sg.activations.check import choose_way
+from w2sg.activations.models import UnsupportedModel, packing_fault, take_apart
+from w2sg.revisions.facts.descriptions import TYPES
+
+VOCABULARY = 320
+MOST = 3_000_000
+"""Parameters of a model that is still tiny."""
+
+SIZES: dict[str, Any] = {
+    "vocab_size": VOCABULARY, "hidden_size": 32, "d_model": 32, "n_embd": 32, "dim": 32, "embedding_size": 32,
+    "num_hidden_layers": 4, "n_layer": 4, "n_layers": 4, "num_layers": 4, "decoder_layers": 4, "encoder_layers": 4,
+    "num_attention_heads": 4, "n_head": 4, "n_heads": 4, "num_heads": 4, "decoder_attention_heads": 4,
+    "encoder_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "attention_head_dim": 8, "kv_channels": 8,
+    "intermediate_size": 64, "ffn_dim": 64, "decoder_ffn_dim": 64, "encoder_ffn_dim": 64, "n_inner": 64, "dff": 64,
+    "dim_ff": 64, "word_embed_proj_dim": 32, "attention_hidden_size": 32, "max_position_embeddings": 128,
+    "n_positions": 128, "n_ctx": 128, "max_seq_len": 128, "rotary_dim": 4, "state_size": 4, "time_step_rank": 4,
+    "num_experts": 4, "num_local_experts": 4, "n_routed_experts": 4, "moe_num_experts": 4, "num_experts_per_tok": 2,
+    "n_group": 1, "topk_group": 1, "n_shared_experts": 1, "moe_intermediate_size": 32, "shared_expert_intermediate_size": 32,
+    "shared_intermediate_size": 32, "q_lora_rank": 16, "kv_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8,
+    "v_head_dim": 8, "mamba_d_state": 4, "mamba_n_heads": 4, "mamba_d_head": 16, "mamba_num_heads": 4, "mamba_head_dim": 16,
+    "mamba_d_ssm": 64, "n_groups": 1, "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 8,
+    "linear_value_head_dim": 8, "conv_kernel": 4, "lru_width": 32, "hidden_size_per_layer_input": 8,
+    "vocab_size_per_layer_input": VOCABULARY, "index_n_heads": 2, "index_head_dim": 8, "index_topk": 8,
+    "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "is_decoder": True, "sliding_window": 64,
+}  # fmt: skip
+"""Small values of settings by their usual names."""
+
+ROUNDING = 1e-4
+"""Largest difference of a state of a tiny model in float32, as a part of the largest one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a type went."""
+
+    how: str
+    """packed, alone, refused, untried, or wrong."""
+    why: str = ""
+    """The reason for any but packed."""
+
+
+VARIANTS: tuple[tuple[str, ...], ...] = (
+    (),
+    ("head_dim",),
+    ("head_dim", "qk_rope_head_dim", "v_head_dim"),
+    ("num_key_value_heads",),
+)
+"""Settings that are left at the library's own value, tried one after the other until a model runs."""
+
+
+def tiny_config(kind: str, without: tuple[str, ...]) -> Any:
+    """A configuration of a type with small values wherever it has a setting of such a name."""
+    known = CONFIG_MAPPING[kind]().to_dict()
+    small = {name: value for name, value in SIZES.items() if known.get(name) is not None and name not in without}
+    parts = {name: value for name, value in known.items() if isinstance(value, dict) and "model_type" in value}
+    for name, part in parts.items():
+        small[name] = {key: SIZES[key] for key in part if key in SIZES and part[key] is not None and key not in without}
+        small[name]["model_type"] = part["model_type"]
+    return AutoConfig.for_model(kind, **small)
+
+
+def tiny_model(kind: str, without: tuple[str, ...]) -> Any:
+    """A random model of a type; ValueError if it cannot be made small."""
+    config = tiny_config(kind, without)
+    with torch.device("meta"):
+        count = sum(weight.numel() for weight in AutoModelForCausalLM.from_config(config).parameters())
+    if count > MOST:
+        raise ValueError(f"{count:,} parameters at the usual small settings")
+    torch.manual_seed(0)
+    made = AutoModelForCausalLM.from_config(config).float().eval()
+    with torch.no_grad():  # so that attention is far from even
+        for name, weight in made.named_parameters():
+            if weight.ndim > 1 and "embed" not in name:
+                weight.mul_(4)
+    return made
+
+
+def texts() -> list[list[int]]:
+    """Texts of several lengths, some of which share their beginning; ids without marks."""
+    ids = np.random.default_rng(1).integers(8, VOCABULARY, size=(4, 40)).tolist()
+    return [ids[0], ids[0][:20] + ids[1][:20], ids[2][:13], ids[3][:13], ids[3][:2]]
+
+
+def try_type(kind: str) -> Outcome:
+    """Runs a type as an extraction does, and compares every hidden state with the library's call of each text alone."""
+    outcomes = []
+    for without in VARIANTS:
+        outcomes.append(_try(kind, without))
+        if outcomes[-1].how != "untried":
+            return outcomes[-1]
+    return outcomes[0]
+
+
+def _try(kind: str, without: tuple[str, ...]) -> Outcome:
+    try:
+        made = tiny_model(kind, without)
+    except Exception as error:
+        return Outcome(how="untried", why=f"no tiny model: {_brief(error)}")
+    try:
+        model = choose_way(take_apart(made, None), fault=packing_fault(made.config, longest=40))
+    except UnsupportedModel as error:
+        runs = "its own forward pass" not in error.reason  # else nothing is known but of these settings
+        return Outcome(how="refused" if runs else "untried", why=" ".join(error.reason.split())[:140])
+    except Exception as error:
+        return Outcome(how="wrong", why=f"an error without a name: {_brief(error)}")
+    ids = texts()
+    with torch.no_grad():
+        outs = [made(torch.tensor([row]), output_hidden_states=True, use_cache=False) for row in ids]
+    expected = np.stack([[state[0, -1].numpy() for state in out.hidden_states] for out in outs], axis=1)
+    logs = [out.logits[0, :-1].log_softmax(-1) for out in outs]
+    losses = [-float(log[range(len(row) - 1), row[1:]].sum()) for log, row in zip(logs, ids, strict=True)]
+    got = forward.extract_states(model, ids, layers=range(model.depth + 1), batch_tokens=100)
+    lost = forward.summed_losses(model, ids, batch_tokens=100)
+    difference = float(np.abs(got - expected).max() / np.abs(expected).max())
+    if not difference < ROUNDING or not np.allclose(lost, losses, rtol=1e-3, atol=1e-3):
+        return Outcome(how="wrong", why=f"states differ by {difference:.2g}, losses are {lost.tolist()}, not {losses}")
+    return Outcome(how="alone", why=" ".join(model.alone.split())[:140]) if model.alone else Outcome(how="packed")
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:100]
+
+
+def causal_types() -> list[str]:
+    """Every type for which the library has a causal language model."""
+    return sorted({config.model_type for config in MODEL_FOR_CAUSAL_LM_MAPPING} & set(CONFIG_MAPPING))
+
+
+def try_all() -> dict[str, Outcome]:
+    """Returns how every causal type of the installed library went."""
+    logging.set_verbosity_error()
+    outcomes = {}
+    for kind in causal_types():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            outcomes[kind] = try_type(kind)
+        sys.stderr.write(f"{kind}: {outcomes[kind].how} {outcomes[kind].why}\n")
+    return outcomes
+
+
+if __name__ == "__main__":
+    found = try_all()
+    old = Outcome(how="packed", why="package hf_olmo, read as olmo or llama")
+    with TYPES.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow(("type", "how", "why"))
+        writer.writerows((kind, one.how, one.why) for kind, one in sorted([*found.items(), ("hf_olmo", old)]))
+    sys.exit(any(one.how == "wrong" for one in found.values()))
