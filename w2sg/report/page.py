@@ -19,7 +19,7 @@ from w2sg import __version__
 from w2sg.report import cells, charts, controls
 from w2sg.report.catalogue import FIGURES, GROUP_FIGURES, as_percent
 from w2sg.report.readings import reading_table
-from w2sg.report.sentences import answer, describe_left_out, describe_missing
+from w2sg.report.sentences import answer, describe_doubts, describe_missing
 from w2sg.runtime import provenance
 from w2sg.tables.theory import tally
 from w2sg.trajectories.selection import case_rows, trained_layers
@@ -91,7 +91,7 @@ def _answer(evidence: Evidence) -> dict[str, Any]:
     return {
         "missing": describe_missing(evidence.completeness),
         "answer": answer(evidence.summary),
-        "excluded": describe_left_out(evidence.excluded),
+        "excluded": describe_doubts(evidence.excluded),
     }
 
 

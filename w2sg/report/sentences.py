@@ -178,24 +178,21 @@ def describe_missing(completeness: pd.DataFrame) -> list[str]:
     return sentences
 
 
-def describe_left_out(flagged: pd.DataFrame) -> list[str]:
-    """Returns one sentence per flagged revision (model, revision, reason, excluded): what is wrong and whether it counts."""
+def describe_doubts(named: pd.DataFrame) -> list[str]:
+    """Returns one sentence per doubtful revision (model, revision, reason, excluded): what is wrong and whether it counts."""
     return [
-        f"{row.model} {row.revision} ({'left out' if row.excluded else 'kept, audit.exclude is off'}): {row.reason}"
-        for row in records(flagged)
+        f"{row.model} {row.revision} ({'left out' if row.excluded else 'kept'}): {row.reason}" for row in records(named)
     ]
 
 
-def summary_text(
-    summary: pd.DataFrame, *, bands: pd.DataFrame, completeness: pd.DataFrame, flagged: pd.DataFrame
-) -> str:
+def summary_text(summary: pd.DataFrame, *, bands: pd.DataFrame, completeness: pd.DataFrame, named: pd.DataFrame) -> str:
     """Returns the summary for a terminal: what is missing, an aligned table, the answer, acceptance bands, doubts.
 
     Args:
         summary: Table of :func:`w2sg.trajectories.summary.summarize`.
         bands: Table of :func:`w2sg.trajectories.bands.judge_nano`, possibly empty.
         completeness: Schema COMPLETENESS.
-        flagged: Columns model, revision, reason, excluded.
+        named: Columns model, revision, reason, excluded: revisions with doubtful weights.
     """
     lines = [f"missing: {sentence}" for sentence in describe_missing(completeness)]
     lines += [*aligned(format_summary(summary)), MARKS, ""] if len(summary) else []
@@ -208,4 +205,4 @@ def summary_text(
             f"expected {row.expected}"
             for row in failed
         ]
-    return "\n".join([*lines, *describe_left_out(flagged)]) + "\n"
+    return "\n".join([*lines, *describe_doubts(named)]) + "\n"

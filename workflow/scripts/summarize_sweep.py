@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from w2sg.report.sentences import summary_text
 from w2sg.runtime import jobs
 from w2sg.runtime.files import atomic_path
@@ -35,6 +37,8 @@ def main(
         hashes = read_table(inputs["audit"], schemas.AUDIT)
         flagged = coverage.left_out(frame, hashes).assign(excluded=exclude)
         frame = coverage.exclude_flagged(frame, hashes) if exclude else frame
+        far = coverage.far_from_neighbours(frame).assign(excluded=False)
+        named = pd.concat([part for part in (flagged, far) if len(part)] or [flagged])
         tables = {
             "table": summary.summarize(
                 frame,
@@ -46,14 +50,14 @@ def main(
                 confidence=confidence,
             ),
             "acceptance": bands.judge_nano(frame, families=banded, late_share=settings.late),
-            "excluded": flagged,
+            "excluded": named,
         }
         for name, table in tables.items():
             with atomic_path(outputs[name]) as path:
                 table.to_csv(path, index=False, float_format="%.6g")
         wanted = read_table(inputs["completeness"], schemas.COMPLETENESS)
         texts = {
-            "text": summary_text(tables["table"], bands=tables["acceptance"], completeness=wanted, flagged=flagged),
+            "text": summary_text(tables["table"], bands=tables["acceptance"], completeness=wanted, named=named),
             "origin": json.dumps(origin, sort_keys=True, indent=1),
         }
         for name, text in texts.items():

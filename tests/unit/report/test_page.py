@@ -40,7 +40,7 @@ def test_page_terminal_and_readme_say_the_same(changes):
     html = page.render(made_evidence(effect=not changes, summary=table))
     text = shown(html_unescape(html))
     printed = summary_text(
-        table, bands=pd.DataFrame(), completeness=made_evidence(effect=True).completeness, flagged=NO_FLAGS
+        table, bands=pd.DataFrame(), completeness=made_evidence(effect=True).completeness, named=NO_FLAGS
     )
     block = readme.result_block(table)
     for sentence in answer(table):

@@ -23,7 +23,7 @@ def told(changes=None, **given) -> str:
 
 
 def printed(table: pd.DataFrame, **changes) -> str:
-    return summary_text(table, **{"bands": NO_BANDS, "completeness": WHOLE, "flagged": NO_FLAGS} | changes)
+    return summary_text(table, **{"bands": NO_BANDS, "completeness": WHOLE, "named": NO_FLAGS} | changes)
 
 
 def test_a_study_with_the_effect_is_told_with_its_controls():
@@ -154,7 +154,7 @@ def test_one_of_two_families_without_revisions_is_named_beside_the_other():
             for step in (0, 8)
         ]
     )
-    text = printed(made_conclusions(), completeness=wanted, flagged=flags)
+    text = printed(made_conclusions(), completeness=wanted, named=flags)
     assert text.startswith("missing: other: nothing was measured (2 revisions wanted)\n")
     assert "nano on newsgroups_tech" in text
     assert text.endswith("other-strong step8 (left out): equal weights\n")
@@ -162,7 +162,7 @@ def test_one_of_two_families_without_revisions_is_named_beside_the_other():
 
 def test_a_study_whose_revisions_were_all_left_out_says_that_nothing_can_be_told():
     flags = pd.DataFrame([{"model": "m", "revision": "s0", "reason": "equal weights", "excluded": True}])
-    text = printed(nothing(), flagged=flags)
+    text = printed(nothing(), named=flags)
     assert text.startswith(
         "- Whether students come to exceed their weak supervisors cannot be told: nothing was measured.\n"
     )

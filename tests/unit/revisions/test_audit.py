@@ -111,8 +111,8 @@ def test_flagged_revisions_stay_out_and_are_named():
     ]
     rows = coverage.left_out(metrics, table)
     assert rows.to_dict("records") == [{"model": "m", "revision": "s0", "reason": "weights equal to those of s2"}]
-    assert sentences.describe_left_out(rows.assign(excluded=True)) == ["m s0 (left out): weights equal to those of s2"]
-    assert "kept" in sentences.describe_left_out(rows.assign(excluded=False))[0]
+    assert sentences.describe_doubts(rows.assign(excluded=True)) == ["m s0 (left out): weights equal to those of s2"]
+    assert "kept" in sentences.describe_doubts(rows.assign(excluded=False))[0]
 
 
 def test_models_that_are_not_on_the_hub_are_compared_by_what_was_opened(tmp_path):
