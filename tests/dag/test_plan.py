@@ -99,6 +99,13 @@ def test_the_documented_checkpoints_in_a_folder_plan_as_the_text_says(paper):
     assert planned["train_heads"] == 1 + 3
     (paper.folder / "my-run" / "final").mkdir()
     assert "1 of 4 folders in my-run have names that say no step: final" in study.run("-n", check=False)
+    tiny.save_revisions(paper.folder / "my-run" / "final", "llama", [1])
+    (paper.folder / "my-run" / "final" / "step1").rename(paper.folder / "my-run" / "last")
+    rows = "".join(f"checkpoint-{step}\t{step}\t{step}\n" for step in (500, 1000, 1500))
+    listed = paper.folder / "list.tsv"
+    listed.write_text(f"revision\tstep\ttokens_billion\n{rows}")
+    study.config["models"]["my-run"] = {"source": "local", "path": "my-run", "revisions": str(listed)}
+    assert "models.my-run: folders with a model that its list does not name (1): last" in study.run("-n")
 
 
 def test_the_documented_family_and_dataset_plan_as_the_text_says(paper):

@@ -39,6 +39,10 @@ try:
             logger.warning(f"{difference}; it will be flagged and left out (audit.exclude)")
         for name, text in first_texts(config, DATASETS).items():
             logger.info(f"datasets.{name}: of the first pair models read {shorten(text, 200)!r}")
+        for name in families.used_revisions(FAMILIES):
+            if others := models.unlisted_folders(name, config["models"][name], ROOT):
+                named = f"folders with a model that its list does not name ({len(others)})"
+                logger.warning(f"models.{name}: {named}: {', '.join(others)}")
     DEFINITIONS = definitions.shared_definitions(config, FAMILIES)
     definitions.check_others(config["study"], DEFINITIONS, Path("results"))
 except study.ConfigError as error:

@@ -58,6 +58,15 @@ def _of_seed(rows: Sequence[Revision], model: Mapping[str, Any], place: Key) -> 
     return tuple(row for row in rows if row.seed == wanted)
 
 
+def unlisted_folders(name: str, model: Mapping[str, Any], root: Path) -> list[str]:
+    """Returns the folders of a local model that hold a model and that its revision list does not name; none without a list."""
+    folder = Path(model.get("path", ""))
+    if model["source"] != "local" or "revisions" not in model or not folder.is_dir():
+        return []
+    named = {local_folder(model, one.name, one.place) for one in revisions_of(name, model, root)}
+    return sorted(child.name for child in folder.iterdir() if is_model(child) and child not in named)
+
+
 def supervises_as_main(model: Mapping[str, Any]) -> bool:
     """Returns whether a model has final weights beside its revisions: on the Hub always, in a folder if it holds a model."""
     return model["source"] == "hub" or (model["source"] == "local" and is_model(Path(model["path"])))

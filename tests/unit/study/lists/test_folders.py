@@ -11,7 +11,7 @@ import pytest
 from tests.dag.conftest import ROOT
 from w2sg.study.families import resolve_family
 from w2sg.study.fields import ConfigError
-from w2sg.study.lists.models import local_folder, place_of, revisions_of
+from w2sg.study.lists.models import local_folder, place_of, revisions_of, unlisted_folders
 
 
 def checkpoint(folder: Path, *, state: dict | str | None = None) -> None:
@@ -135,3 +135,15 @@ def test_a_list_may_say_where_below_the_folder_a_revision_lies(tmp_path):
     listed = revisions_of("m", model, ROOT)
     folders = [local_folder(model, name, place_of(name, listed, model)) for name in ("early", "late")]
     assert folders == [tmp_path / "runs" / "a", tmp_path / "late"]
+
+
+def test_models_that_a_list_leaves_out_are_named(tmp_path):
+    for name in ("step1", "step2", "final"):
+        checkpoint(tmp_path / "run" / name)
+    (tmp_path / "run" / "logs").mkdir()
+    path = tmp_path / "list.tsv"
+    path.write_text("revision\tstep\ttokens_billion\tsubfolder\nearly\t1\t1\tstep1\nstep3\t3\t3\t-\n")
+    model = {"source": "local", "path": str(tmp_path / "run"), "revisions": str(path)}
+    assert unlisted_folders("m", model, ROOT) == ["final", "step2"]
+    assert unlisted_folders("m", {"source": "local", "path": str(tmp_path / "run")}, ROOT) == []
+    assert unlisted_folders("m", {"source": "hub", "repo": "o/m", "revisions": str(path)}, ROOT) == []
