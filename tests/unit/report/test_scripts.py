@@ -14,6 +14,7 @@ from w2sg.report.catalogue import GROUP_FIGURES
 from w2sg.revisions.audit import Published, audit_table
 from w2sg.tables import schemas
 from w2sg.tables.files import read_table, write_table
+from w2sg.tables.reading import READINGS
 from w2sg.trajectories import coverage
 
 STEPS = [0, 64, 512, 2048]
@@ -46,6 +47,7 @@ def study(tmp_path, monkeypatch):
             "correlations": (found.correlations.head(0 if same else None), schemas.CORRELATIONS),
             "transitions": (found.transitions.head(0 if same else None), schemas.TRANSITIONS),
             "agreement": (schemas.AGREEMENT.fields.empty_table().to_pandas(), schemas.AGREEMENT),
+            "readings": (READINGS.fields.empty_table().to_pandas(), READINGS),
             "completeness": (coverage.completeness(metrics, wanted, ["newsgroups_tech"]), schemas.COMPLETENESS),
         }
         inputs = {name: str(tmp_path / f"{name}.parquet") for name in tables}
