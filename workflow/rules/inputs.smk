@@ -151,7 +151,9 @@ def local_revision(wildcards):
     except RevisionError as error:
         raise WorkflowError(str(error)) from None
     folders = [folder, *([Path(entry["tokenizer"])] if "tokenizer" in entry else [])]
-    return [f"{path.name}: {mark(path)}" for one in folders for path in sorted(one.iterdir()) if path.is_file()]
+    return [
+        f"{path.name}: {mark(path)}" for one in folders for path in sorted(one.iterdir()) if path.is_file()
+    ]
 
 
 def read_losses():
