@@ -43,7 +43,8 @@ def test_the_metrics_of_eight_revisions_are_recomputed(finished, tmp_path, datas
         loaded = load_model(path, dtype="float32", device=torch.device("cpu"))
         keys = {"model": model, "revision": f"step{step}", "commit": ""}
         extraction.write_all_features(
-            loaded, {dataset: pairs}, outputs={dataset: tmp_path / "x.safetensors"}, pools={dataset: pool},
+            loaded, {dataset: pairs}, outputs={dataset: tmp_path / "x.safetensors"},
+            entries={dataset: config["datasets"][dataset]},
             settings=settings, keys=keys, origins={dataset: {}},
         )  # fmt: skip
         return split_features(open_features(tmp_path / "x.safetensors").read(), pairs)

@@ -175,7 +175,7 @@ def test_a_model_goes_to_the_device_that_its_job_claimed(finished, tmp_path, mon
         revision="step8",
         model=finished.config["models"]["smoke-strong"] | {"dtype": "float32"},
         pairs={"mine": str(here / "resources/pairs/mine.parquet")},
-        pools={"mine": "last"},
+        entries={"mine": finished.config["datasets"]["mine"]},
         documents=str(next((here / "resources/corpora").glob("*.parquet"))),
         trained=[],
         features={"mine": str(made)},

@@ -10,7 +10,7 @@ from typing import Any
 
 from w2sg.data.dialogues import READ_TWICE, repeats_prompt, text_fault
 from w2sg.data.parsers import parse_columns
-from w2sg.data.rows import brief, file_rows
+from w2sg.data.rows import brief, check_exists, file_rows
 from w2sg.study.fields import ConfigError, Key, Mistake
 from w2sg.study.protocols import FIELDS, SPLITS
 from w2sg.study.texts.files import DATA_SUFFIXES, data_files
@@ -36,7 +36,7 @@ def check_files(config: Mapping[str, Any], datasets: Sequence[str]) -> None:
             mistakes += [mistake for key, path in _places(name, entry) for mistake in _of_path(key, path, entry)]
     scored = config["evaluation"]["corpus"]
     entry = config["corpora"][scored]
-    if entry["source"] == "file" and not entry["path"].endswith(".txt"):
+    if entry["source"] == "file":
         mistakes += _of_path(("corpora", scored, "path"), entry["path"], entry)
     if mistakes:
         raise ConfigError(mistakes)
@@ -91,6 +91,9 @@ def _of_path(key: Key, path: str, entry: Mapping[str, Any]) -> Iterator[Mistake]
 
 def _first_fault(path: Path, entry: Mapping[str, Any]) -> str:
     """Returns why a file's first rows cannot be used: one of them, or all where unusable ones may be left out."""
+    if path.suffix == ".txt":
+        check_exists(path, str(path))
+        return ""
     found, repeated, seen = [], [], 0
     for number, row in islice(file_rows(path, str(path)), _FIRST):
         seen += 1

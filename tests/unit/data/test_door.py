@@ -108,3 +108,12 @@ def test_the_text_of_the_first_good_pair_is_shown(tmp_path, keys, expected):
     path.write_text(lines(GOOD | {"chosen": ""}, GOOD | {"prompt": "p{"}))
     given = config({"source": "files", "file": str(path), "on_invalid": "drop"} | keys)
     assert first_texts(given, ["mine"]) == ({} if expected is None else {"mine": expected})
+
+
+def test_an_empty_text_is_refused_too(tmp_path):
+    text = tmp_path / "t.txt"
+    text.touch()
+    with pytest.raises(ConfigError, match=r"corpora.t.path: .*t.txt is empty \(0 bytes\)"):
+        check_files(config({"source": "files", "file": "unused"}, {"source": "file", "path": str(text)}), [])
+    text.write_text("One document.")
+    check_files(config({"source": "files", "file": "unused"}, {"source": "file", "path": str(text)}), [])
