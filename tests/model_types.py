@@ -16,7 +16,7 @@ import torch
 from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCausalLM, logging
 
 from w2sg.activations import forward
-from w2sg.activations.check import choose_way
+from w2sg.activations.check import check_model
 from w2sg.activations.models import UnsupportedModel, packing_fault, take_apart
 from w2sg.revisions.facts.descriptions import TYPES
 
@@ -115,7 +115,7 @@ def _try(kind: str, without: tuple[str, ...]) -> Outcome:
     except Exception as error:
         return Outcome(how="untried", why=f"no tiny model: {_brief(error)}")
     try:
-        model = choose_way(take_apart(made, None), fault=packing_fault(made.config, longest=40))
+        model = check_model(take_apart(made, None), fault=packing_fault(made.config, longest=40))
     except UnsupportedModel as error:
         runs = "its own forward pass" not in error.reason  # else nothing is known but of these settings
         return Outcome(how="refused" if runs else "untried", why=" ".join(error.reason.split())[:140])

@@ -36,7 +36,7 @@ def test_the_metrics_of_eight_revisions_are_recomputed(finished, tmp_path, datas
     pairs = read_table(folder / f"resources/pairs/{dataset}.parquet", PAIRS)
     heads, probe = Heads.model_validate(config["heads"]), Probe()
     sections = {"heads": heads, "intervals": Intervals(bootstrap=20)}
-    settings = extraction.ExtractionSettings(**config["activations"] | {"layers": "final"}, dtype="float32")
+    settings = extraction.Settings(**config["activations"] | {"layers": "final"}, dtype="float32")
 
     def package(model: str, step: int):
         path = folder / f"results/pretrained/{model}/step{step}"

@@ -29,7 +29,7 @@ DEPTH = 8
 """Blocks over which the tolerance grows by itself."""
 
 
-def choose_way(model: LoadedModel, *, fault: str = "") -> LoadedModel:
+def check_model(model: LoadedModel, *, fault: str = "") -> LoadedModel:
     """Returns a loaded model with the way in which its texts are run: packed, or through the library's own forward pass.
 
     Packed where that gives the states and losses that the library gives for each text alone; else each length by itself,

@@ -24,7 +24,7 @@ CPU_ROWS = 2048
 """Rows of a forward pass beyond which a CPU gets slower: what one layer leaves no longer fits into its cache."""
 
 
-class ExtractionSettings(Activations):
+class Settings(Activations):
     """How forward passes are run: section ``activations``, with the model's own type."""
 
     dtype: str
@@ -35,7 +35,7 @@ class ExtractionSettings(Activations):
         return min(self.batch_tokens, CPU_ROWS) if device.type == "cpu" else self.batch_tokens
 
 
-def check_model_config(config: Any, settings: ExtractionSettings, *, name: str) -> str:
+def check_config(config: Any, settings: Settings, *, name: str) -> str:
     """Returns why packed rows do not fit a revision, as far as its configuration tells: before its weights are read.
 
     Args:
@@ -78,7 +78,7 @@ def evaluation_texts(path: str, *, documents_wanted: int) -> list[str]:
     return [texts[position * len(texts) // documents_wanted] for position in range(documents_wanted)]
 
 
-def measure_loss(model: LoadedModel, texts: Sequence[str], *, settings: ExtractionSettings) -> list[dict[str, Any]]:
+def measure_loss(model: LoadedModel, texts: Sequence[str], *, settings: Settings) -> list[dict[str, Any]]:
     """Returns the metric rows of the evaluation loss: nats per token and bits per byte."""
     window = min(settings.max_tokens, model.context)
     loss = evaluation_loss(model, texts, window=window, batch_tokens=settings.rows(model.device))
@@ -96,7 +96,7 @@ def write_all_features(
     *,
     outputs: Mapping[str, str],
     entries: Mapping[str, Mapping[str, Any]],
-    settings: ExtractionSettings,
+    settings: Settings,
     keys: Mapping[str, str],
     origins: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, dict[str, Any]]:

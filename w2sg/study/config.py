@@ -61,7 +61,7 @@ class Origins:
         return ""
 
 
-def check_config(config: Mapping[str, Any], origins: Origins) -> dict[str, Any]:
+def complete_config(config: Mapping[str, Any], origins: Origins) -> dict[str, Any]:
     """Returns the merged configuration with all defaults filled in, as plain values in the order of the sections' keys.
 
     Families and models of the swept pre-training seeds are added (:func:`w2sg.study.families.expand_seeds`).

@@ -28,7 +28,7 @@ ORIGINS = study.Origins(
     parsed=workflow.config_settings.config,
 )
 try:
-    config = study.check_config(config, ORIGINS)
+    config = study.complete_config(config, ORIGINS)
     SWEPT = [member for name in config["sweep"]["families"] for member in families.members(name, config)]
     FAMILIES = {name: families.resolve_family(name, config, ROOT) for name in SWEPT}
     DATASETS = list(config["sweep"]["datasets"])

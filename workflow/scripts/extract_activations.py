@@ -40,11 +40,11 @@ def main(
     store = Store(root=Path(scratch), limit=snapshots)
     with jobs.log_to(log), access.take_ticket(Path(ticket) if ticket else None, store) as fetched:
         from w2sg.activations import extraction
-        from w2sg.activations.check import choose_way
+        from w2sg.activations.check import check_model
         from w2sg.activations.models import load_model, read_model_config
         from w2sg.runtime import machine
 
-        settings = extraction.ExtractionSettings(**activations, dtype=model["dtype"])
+        settings = extraction.Settings(**activations, dtype=model["dtype"])
         device = machine.pick_device(settings.device)
         machine.pin_threads(settings.threads)
         frames = {dataset: read_table(path, schemas.PAIRS) for dataset, path in pairs.items()}
@@ -59,10 +59,10 @@ def main(
         opened = access.open_revision(model, revision, name=name, root=Path(root), store=store, fetched=fetched)
         with opened as folder:
             config = read_model_config(folder.path)
-            fault = extraction.check_model_config(config, settings, name=f"{name} {revision}")
+            fault = extraction.check_config(config, settings, name=f"{name} {revision}")
             with machine.claim_device(device) as claimed:
                 loaded = load_model(folder.path, dtype=settings.dtype, device=claimed, drawn="like" in model)
-                loaded = choose_way(loaded, fault=fault)
+                loaded = check_model(loaded, fault=fault)
                 keys = {"model": name, "revision": revision, "commit": folder.commit}
                 read = extraction.reading(folder.path, config)
                 measured = extraction.measure_loss(loaded, texts, settings=settings)

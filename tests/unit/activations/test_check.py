@@ -71,7 +71,7 @@ def tensors() -> int:
 def test_known_architectures_are_packed_and_equal_each_text_alone(kind, dtype, scale):
     made = build(kind, PLAIN, dtype=dtype, scale=scale)
     assert packing_fault(made.config, longest=128) == ""
-    model = check.choose_way(take_apart(made, None))
+    model = check.check_model(take_apart(made, None))
     assert model.alone == ""
     if dtype == torch.float32:  # texts of the extraction's own length, beyond those of the check
         ids = texts()
@@ -103,7 +103,7 @@ def library(made: PreTrainedModel, ids: list[list[int]]) -> tuple[np.ndarray, np
 
 def chosen(kind: str, dtype: torch.dtype = torch.float32, scale: float = 6.0) -> tuple[PreTrainedModel, LoadedModel]:
     made = build(kind, OTHERS[kind][0], dtype=dtype, scale=scale)
-    return made, check.choose_way(take_apart(made, None), fault=packing_fault(made.config, longest=60))
+    return made, check.check_model(take_apart(made, None), fault=packing_fault(made.config, longest=60))
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -140,7 +140,7 @@ def test_models_that_mix_texts_are_found_in_bfloat16_too():
 )
 def test_models_without_an_answer_are_refused_by_name(kind, changes, reason):
     with pytest.raises(UnsupportedModel, match=f"'{kind}' cannot be swept: .*{reason}"):
-        check.choose_way(take_apart(build(kind, SMALL | changes), None))
+        check.check_model(take_apart(build(kind, SMALL | changes), None))
 
 
 def test_texts_of_one_length_go_one_by_one_where_a_pass_mixes_them(capsys):
@@ -150,7 +150,7 @@ def test_texts_of_one_length_go_one_by_one_where_a_pass_mixes_them(capsys):
         return output + output.mean(0, keepdim=True)
 
     made.transformer.drop.register_forward_hook(mixed)
-    model = check.choose_way(take_apart(made, None))
+    model = check.check_model(take_apart(made, None))
     assert model.alone and not model.shares_lengths
     assert "model type gpt2: each text through" in capsys.readouterr().out
     ids = texts()
@@ -183,7 +183,7 @@ def test_memory_that_runs_out_halves_what_shares_a_pass(monkeypatch, caplog):
 def test_rounding_in_deep_models_is_no_reason_to_refuse(dtype):
     for kind in ("gpt_neox", "olmo"):
         made = build(kind, PLAIN | {"num_hidden_layers": 32}, dtype=dtype)
-        check.choose_way(take_apart(made, None))
+        check.check_model(take_apart(made, None))
 
 
 FAULTS = [
@@ -231,7 +231,7 @@ def test_states_that_are_not_finite_are_left_to_the_extraction():
     made = tiny.model("gpt_neox", seed=1)
     with torch.no_grad():
         made.gpt_neox.layers[0].mlp.dense_h_to_4h.bias[0] = float("nan")
-    check.choose_way(take_apart(made, None))
+    check.check_model(take_apart(made, None))
 
 
 def test_memory_that_runs_out_is_no_property_of_the_architecture(monkeypatch):
@@ -242,7 +242,7 @@ def test_memory_that_runs_out_is_no_property_of_the_architecture(monkeypatch):
 
     monkeypatch.setattr(check, "extract_states", full)
     with pytest.raises(MemoryError, match="does not fit"):
-        check.choose_way(model)
+        check.check_model(model)
 
 
 @pytest.mark.parametrize("kind", ["gpt_neox", "olmo", "olmo2", "llama"])
@@ -252,7 +252,7 @@ def test_the_check_changes_no_number_and_keeps_no_memory(kind):
     before = forward.extract_states(model, ids, layers=(0, 1, 2), batch_tokens=100)
     drawn, settings = torch.get_rng_state(), model.decoder.config.to_dict()
     living = tensors()
-    check.choose_way(model)
+    check.check_model(model)
     assert tensors() <= living
     assert torch.equal(torch.get_rng_state(), drawn)
     assert model.decoder.config.to_dict() == settings
@@ -264,8 +264,8 @@ def test_the_check_changes_no_number_and_keeps_no_memory(kind):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_gpu_checks_as_a_cpu_does(dtype):
     for kind in TESTED:
-        check.choose_way(take_apart(build(kind, PLAIN, dtype=dtype).to("cuda"), None))
-    model = check.choose_way(take_apart(build("gptj", OTHERS["gptj"][0], dtype=dtype).to("cuda"), None))
+        check.check_model(take_apart(build(kind, PLAIN, dtype=dtype).to("cuda"), None))
+    model = check.check_model(take_apart(build("gptj", OTHERS["gptj"][0], dtype=dtype).to("cuda"), None))
     assert "share a pass" in model.alone
 
 
@@ -273,5 +273,5 @@ def test_the_check_costs_a_few_passes_of_few_tokens(monkeypatch):
     model = take_apart(tiny.model("gpt_neox", seed=1), None)
     rows: list[int] = []
     model.blocks[0].register_forward_hook(lambda module, inputs, output: rows.append(inputs[0].shape[1]))
-    check.choose_way(model)
+    check.check_model(model)
     assert sorted(rows) == [4, 6, 8, 11, 11]

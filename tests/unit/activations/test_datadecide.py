@@ -17,7 +17,7 @@ from w2sg.activations.models import load_model
 from w2sg.revisions import access, published
 from w2sg.revisions.audit import audit_table
 from w2sg.revisions.scratch import Store
-from w2sg.study.config import check_config
+from w2sg.study.config import complete_config
 from w2sg.study.definitions import identity
 from w2sg.study.families import members, resolve_family
 
@@ -39,7 +39,7 @@ def suite(server, tmp_path, monkeypatch) -> dict[str, dict]:
 
 
 def test_every_seed_of_the_shipped_family_is_swept_from_its_own_branches(suite, tmp_path):
-    config = check_config(
+    config = complete_config(
         put(shipped("datadecide_20m"), "families/datadecide-20m-c4/select", {"share": [0.0857, 1.0]}), NOWHERE
     )
     names = members("datadecide-20m-c4", config)

@@ -17,8 +17,8 @@ from w2sg.activations.tokens import ReadPairs
 PAIRS, WIDTH = 500, 512
 
 
-def settings(layers: str | list[int] = "all", max_tokens: int = 32) -> extraction.ExtractionSettings:
-    return extraction.ExtractionSettings(
+def settings(layers: str | list[int] = "all", max_tokens: int = 32) -> extraction.Settings:
+    return extraction.Settings(
         layers=layers, max_tokens=max_tokens, batch_tokens=64, device="cpu", threads=1, dtype="float32"
     )
 
@@ -26,18 +26,18 @@ def settings(layers: str | list[int] = "all", max_tokens: int = 32) -> extractio
 def test_layers_outside_a_model_are_refused_with_its_name_and_range():
     config = tiny.model("gpt_neox", seed=1).config
     for layers in ("all", "final", [0, 2], [-1]):
-        extraction.check_model_config(config, settings(layers), name="small step8")
+        extraction.check_config(config, settings(layers), name="small step8")
     with pytest.raises(ValueError, match="activations.layers: 3 is not a layer; small step8 has 0 to 2"):
-        extraction.check_model_config(config, settings([1, 3]), name="small step8")
+        extraction.check_config(config, settings([1, 3]), name="small step8")
 
 
 def test_a_window_matters_only_if_texts_can_be_longer():
     config = tiny.model("llama", seed=1).config
     config.sliding_window = 100
-    assert extraction.check_model_config(config, settings(max_tokens=100), name="m") == ""
-    assert "sliding_window is 100" in extraction.check_model_config(config, settings(max_tokens=101), name="m")
+    assert extraction.check_config(config, settings(max_tokens=100), name="m") == ""
+    assert "sliding_window is 100" in extraction.check_config(config, settings(max_tokens=101), name="m")
     config.max_position_embeddings = 100
-    assert extraction.check_model_config(config, settings(max_tokens=101), name="m") == ""
+    assert extraction.check_config(config, settings(max_tokens=101), name="m") == ""
 
 
 def test_states_of_one_dataset_are_in_memory_at_a_time(monkeypatch, tmp_path):

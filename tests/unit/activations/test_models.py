@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from tests import tiny
 from w2sg.activations import forward
-from w2sg.activations.check import choose_way
+from w2sg.activations.check import check_model
 from w2sg.activations.models import load_model, read_model_config
 from w2sg.revisions.folders import RevisionError
 
@@ -100,7 +100,7 @@ def test_the_old_format_with_rms_norms_gives_the_states_of_its_own_arithmetic(tm
     """DataDecide: the forward pass of ``hf_olmo``, written out in double precision, against what is loaded."""
     weights = tiny.save_datadecide(tmp_path / "old", seed=3, kind=kind, tied=tied)
     model = load_model(tmp_path / "old", dtype="float32", device="cpu")
-    choose_way(model)
+    check_model(model)
     assert type(model.whole).__name__ == "LlamaForCausalLM"
     found = forward.extract_states(model, IDS, layers=(0, 1, 2), batch_tokens=100)
     for text, ids in enumerate(IDS):
@@ -187,7 +187,7 @@ def test_a_random_twin_needs_no_weights_and_is_always_the_same(tmp_path, archite
     for name in matrices:
         assert not torch.equal(weights[name], trained[name])
         assert float(weights[name].std()) == pytest.approx(0.2, rel=0.3)  # initializer_range of the configuration
-    choose_way(twins[0])
+    check_model(twins[0])
 
 
 def test_a_random_twin_in_the_old_olmo_format_and_in_bfloat16(native, tmp_path):

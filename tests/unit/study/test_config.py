@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from w2sg.study.config import Origins, check_config, check_sources
+from w2sg.study.config import Origins, check_sources, complete_config
 from w2sg.study.families import resolve_family
 from w2sg.study.fields import ConfigError
 
@@ -42,7 +42,7 @@ def put(config: dict, path: str, value: object) -> dict:
 
 @pytest.mark.parametrize("study", ["paper", "pythia_70m"])
 def test_studies_of_published_models_score_pinned_ordinary_text(study):
-    config = check_config(shipped(study), NOWHERE)
+    config = complete_config(shipped(study), NOWHERE)
     text = config["corpora"][config["evaluation"]["corpus"]]
     assert text["source"] == "hub"
     assert re.fullmatch("[0-9a-f]{40}", text["revision"])
@@ -50,8 +50,8 @@ def test_studies_of_published_models_score_pinned_ordinary_text(study):
 
 @pytest.mark.parametrize("studies", [(), ("nano_seeds",), ("nano_early",), ("nano_spam",), ("paper",), ("pythia_70m",)])
 def test_shipped_studies_are_right(studies):
-    checked = check_config(shipped(*studies), NOWHERE)
-    assert check_config(checked, NOWHERE) == checked
+    checked = complete_config(shipped(*studies), NOWHERE)
+    assert complete_config(checked, NOWHERE) == checked
     assert checked["heads"]["paper"]["learning_rates"] == [1e-5, 1e-4, 1e-3, 5e-3, 1e-2]
 
 
@@ -59,7 +59,7 @@ def test_neither_order_nor_a_default_that_is_written_out_changes_what_jobs_see()
     config = shipped()
     turned = {key: dict(reversed(value.items())) if isinstance(value, dict) else value for key, value in config.items()}
     turned = put(dict(reversed(turned.items())), "heads/margin", "pair")
-    assert repr(check_config(turned, NOWHERE)) == repr(check_config(config, NOWHERE))
+    assert repr(complete_config(turned, NOWHERE)) == repr(complete_config(config, NOWHERE))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_neither_order_nor_a_default_that_is_written_out_changes_what_jobs_see()
 )  # fmt: skip
 def test_wrong_keys_and_values(path, value, parts):
     with pytest.raises(ConfigError) as caught:
-        check_config(put(shipped(), path, value), NOWHERE)
+        complete_config(put(shipped(), path, value), NOWHERE)
     for part in parts:
         assert part in str(caught.value)
 
@@ -137,7 +137,7 @@ def test_wrong_keys_and_values(path, value, parts):
 def test_several_mistakes_are_told_at_once():
     config = put(put(put(shipped(), "heads/margin", "both"), "mine", 1), "datasets/spam/pool", "max")
     with pytest.raises(ConfigError) as caught:
-        check_config(config, NOWHERE)
+        complete_config(config, NOWHERE)
     assert [mistake.where for mistake in caught.value.mistakes] == [
         ("heads", "margin"),
         ("datasets", "spam", "pool"),
@@ -178,11 +178,11 @@ def test_every_mistake_is_described_with_its_place(tmp_path):
     found = origins(tmp_path, mine=text)
     config = put(put(shipped(), "heads/margin", "both"), "sweep/datasets", ["none"])
     with pytest.raises(ConfigError) as caught:
-        check_config(config, found)
+        complete_config(config, found)
     assert f"\n  - {tmp_path / 'mine.yaml'}, line 1: heads.margin: got 'both'" in found.describe(caught.value)
     config["heads"]["margin"] = "pair"
     with pytest.raises(ConfigError) as caught:
-        check_config(config, found)
+        complete_config(config, found)
     assert f"\n  - {tmp_path / 'mine.yaml'}, line 3: sweep.datasets.0: no entry 'none'" in found.describe(caught.value)
 
 
@@ -198,7 +198,7 @@ def test_every_mistake_is_described_with_its_place(tmp_path):
     ],
 )
 def test_values_of_the_command_line_are_read_as_yaml(word, path, value):
-    checked = check_config(*given(word))
+    checked = complete_config(*given(word))
     for key in path.split("/"):
         checked = checked[key]
     assert checked == value
@@ -217,7 +217,7 @@ def given(word: str) -> tuple[dict, Origins]:
 def test_mistakes_of_the_command_line_are_told_as_such():
     config, found = given("heads={seeds: [zero], loss: hard}")
     with pytest.raises(ConfigError) as caught:
-        check_config(config, found)
+        complete_config(config, found)
     assert "\n  - --config: heads.seeds.0: got 'zero' (text), expected an integer. Seeds" in found.describe(
         caught.value
     )
@@ -226,25 +226,25 @@ def test_mistakes_of_the_command_line_are_told_as_such():
 def test_text_in_a_file_stays_text_whatever_the_command_line_says():
     config, found = given("heads={seeds: [0]}")
     with pytest.raises(ConfigError, match="remove the quotes"):
-        check_config(put(config, "intervals/bootstrap", "60"), found)
+        complete_config(put(config, "intervals/bootstrap", "60"), found)
 
 
 def test_sizes_are_checked_for_the_datasets_of_the_study_where_they_are_known():
     config = put(shipped(), "datasets/other", {**shipped()["datasets"]["newsgroups_tech"], "pairs": 8})
     config = put(config, "heads/converged/folds", 10)
-    check_config(config, NOWHERE)
+    complete_config(config, NOWHERE)
     with pytest.raises(ConfigError, match=r"folds: got 10, allowed: at most 8, which is datasets\.other\.pairs"):
-        check_config(put(config, "sweep/datasets", ["newsgroups_tech", "other"]), NOWHERE)
+        complete_config(put(config, "sweep/datasets", ["newsgroups_tech", "other"]), NOWHERE)
     mine = {"source": "files", "file": "mine.jsonl", "split": {"seed": 0}}
-    check_config(put(put(config, "datasets/mine", mine), "sweep/datasets", ["mine"]), NOWHERE)
+    complete_config(put(put(config, "datasets/mine", mine), "sweep/datasets", ["mine"]), NOWHERE)
 
 
 def test_layers_are_checked_against_swept_models_only():
     """A supervisor keeps its final layer, whatever the list says, and may have fewer."""
     config = put(shipped(), "activations/layers", [-1, 3, 0])
     assert config["models"]["nano-weak"]["architecture"]["num_hidden_layers"] < 3
-    check_config(config, NOWHERE)
-    check_config(put(put(shipped("paper"), "activations/layers", [99]), "banded", []), NOWHERE)
+    complete_config(config, NOWHERE)
+    complete_config(put(put(shipped("paper"), "activations/layers", [99]), "banded", []), NOWHERE)
 
 
 def test_the_sections_load_nothing_heavy():
@@ -267,7 +267,7 @@ def test_the_sections_load_nothing_heavy():
 )
 def test_wrong_families(path, value, parts):
     with pytest.raises(ConfigError) as caught:
-        resolve_family("nano", check_config(put(shipped(), path, value), NOWHERE), ROOT)
+        resolve_family("nano", complete_config(put(shipped(), path, value), NOWHERE), ROOT)
     for part in parts:
         assert part in str(caught.value)
 
@@ -281,7 +281,7 @@ def test_missing_files_and_revision_folders_are_named_before_anything_runs(tmp_p
     local = {"source": "local", "dtype": "float32", "tokens_per_step": 128}
     config["models"]["here"] = {**local, "path": str(tmp_path)}
     config["families"]["here"] = {"strong": "here", "weak": "here"}
-    config = check_config(config, NOWHERE)
+    config = complete_config(config, NOWHERE)
     with pytest.raises(ConfigError, match="holds neither a model .config.json. nor folders named step<N>"):
         resolve_family("here", config, ROOT)
     (tmp_path / "step1").mkdir()
@@ -294,11 +294,11 @@ def test_missing_files_and_revision_folders_are_named_before_anything_runs(tmp_p
 
 
 def test_the_papers_study_has_154_and_317_revisions():
-    config = check_config(shipped("paper"), NOWHERE)
+    config = complete_config(shipped("paper"), NOWHERE)
     counts = {name: len(resolve_family(name, config, ROOT).revisions) for name in config["sweep"]["families"]}
     assert counts == {"pythia-6.9b": 154, "olmo-7b": 317}
 
 
 def test_the_embedded_selection_is_pythias_own_schedule():
-    steps = [r.step for r in resolve_family("nano", check_config(shipped(), NOWHERE), ROOT).revisions]
+    steps = [r.step for r in resolve_family("nano", complete_config(shipped(), NOWHERE), ROOT).revisions]
     assert steps == [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, *range(640, 2049, 128)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.study.test_config import NOWHERE, ROOT, put, shipped
-from w2sg.study.config import check_config
+from w2sg.study.config import complete_config
 from w2sg.study.definitions import shared_definitions
 from w2sg.study.families import groups, members, resolve_family, used_revisions
 from w2sg.study.fields import ConfigError
@@ -19,8 +19,8 @@ def with_seeds(family: str, seeds: object, *, sweep: list[str] | None = None) ->
 
 
 def test_every_seed_is_a_family_under_the_same_supervisor_and_the_models_own_seed_is_the_model_itself():
-    config = check_config(shipped("nano_seeds"), NOWHERE)
-    assert check_config(config, NOWHERE) == config
+    config = complete_config(shipped("nano_seeds"), NOWHERE)
+    assert complete_config(config, NOWHERE) == config
     names = members("nano", config)
     assert names == ["nano-seed0", "nano-seed1", "nano-seed2"]
     found = {name: resolve_family(name, config, ROOT) for name in names}
@@ -34,7 +34,7 @@ def test_every_seed_is_a_family_under_the_same_supervisor_and_the_models_own_see
 
 
 def test_repositories_are_seeds_of_a_hub_model():
-    config = check_config(with_seeds("pythia-70m", REPOS), NOWHERE)
+    config = complete_config(with_seeds("pythia-70m", REPOS), NOWHERE)
     names = members("pythia-70m", config)
     assert names == ["pythia-70m-seed1", "pythia-70m-seed2", "pythia-70m-other"]
     assert [config["models"][config["families"][name]["strong"]]["repo"] for name in names] == REPOS
@@ -47,7 +47,7 @@ def test_repositories_are_seeds_of_a_hub_model():
 )
 def test_the_shipped_published_seeds(size, weak):
     name = f"polypythia-{size}"
-    config = check_config(put(put(shipped(), "sweep/families", [name]), "banded", []), NOWHERE)
+    config = complete_config(put(put(shipped(), "sweep/families", [name]), "banded", []), NOWHERE)
     families = {member: resolve_family(member, config, ROOT) for member in members(name, config)}
     repos = [config["models"][family.strong]["repo"] for family in families.values()]
     assert repos == [f"EleutherAI/pythia-{size}-seed{seed}" for seed in range(1, 10)]
@@ -58,7 +58,7 @@ def test_the_shipped_published_seeds(size, weak):
 
 
 def test_the_corpora_of_datadecide_differ_in_nothing_else():
-    config = check_config(shipped("datadecide_20m"), NOWHERE)
+    config = complete_config(shipped("datadecide_20m"), NOWHERE)
     families = {}
     for name in config["sweep"]["families"]:
         families |= {member: resolve_family(member, config, ROOT) for member in members(name, config)}
@@ -74,12 +74,12 @@ def test_the_corpora_of_datadecide_differ_in_nothing_else():
 
 def test_studies_mean_the_same_by_the_model_of_a_seed():
     """Whether it was made by a list of seeds, by another family's, or written out."""
-    config = check_config(with_seeds("nano", [1, 2]), NOWHERE)
-    again = check_config(put(config, "families/nano/seeds", [2, 0, 1]), NOWHERE)
+    config = complete_config(with_seeds("nano", [1, 2]), NOWHERE)
+    again = complete_config(put(config, "families/nano/seeds", [2, 0, 1]), NOWHERE)
     plain = put(shipped(), "models/nano-strong-seed1", config["models"]["nano-strong-seed1"])
     plain = put(plain, "families/mine", {**plain["families"]["nano"], "strong": "nano-strong-seed1"})
     shared = []
-    for study, name in ((config, "nano-seed1"), (again, "nano-seed1"), (check_config(plain, NOWHERE), "mine")):
+    for study, name in ((config, "nano-seed1"), (again, "nano-seed1"), (complete_config(plain, NOWHERE), "mine")):
         shared.append(shared_definitions(study, {name: resolve_family(name, study, ROOT)}))
     assert shared[0] == shared[1] == shared[2]
 
@@ -87,12 +87,12 @@ def test_studies_mean_the_same_by_the_model_of_a_seed():
 def test_two_supervisors_share_the_models_of_the_seeds():
     config = with_seeds("nano", [0, 1])
     config["families"]["early"] = {**config["families"]["nano"], "weak_revision": "step1024"}
-    config = check_config(put(config, "sweep/families", ["nano", "early"]), NOWHERE)
+    config = complete_config(put(config, "sweep/families", ["nano", "early"]), NOWHERE)
     assert config["families"]["early-seed1"]["strong"] == config["families"]["nano-seed1"]["strong"]
 
 
 def test_groups_are_families_of_several_measured_seeds():
-    config = check_config(with_seeds("nano", [0, 1, 2], sweep=["nano", "nano-spam", "pythia-70m"]), NOWHERE)
+    config = complete_config(with_seeds("nano", [0, 1, 2], sweep=["nano", "nano-spam", "pythia-70m"]), NOWHERE)
     swept = config["sweep"]["families"]
     everything = [member for name in swept for member in members(name, config)]
     assert groups(swept, config, everything) == {"nano": ["nano-seed0", "nano-seed1", "nano-seed2"]}
@@ -115,7 +115,7 @@ def test_groups_are_families_of_several_measured_seeds():
 )  # fmt: skip
 def test_seeds_that_cannot_be_swept_are_named(family, seeds, said):
     with pytest.raises(ConfigError) as caught:
-        check_config(with_seeds(family, seeds), NOWHERE)
+        complete_config(with_seeds(family, seeds), NOWHERE)
     for part in said:
         assert part in str(caught.value)
 
@@ -131,7 +131,7 @@ def test_names_of_a_lists_column_are_seeds(tmp_path, source):
     place = {"hub": {"repo": "o/m"}, "local": {"path": str(tmp_path)}}[source]
     config = with_seeds("pythia-70m", ["default", "aux-2"])
     config = put(config, "models/pythia-70m", {"source": source, "revisions": str(tmp_path / "list.tsv"), **place})
-    config = check_config(config, NOWHERE)
+    config = complete_config(config, NOWHERE)
     names = members("pythia-70m", config)
     assert names == ["pythia-70m-default", "pythia-70m-aux-2"]
     families = [resolve_family(name, config, ROOT) for name in names]
@@ -154,7 +154,7 @@ def test_a_seed_that_is_not_in_the_list_is_named(tmp_path, text, seed, said):
     if text:
         (tmp_path / "list.tsv").write_text(text)
         model["revisions"] = str(tmp_path / "list.tsv")
-    config = check_config(put(shipped(), "models/pythia-70m", model), NOWHERE)
+    config = complete_config(put(shipped(), "models/pythia-70m", model), NOWHERE)
     with pytest.raises(ConfigError, match=said):
         resolve_family("pythia-70m", config, ROOT)
 
@@ -164,8 +164,8 @@ def test_repositories_are_no_seeds_of_a_folder_and_a_taken_name_is_refused():
     local = put(config, "models/nano-strong", {"source": "local", "path": "somewhere"})
     for seeds in ([0, 1], ["a/b"]):
         with pytest.raises(ConfigError, match=r"families\.nano\.seeds: got .*, expected names from the column seed"):
-            check_config(put(local, "families/nano/seeds", seeds), NOWHERE)
+            complete_config(put(local, "families/nano/seeds", seeds), NOWHERE)
     with pytest.raises(ConfigError, match=r"families\.nano\.seeds\.1: 1 makes families\.nano-seed1, and there is"):
-        check_config(put(config, "families/nano-seed1", {"strong": "nano-weak", "weak": "nano-weak"}), NOWHERE)
+        complete_config(put(config, "families/nano-seed1", {"strong": "nano-weak", "weak": "nano-weak"}), NOWHERE)
     with pytest.raises(ConfigError, match=r"families\.nano\.seeds\.1: 1 makes models\.nano-strong-seed1, and there"):
-        check_config(put(config, "models/nano-strong-seed1", {"source": "hub", "repo": "a/b"}), NOWHERE)
+        complete_config(put(config, "models/nano-strong-seed1", {"source": "hub", "repo": "a/b"}), NOWHERE)
