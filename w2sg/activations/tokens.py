@@ -68,17 +68,23 @@ def _name_marks(tokenizer: Any, folder: Path) -> None:
     for given in settings:
         marks = {name: given.get(f"{name}_token") for name in _MARKS}
         texts = {name: mark.get("content") if isinstance(mark, dict) else mark for name, mark in marks.items()}
-        found |= {name: text for name, text in texts.items() if text in vocabulary}
+        found |= {name: text for name, text in texts.items() if isinstance(text, str) and text in vocabulary}
     tokenizer.bos_token, tokenizer.eos_token = found.get("bos"), found.get("eos")
     own = folder / "chat_template.jinja"
-    template = own.read_text(encoding="utf-8") if own.is_file() else settings[-1].get("chat_template")
+    try:
+        template = own.read_text(encoding="utf-8") if own.is_file() else settings[-1].get("chat_template")
+    except UnicodeDecodeError as error:
+        raise RevisionError(f"{own} is no UTF-8 text ({error.reason} at byte {error.start})") from None
     if isinstance(template, list):  # several, by name
         template = next((one["template"] for one in template if one.get("name") == "default"), None)
     tokenizer.chat_template = template
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8-sig")) if path.is_file() else {}
+    found = json.loads(path.read_text(encoding="utf-8-sig")) if path.is_file() else {}
+    if not isinstance(found, dict):
+        raise RevisionError(f"{path} holds no JSON object")
+    return found
 
 
 def _automatic(folder: Path) -> Any:

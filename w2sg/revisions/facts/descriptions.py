@@ -46,6 +46,9 @@ WITHOUT_EFFECT = frozenset({
 })  # fmt: skip
 """Settings that decide no number of a forward pass here: the type is that of ``models``, marks come from the tokenizer."""
 
+_ODD = (TypeError, KeyError, IndexError, AttributeError)
+"""What Python says where a JSON holds values of other kinds than it should."""
+
 _ROWS = ("vocab_size", "embedding_size", "padded_vocab_size")
 _DEPTHS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
 
@@ -88,13 +91,19 @@ def _tokenizer_files(names: Collection[str]) -> list[str]:
 
 
 def describe_files(files: Mapping[str, bytes]) -> Description:
-    """Returns what a revision's small files say, by their names and contents."""
+    """Returns what a revision's small files say, by their names and contents; whatever they hold, it is an answer and no error."""
     try:
-        config = _object(files, "config.json")
-        vocabulary = {name: files[name] for name in _tokenizer_files(files)}
-        tokenizer = _read_tokenizer(vocabulary[TOKENIZER]) if TOKENIZER in vocabulary else None
+        return _describe(files)
     except ValueError as error:
         return Description(fault=str(error))
+    except _ODD as error:
+        return Description(fault=f"config.json holds a setting of another kind than expected ({error})")
+
+
+def _describe(files: Mapping[str, bytes]) -> Description:
+    config = _object(files, "config.json")
+    vocabulary = {name: files[name] for name in _tokenizer_files(files)}
+    tokenizer = _read_tokenizer(vocabulary[TOKENIZER]) if TOKENIZER in vocabulary else None
     digest = tokenizer.digest if tokenizer else sha256("".join(map(sha256, vocabulary.values())).encode())
     settings = _object(files, "tokenizer_config.json") if "tokenizer_config.json" in files else {}
     return Description(
@@ -136,7 +145,7 @@ def _object(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
         raise ValueError(f"no {name}")
     try:
         value = json.loads(files[name].decode("utf-8-sig"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         shown = files[name][:60]
         raise ValueError(f"{name} is no JSON ({error}); it begins with {shown!r}") from None
     if not isinstance(value, dict):
@@ -155,6 +164,13 @@ class _Tokenizer:
 def _read_tokenizer(content: bytes) -> _Tokenizer:
     """Returns the hash of what decides ids, whatever the order of keys and the form of the merges, and the largest id."""
     made = _object({TOKENIZER: content}, TOKENIZER)
+    try:
+        return _taken_apart(made)
+    except _ODD as error:
+        raise ValueError(f"{TOKENIZER} is not as the library tokenizers writes it ({error!r})") from None
+
+
+def _taken_apart(made: Mapping[str, Any]) -> _Tokenizer:
     model = made.get("model")
     if not isinstance(model, dict) or "vocab" not in model:
         raise ValueError(f"{TOKENIZER} holds no vocabulary")
@@ -167,6 +183,8 @@ def _read_tokenizer(content: bytes) -> _Tokenizer:
     ids = vocabulary if isinstance(vocabulary, dict) else {str(row[0]): number for number, row in enumerate(vocabulary)}
     ids = ids | {one["content"]: one["id"] for one in made.get("added_tokens") or []}
     token = max(ids, key=ids.__getitem__, default="")
+    if ids and not isinstance(ids[token], int):
+        raise TypeError(f"the id of {token!r} is {ids[token]!r}")
     digest = sha256(json.dumps(deciding, sort_keys=True).encode())
     return _Tokenizer(digest=digest, largest=ids.get(token, -1), token=token)
 
@@ -179,7 +197,7 @@ def _inner(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _type_fault(config: Mapping[str, Any]) -> str:
     kind = config.get("model_type")
-    if not kind:
+    if not kind or not isinstance(kind, str):
         return "config.json has no model_type"
     how = model_types().get(kind)
     if how is None:
