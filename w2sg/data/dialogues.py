@@ -55,6 +55,8 @@ def text_fault(field: str, text: Any) -> str | None:
         return f"{field} is empty"
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         return f"{field} holds half of a surrogate pair, which UTF-8 cannot store"
+    if "\0" in text:
+        return f"{field} holds a NUL character, which no text has: its file was not copied whole, or is in another encoding"
     if _WRITTEN_OUT.match(text):
         return f"{field} is a list of messages written as text; save the rows as .jsonl or .parquet, which keep lists"
     return None

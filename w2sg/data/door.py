@@ -106,8 +106,6 @@ def _first_fault(path: Path, entry: Mapping[str, Any]) -> str:
             found.append(f"{path}, row {number}: {fault}")
         elif "prompt" in texts and any(repeats_prompt(texts["prompt"], texts[side]) for side in FIELDS[1:]):
             repeated.append(number)
-    if not seen:
-        return f"{path}: holds no row"
     if len(repeated) > seen / 2:
         return f"{path}, row {repeated[0]}: a response begins with its prompt, as in {len(repeated)} of {seen} rows; {READ_TWICE}"
     if found and entry["on_invalid"] == "error":

@@ -39,19 +39,23 @@ def file_rows(path: Path, place: str) -> Iterator[tuple[int, Mapping[str, Any]]]
 
     Raises:
         RuntimeError: If there is no such file.
-        ValueError: If the file cannot be read, naming row, line or byte.
+        ValueError: If the file holds no row or cannot be read, naming row, line or byte.
     """
     check_exists(path, place)
     name = path.name.lower()
     if not name.endswith(DATA_SUFFIXES):
         raise ValueError(f"{place}: name must end in one of {', '.join(DATA_SUFFIXES)}")
     suffix = Path(name.removesuffix(".gz")).suffix
+    number = 0
     try:
-        yield from _READERS[suffix](path, place)
+        for number, row in _READERS[suffix](path, place):
+            yield number, row
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{place}: not a whole gzip file ({error}); copy or download it again") from None
     except UnicodeDecodeError:
         raise ValueError(f"{place}{_not_utf8(path)}; save the file in UTF-8") from None
+    if not number:
+        raise ValueError(f"{place}: holds no row")
 
 
 def check_exists(path: Path, place: str) -> None:

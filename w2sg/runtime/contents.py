@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pickletools
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 _LOOK = 512
@@ -43,8 +45,9 @@ _MOST_HEADER = 100_000_000
 def content_fault(path: Path) -> str:
     """Returns what is wrong with a file, in words that follow its name; empty where it is what its suffix says.
 
-    Reads the beginning and the end, and a ``.json`` file whole. Cut files of ``.safetensors``, torch's archives, ``.parquet`` and
-    ``.json`` are told; a cut ``.gz`` file, text or old torch file only by whoever reads all of it.
+    Reads the beginning and the end, of a ``.gz`` file also the beginning of what is packed, and a ``.json`` file whole. Cut files
+    of ``.safetensors``, torch's archives, ``.parquet`` and ``.json`` are told; a cut ``.gz`` file, text or old torch file only by
+    whoever reads all of it.
     """
     try:
         size = path.stat().st_size
@@ -90,9 +93,22 @@ def _own_fault(path: Path, size: int, start: bytes) -> str:
         return _torch_fault(path, start)
     if suffix == ".parquet":
         return _parquet_fault(path, start)
-    if suffix in (".gz", ".tgz") and not start.startswith(_GZIP):
+    return _gzip_fault(path, start) if suffix in (".gz", ".tgz") else ""
+
+
+def _gzip_fault(path: Path, start: bytes) -> str:
+    if not start.startswith(_GZIP):
         return f"is {_kind(start) or _quoted(start)} by its content, expected a gzip file; correct its suffix"
-    return ""
+    try:
+        with gzip.open(path) as file:
+            inner = file.read(_LOOK)
+    except (OSError, EOFError, zlib.error) as error:
+        return f"was cut or is damaged: not even its beginning can be unpacked ({error})"
+    held = path.with_suffix("")
+    fault = _common_fault(held, len(inner), inner)
+    if not fault and held.suffix.lower() in _TEXTS and (kind := _kind(inner)):
+        fault = f"is {kind} by its content, expected text"
+    return f"(unpacked) {fault}" if fault else ""
 
 
 def _kind(start: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections import OrderedDict
 from pathlib import Path
 
@@ -80,6 +81,15 @@ def test_what_stands_in_place_of_a_file_is_named(tmp_path, name, stranger):
     content, said = STRANGERS[stranger]
     (tmp_path / name).write_bytes(content)
     assert said in content_fault(tmp_path / name)
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+def test_what_is_packed_in_place_of_a_text_is_named(whole, tmp_path, stranger):
+    content, said = STRANGERS[stranger]
+    (tmp_path / "rows.csv.gz").write_bytes(gzip.compress(content))
+    assert re.match(rf"\(unpacked\) .*{said}", content_fault(tmp_path / "rows.csv.gz"))
+    (tmp_path / "rows.csv.gz").write_bytes(gzip.compress((whole / "rows.parquet").read_bytes()))
+    assert content_fault(tmp_path / "rows.csv.gz") == "(unpacked) is a parquet file by its content, expected text"
 
 
 @QUICK

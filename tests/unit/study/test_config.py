@@ -186,49 +186,6 @@ def test_every_mistake_is_described_with_its_place(tmp_path):
     assert f"\n  - {tmp_path / 'mine.yaml'}, line 3: sweep.datasets.0: no entry 'none'" in found.describe(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("word", "path", "value"),
-    [
-        ("partial=true", "partial", True),
-        ("partial=False", "partial", False),
-        ("intervals={bootstrap: 60}", "intervals/bootstrap", 60),
-        ("heads={seeds: [0], margin: single}", "heads/seeds", [0]),
-        ("heads={'paper': {'learning_rates': [1.0e-3]}}", "heads/paper/learning_rates", [1e-3]),
-        ("study=nano2", "study", "nano2"),
-    ],
-)
-def test_values_of_the_command_line_are_read_as_yaml(word, path, value):
-    checked = complete_config(*given(word))
-    for key in path.split("/"):
-        checked = checked[key]
-    assert checked == value
-
-
-def given(word: str) -> tuple[dict, Origins]:
-    """The shipped configuration with what Snakemake makes of a word behind --config, laid over it as Snakemake does."""
-    from snakemake.cli import parse_config
-    from snakemake.utils import update_config
-
-    config, parsed = shipped(), parse_config([word])
-    update_config(config, parsed)
-    return config, Origins(files=[], words=[word], parsed=parsed)
-
-
-def test_mistakes_of_the_command_line_are_told_as_such():
-    config, found = given("heads={seeds: [zero], loss: hard}")
-    with pytest.raises(ConfigError) as caught:
-        complete_config(config, found)
-    assert "\n  - --config: heads.seeds.0: got 'zero' (text), expected an integer. Seeds" in found.describe(
-        caught.value
-    )
-
-
-def test_text_in_a_file_stays_text_whatever_the_command_line_says():
-    config, found = given("heads={seeds: [0]}")
-    with pytest.raises(ConfigError, match="remove the quotes"):
-        complete_config(put(config, "intervals/bootstrap", "60"), found)
-
-
 def test_sizes_are_checked_for_the_datasets_of_the_study_where_they_are_known():
     config = put(shipped(), "datasets/other", {**shipped()["datasets"]["newsgroups_tech"], "pairs": 8})
     config = put(config, "heads/converged/folds", 10)

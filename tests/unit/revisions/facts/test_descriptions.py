@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given as drawn
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from w2sg.revisions.facts.descriptions import describe_files, describe_folder, layer_fault
 
@@ -69,6 +72,33 @@ def test_what_cannot_be_run_is_said(given, fault):
     import re
 
     assert re.search(fault, describe_files(given).fault)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 9) | st.text("ab", max_size=2),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", max_size=2), inner, max_size=3),
+    max_leaves=6,
+)
+PLACES = [
+    *(("config.json", key) for key in ("model_type", "vocab_size", "num_hidden_layers", "rope_scaling", "text_config")),
+    *(("tokenizer.json", key) for key in ("model", "added_tokens", "vocab", "merges")),
+    ("tokenizer_config.json", "chat_template"),
+]
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@drawn(place=st.sampled_from(PLACES), value=JSON, whole=st.booleans())
+def test_whatever_stands_in_a_file_ends_in_a_description(place, value, whole):
+    """One value, or the whole file, is any JSON: there is an answer, and a fault names the file."""
+    name, key = place
+    inner: dict[str, Any] = {key: value}
+    if key in ("vocab", "merges"):
+        inner = model(**inner)
+    given = files(CONFIG, TOKENIZER, **{"tokenizer_config.json": b"{}"})
+    changed = json.loads(given[name]) | inner
+    found = describe_files(given | {name: json.dumps(value if whole else changed).encode()})
+    assert name in found.fault or found.fault.startswith("the tokenizer has ids") or found.tokenizer
+    assert not whole or name in found.fault or isinstance(value, dict)
 
 
 @pytest.mark.parametrize(
