@@ -102,10 +102,10 @@ def _whole(value: str) -> str:
 
 
 def _split(address: str) -> SplitResult | None:
-    """Returns the parts of an address that names a host, and a port that can be; else None."""
+    """Returns the parts of an address without white space that names a host, and a port that can be; else None."""
     try:
         parts = urlsplit(address)
-        return parts if parts.hostname and parts.port != 0 else None
+        return parts if parts.hostname and parts.port != 0 and not re.search(r"\s", address) else None
     except ValueError:
         return None
 

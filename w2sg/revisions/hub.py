@@ -14,7 +14,7 @@ from pathlib import Path
 
 from huggingface_hub import HfApi, ModelInfo, constants, get_token, try_to_load_from_cache
 
-from w2sg.revisions.environment import check_endpoint, check_environment, check_token, proxy_for
+from w2sg.revisions.environment import TOKEN, check_endpoint, check_environment, check_token, proxy_for
 from w2sg.revisions.facts.descriptions import side_files
 from w2sg.revisions.folders import SIDE_FILES, RevisionError, choose_weights, is_tokenizer
 from w2sg.revisions.retries import DamagedFile, Patience, persist
@@ -128,7 +128,11 @@ def endpoint() -> str:
         RevisionError: If a variable of the environment rules out every answer; what the client says then names none.
     """
     check_environment()
-    check_token(get_token() or "")
+    try:
+        check_token(get_token() or "")
+    except (OSError, UnicodeDecodeError) as error:
+        kept = f"what HF_TOKEN_PATH or HF_HOME names, {constants.HF_TOKEN_PATH}"
+        raise RevisionError(f"{TOKEN}: {kept}, cannot be read as a file of text ({error})") from None
     return check_endpoint(constants.ENDPOINT)
 
 

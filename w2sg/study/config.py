@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +18,9 @@ from w2sg.study.lists.models import local_folder
 from w2sg.study.lists.rows import RANDOM
 from w2sg.study.sections import Study
 from w2sg.study.texts.corpora import HubText, TextFile
+
+WILDCARD = re.compile(r"\{\s*\w+\s*(,.*)?\}")
+"""What Snakemake fills in in the paths of inputs; nothing escapes it there."""
 
 READ_SPLIT = "pair"
 """The split of the probe that summary, correlations and figures read."""
@@ -84,11 +88,13 @@ def check_sources(config: Mapping[str, Any], families: Mapping[str, Any], datase
     scored = config["evaluation"]["corpus"]
     entries = {("datasets", name): config["datasets"][name] for name in datasets}
     entries["corpora", scored] = config["corpora"][scored]
-    mistakes = [
-        Mistake(key, f"no file {path}; paths are relative to the working directory {Path.cwd()}")
-        for key, entry in entries.items()
-        for path in required_inputs(entry)
-        if not Path(path).is_file()
+    files = [(key, path) for key, entry in entries.items() for path in required_inputs(entry)]
+    there = f"paths are relative to the working directory {Path.cwd()}"
+    mistakes = [Mistake(key, f"no file {path}; {there}") for key, path in files if not Path(path).is_file()]
+    mistakes += [
+        Mistake(key, f"{path}: Snakemake takes {found[0]} in a path for a wildcard; rename file or folder")
+        for key, path in files
+        if (found := WILDCARD.search(path))
     ]
     for family in families.values():
         needed = [(family.strong, one.name, one.place) for one in family.revisions if one.name != RANDOM]

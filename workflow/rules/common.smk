@@ -1,6 +1,8 @@
 """Configuration, families, wildcard constraints and what happens around a run. No cost."""
 
 import re
+import shlex
+import sys
 from dataclasses import asdict
 from functools import cache
 
@@ -20,6 +22,10 @@ from w2sg.study.lists import models, rows, selection
 from w2sg.study.texts.templates import shorten
 from w2sg.theory.experiments.catalogue import EXPERIMENTS, describe_experiment, experiment_of
 from w2sg.theory.figures.catalogue import FIGURES as THEORY_FIGURES, caption_of
+
+# Snakemake writes the interpreter's path into commands as it stands; one in a folder with a space would end at it.
+if Path(sys.executable).is_file():
+    sys.executable = shlex.quote(sys.executable)
 
 given = len(workflow.overwrite_configfiles)
 ORIGINS = study.Origins(

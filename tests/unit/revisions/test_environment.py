@@ -188,9 +188,30 @@ def test_a_mirrors_password_is_not_shown(monkeypatch):
     assert hub.endpoint() == "https://mirror:8443/hub"
 
 
+@pytest.mark.parametrize("content", [b"hf_\xff", None], ids=["no text", "a folder"])
+def test_a_token_that_cannot_be_read_is_named(tmp_path, monkeypatch, content):
+    path = tmp_path / "token"
+    path.mkdir() if content is None else path.write_bytes(content)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(path))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with pytest.raises(RevisionError, match=rf"HF_TOKEN_PATH or HF_HOME names, {path}, cannot be read"):
+        hub.endpoint()
+
+
 @pytest.mark.parametrize(
     "value",
-    ["hub.example", "localhost:8080", "https://", "http:/hub", "ftp://hub", "http://hub:port", "me:secret@hub", ""],
+    [
+        "hub.example",
+        "localhost:8080",
+        "https://",
+        "http:/hub",
+        "ftp://hub",
+        "http://hub:port",
+        "me:secret@hub",
+        "",
+        "https://hub ",
+        "https://my hub",
+    ],
 )
 def test_an_endpoint_that_is_no_address_is_named_at_once(monkeypatch, value):
     monkeypatch.setattr(constants, "ENDPOINT", value)

@@ -250,6 +250,20 @@ def test_missing_files_and_revision_folders_are_named_before_anything_runs(tmp_p
     assert f"models.here.path: no revision folder {tmp_path / 'step1'}" in str(caught.value)
 
 
+@pytest.mark.parametrize(("name", "found"), [("pairs{dataset}", "{dataset}"), ("{ 1 }x", "{ 1 }"), ("{a,b}", "{a,b}")])
+def test_a_path_that_snakemake_would_fill_in_is_refused(name, found, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path(f"{name}.jsonl").touch()
+    mine = {"source": "files", "file": f"{name}.jsonl", "split": {"seed": 0}}
+    config = complete_config(put(shipped(), "datasets/mine", mine), NOWHERE)
+    with pytest.raises(
+        ConfigError, match=f"datasets.mine: {name}.jsonl: Snakemake takes {found} in a path for a wildcard"
+    ):
+        check_sources(config, {}, ["mine"])
+    Path("{}{a b}.jsonl").touch()
+    check_sources(put(config, "datasets/mine/file", "{}{a b}.jsonl"), {}, ["mine"])
+
+
 def test_the_papers_study_has_154_and_317_revisions():
     config = complete_config(shipped("paper"), NOWHERE)
     counts = {name: len(resolve_family(name, config, ROOT).revisions) for name in config["sweep"]["families"]}

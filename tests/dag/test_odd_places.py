@@ -1,0 +1,67 @@
+"""A study where paths have spaces, braces, quotes and dollars, by an interpreter that lies there too, taken in as a module."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sysconfig
+import venv
+
+import pandas as pd
+import yaml
+
+from tests import tiny
+from tests.dag.conftest import ROOT
+
+TEXT, PAIRS, RUNS = 'a "text" {o f} $mine.txt', "the pair's {x y} file.jsonl", "my {runs} & 'more'"
+STUDY = {
+    "study": "odd",
+    "banded": [],
+    "sweep": {"families": ["own"], "datasets": ["mine"]},
+    "evaluation": {"corpus": "text"},
+    "corpora": {"text": {"source": "file", "path": TEXT}},
+    "datasets": {"mine": {"source": "files", "file": PAIRS, "split": {"seed": 0}}},
+    "models": {"own": {"source": "local", "path": RUNS, "tokens_per_step": 128, "dtype": "float32"}},
+    "families": {"own": {"strong": "own", "weak": "own", "weak_revision": "step8"}},
+}
+
+
+def test_a_study_in_an_odd_place(tmp_path):
+    place = tmp_path / """a {b} 'c' "d" $e"""
+    venv.create(place / "the env", symlinks=True)
+    (packages,) = (place / "the env").glob("lib/python3*/site-packages")
+    (packages / "outside.pth").write_text(sysconfig.get_path("purelib"))
+    tiny.save_revisions(place / RUNS, "llama", [0, 8])
+    rows = [{"prompt": f"question {n}", "chosen": f" good {n}", "rejected": f" bad {n}"} for n in range(9)]
+    (place / PAIRS).write_text("\n".join(map(json.dumps, rows)))
+    (place / TEXT).write_text("One paragraph.\n\nAnd another.\n")
+    (place / "the study {x}.yaml").write_text(yaml.safe_dump(STUDY))
+    (place / "Snakefile").write_text(f'module w2sg:\n    snakefile: "{ROOT / "Snakefile"}"\n\n\nuse rule * from w2sg\n')
+    command = [
+        place / "the env" / "bin" / "python",
+        "-m",
+        "snakemake",
+        "--cores",
+        "1",
+        "--configfile",
+        "the study {x}.yaml",
+    ]
+    command += [
+        "--config",
+        "intervals={bootstrap: 60}",
+        "statistics={late: 0.25}",
+        "--",
+        "resources/corpora/text.parquet",
+    ]
+    done = subprocess.run(
+        [*command, "resources/pairs/mine.parquet"],
+        cwd=place,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(pd.read_parquet(place / "resources" / "pairs" / "mine.parquet")) == 9
+    assert len(pd.read_parquet(place / "resources" / "corpora" / "text.parquet")) == 2
