@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
-from w2sg.activations.features import Features, write_features
+from w2sg.activations.features import Features, place_sides, write_features
 from w2sg.activations.forward import evaluation_loss, extract_states, layer_indices
 from w2sg.activations.models import LoadedModel, context_of, packing_fault
 from w2sg.activations.tokens import read_pairs
@@ -142,7 +143,7 @@ def write_all_features(
         try:
             states = extract_states(model, one.ids, pool=pool, **options)
         except FloatingPointError as error:
-            position = int(error.args[0])
+            position = int(np.flatnonzero(one.lengths)[int(error.args[0])])
             side = "chosen" if position < n else "rejected"
             raise ValueError(
                 f"{name}: hidden states of dataset {dataset}, row {row_ids[position % n]} "
@@ -157,7 +158,8 @@ def write_all_features(
             "read": one.facts,
         }
         given = {"row_ids": row_ids, "tokens": one.lengths, "layers": layers, "metadata": metadata}
-        features = Features(chosen=states[:, :n], rejected=states[:, n:], **given)
+        both = place_sides(states, one.lengths)
+        features = Features(chosen=both[:, :n], rejected=both[:, n:], **given)
         write_features(outputs[dataset], features, dtype=settings.dtype)
-        del states, features  # before the next dataset's take as much again
+        del states, both, features  # before the next dataset's take as much again
     return {dataset: one.facts for dataset, one in read.items()}

@@ -31,7 +31,11 @@ REMAKE = "delete it and run snakemake again to remake it"
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """Hidden states of both texts of each pair."""
+    """Hidden states of both texts of each pair; of a labelled text, which is a pair with one side, the other's are zero.
+
+    Once split (:func:`split_features`), those of labelled texts are differences from the mean of the training texts, so that
+    chosen minus rejected is a text's own state, with the sign of its class: heads for pairs then are heads for texts.
+    """
 
     chosen: np.ndarray
     """States of prompt + chosen, float32, (layers, pairs, width)."""
@@ -40,13 +44,27 @@ class Features:
     row_ids: np.ndarray
     """Row id of each pair, str, (pairs,)."""
     tokens: np.ndarray
-    """Tokens of prompt + chosen and prompt + rejected before any cut, int32, (2, pairs)."""
+    """Tokens of prompt + chosen and prompt + rejected before any cut, int32, (2, pairs); 0 where there is no such side."""
     layers: tuple[int, ...]
     """Hidden-state index of each layer."""
     metadata: dict[str, Any]
     """Model, revision, commit, dataset, and the origin."""
     clusters: np.ndarray | None = None
     """Group of each pair, (pairs,), of those of one split: pairs of a group are resampled together; None: each for itself."""
+
+    @property
+    def classes(self) -> np.ndarray | None:
+        """Class of each labelled text, 1 for the positive one and 0 for others, int64, (n,); None for pairs."""
+        held = self.tokens > 0
+        return held[0].astype(np.int64) if (held.sum(0) == 1).all() else None
+
+    @property
+    def text_labels(self) -> np.ndarray | None:
+        """Class of each side of labelled texts, chosen ones first, int64, (2 n,), -1 for no text; None for pairs."""
+        classes = self.classes
+        return (
+            None if classes is None else np.concatenate([np.where(classes == 1, 1, -1), np.where(classes == 0, 0, -1)])
+        )
 
     def layer(self, position: int) -> Features:
         """Returns the features of one layer, given by position; the layer axis stays."""
@@ -67,6 +85,21 @@ class Features:
             index = slice(index[0], index[-1] + 1)
         states = {"chosen": self.chosen[:, index], "rejected": self.rejected[:, index]}
         return replace(self, **states, row_ids=self.row_ids[index], tokens=self.tokens[:, index])
+
+
+def place_sides(states: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Returns states, (layers, texts, width), with zeros where a pair has no such side, (layers, 2 n, width).
+
+    Args:
+        states: Of the texts there are, all chosen sides first.
+        lengths: Tokens of each side, (2, n); 0 where there is none.
+    """
+    held = lengths.reshape(-1) > 0
+    if held.all():
+        return states
+    placed = np.zeros((len(states), len(held), states.shape[2]), dtype=states.dtype)
+    placed[:, held] = states
+    return placed
 
 
 def write_features(path: str | os.PathLike[str], features: Features, *, dtype: str) -> None:
@@ -186,7 +219,9 @@ Splits = dict[str, Features]
 
 
 def split_features(features: Features, pairs: pd.DataFrame) -> Splits:
-    """Returns features dealt to splits, each row matched by its id.
+    """Returns features dealt to splits, each row matched by its id; those of labelled texts without the training texts' mean.
+
+    Classes are balanced, so that the mean of the training texts lies between them: heads need no intercept.
 
     Args:
         features: Features of all pairs of a dataset.
@@ -202,7 +237,20 @@ def split_features(features: Features, pairs: pd.DataFrame) -> Splits:
         if not row_ids:
             raise ValueError(f"the dataset has no pairs in split {name}")
         splits[name] = replace(features.rows(row_ids), clusters=pair_clusters(rows))
-    return splits
+    if features.classes is None:
+        return splits
+    train = splits[TRAIN]
+    mean = (
+        (train.chosen + train.rejected).mean(1, keepdims=True, dtype=np.float64).astype(np.float32)
+    )  # one side is zero
+    return {name: _centred(split, mean) for name, split in splits.items()}
+
+
+def _centred(split: Features, mean: np.ndarray) -> Features:
+    """Returns features of labelled texts as differences from a mean, (L, 1, d); the missing sides stay zero."""
+    own = split.tokens[:, None, :, None] > 0  # (2, 1, n, 1)
+    sides = zip(("chosen", "rejected"), own, strict=True)
+    return replace(split, **{side: np.where(held, getattr(split, side) - mean, np.float32(0)) for side, held in sides})
 
 
 def split_layers(file: FeatureFile, pairs: pd.DataFrame) -> list[Callable[[], Splits]]:

@@ -109,9 +109,9 @@ class ReadPairs:
     """What a model reads of a dataset's pairs."""
 
     ids: list[list[int]]
-    """Token ids of each text, first those of all chosen sides, then those of all rejected ones."""
+    """Token ids of each text, first those of all chosen sides, then those of all rejected ones; a labelled text is one of both."""
     lengths: np.ndarray
-    """Tokens of each text before any cut, int32, (2, pairs)."""
+    """Tokens of each text before any cut, int32, (2, pairs); 0 where a pair has no such side."""
     facts: dict[str, Any]
     """A hash of all ids, one example with its first and last ids, and what was cut; plain values."""
 
@@ -128,11 +128,14 @@ def read_pairs(tokenizer: Any, pairs: pd.DataFrame, spec: Mapping[str, Any], *, 
     Raises:
         ValueError: If a text cannot be made, or has no tokens; the message names the row.
     """
-    rows = pairs[["row_id", "prompt", "chosen", "rejected"]].to_dict("list")
+    sides, labelled = ("chosen", "rejected"), spec.get("task") == "classification"
+    rows = pairs[["row_id", "prompt", *sides]].to_dict("list")
+    held = np.array([[not labelled or response != "" for response in rows[side]] for side in sides])  # (2, pairs)
     texts = [
         _text(tokenizer, spec, row, prompt, response)
-        for side in ("chosen", "rejected")
+        for side in sides
         for row, prompt, response in zip(rows["row_id"], rows["prompt"], rows[side], strict=True)
+        if not labelled or response != ""
     ]
     marks = {name: spec.get(name, "auto") for name in _MARKS}
     if spec.get("chat"):  # its template writes marks itself
@@ -141,11 +144,11 @@ def read_pairs(tokenizer: Any, pairs: pd.DataFrame, spec: Mapping[str, Any], *, 
         ids, lengths = encode_texts(tokenizer, texts, max_tokens=max_tokens, **marks)
     except NoTokensError as error:
         position = int(error.args[0])
-        raise ValueError(
-            f"row {rows['row_id'][position % len(pairs)]} has no tokens: {texts[position][:80]!r}"
-        ) from None
-    both = lengths.reshape(2, -1)
-    cut = (both > max_tokens).mean(1)
+        row = np.flatnonzero(held)[position] % len(pairs)
+        raise ValueError(f"row {rows['row_id'][row]} has no tokens: {texts[position][:80]!r}") from None
+    both = np.zeros(held.shape, dtype=np.int32)
+    both[held] = lengths
+    cut = (both > max_tokens).sum(1) / np.maximum(held.sum(1), 1)
     facts = {
         "ids": hash_ids(ids),
         "example": shorten(texts[0]),

@@ -1,7 +1,11 @@
-"""What is wrong with the user's own files, as far as their first rows tell: asked before anything is computed."""
+"""What is wrong with the user's own files, as far as their first rows tell: asked before anything is computed.
+
+Of labelled texts all rows are read: only so is it known whether there are two classes, and enough of either.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from itertools import islice
@@ -9,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from w2sg.data.dialogues import READ_TWICE, repeats_prompt, text_fault
-from w2sg.data.parsers import parse_columns
+from w2sg.data.parsers import parse_columns, parse_labelled
 from w2sg.data.rows import brief, check_exists, file_rows
-from w2sg.study.fields import ConfigError, Key, Mistake
+from w2sg.study.datasets import DatasetEntry
+from w2sg.study.fields import ConfigError, Key, Mistake, read
 from w2sg.study.protocols import FIELDS, SPLITS
 from w2sg.study.texts.files import DATA_SUFFIXES, data_files
+from w2sg.study.texts.labels import positive_label
 from w2sg.study.texts.templates import form_text
 
 _FIRST = 50
@@ -33,7 +39,8 @@ def check_files(config: Mapping[str, Any], datasets: Sequence[str]) -> None:
     for name in datasets:
         entry = config["datasets"][name]
         if entry["source"] == "files":
-            mistakes += [mistake for key, path in _places(name, entry) for mistake in _of_path(key, path, entry)]
+            found = [mistake for key, path in _places(name, entry) for mistake in _of_path(key, path, entry)]
+            mistakes += found or list(_of_classes(name, entry))
     scored = config["evaluation"]["corpus"]
     entry = config["corpora"][scored]
     if entry["source"] == "file":
@@ -60,7 +67,7 @@ def first_texts(config: Mapping[str, Any], datasets: Sequence[str]) -> dict[str,
         for _, row in islice(file_rows(Path(path), path), _FIRST):
             texts = _texts(row, entry)
             if not any(text_fault(field, text) for field, text in texts.items()):
-                found[name] = form_text(entry, texts["prompt"], texts["chosen"])
+                found[name] = texts.get("text") or form_text(entry, texts["prompt"], texts["chosen"])
                 break
     return found
 
@@ -87,6 +94,34 @@ def _of_path(key: Key, path: str, entry: Mapping[str, Any]) -> Iterator[Mistake]
             fault = str(error)
         if fault:
             yield Mistake(key, fault)
+
+
+def _of_classes(name: str, entry: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Yields what is wrong with the classes of labelled texts: not two of them, or too few rows of one."""
+    wanted = read(DatasetEntry, entry, ("datasets", name))
+    files = {key: data_files(path) for key, path in _places(name, entry)}
+    unread = find_spec("pyarrow") is None and any(file.endswith(".parquet") for own in files.values() for file in own)
+    if not wanted.labelled or unread:
+        return
+    labels: dict[Key, Counter[str]] = {key: Counter() for key in files}
+    try:
+        for key, own in files.items():
+            for file in own:
+                for _, row in file_rows(Path(file), file):
+                    found = _texts(row, entry)["label"]
+                    labels[key].update([found] if isinstance(found, str) else [])
+        positive = positive_label([label for found in labels.values() for label in found], wanted.positive)
+    except (ValueError, RuntimeError) as error:
+        yield Mistake(("datasets", name), str(error))
+        return
+    for key, found in labels.items():
+        least = wanted.minimum_rows * (len(SPLITS) if "file" in entry else 1)
+        for label, count in ((positive, found[positive]), (f"not {positive}", found.total() - found[positive])):
+            if 2 * count < least:
+                text = (
+                    f"{count} texts have the label {label}, {-(-least // 2)} are wanted; lower pairs in datasets.{name}"
+                )
+                yield Mistake(key, text)
 
 
 def _first_fault(path: Path, entry: Mapping[str, Any]) -> str:
@@ -119,6 +154,10 @@ def _texts(row: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: If a column is absent.
     """
+    if entry.get("task") == "classification":
+        columns = {key: entry.get(key, key) for key in ("text", "label")}
+        parsed = parse_labelled(row, fields=columns, template=entry.get("template"))
+        return dict(zip(("text", "label"), parsed, strict=True))
     if entry["source"] == "files":
         return dict(zip(FIELDS, parse_columns(row, fields=entry.get("fields", {})), strict=True))
     if entry["field"] not in row:

@@ -1,4 +1,4 @@
-"""Preference pairs: the record, its stable id, the three splits, and the checks on entry."""
+"""Preference pairs, and labelled texts as pairs with one side: the record, its stable id, the splits, the checks on entry."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ from w2sg.tables.schemas import PAIRS
 
 REPEATED = 0.1
 """Share of responses that may begin with their prompt: some answers quote the question."""
+
+UNDERSAMPLED = "text of the class that has more of them in its split"
+"""Reason under which texts are counted that are left out so that both classes have as many."""
 
 _SHOWN = 10
 """Mistakes listed in one error message."""
@@ -72,6 +75,7 @@ def check_pairs(
     limit: int | None = None,
     on_invalid: str = "error",
     skipped: dict[str, int] | None = None,
+    single: bool = False,
 ) -> CheckedPairs:
     """Returns the pairs of a dataset after refusing, or dropping, rows that cannot be used.
 
@@ -79,6 +83,9 @@ def check_pairs(
     and a triple that occurs before, in any split, also with chosen and rejected exchanged or other case and spaces. Prompts
     shared between splits are counted. Where the rows do not say what their texts were taken from, it is their prompt if
     another pair has the same, or nearly.
+
+    A labelled text is a pair with one side: chosen if it is of the positive class, else rejected; the other side and the prompt
+    are empty. Texts take the part of prompts then, and of the larger class as many are kept as the smaller has.
 
     Args:
         frame: split, prompt, chosen, rejected; optionally sources and labels (:data:`SOURCES`), and ``row`` (number in
@@ -88,12 +95,13 @@ def check_pairs(
         limit: Pairs kept of every split, the first ones; None keeps all.
         on_invalid: ``error``, or ``drop`` to leave such rows out and say so.
         skipped: What the source left out, per reason; only reported.
+        single: Whether rows are labelled texts.
 
     Raises:
         ValueError: Naming dataset, split, row, file, reason and what to do; also if responses repeat their prompts.
     """
     ordered = frame.sort_values(by="split", key=lambda split: split.map(SPLITS.index), kind="stable", ignore_index=True)
-    faults = _faults(ordered)
+    faults = _faults(ordered, single=single)
     lines = tuple(f"dataset {name}: {place}: {reason}" for _, place, reason in faults)
     if faults and on_invalid == "error":
         more = f"\n... and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
@@ -101,12 +109,16 @@ def check_pairs(
             "\n".join(lines[:_SHOWN])
             + f"{more}\ncorrect or remove these rows, or set on_invalid: drop in datasets.{name}"
         )
-    kept = ordered.drop(index=[number for number, _, _ in faults])
+    kept, left_out = ordered.drop(index=[number for number, _, _ in faults]), Counter(skipped or {})
+    if single:
+        whole, kept = kept, _balance(kept, limit)
+        left_out[UNDERSAMPLED] += _undersampled(whole)
     counts = {split: int((kept["split"] == split).sum()) for split in SPLITS}
     if short := [split for split in SPLITS if counts[split] < minimum]:
         lost = f" after {len(faults)} rows were dropped" if faults else ""
+        kind = "valid texts of which half are of either class" if single else "valid pairs"
         raise ValueError(
-            f"dataset {name}: split {short[0]} has {counts[short[0]]} valid pairs{lost}, {minimum} are wanted; "
+            f"dataset {name}: split {short[0]} has {counts[short[0]]} {kind}{lost}, {minimum} are wanted; "
             f"set pairs (or minimum) in datasets.{name} to at most {min(counts.values())}, or use a larger source"
         )
     if limit is not None:
@@ -114,9 +126,10 @@ def check_pairs(
     _refuse_repeated(kept, name)
     ids = [row_id(*row) for row in zip(*(kept[field] for field in FIELDS), strict=True)]
     position = kept.groupby("split", sort=False).cumcount().astype("int64")
-    alike = compare_texts(kept["prompt"].tolist())
+    alike = compare_texts((kept["chosen"] + kept["rejected"] if single else kept["prompt"]).tolist())
     prompts = _shared(alike.groups)
-    sources = dict(zip(SOURCES, (prompts, prompts, "", ""), strict=True))
+    own = [np.where(single & (kept[side] == ""), "", np.array(prompts, dtype=object)) for side in FIELDS[1:]]
+    sources = dict(zip(SOURCES, (*own, "", ""), strict=True))
     table = kept.assign(**{column: kept.get(column, other) for column, other in sources.items()})
     table = table.assign(dataset=name, row_id=ids, position=position)
     pairs = table[list(PAIRS.fields.names)].reset_index(drop=True)
@@ -127,8 +140,28 @@ def check_pairs(
         shared_prompts=_in_common(alike.same, table["split"].tolist()),
         alike_prompts=_in_common(alike.groups, table["split"].tolist()),
         unchecked="" if SOURCES[0] in frame else _unchecked(alike),
-        skipped=dict(skipped or {}),
+        skipped=dict(left_out),
     )
+
+
+def _balance(frame: pd.DataFrame, limit: int | None) -> pd.DataFrame:
+    """Returns as many labelled texts of either class in each split, the first ones, in turns; ``limit``: of both together."""
+    other = frame["chosen"].eq("").to_numpy()
+    rank = frame.groupby(["split", other], sort=False).cumcount()
+    least = frame["split"].map({split: min(_classes(frame, split)) for split in SPLITS})
+    turns = frame.assign(_rank=rank, _other=other, _split=frame["split"].map(SPLITS.index))
+    kept = turns[rank < (least if limit is None else least.clip(upper=limit // 2))]
+    return kept.sort_values(by=["_split", "_rank", "_other"]).drop(columns=["_rank", "_other", "_split"])
+
+
+def _classes(frame: pd.DataFrame, split: str) -> tuple[int, int]:
+    """Returns how many texts of a split are of the positive class, and how many are not."""
+    own = frame.loc[frame["split"] == split, "chosen"].ne("")
+    return int(own.sum()), int((~own).sum())
+
+
+def _undersampled(frame: pd.DataFrame) -> int:
+    return sum(abs(positive - other) for positive, other in (_classes(frame, split) for split in SPLITS))
 
 
 def _unchecked(alike: Likeness) -> str:
@@ -190,25 +223,37 @@ def deal(groups: Sequence[str], *, seed: int, weights: ArrayLike = 1, sides: Arr
     return chosen[codes]
 
 
-def deal_by_prompt(frame: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+def deal_by_prompt(frame: pd.DataFrame, *, seed: int, single: bool = False) -> pd.DataFrame:
     """Returns the rows with a ``split``, all rows of a prompt, or of nearly the same, in one, in an order drawn by the seed.
 
     Args:
         frame: prompt, chosen, rejected, and any other columns. Rows without a prompt are dealt one by one.
         seed: Seed; the result does not depend on the order of the rows.
+        single: Whether rows are labelled texts: these take the part of prompts, and each class is dealt evenly.
     """
+    asked = (
+        [one_side(*sides) for sides in zip(frame["chosen"], frame["rejected"], strict=True)]
+        if single
+        else frame["prompt"]
+    )
     ids = [row_id(*map(str, row)) for row in zip(*(frame[field] for field in FIELDS), strict=True)]
-    alike = compare_texts([prompt if isinstance(prompt, str) else "" for prompt in frame["prompt"]])
+    alike = compare_texts([text if isinstance(text, str) else "" for text in asked])
     groups = [
         f"prompt {group}" if group else f"row {identity}" for group, identity in zip(alike.groups, ids, strict=True)
     ]
-    split = np.array(SPLITS, dtype=object)[deal(groups, seed=seed)]
+    sides = frame["chosen"].eq("").to_numpy(np.int64) if single else 0
+    split = np.array(SPLITS, dtype=object)[deal(groups, seed=seed, sides=sides)]
     dealt = frame.assign(split=split, _id=ids).sort_values(by="_id", kind="stable")
     shuffled = dealt.iloc[np.random.default_rng([seed, 1]).permutation(len(dealt))]
     return shuffled.drop(columns="_id").reset_index(drop=True)
 
 
-def _faults(frame: pd.DataFrame) -> list[tuple[int, str, str]]:
+def one_side(chosen: Any, rejected: Any) -> Any:
+    """Returns the text of a pair with one side."""
+    return rejected if isinstance(chosen, str) and not chosen else chosen
+
+
+def _faults(frame: pd.DataFrame, *, single: bool) -> list[tuple[int, str, str]]:
     """Returns (index, place, reason) of every row that cannot be used; of equal triples all but the first."""
     placed = frame.assign(
         row=frame.get("row", frame.groupby("split", sort=False).cumcount() + 1), origin=frame.get("origin", "")
@@ -218,11 +263,13 @@ def _faults(frame: pd.DataFrame) -> list[tuple[int, str, str]]:
     columns = placed[["split", "row", "origin", *FIELDS]].itertuples(index=False, name=None)
     for index, (split, row, origin, *texts) in enumerate(columns):
         place = f"{split} row {row}" + (f" ({origin})" if origin else "")
-        reason = _fault(*texts)
+        reason = text_fault("text", one_side(*texts[1:])) if single else _fault(*texts)
         if reason is None:
             plain, mirrored = (row_id(*map(normalise, order)) for order in (texts, (texts[0], texts[2], texts[1])))
             if plain in seen:
-                reason = f"same prompt, chosen and rejected as {seen[plain]}"
+                reason = f"same {'text' if single else 'prompt, chosen and rejected'} as {seen[plain]}"
+            elif mirrored in seen and single:
+                reason = f"the text of {seen[mirrored]}, which is of the other class there"
             elif mirrored in seen:
                 reason = f"the mirror image of {seen[mirrored]}: the same texts, chosen and rejected exchanged"
             seen.setdefault(plain, place)

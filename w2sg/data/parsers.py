@@ -1,13 +1,25 @@
-"""How rows of published datasets become (prompt, chosen, rejected)."""
+"""How rows of published datasets become (prompt, chosen, rejected), or a text with its label."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from w2sg.data.dialogues import ASSISTANT, HUMAN, is_messages, pair_of_messages, split_dialogues
+from w2sg.data.dialogues import (
+    ASSISTANT,
+    HUMAN,
+    Unusable,
+    is_messages,
+    normalise,
+    pair_of_messages,
+    split_dialogues,
+    text_fault,
+)
 from w2sg.data.rows import brief
+from w2sg.runtime.files import sha256
 from w2sg.study.protocols import FIELDS
+from w2sg.study.texts.labels import label_name, positive_label
+from w2sg.study.texts.templates import fill_template, template_parts
 
 Parsed = tuple[Any, Any, Any] | str
 """A pair, or the reason why a row is none by the parser's definition (it is then left out and counted)."""
@@ -90,3 +102,108 @@ PARSERS: dict[str, Callable[[Mapping[str, Any]], Parsed]] = {
     "cai_harmless": parse_cai_harmless,
 }
 """Named parsers; ``columns`` (:func:`parse_columns`) is the one that takes settings."""
+
+
+def parse_labelled(
+    row: Mapping[str, Any], *, fields: Mapping[str, Any], template: str | None = None
+) -> tuple[Any, Any]:
+    """Returns text and label of a row; what is wrong with one of them is :class:`w2sg.data.dialogues.Unusable`.
+
+    Args:
+        row: The row.
+        fields: Columns of ``text`` and ``label``.
+        template: Makes the text of the columns that it names, instead of ``text``.
+
+    Raises:
+        ValueError: If a column is absent.
+    """
+    wanted = [name for _, name in template_parts(template, None) if name] if template else [fields["text"]]
+    for column in (*wanted, fields["label"]):
+        if column not in row:
+            what = "label" if column not in wanted else "template" if template else "text"
+            raise ValueError(f"no field {column!r}; fields are {', '.join(map(brief, row))}; set {what}")
+    values = {column: row[column] for column in wanted}
+    # A column of a template may be empty; what it makes must not be.
+    faults = [
+        text_fault(column, value)
+        for column, value in values.items()
+        if not (template and isinstance(value, str) and not value.strip())
+    ]
+    text = fill_template(template, values) if template and not any(faults) else values[wanted[0]]
+    fault = next(filter(None, faults), None) or text_fault("text", text)
+    try:
+        label = label_name(row[fields["label"]])
+    except ValueError as error:
+        label = Unusable(str(error))
+    return (Unusable(fault) if fault else text), label
+
+
+def as_sides(
+    rows: Iterable[tuple[Any, Any, int, str]], positive: str | None, *, place: str
+) -> Iterator[tuple[Any, ...]]:
+    """Yields texts with labels as pairs with one side: prompt, chosen, rejected, row, origin, and a label for either side.
+
+    Args:
+        rows: Text, label, row number and origin, as :func:`parse_labelled` gives the first two.
+        positive: Label of the positive class, where the configuration names it.
+        place: What errors begin with.
+
+    Raises:
+        ValueError: If labels are not two classes (:func:`w2sg.study.texts.labels.positive_label`).
+    """
+    found = list(rows)
+    try:
+        own = positive_label([label for _, label, _, _ in found if isinstance(label, str)], positive)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
+    for text, label, number, origin in found:
+        if not isinstance(label, str):
+            yield "", label, "", number, origin, "", ""
+        elif label == own:
+            yield "", text, "", number, origin, label, ""
+        else:
+            yield "", "", text, number, origin, "", label
+
+
+def _draw(content: str, size: int) -> int:
+    """Returns a number below ``size`` that depends on a text alone, so that no order of rows changes it."""
+    return int(sha256(normalise(content).encode("utf-8", "surrogatepass"))[:15], 16) % size
+
+
+def parse_sciq(row: Mapping[str, Any]) -> dict[str, str]:
+    """Returns question, answer and label (correct, incorrect) of a row: by a fair draw its answer, or one of its distractors.
+
+    Reference: Burns et al. 2024, whose code forms the text `Q: ... A: ...` likewise.
+    """
+    question = row["question"]
+    wrong = [row[f"distractor{number}"] for number in (1, 2, 3)]
+    drawn = _draw(question, 6)
+    answer, label = (row["correct_answer"], "correct") if drawn < 3 else (wrong[drawn - 3], "incorrect")
+    return {"question": question, "answer": answer, "label": label, "text": f"Q: {question} A: {answer}"}
+
+
+def parse_cosmos_qa(row: Mapping[str, Any]) -> dict[str, str] | str:
+    """Returns context, question, answer and label of a row, as :func:`parse_sciq` does.
+
+    Where the right answer is "None of the above choices", which is no statement, one of the others is taken, as incorrect.
+    """
+    answers = [row[f"answer{number}"] for number in range(4)]
+    if row["label"] not in range(4):
+        return "the right answer is not said"
+    right = answers[row["label"]]
+    wrong = [answer for answer in answers if answer != right]
+    drawn = _draw(row["context"] + row["question"], 6)
+    none = "None of the above choices" in right
+    if not wrong:
+        return "all answers are the same"
+    answer = right if drawn < 3 and not none else wrong[drawn % len(wrong)]
+    parts = {"context": row["context"], "question": row["question"], "answer": answer}
+    text = "\n".join(f"{name.capitalize()}: {part}" for name, part in parts.items())
+    return {**parts, "label": "correct" if answer == right else "incorrect", "text": text}
+
+
+LABELLED_PARSERS: dict[str, Callable[[Mapping[str, Any]], dict[str, str] | str]] = {
+    "sciq": parse_sciq,
+    "cosmos_qa": parse_cosmos_qa,
+}
+"""Named parsers of rows that become labelled ones, with columns text and label, or the reason why a row is left out."""

@@ -1,4 +1,4 @@
-"""Preference tasks made from a labelled corpus: windows of its pair texts, dealt to the splits.
+"""Preference tasks, and one of single texts, made from a labelled corpus: windows of its pair texts, dealt to the splits.
 
 A window that near-duplicates a document of another part (training, held-out) is not used. The corpus is
 decontaminated already, but for windows of the rule's own length: a shorter one at the end of a post can still
@@ -73,14 +73,27 @@ def topic_pairs(documents: pd.DataFrame, rule: CorpusPairs, *, skipped: Counter[
     Raises:
         ValueError: If a pattern matches no label, or a label is on both sides.
     """
-    evaluated = _pair_texts(documents)
-    number_of = _sides(sorted(set(evaluated["label"])), chosen=rule.chosen or [], rejected=rule.rejected or [])
-    used = evaluated.loc[evaluated["label"].isin(list(number_of))]
+    used, numbers = _used(documents, rule)
     rows = []
-    for split, sides, rng in _dealt(used, documents, rule, used["label"].map(number_of).tolist(), skipped):
+    for split, sides, rng in _dealt(used, documents, rule, numbers, skipped):
         for good, bad in _pair_off(sides, rng)[: rule.pairs]:
             shared = (good.source, bad.source, good.label, bad.label)
             rows.append((split, "", " ".join(good.words), " ".join(bad.words), *shared, f"{good.doc_id}, {bad.doc_id}"))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def class_texts(documents: pd.DataFrame, rule: CorpusPairs, *, skipped: Counter[str]) -> pd.DataFrame:
+    """Returns windows as pairs with one side: chosen if their document has one of the chosen labels, else rejected.
+
+    Arguments, columns and errors are those of :func:`topic_pairs`; what is rejected are by default all other labels.
+    """
+    used, numbers = _used(documents, rule)
+    rows = []
+    for split, (own, others), _ in _dealt(used, documents, rule, numbers, skipped):
+        for doc_id, source, label, words in own:
+            rows.append((split, "", " ".join(words), "", source, "", label, "", doc_id))
+        for doc_id, source, label, words in others:
+            rows.append((split, "", "", " ".join(words), "", source, "", label, doc_id))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -102,6 +115,19 @@ def order_pairs(documents: pd.DataFrame, rule: CorpusPairs, *, skipped: Counter[
 def _pair_texts(documents: pd.DataFrame) -> pd.DataFrame:
     """Returns the documents that pairs are made of, by doc_id, so that nothing depends on the order of the rows."""
     return documents.loc[documents["part"] == "pair_texts"].sort_values("doc_id")
+
+
+def _used(documents: pd.DataFrame, rule: CorpusPairs) -> tuple[pd.DataFrame, list[int]]:
+    """Returns the documents whose labels are asked for, and of each 0 if it is chosen, else 1."""
+    evaluated = _pair_texts(documents)
+    labels = sorted(set(evaluated["label"]))
+    number_of = _sides(labels, chosen=rule.chosen or [], rejected=rule.rejected or [])
+    if rule.labelled and not rule.rejected:
+        number_of |= {label: 1 for label in labels if label not in number_of}
+    used = evaluated.loc[evaluated["label"].isin(list(number_of))]
+    if len(set(number_of.values())) < 2:
+        raise ValueError(f"chosen: {', '.join(rule.chosen or [])} match every label; labels are: {', '.join(labels)}")
+    return used, used["label"].map(number_of).tolist()
 
 
 def _sides(labels: Sequence[str], *, chosen: Sequence[str], rejected: Sequence[str]) -> dict[str, int]:
@@ -129,7 +155,8 @@ def _fresh_windows(
     flat, foreign = (shingle(some, duplicates.ngram) for some in (texts, others.tolist()))
     found = np.isin(np.arange(len(texts)), find_overlaps(flat, foreign, duplicates).protected)
     frame = pd.DataFrame({"side": np.repeat(sides, list(map(len, cut))), "text": texts})
-    repeated = ~found & frame.duplicated().to_numpy()  # two such windows in two pairs could be the same pair
+    # Two such windows in two pairs could be the same pair; as single texts they could be of both classes.
+    repeated = ~found & frame.duplicated("text" if rule.labelled else None).to_numpy()
     skipped.update({FOUND: int(found.sum()), REPEATED: int(repeated.sum())})
     usable = iter(~(found | repeated))
     return [[words for words in windows if next(usable)] for windows in cut]

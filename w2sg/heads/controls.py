@@ -69,7 +69,8 @@ def add_permuted(final: Final, labels: Labels, *, heads: Heads, intervals: Inter
         shown = score_pairs(made.weights, test.chosen, test.rejected)  # (1, S, 1, n)
         trained["permuted", name], margins["permuted", name] = made, shown[0, :, 0]
         axes, keys = (test.layers, heads.seeds, made.settings), {"head": "permuted", "protocol": name}
-        given = {"weak": margins["weak", name], "clusters": test.clusters, "extras": made.extras}
+        given = {"weak": margins["weak", name], "clusters": test.clusters, "classes": test.classes}
+        given |= {"extras": made.extras}
         rows.append(head_rows(shown, axes, keys=keys, intervals=intervals, **given))
         given = {"minus": margins["w2s", name][None, :, None], "clusters": test.clusters}
         cost = accuracy_rows(shown, axes, keys=keys, intervals=intervals, **given)
@@ -185,7 +186,7 @@ def score_elsewhere(
 
 
 def unrelated_labels(pairs: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Returns labels of the texts of n pairs, chosen ones first, by the name of their probe, (2 n,), -1 for no label.
+    """Returns labels of the texts of n pairs, chosen ones first, by the name of their probe, (2 n,), -1 for no label or no text.
 
     ``probe_length``: whether a text, with its prompt, has more characters than the median of its own side.
     ``probe_group``, of chosen texts only: to which of two sets its class belongs, if there are several; the classes in
@@ -195,8 +196,12 @@ def unrelated_labels(pairs: pd.DataFrame) -> dict[str, np.ndarray]:
         pairs: Columns prompt, chosen, rejected and, for the second, chosen_label.
     """
     n = len(pairs)
-    length = np.stack([(pairs["prompt"] + pairs[side]).str.len() for side in ("chosen", "rejected")])  # (2, n)
-    labels = {"probe_length": (length > np.median(length, axis=1, keepdims=True)).astype(np.int64).ravel()}
+    sides = [pairs[side] for side in ("chosen", "rejected")]
+    length = np.stack(
+        [(pairs["prompt"] + side).str.len().where(side != "") for side in sides]
+    )  # (2, n), NaN for no text
+    longer = np.where(np.isnan(length), _NONE, length > np.nanmedian(length, axis=1, keepdims=True))
+    labels = {"probe_length": longer.astype(np.int64).ravel()}
     known = pairs["chosen_label"].to_numpy(str) if "chosen_label" in pairs else np.full(n, "")
     classes, sizes = np.unique(known[known != ""], return_counts=True)
     if len(classes) > 1:
@@ -220,6 +225,8 @@ def unrelated_rows(
     """
     size = 2 * len(split.row_ids)
     coins = np.stack([generator(seed, "unrelated").random(size) < 0.5 for seed in seeds]).astype(np.int64)
+    if split.text_labels is not None:
+        coins = np.where(split.text_labels < 0, _NONE, coins)
     kinds = {name: np.tile(labels, (len(seeds), 1)) for name, labels in given.items()} | {"probe_random": coins}
     settings, runs = probe.model_copy(update={"splits": ["pair"]}), len(kinds) * len(seeds)
     labels = np.concatenate(list(kinds.values()))  # (runs, 2 n)

@@ -93,7 +93,7 @@ def supervise(
             ("weak_on_weak", student, own, on_test[:, -1]),
         ):
             axes, keys = (test.layers, seeds, trained.settings), {"head": head, "protocol": protocol}
-            given = {"weak": teacher, "clusters": test.clusters, "extras": trained.extras}
+            given = {"weak": teacher, "clusters": test.clusters, "classes": test.classes, "extras": trained.extras}
             got = head_rows(margins[None], axes, keys=keys, intervals=intervals, **given)
             headline = got["setting"] == trained.settings[-1]
             rows += [got[~headline], widen(got[headline], found.get(head, {}), confidence=intervals.confidence)]
@@ -233,7 +233,8 @@ def _train(
         for head, ceiling in (("ceiling", None), ("w2s", margins["ceiling", name])):
             trained, keys = made[head, name], {"head": head, "protocol": name}
             axes = (test.layers, seeds, trained.settings)
-            given = {"weak": supervisor, "ceiling": ceiling, "clusters": test.clusters, "extras": trained.extras}
+            given = {"weak": supervisor, "ceiling": ceiling, "clusters": test.clusters, "classes": test.classes}
+            given |= {"extras": trained.extras}
             rows.append(head_rows(margins[head, name], axes, keys=keys, intervals=intervals, **given))
     return pd.concat(rows, ignore_index=True), made, headline
 
@@ -241,7 +242,8 @@ def _train(
 def _probe_rows(features: Splits, *, probe: Probe, heads: Heads, intervals: Intervals) -> Measured:
     """Returns the rows of the probes of all layers, seeds and ways to split."""
     split, seeds = features[TRAIN], heads.seeds
-    fitted = fit_probes(split.chosen, split.rejected, settings=probe, seeds=seeds)
+    labels = None if split.text_labels is None else np.tile(split.text_labels, (len(seeds), 1))
+    fitted = fit_probes(split.chosen, split.rejected, settings=probe, seeds=seeds, labels=labels)
     given = {"settings": probe, "intervals": intervals, "clusters": split.clusters}
     return Measured(metrics=probe_rows(fitted, split.layers, seeds=seeds, **given))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -37,7 +38,7 @@ def _fit_paper(split: Features, target: np.ndarray, *, heads: Heads, loss: Loss 
     Only students are given the loss of the configuration: true labels are certain, so that rounding them changes nothing, and
     a supervisor or ceiling must not be drawn to its own predictions.
     """
-    settings = PaperHeadSettings(**heads.paper.model_dump(), loss=loss, margin=heads.margin)
+    settings = PaperHeadSettings(**heads.paper.model_dump(), loss=loss, margin=_margin(split, heads))
     made = train_paper_heads(split.chosen, split.rejected, target, settings=settings, seeds=heads.seeds)
     rates = np.array(settings.learning_rates)
 
@@ -70,13 +71,18 @@ def _fit_converged(
     return Trained(settings=("cv",), weights=made.weights[:, :, None], extras=extras)
 
 
+def _margin(split: Features, heads: Heads) -> Literal["pair", "single"]:
+    """Returns what a loss is of; a labelled text is its own margin."""
+    return heads.margin if split.classes is None else "pair"
+
+
 def _posed(split: Features, target: np.ndarray, *, heads: Heads, loss: Loss) -> tuple[np.ndarray, np.ndarray]:
     """Returns what a converged fit is posed on: differences of states, (L, n, d), and labels, (S, n).
 
     With the margin of single texts these are the states of all texts, chosen ones first, (L, 2n, d), and (S, 2n).
     """
     labels = harden(target) if loss == "hard" else target
-    if heads.margin == "pair":
+    if _margin(split, heads) == "pair":
         return split.chosen - split.rejected, labels
     return np.concatenate([split.chosen, split.rejected], axis=1), np.concatenate([labels, 1.0 - labels], axis=1)
 
@@ -96,7 +102,7 @@ def _refit_paper(
     loss: Loss,
 ) -> np.ndarray:
     """Returns heads at the selected rate."""
-    settings = PaperHeadSettings(**heads.paper.model_dump(), loss=loss, margin=heads.margin)
+    settings = PaperHeadSettings(**heads.paper.model_dump(), loss=loss, margin=_margin(split, heads))
     each = len(rows) // len(draws)
     rates = _of_runs(like.extras["learning_rate"][-1, :, -1:], len(draws), each)
     made = train_paper_heads(

@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from w2sg.activations.features import Features
 from w2sg.heads.probes import ProbeResult
 from w2sg.measures.bootstrap import draw_counts
 from w2sg.measures.estimates import Estimate
@@ -24,6 +25,7 @@ def head_rows(
     weak: np.ndarray | None = None,
     ceiling: np.ndarray | None = None,
     clusters: np.ndarray | None = None,
+    classes: np.ndarray | None = None,
     extras: Mapping[str, np.ndarray],
 ) -> pd.DataFrame:
     """Returns the metric rows of heads on the test pairs.
@@ -37,6 +39,7 @@ def head_rows(
         weak: The supervisor's margins per seed, (S, n); adds agreement and gain.
         ceiling: Margins of the heads trained on true labels, shape of ``margins``; adds PGR.
         clusters: Group of each test pair, (n,), resampled together; without it each pair for itself.
+        classes: Classes of labelled texts, (n,), as :attr:`w2sg.activations.features.Features.classes`.
         extras: Scalars of the training, (L, S, K) each; they have no interval.
 
     Returns:
@@ -48,6 +51,7 @@ def head_rows(
         counts=draw_counts(n, resamples=intervals.bootstrap, seed=intervals.seed, clusters=clusters),
         supervisor=None if weak is None else np.broadcast_to(weak[None, :, None], margins.shape).reshape(-1, n),
         ceiling=None if ceiling is None else ceiling.reshape(-1, n),
+        classes=classes,
         confidence=intervals.confidence,
     )
     estimates |= {name: Estimate(value=values.ravel(), n=n) for name, values in extras.items()}
@@ -64,23 +68,27 @@ def _frame(estimates: Mapping[str, Estimate], heads: Iterable[tuple[int, int, st
     return pd.concat(frames, ignore_index=True)
 
 
-def token_rows(tokens: np.ndarray, *, intervals: Intervals, clusters: np.ndarray | None = None) -> pd.DataFrame:
+def token_rows(test: Features, train: Features, *, intervals: Intervals) -> pd.DataFrame:
     """Returns the floor of a tokenizer: the accuracy of preferring the text of fewer tokens, equal numbers counting one half.
 
-    Below one half, more tokens are the better guess.
+    Below one half, more tokens are the better guess. A labelled text is taken for one of the positive class if it has fewer
+    tokens than the median training text.
 
     Args:
-        tokens: Tokens of the chosen and the rejected text of each test pair, (2, n), before any cut.
+        test: Features of the test pairs, whose tokens are counted before any cut.
+        train: The same of the training pairs.
         intervals: Section ``intervals`` of the configuration.
-        clusters: As in :func:`head_rows`.
 
     Returns:
         One row, columns as in :func:`head_rows`.
     """
-    margins = (tokens[1] - tokens[0])[None, None, None].astype(np.float64)
+    margins = (test.tokens[1] - test.tokens[0]).astype(np.float64)
+    if test.classes is not None:
+        margins += np.median(train.tokens.sum(0)) * np.where(test.classes == 1, 1, -1)
     keys = {"head": "floor", "protocol": "none"}
     axes = ([-1], [0], ["fewer_tokens"])
-    rows = head_rows(margins, axes, keys=keys, intervals=intervals, clusters=clusters, extras={})
+    given = {"clusters": test.clusters, "classes": test.classes}
+    rows = head_rows(margins[None, None, None], axes, keys=keys, intervals=intervals, extras={}, **given)
     return rows[rows["metric"] == "accuracy"]
 
 

@@ -2,7 +2,8 @@
 
 A pair margin is s(chosen) - s(rejected). The order in which a pair is shown carries no information, so
 every metric is the mean over both orders: a margin m shown as (chosen, rejected) is -m shown as (rejected,
-chosen). A margin of exactly zero counts one half.
+chosen). A margin of exactly zero counts one half. The margin of a labelled text is its score if it is of the positive class,
+else minus its score.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ def evaluate_margins(
     counts: np.ndarray,
     supervisor: np.ndarray | None = None,
     ceiling: np.ndarray | None = None,
+    classes: np.ndarray | None = None,
     confidence: float = 0.95,
 ) -> dict[str, Estimate]:
-    """Returns the metrics of H heads on the same n pairs.
+    """Returns the metrics of H heads on the same n pairs, or labelled texts.
 
-    - accuracy: share of pairs ranked rightly.
-    - auroc: chance that a right order gets a higher margin than a wrong one, over all orders of two pairs.
+    - accuracy: share of pairs ranked rightly, or of texts classified rightly.
+    - auroc: chance that a right order gets a higher margin than a wrong one, over all orders of two pairs; of labelled texts
+      the chance that one of the positive class has a higher score than another.
     - log_loss: mean softplus(-m), nats per pair.
     - ece: expected calibration error of the confidence sigmoid(abs(m)) in ``BINS`` bins, without interval.
     - agreement (with a supervisor): chance that both rank a pair alike, a zero margin being a toss.
@@ -47,6 +50,7 @@ def evaluate_margins(
         counts: Resamples, (B, n), from :func:`draw_counts`; give all evaluations of a data set the same ones.
         supervisor: The supervisor's margins, (n,) or (H, n).
         ceiling: Margins of the head trained on true labels, (n,) or (H, n).
+        classes: Of labelled texts 1 for the positive class and 0 for others, (n,).
         confidence: Coverage of the intervals.
 
     Raises:
@@ -64,7 +68,12 @@ def evaluate_margins(
         if ceiling is not None:
             gap = _right(_checked("ceiling", np.atleast_2d(ceiling), n)) - _right(weak)
             more["pgr"] = _recovered(right - _right(weak), np.broadcast_to(gap, margins.shape))
-    return _evaluate(margins, lambda weight: symmetric_auroc(margins, weight), counts, n, confidence, more)
+    scores = margins if classes is None else np.where(classes == 1, margins, -margins)
+
+    def auroc(weight: np.ndarray) -> np.ndarray:
+        return symmetric_auroc(margins, weight) if classes is None else weighted_auroc(scores, classes, weight)
+
+    return _evaluate(margins, auroc, counts, n, confidence, more)
 
 
 def evaluate_texts(

@@ -26,6 +26,7 @@ LABELS = {
     "w2s": "W2SG (weak labels)", "ceiling": "ceiling (true labels)", "probe": "linear probe", "weak": "weak supervisor",
     "loss": "evaluation loss", "pair": "probe, split by pair", "text": "probe, split by text",
     "floor:longer_response": "floor: longer response", "floor:tfidf": "floor: TF-IDF", "floor:fewer_tokens": "floor: fewer tokens",
+    "floor:majority": "floor: majority",
     "permuted": "student of permuted labels", "weak_on_weak": "weak on weak", "bits": "bits per byte",
 }  # fmt: skip
 """Legend text of the series."""

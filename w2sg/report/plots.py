@@ -28,6 +28,7 @@ FLOOR_STYLES = {
     "floor:longer_response": (0, (1, 2)),
     "floor:tfidf": (0, (4, 2)),
     "floor:fewer_tokens": (0, (6, 2, 1, 2)),
+    "floor:majority": (0, (1, 4)),
 }
 """Line style per floor."""
 

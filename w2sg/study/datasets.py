@@ -1,4 +1,4 @@
-"""Entries of ``datasets``: preference pairs out of corpora, of files or of the Hub."""
+"""Entries of ``datasets``: preference pairs, or labelled texts, out of corpora, of files or of the Hub."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from w2sg.study.fields import Count, KeyMistake, Listed, Name, Natural, Section, Text
 from w2sg.study.protocols import SPLITS
 from w2sg.study.texts.files import data_files
+from w2sg.study.texts.labels import Label
 from w2sg.study.texts.templates import TextForm
 
 DROPPED_SHARE = 0.01
@@ -20,7 +21,7 @@ Words = Annotated[int, Field(ge=2)]
 
 
 class Columns(Section):
-    """Columns of the three texts; for the Hub with parser `columns` only."""
+    """Columns of the three texts of a pair; for the Hub with parser `columns` only."""
 
     prompt: Text | None = "prompt"
     """Column of the prompt; null where rows have none."""
@@ -50,7 +51,9 @@ class Deal(Section):
 
 class _Pairs(TextForm):
     pairs: Annotated[int, Field(ge=8)] | None = None
-    """Pairs in each of the three splits; only files need not say it: then all are used, and the plan knows no costs."""
+    """Pairs in each of the three splits; only files need not say it: then all are used, and the plan knows no costs.
+    Of task classification: texts, half of them of either class.
+    """
     minimum: Count | None = None
     """Fewest valid pairs of a split, else the study stops; default `pairs`, or 99 % of it where rows are dropped."""
     on_invalid: Literal["error", "drop"] = "error"
@@ -66,6 +69,19 @@ class _Pairs(TextForm):
             raise ValueError(f"minimum {self.minimum} exceeds pairs {self.pairs}; lower minimum")
         return self
 
+    @model_validator(mode="after")
+    def _classes_fit(self) -> Self:
+        if self.labelled and self.pairs and self.pairs % 2:
+            raise KeyMistake(
+                "pairs", f"got {self.pairs}, allowed: even numbers, for half of the texts are of either class"
+            )
+        return self
+
+    @property
+    def labelled(self) -> bool:
+        """Whether rows are single texts with labels."""
+        return getattr(self, "task", None) == "classification"
+
     @property
     def minimum_rows(self) -> int:
         """How many valid pairs each split must hold.
@@ -78,6 +94,41 @@ class _Pairs(TextForm):
         return math.ceil((1 - DROPPED_SHARE) * wanted) if self.on_invalid == "drop" else wanted
 
 
+class _Rows(_Pairs):
+    """What files and datasets on the Hub say besides."""
+
+    task: Literal["classification"] | None = None
+    """classification: rows are single texts with a label, not pairs; one class is told from the rest."""
+    text: Text | None = None
+    """Of task classification: column of the text, unless `template` makes it; default `text`."""
+    label: Text | None = None
+    """Of task classification: column of the label; default `label`."""
+    positive: Label | None = None
+    """Of task classification: label of the class that is told from all others; of two labels by default the last in
+    alphabetical order (`1`, `true`, `yes`).
+    """
+    fields: Columns | None = None
+
+    @model_validator(mode="after")
+    def _task_has_its_keys(self) -> Self:
+        for key in ("fields",) if self.labelled else ("text", "label", "positive"):
+            if getattr(self, key) is not None:
+                text = (
+                    "names columns of pairs" if self.labelled else "belongs to task: classification, which is not set"
+                )
+                raise KeyMistake(key, f"{text}; remove {key}")
+        if self.text and self.template:
+            raise KeyMistake("text", "template makes the text; remove one of them")
+        return self
+
+    @property
+    def columns(self) -> dict[str, str | None]:
+        """Names of the columns that are read."""
+        if self.labelled:
+            return {"text": self.text or "text", "label": self.label or "label"}
+        return (self.fields or Columns()).model_dump()
+
+
 class CorpusPairs(_Pairs):
     """Pairs of windows of a corpus's documents."""
 
@@ -85,12 +136,14 @@ class CorpusPairs(_Pairs):
     """Where the pairs come from: windows of a corpus's documents."""
     corpus: Name
     """Name from corpora; its pair texts are used."""
-    task: Literal["topic", "order"]
-    """What tells the two texts apart: the labels of their documents, or the order of the words."""
+    task: Literal["topic", "order", "classification"]
+    """What tells the two texts apart: the labels of their documents, or the order of the words; classification: windows are
+    single texts, of the classes `chosen` or of others.
+    """
     chosen: Listed[Text] | None = None
-    """Labels of the better texts, or patterns such as `comp.*`; of task topic, which needs them."""
+    """Labels of the better texts, or patterns such as `comp.*`; of task topic, which needs them, and classification."""
     rejected: Listed[Text] | None = None
-    """Labels of the worse texts, likewise."""
+    """Labels of the worse texts, likewise; of task classification by default all that are not chosen."""
     seed: Natural = 0
     """Seed of dealing and pairing."""
     words: Words | None = None
@@ -113,6 +166,10 @@ class CorpusPairs(_Pairs):
             raise ValueError("task topic needs both chosen and rejected, lists of labels such as comp.*")
         if self.task == "order" and labelled:
             raise ValueError(f"task order takes no {', '.join(labelled)}; remove it")
+        if self.task == "classification" and not self.chosen:
+            raise ValueError("task classification needs chosen, a list of labels such as comp.*")
+        if self.task == "classification" and self.template is not None:
+            raise KeyMistake("template", "windows of a corpus are texts as they stand; remove template")
         if self.shortest > self.longest:
             raise ValueError(f"min_words {self.min_words} exceeds words {self.longest}")
         return self
@@ -128,8 +185,8 @@ class CorpusPairs(_Pairs):
         return self.min_words or (self.longest if self.task == "order" else min(self.longest, 24))
 
 
-class FilePairs(_Pairs):
-    """Pairs on the disk."""
+class FilePairs(_Rows):
+    """Pairs, or labelled texts, on the disk."""
 
     source: Literal["files"]
     """Where the pairs come from: `.jsonl`, `.json`, `.csv`, `.tsv` (these as `.gz` too) or `.parquet` on the disk."""
@@ -137,7 +194,6 @@ class FilePairs(_Pairs):
     """One file of all pairs, or a folder of such files, relative to the working directory; it is dealt to the splits."""
     split: Deal | None = None
     files: Files | None = None
-    fields: Columns | None = None
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -148,22 +204,25 @@ class FilePairs(_Pairs):
         return self
 
 
-class HubPairs(_Pairs):
-    """Pairs of a dataset on the Hugging Face Hub."""
+class HubPairs(_Rows):
+    """Pairs, or labelled texts, of a dataset on the Hugging Face Hub."""
 
     source: Literal["hub"]
     """Where the pairs come from: a dataset on the Hugging Face Hub."""
     repo: Text
     """owner/name on the Hub."""
-    parser: Literal["columns", "hh_single_turn", "cai_harmless"] = "columns"
-    """How a row becomes a pair: a column for each text, dialogues written like HH-RLHF, or lists of messages."""
-    fields: Columns | None = None
+    parser: Literal["columns", "hh_single_turn", "cai_harmless", "sciq", "cosmos_qa"] = "columns"
+    """How a row becomes a pair: a column for each text, dialogues written like HH-RLHF, or lists of messages. Of task
+    classification sciq and cosmos_qa: a question with one of its answers, labelled correct or incorrect.
+    """
     revision: Text | None = None
     """Branch, tag or commit; default `main`."""
     subset: Text | None = None
     """Configuration of the dataset, where it has several."""
     data_dir: Text | None = None
     """Folder inside the repository."""
+    file: Text | None = None
+    """File inside the repository that is read as the split; without it all splits are downloaded."""
     hub_splits: Listed[Text] | None = None
     """Splits that are read; default `train`, or `train_prefs` for parser `cai_harmless`."""
     seed: Natural = 0
@@ -173,6 +232,11 @@ class HubPairs(_Pairs):
     def _fields_are_read(self) -> Self:
         if self.fields and self.parser != "columns":
             raise ValueError(f"fields belong to parser columns, not to {self.parser}; remove one of them")
+        if self.parser != "columns" and self.labelled != (self.parser in ("sciq", "cosmos_qa")):
+            tasks = "task: classification" if self.labelled else "pairs"
+            raise KeyMistake("parser", f"{self.parser} does not make rows for {tasks}; correct parser or task")
+        if self.file and (self.subset or self.data_dir or len(self.hub_splits or []) > 1):
+            raise KeyMistake("file", "a file is one split, and needs neither subset nor data_dir; remove them")
         return self
 
 

@@ -108,7 +108,7 @@ class Heads(Section):
     seeds: Listed[Natural] = [0, 1, 2]
     """Seeds of batch order, presentation and folds."""
     margin: Literal["pair", "single"] = "pair"
-    """pair: s(a) - s(b); single: each text is scored alone."""
+    """pair: s(a) - s(b); single: each text is scored alone. Labelled texts are scored alone in any case."""
     loss: Loss = "soft"
     """For W2SG heads: cross-entropy on soft labels, on rounded ones, or with the log-confidence auxiliary loss,
     which `converged` heads do not have: they take soft labels. Supervisor and ceiling learn true labels, by plain

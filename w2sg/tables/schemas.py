@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from w2sg.tables.files import declare, flag, maybe, real, text, whole
 
-_DATASET = text("dataset", "preference dataset; for the evaluation loss, the corpus")
+_DATASET = text("dataset", "dataset of pairs or labelled texts; for the evaluation loss, the corpus")
 _SPLIT = text("split", "`ground_truth`, `weak_supervision` or `test`")
 _ROW_ID = text("row_id", "id of the pair: 16 hexadecimal digits of its content")
 
@@ -26,14 +26,17 @@ PAIRS = declare(
     _ROW_ID,
     whole("position", "place in the source, from 0, within a split"),
     text("prompt", "text that comes before either response; may be empty"),
-    text("chosen", "preferred response"),
-    text("rejected", "other response"),
+    text("chosen", "preferred response; a labelled text of the positive class, empty for one of another"),
+    text("rejected", "other response; a labelled text of another class, empty for one of the positive"),
     text(
         "chosen_source",
         "what the preferred response came from: near-duplicate documents, or a shared prompt; else empty",
     ),
     text("rejected_source", "the same of the other response"),
-    text("chosen_label", "class of the document that the preferred response came from; empty where there is none"),
+    text(
+        "chosen_label",
+        "class of the document that the preferred response came from, or label of the text; empty where there is none",
+    ),
     text("rejected_label", "the same of the other response"),
     keys=("dataset", "split", "row_id"),
 )
@@ -121,9 +124,11 @@ LABELS = declare(
     whole("half", "0: the supervisor learnt from all pairs; 1, 2: from one of the halves that the seed deals"),
     _SPLIT,
     _ROW_ID,
-    flag("swapped", "whether the student saw the rejected text first"),
+    flag("swapped", "whether the student saw the rejected text first; of a labelled text, minus its state"),
     real("probability", "the supervisor's P(first > second), in the order shown to the student"),
-    real("margin", "s(chosen) - s(rejected) of the supervisor"),
+    real(
+        "margin", "s(chosen) - s(rejected) of the supervisor; of a labelled text its score with the sign of its class"
+    ),
     keys=("protocol", "seed", "half", "split", "row_id"),
 )
 """A supervisor's view of the weak-supervision and test pairs; one of half the pairs sees its half of the former."""
@@ -138,7 +143,10 @@ PREDICTIONS = declare(
     text("head", "`weak`, `ceiling`, `w2s` or `permuted`"),
     _SEED,
     _ROW_ID,
-    real("margin", "s(chosen) - s(rejected) of a test pair: final layer, headline setting"),
+    real(
+        "margin",
+        "s(chosen) - s(rejected) of a test pair, or score of a labelled text with the sign of its class: final layer, headline setting",
+    ),
     keys=("model", "revision", "dataset", "protocol", "head", "seed", "row_id"),
 )
 """What the heads of one revision, and its supervisor, make of every test pair; accuracies follow from it."""
@@ -148,7 +156,8 @@ FLOORS = declare(
     _DATASET,
     text(
         "floor",
-        "`longer_response`, `tfidf` (words of the training pairs) or `same_ending` (word or mark that both end in)",
+        "`longer_response`, `tfidf` (words of the training pairs) or `same_ending` (word or mark that both end in); of labelled "
+        "texts `longer_response` (than the median), `tfidf` and `majority`",
     ),
     text("metric", "`accuracy`, `auroc`, or `tie_rate` (share of pairs that the floor cannot tell apart)"),
     *_ESTIMATE[:3],

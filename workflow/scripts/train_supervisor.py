@@ -28,7 +28,7 @@ def main(
     log: str,
 ) -> None:
     with jobs.log_to(log):
-        from w2sg.activations.features import TEST, open_features, open_others, split_features
+        from w2sg.activations.features import TEST, TRAIN, open_features, open_others, split_features
         from w2sg.heads import evaluate
         from w2sg.heads.rows import token_rows
         from w2sg.study.sections import Heads, Intervals
@@ -41,7 +41,7 @@ def main(
         frames = [read_table(path, schemas.PAIRS) for path in other_pairs]
         asked["others"] = open_others(other_features, frames, keys=keys)
         made = evaluate.supervise(splits, **asked)
-        floor = token_rows(splits[TEST].tokens, intervals=asked["intervals"], clusters=splits[TEST].clusters)
+        floor = token_rows(splits[TEST], splits[TRAIN], intervals=asked["intervals"])
         own = {"heads": dict(heads), "intervals": dict(intervals), "recipes.SUPERVISOR": recipe}
         inputs = [features, pairs, *other_features, *other_pairs]
         # It teaches from its final layer, whichever layers are kept.

@@ -117,7 +117,7 @@ def test_without_other_datasets_nothing_is_transferred(supervision):
 
 def test_unrelated_labels_cannot_tell_the_sides_apart():
     pairs = pd.DataFrame(
-        {"prompt": "", "chosen": ["a" * k for k in range(9, 17)], "rejected": ["b" * k for k in range(8)]}
+        {"prompt": "", "chosen": ["a" * k for k in range(9, 17)], "rejected": ["b" * k for k in range(1, 9)]}
     )
     pairs["chosen_label"] = ["comp", "comp", "sci", "sci", "", "comp", "sci", "zoo"]
     made = unrelated_labels(pairs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -91,9 +93,16 @@ def test_linked_pairs_widen_the_intervals_of_heads_and_probes_and_move_no_value(
         assert (lows[0] != lows[1]).mean() > 0.8
 
 
+def counted(tokens: np.ndarray, **more: Any) -> Features:
+    """Features of which only the tokens count."""
+    states = np.zeros((1, tokens.shape[1], 1), dtype=np.float32)
+    ids = np.array([str(number) for number in range(tokens.shape[1])])
+    return Features(chosen=states, rejected=states, row_ids=ids, tokens=tokens, layers=(0,), metadata={}, **more)
+
+
 def test_fewer_tokens_are_a_floor_of_the_supervisors_tokenizer():
     tokens = np.array([[3, 9, 5, 4, 2], [7, 4, 5, 6, 1]], dtype=np.int32)  # right, wrong, tie, right, wrong
-    row = token_rows(tokens, intervals=INTERVALS).to_dict("records")
+    row = token_rows(counted(tokens), counted(tokens), intervals=INTERVALS).to_dict("records")
     assert len(row) == 1
     expected = {
         "layer": -1,
@@ -105,7 +114,8 @@ def test_fewer_tokens_are_a_floor_of_the_supervisors_tokenizer():
     }
     assert {key: row[0][key] for key in expected} == expected
     assert row[0]["value"] == 0.5 and row[0]["low"] < 0.5 < row[0]["high"] and row[0]["n"] == 5
-    more = token_rows(tokens[:, :2], intervals=INTERVALS, clusters=np.zeros(2, dtype=int))
+    linked = counted(tokens[:, :2], clusters=np.zeros(2, dtype=int))
+    more = token_rows(linked, linked, intervals=INTERVALS)
     assert more["value"].item() == 0.5 and np.isnan(more["low"].item())
 
 

@@ -62,7 +62,7 @@ def test_longer_response_and_ending():
     assert found.loc[("longer_response", "accuracy"), "value"] == pytest.approx(0.4)
     assert found.loc[("longer_response", "tie_rate"), "value"] == pytest.approx(0.4)
     assert found.loc[("same_ending", "tie_rate"), "value"] == pytest.approx(0.2)  # both end in a full stop
-    assert floors.measure_lengths(test).tolist() == [6, -2, 0, 0, -3]
+    assert floors.measure_lengths(test, test).tolist() == [6, -2, 0, 0, -3]
 
 
 def test_margins_are_those_of_a_plain_pipeline(monkeypatch):

@@ -13,6 +13,7 @@ from w2sg.study.fields import ConfigError, read
 from w2sg.study.texts.corpora import CorpusEntry
 
 FILES = {"source": "files", "file": "f.jsonl", "split": {"seed": 0}}
+LABELLED = {**FILES, "task": "classification"}
 HUB = {"source": "hub", "repo": "owner/name", "pairs": 10}
 
 
@@ -29,7 +30,7 @@ def entry(spec: dict):
         ({**TOPIC, "pairs": "2000"}, "datasets.x.pairs: got '2000' (text), expected an integer (remove the quotes). Pairs"),
         ({**TOPIC, "pairs": True}, "datasets.x.pairs: got True (true or false), expected an integer"),
         ({**TOPIC, "pairs": 7}, "datasets.x.pairs: got 7, allowed: at least 8"),
-        ({**TOPIC, "task": "topics"}, "datasets.x.task: got 'topics', allowed: topic, order"),
+        ({**TOPIC, "task": "topics"}, "datasets.x.task: got 'topics', allowed: topic, order, classification"),
         ({**TOPIC, "chosen": "comp"}, "datasets.x.chosen: got 'comp' (text), expected a list"),
         ({**TOPIC, "chosen": [" "]}, "datasets.x.chosen.0: got ' ', expected text that is not empty"),
         ({"source": "corpus", "corpus": "c", "task": "topic", "pairs": 8}, "task topic needs both chosen and rejected"),
@@ -46,6 +47,21 @@ def entry(spec: dict):
         ({**HUB, "parser": "hh"}, "datasets.x.parser: got 'hh', allowed: columns, "),
         ({**HUB, "parser": "hh_single_turn", "fields": {"prompt": "p"}}, "fields belong to parser columns"),
         ({"source": "hub", "repo": "a/b"}, "datasets.x: missing key 'pairs', an integer of at least 8"),
+        ({**LABELLED, "pairs": 9}, "datasets.x.pairs: got 9, allowed: even numbers, for half of the texts are of either class"),
+        ({**LABELLED, "fields": {"chosen": "c"}}, "datasets.x.fields: names columns of pairs; remove fields"),
+        ({**LABELLED, "positive": [1]}, "label is of type list, expected a text, a number, true or false"),
+        ({**LABELLED, "chat": True}, "datasets.x.chat: single texts are no turns of a dialogue"),
+        ({**LABELLED, "template": "none"}, "datasets.x.template: got 'none', which has no place for a column"),
+        ({**LABELLED, "template": "{a!r}"}, "with {a!r}, allowed: names of columns in braces"),
+        ({**LABELLED, "template": "{}"}, "with {}, allowed: names of columns in braces"),
+        ({**LABELLED, "template": "{a}", "text": "b"}, "datasets.x.text: template makes the text"),
+        ({**FILES, "positive": 1}, "datasets.x.positive: belongs to task: classification, which is not set; remove positive"),
+        ({**FILES, "label": "y"}, "datasets.x.label: belongs to task: classification, which is not set; remove label"),
+        ({**HUB, "parser": "sciq"}, "datasets.x.parser: sciq does not make rows for pairs; correct parser or task"),
+        ({**HUB, "task": "classification", "parser": "cai_harmless"}, "cai_harmless does not make rows for task: classification"),
+        ({**HUB, "file": "a.parquet", "data_dir": "b"}, "datasets.x.file: a file is one split, and needs neither subset"),
+        ({"source": "corpus", "corpus": "c", "task": "classification", "pairs": 8}, "task classification needs chosen"),
+        ({**TOPIC, "task": "classification", "template": "{a}"}, "datasets.x.template: windows of a corpus are texts as they stand"),
     ],
 )  # fmt: skip
 def test_mistakes_in_an_entry_are_named(spec, message):
@@ -62,12 +78,20 @@ def test_files_that_are_split_already_are_not_dealt():
 
 def test_correct_entries_pass_and_say_the_same_when_read_again():
     no_prompt = {**FILES, "fields": {"prompt": None}}
-    for spec in (TOPIC, ORDER, FILES, HUB, no_prompt, {**HUB, "parser": "cai_harmless", "revision": "main"}):
+    asked = {**LABELLED, "label": "y", "positive": True, "template": "{a b}: {c}"}
+    for spec in (TOPIC, ORDER, FILES, LABELLED, HUB, no_prompt, {**HUB, "parser": "cai_harmless", "revision": "main"}):
         checked = entry(spec)
         assert entry(checked.model_dump()) == checked
         assert checked.model_dump().items() >= {k: v for k, v in spec.items() if k != "fields"}.items()
+    assert entry(asked).model_dump()["positive"] == "true"
+    assert entry(asked).columns == {"text": "text", "label": "y"}
+    assert entry(entry(asked).model_dump()) == entry(asked)
     assert entry(no_prompt).model_dump()["fields"] == {"prompt": None, "chosen": "chosen", "rejected": "rejected"}
-    assert set(get_args(HubPairs.model_fields["parser"].annotation)) == {"columns", *parsers.PARSERS}
+    assert set(get_args(HubPairs.model_fields["parser"].annotation)) == {
+        "columns",
+        *parsers.PARSERS,
+        *parsers.LABELLED_PARSERS,
+    }
 
 
 def test_minimum_rows():

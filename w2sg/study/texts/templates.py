@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, model_validator
 from w2sg.study.fields import KeyMistake, Section, Text
 
 PLACES = ("prompt", "response")
-"""What a template has places for."""
+"""What a template of pairs has places for."""
 
 _WORDS = {True: "yes", False: "no"}
 Mark = Annotated[
@@ -33,7 +33,8 @@ class TextForm(Section):
     template: Text | None = None
     """The text that a model reads, with places `{prompt}` and `{response}`, such as `"{prompt}\\n\\nAssistant: {response}"` in
     double quotes; `{{` and `}}` stand for braces. Default: the response behind the prompt, in files and columns with a space
-    between them unless one of them has white space there.
+    between them unless one of them has white space there. Of task classification places are columns, such as
+    `"Passage: {passage}\\nQuestion: {question}"`; default: the column of the text.
     """
     chat: bool = False
     """Whether texts are written by the tokenizer's own chat template, prompt and response as turns of user and assistant;
@@ -48,33 +49,42 @@ class TextForm(Section):
 
     @model_validator(mode="after")
     def _template_fits(self) -> Self:
+        labelled = getattr(self, "task", None) == "classification"
+        if self.chat and labelled:
+            raise KeyMistake("chat", "single texts are no turns of a dialogue; remove chat, or write them by template")
         if self.template is not None:
             if self.chat:
                 raise KeyMistake(
                     "template", "chat: true writes texts by the tokenizer's own template; remove one of them"
                 )
             try:
-                places = [name for _, name in template_parts(self.template) if name]
+                places = [name for _, name in template_parts(self.template, None if labelled else PLACES) if name]
             except ValueError as error:
                 raise KeyMistake("template", str(error)) from None
-            if "response" not in places:
-                raise KeyMistake("template", f"got {self.template!r}, which has no place for {{response}}")
+            if not places or not (labelled or "response" in places):
+                wanted = "a column" if labelled else "{response}"
+                raise KeyMistake("template", f"got {self.template!r}, which has no place for {wanted}")
         return self
 
 
-def template_parts(template: str, places: Sequence[str] = PLACES) -> list[tuple[str, str | None]]:
+def template_parts(template: str, places: Sequence[str] | None = PLACES) -> list[tuple[str, str | None]]:
     """Returns a template as literal texts, each with the name of the place behind it; None behind the last.
+
+    Args:
+        template: The template.
+        places: Names that places may have; None: any.
 
     Raises:
         ValueError: If a brace stands alone, or a place has another name or a format.
     """
-    known = " and ".join(f"{{{name}}}" for name in places)
+    known = "names of columns in braces" if places is None else " and ".join(f"{{{name}}}" for name in places)
     try:
         parts = list(Formatter().parse(template))
     except ValueError as error:
         raise ValueError(f"got {template!r}, which is no template ({error}); write {{{{ and }}}} for braces") from None
     for _, name, form, conversion in parts:
-        if name is not None and (name not in places or form or conversion):
+        unknown = not name if places is None else name not in places
+        if name is not None and (unknown or form or conversion):
             shown = "{" + name + (f"!{conversion}" if conversion else "") + (f":{form}" if form else "") + "}"
             raise ValueError(f"got {template!r} with {shown}, allowed: {known}, and {{{{ and }}}} for braces")
     return [(literal, name) for literal, name, _, _ in parts]
@@ -97,7 +107,9 @@ def is_spaced(spec: Mapping[str, Any]) -> bool:
 
 
 def form_text(spec: Mapping[str, Any], prompt: str, response: str) -> str:
-    """Returns the text of a pair's side by an entry of ``datasets`` that has no ``chat``."""
+    """Returns the text of a pair's side by an entry of ``datasets`` that has no ``chat``; labelled texts are made already."""
+    if spec.get("task") == "classification":
+        return response
     if spec.get("template") is not None:
         return fill_template(spec["template"], {"prompt": prompt, "response": response})
     return join_texts(prompt, response) if is_spaced(spec) else prompt + response

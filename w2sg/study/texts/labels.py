@@ -1,0 +1,48 @@
+"""Labels of single texts: what a value is called, and which of the classes is told from the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+_SHOWN = 8
+"""Labels listed in one message."""
+
+
+def label_name(value: Any) -> str:
+    """Returns what labels are compared by: `1`, `1.0` and `"1"` are one, and so are `true` and `"True"`.
+
+    Raises:
+        ValueError: If a value is missing, or cannot be a label.
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if value is None or value != value or (isinstance(value, str) and not value.strip()):
+        raise ValueError("label is missing")
+    if not isinstance(value, str | bool | int | float):
+        raise ValueError(f"label is of type {type(value).__name__}, expected a text, a number, true or false")
+    name = str(value).strip()
+    return name.lower() if name in ("True", "False") else name
+
+
+Label = Annotated[str, BeforeValidator(label_name)]
+"""A label in the configuration, which YAML may read as a number or a truth value."""
+
+
+def positive_label(labels: Iterable[str], wanted: str | None) -> str:
+    """Returns the label of the positive class, which is told from the rest: the wanted one, or the last of two in order.
+
+    Raises:
+        ValueError: If there is one label only, the wanted one is not there, or there are several and none is wanted.
+    """
+    found = sorted(set(labels))
+    shown = ", ".join(found[:_SHOWN]) + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
+    if len(found) < 2:
+        raise ValueError(f"every text has the same label ({shown or 'none'}), expected two classes")
+    if wanted is None and len(found) > 2:
+        raise ValueError(f"there are {len(found)} labels ({shown}); set positive to the one to be told from the rest")
+    if wanted is not None and wanted not in found:
+        raise ValueError(f"no text has the label {wanted!r}; labels are {shown}; correct positive")
+    return wanted or found[-1]
