@@ -193,12 +193,15 @@ def read_model_config(folder: Path) -> Any:
     from transformers import AutoConfig
 
     raw = _read_config(folder)
-    if olmo.matches(raw):
-        return olmo.native_config(raw)
     try:
+        if olmo.matches(raw):
+            return olmo.native_config(raw)
         return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except ValueError as error:  # an unknown type, or one that brings code of its own
-        raise RevisionError(f"{folder / 'config.json'}: {error}") from None
+    except RevisionError as error:
+        raise RevisionError(f"{folder}: {error}") from None
+    except Exception as error:  # classes of the library check their settings with errors of several kinds
+        said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise RevisionError(f"{folder / 'config.json'}: {said}") from None
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

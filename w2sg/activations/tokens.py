@@ -47,7 +47,8 @@ def load_tokenizer(folder: Path) -> Any:
         other = _automatic(folder)
         tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(path)) if path.is_file() else other
     except Exception as error:  # the library's parsers raise errors of their own kinds
-        raise RevisionError(f"{folder}: its tokenizer cannot be read ({error})") from None
+        place = path if path.is_file() else folder
+        raise RevisionError(f"{place}: the tokenizer cannot be read ({error})") from None
     if tokenizer is None:
         raise RevisionError(
             f"{folder}: no {TOKENIZER}, and transformers cannot make a fast tokenizer of its other files"
@@ -81,10 +82,7 @@ def _name_marks(tokenizer: Any, folder: Path) -> None:
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    found = json.loads(path.read_text(encoding="utf-8-sig")) if path.is_file() else {}
-    if not isinstance(found, dict):
-        raise RevisionError(f"{path} holds no JSON object")
-    return found
+    return json.loads(path.read_text(encoding="utf-8-sig")) if path.is_file() else {}
 
 
 def _automatic(folder: Path) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import pickle
 import re
 import zipfile
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 
 from w2sg.revisions.folders import RevisionError, check_weights, weight_files
 from w2sg.runtime.contents import content_fault
@@ -31,7 +33,7 @@ def reading_weights(folder: Path, *, indexed: bool) -> Iterator[None]:
     check_weights(folder)
     first = weight_files(folder)[0].name
     index = folder / f"{first.split('-')[0]}{Path(first).suffix}.index.json"
-    if indexed and "-of-" in first and (fault := content_fault(index)):
+    if indexed and "-of-" in first and (fault := content_fault(index) or _index_fault(index)):
         raise RevisionError(f"{index} {fault}; it says which tensor lies in which of the weight files")
     try:
         yield
@@ -39,9 +41,27 @@ def reading_weights(folder: Path, *, indexed: bool) -> Iterator[None]:
         raise
     except Exception as error:
         for path in weight_files(folder):
-            if path.suffix == ".bin" and (fault := _bin_fault(path)):
+            if fault := _bin_fault(path) if path.suffix == ".bin" else _header_fault(path):
                 raise RevisionError(f"{path} {fault}") from None
-        raise RevisionError(f"{folder}: its weights cannot be read ({type(error).__name__}: {error})") from error
+        raise RevisionError(
+            f"{folder}: no model can be made of its config.json and weight files ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _index_fault(path: Path) -> str:
+    found = json.loads(path.read_text(encoding="utf-8-sig"))
+    keys = ("metadata", "weight_map")
+    whole = isinstance(found, dict) and all(isinstance(found.get(key), dict) for key in keys)
+    return "" if whole else f"is no JSON object with {' and '.join(keys)}"
+
+
+def _header_fault(path: Path) -> str:
+    """What is wrong with a safetensors file; empty if it is not this one."""
+    try:
+        with safe_open(path, framework="pt"):
+            return ""
+    except (SafetensorError, OSError) as error:
+        return f"is damaged ({error})"
 
 
 def _bin_fault(path: Path) -> str:

@@ -23,12 +23,14 @@ COMMITTED, FRESH = Path("docs/results/nano_summary.csv"), Path("results/nano/tab
 
 
 def result_block(summary: pd.DataFrame) -> str:
-    """Returns the block in Markdown: the sentences of the answer, the wide table, and what its columns mean."""
+    """Returns the block in Markdown: the sentences of the answer, the wide table, and what its columns mean; of an empty table the sentence alone."""
+    said = [f"- {sentence}" for sentence in answer(summary)]
+    if summary.empty:
+        return "\n".join([START, *said, END])
     shown = format_summary(summary)
     heads = [name.replace("\n", " ") for name in shown.columns]
     rows = [heads, ["---"] * len(heads), *shown.to_numpy().tolist()]
     table = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
-    said = [f"- {sentence}" for sentence in answer(summary)]
     return "\n".join([START, *said, "", *table, "", f"{SUMMARY_NOTE} {MARKS}", END])
 
 

@@ -158,7 +158,10 @@ def _level(case: Case) -> str:
 
 
 def _shown(finding: Finding, form: str) -> str:
-    return format(finding.value, form) + interval(finding, form) if finding.known else finding.note
+    if not finding.known:
+        return finding.note
+    shown = interval(finding, form)
+    return format(finding.value, form) + (shown or (f", {finding.note}" if finding.note else ""))
 
 
 def describe_missing(completeness: pd.DataFrame) -> list[str]:
@@ -201,8 +204,8 @@ def summary_text(summary: pd.DataFrame, *, bands: pd.DataFrame, completeness: pd
         failed = records(bands[~bands["holds"].astype(bool)])
         lines += ["", f"acceptance bands of the embedded study: {len(bands) - len(failed)} of {len(bands)} hold"]
         lines += [
-            f"  not: {row.family} on {row.dataset}, {row.protocol} heads, {row.criterion}: {row.measured:.3f}, "
-            f"expected {row.expected}"
+            f"  not: {row.family} on {row.dataset}, {row.protocol} heads, {row.criterion}: "
+            f"{'not measured' if pd.isna(row.measured) else format(row.measured, '.3f')}, expected {row.expected}"
             for row in failed
         ]
     return "\n".join([*lines, *describe_doubts(named)]) + "\n"

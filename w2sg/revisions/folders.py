@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from codecs import BOM_UTF8
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,6 +117,13 @@ def check_side_files(folder: Path) -> None:
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if SIDE_FILES.fullmatch(path.name):
             _check_content(path)
+            if path.suffix == ".json" and _first_bytes(path).removeprefix(BOM_UTF8).lstrip()[:1] != b"{":
+                raise RevisionError(f"{path} holds no JSON object")
+
+
+def _first_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(64)
 
 
 def _check_content(path: Path) -> None:

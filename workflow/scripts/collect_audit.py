@@ -27,7 +27,8 @@ def main(
 ) -> None:
     with jobs.log_to(log):
         origin = origins.trace("collect_audit", made, [*audits, *losses], config=config)
-        frames = [read_table(path, schemas.AUDIT) for path in audits]
+        frames = [schemas.AUDIT.fields.empty_table().to_pandas()]  # of a partial study there may be no other
+        frames += [read_table(path, schemas.AUDIT) for path in audits]
         measured = [read_table(path, schemas.RESULTS) for path in losses]
         frames += audit.audit_measured(measured, revisions)
         readings = {Path(path).parts[-3:-1]: read_provenance(path)["read"] for path in losses}  # by model and revision

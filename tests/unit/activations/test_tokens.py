@@ -106,10 +106,10 @@ def test_cutting_and_padding_that_a_file_asks_for_are_not_done(tmp_path):
 
 
 def test_a_tokenizer_that_is_missing_or_broken_is_named(tmp_path):
-    with pytest.raises(RevisionError, match=r"its tokenizer cannot be read \(no tokenizer: expected tokenizer.json"):
+    with pytest.raises(RevisionError, match=r"the tokenizer cannot be read \(no tokenizer: expected tokenizer.json"):
         load_tokenizer(tmp_path)
     (tmp_path / "tokenizer.json").write_text("<html>")
-    with pytest.raises(RevisionError, match=f"{tmp_path}: its tokenizer cannot be read"):
+    with pytest.raises(RevisionError, match=f"{tmp_path}/tokenizer.json: the tokenizer cannot be read"):
         load_tokenizer(tmp_path)
 
 

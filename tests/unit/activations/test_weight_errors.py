@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections import OrderedDict
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests import tiny
-from w2sg.activations.models import load_model
+from w2sg.activations.models import load_model, read_model_config
 from w2sg.revisions.folders import RevisionError
 
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 123456\n"
@@ -115,3 +116,47 @@ def test_of_several_files_the_damaged_one_is_named(tmp_path):
     content[64:800] = bytes(736)
     (folder / names[1]).write_bytes(content)
     assert f"step1/{names[1]} was cut or is damaged" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"vocab_size": "abc"},
+        {"num_hidden_layers": None},
+        {"rope_scaling": [1]},
+        {"model_type": ["gpt_neox"]},
+        {"num_attention_heads": 3},
+        {"model_type": "hf_olmo", "d_model": 16},
+    ],
+    ids=str,
+)
+def test_a_configuration_of_which_no_model_can_be_made_is_named(tmp_path, changes):
+    folder = revision(tmp_path, "gpt_neox")
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(RevisionError, match="config.json: "):
+        read_model_config(folder)
+    (folder / "generation_config.json").write_text("[1]")
+    assert "step1/generation_config.json holds no JSON object" in refused(folder)
+
+
+@pytest.mark.parametrize("changes", [{"dtype": "F7"}, {"data_offsets": [0, 8]}], ids=str)
+def test_a_header_that_the_format_does_not_allow_is_named_with_its_file(tmp_path, changes):
+    path = revision(tmp_path, "gpt_neox") / "model.safetensors"
+    content = path.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    first = next(name for name in header if name != "__metadata__")
+    text = json.dumps(header | {first: header[first] | changes}).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[end:])
+    assert "step1/model.safetensors is damaged" in refused(path.parent)
+
+
+@pytest.mark.parametrize(
+    "index", [[1], {"metadata": {}}, {"weight_map": {}}, {"metadata": {}, "weight_map": "a"}], ids=str
+)
+def test_an_index_without_its_map_is_named(tmp_path, index):
+    folder = revision(tmp_path, "gpt_neox")
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert "step1/model.safetensors.index.json is no JSON object with metadata and weight_map" in refused(folder)
