@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sysconfig
 import venv
@@ -13,6 +14,7 @@ import yaml
 
 from tests import tiny
 from tests.dag.conftest import ROOT
+from tests.forked import run_snakemake
 
 TEXT, PAIRS, RUNS = 'a "text" {o f} $mine.txt', "the pair's {x y} file.jsonl", "my {runs} & 'more'"
 STUDY = {
@@ -36,32 +38,23 @@ def test_a_study_in_an_odd_place(tmp_path):
     rows = [{"prompt": f"question {n}", "chosen": f" good {n}", "rejected": f" bad {n}"} for n in range(9)]
     (place / PAIRS).write_text("\n".join(map(json.dumps, rows)))
     (place / TEXT).write_text("One paragraph.\n\nAnd another.\n")
-    (place / "the study {x}.yaml").write_text(yaml.safe_dump(STUDY))
-    (place / "Snakefile").write_text(f'module w2sg:\n    snakefile: "{ROOT / "Snakefile"}"\n\n\nuse rule * from w2sg\n')
-    command = [
-        place / "the env" / "bin" / "python",
-        "-m",
-        "snakemake",
-        "--cores",
-        "1",
-        "--configfile",
-        "the study {x}.yaml",
-    ]
-    command += [
-        "--config",
-        "intervals={bootstrap: 60}",
-        "statistics={late: 0.25}",
-        "--",
-        "resources/corpora/text.parquet",
-    ]
-    done = subprocess.run(
-        [*command, "resources/pairs/mine.parquet"],
-        cwd=place,
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        check=False,
+    (place / "the study {x}.yaml").write_text(yaml.safe_dump({"w2sg": STUDY, "own": 1}))
+    module = (
+        f'module w2sg:\n    snakefile: "{ROOT / "Snakefile"}"\n    config: config["w2sg"]\n\n\nuse rule * from w2sg\n'
     )
+    (place / "Snakefile").write_text(module)
+    given = "w2sg={intervals: {bootstrap: 60}, statistics: {late: 0.25}}"
+    targets = ("resources/corpora/text.parquet", "resources/pairs/mine.parquet")
+    command = f"-m snakemake --cores 1 --configfile 'the study {{x}}.yaml' --config '{given}' -- {' '.join(targets)}"
+    command_line = [place / "the env" / "bin" / "python", *shlex.split(command)]
+    done = subprocess.run(command_line, cwd=place, env=os.environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert len(pd.read_parquet(place / "resources" / "pairs" / "mine.parquet")) == 9
     assert len(pd.read_parquet(place / "resources" / "corpora" / "text.parquet")) == 2
+
+
+def test_a_project_in_a_folder_with_braces_is_refused_by_name(tmp_path):
+    (tmp_path / "a {b}").symlink_to(ROOT)
+    arguments = ["--snakefile", str(tmp_path / "a {b}" / "Snakefile"), "--cores", "1", "-n"]
+    status, text = run_snakemake(arguments, folder=tmp_path, environment=os.environ)
+    assert status != 0 and f"the project lies in {tmp_path / 'a {b}'}" in text and "without braces" in text

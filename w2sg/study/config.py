@@ -45,7 +45,9 @@ class Origins:
         for word in self.words:
             key, _, text = word.partition("=")
             update_config(typed, {key: _as_yaml(text)})
-        return _retyped(config, self.parsed, typed)
+        for texts, values in _mappings(self.parsed, typed):  # a module's configuration may be a part of the whole
+            config = _retyped(config, texts, values)
+        return config
 
     def describe(self, error: ConfigError) -> str:
         """Returns every mistake of an error with file and line of what is to be corrected."""
@@ -63,6 +65,17 @@ class Origins:
                     near = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
                     return f"{near}, line {line}"
         return ""
+
+
+def lay_over(files: Sequence[Path], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a configuration laid over those of files, a later one of which is laid over those before it."""
+    from snakemake.utils import update_config
+
+    merged: dict[str, Any] = {}
+    for path in files:
+        update_config(merged, yaml.safe_load(path.read_text(encoding="utf-8")))
+    update_config(merged, config)
+    return merged
 
 
 def complete_config(config: Mapping[str, Any], origins: Origins) -> dict[str, Any]:
@@ -174,6 +187,14 @@ def _as_yaml(text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError:
         return text
+
+
+def _mappings(parsed: Any, typed: Any) -> Iterator[tuple[Any, Any]]:
+    """Yields two readings of the command line, and those of each mapping inside."""
+    if isinstance(parsed, Mapping) and isinstance(typed, Mapping):
+        yield parsed, typed
+        for key in parsed.keys() & typed.keys():
+            yield from _mappings(parsed[key], typed[key])
 
 
 def _retyped(value: Any, parsed: Any, typed: Any) -> Any:

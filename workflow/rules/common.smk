@@ -27,6 +27,16 @@ from w2sg.theory.figures.catalogue import FIGURES as THEORY_FIGURES, caption_of
 if Path(sys.executable).is_file():
     sys.executable = shlex.quote(sys.executable)
 
+if set("{}") & set(str(ROOT)):
+    raise WorkflowError(
+        f"the project lies in {ROOT}; Snakemake fills in what stands in braces in the path of a script, so that none would start: "
+        "move it to a folder without braces"
+    )
+
+# A module whose configuration is given (config: ...) reads no file of its own.
+shipped = [ROOT / "config" / f"{name}.yaml" for name in ("datasets", "models", "config")]
+if not {*map(str, shipped)} & {*map(str, workflow.configfiles)}:
+    config = study.lay_over(shipped, config)
 given = len(workflow.overwrite_configfiles)
 ORIGINS = study.Origins(
     files=[*map(Path, workflow.configfiles[given:]), *workflow.overwrite_configfiles],

@@ -47,6 +47,9 @@ def test_any_value_is_what_yaml_says_and_others_stay(value):
     parsed = parse_config([f"key={text}"])
     found = Origins(files=[], words=[f"key={text}"], parsed=parsed).retype(parsed | {"other": "1"})
     assert repr(found) == repr({"key": value, "other": "1"})
+    if isinstance(value, dict):  # taken as the configuration of a module
+        part = Origins(files=[], words=[f"key={text}"], parsed=parsed).retype(parsed["key"])
+        assert repr(part) == repr(value)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
-from w2sg.study.config import Origins, check_sources, complete_config
+from w2sg.study.config import Origins, check_sources, complete_config, lay_over
 from w2sg.study.families import resolve_family
 from w2sg.study.fields import ConfigError
 
@@ -22,12 +21,7 @@ NOWHERE = Origins(files=[], words=[], parsed={})
 
 def shipped(*studies: str) -> dict:
     """The shipped configuration with studies laid over it, as Snakemake does."""
-    from snakemake.utils import update_config
-
-    merged: dict = {}
-    for name in ("datasets", "models", "config", *studies):
-        update_config(merged, yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text()))
-    return merged
+    return lay_over([ROOT / "config" / f"{name}.yaml" for name in ("datasets", "models", "config", *studies)], {})
 
 
 def put(config: dict, path: str, value: object) -> dict:
