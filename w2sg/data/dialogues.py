@@ -94,7 +94,7 @@ def is_messages(value: Any) -> bool:
     return isinstance(value, list | tuple) or (isinstance(value, Mapping) and {"role", "content"} <= value.keys())
 
 
-def pair_of_messages(prompt: Any, chosen: Any, rejected: Any) -> tuple[Any, Any, Any]:
+def pair_of_messages(prompt: Any, chosen: Any, rejected: Any, *, bare: bool = False) -> tuple[Any, Any, Any]:
     """Returns prompt and responses of a row in which some of the three are lists of messages (role, content).
 
     The prompt is what both lists begin with, up to a turn of the assistant that differs; all is written with the marks of
@@ -104,13 +104,14 @@ def pair_of_messages(prompt: Any, chosen: Any, rejected: Any) -> tuple[Any, Any,
         prompt: A list, a text, or empty text where the row has none.
         chosen: A list, or the text of the only message.
         rejected: Likewise.
+        bare: Whether the mark in front of the prompt and those between prompt and responses are left to a template.
 
     Returns:
         Prompt, chosen, rejected; chosen is :class:`Unusable` where the lists make no pair.
     """
     try:
         turns = [_turns(value, field) for value, field in ((chosen, "chosen"), (rejected, "rejected"))]
-        return _pair_of_turns(*(_led(prompt, own) for own in turns))
+        return _pair_of_turns(*(_led(prompt, own) for own in turns), bare=bare)
     except _NoPairError as error:
         return "", Unusable(str(error)), ""
 
@@ -155,7 +156,7 @@ def _led(prompt: Any, turns: list[Turn]) -> list[Turn]:
     return turns
 
 
-def _pair_of_turns(chosen: Sequence[Turn], rejected: Sequence[Turn]) -> tuple[str, str, str]:
+def _pair_of_turns(chosen: Sequence[Turn], rejected: Sequence[Turn], *, bare: bool) -> tuple[str, str, str]:
     both, same = list(zip(chosen, rejected, strict=False)), 0
     while same < min(len(chosen), len(rejected)) - 1 and both[same][0] == both[same][1]:
         same += 1
@@ -163,7 +164,12 @@ def _pair_of_turns(chosen: Sequence[Turn], rejected: Sequence[Turn]) -> tuple[st
         raise _NoPairError("chosen and rejected begin with no message of the user in common")
     if {chosen[same][0], rejected[same][0]} != {"assistant"}:
         raise _NoPairError("chosen and rejected differ in a message that is not the assistant's")
-    prompt = "".join(f"{_MARKS[role]} {content}" for role, content in chosen[:same])
-    responses = ("".join(f"{_MARKS[role]} {content}" for role, content in own[same:]) for own in (chosen, rejected))
+    prompt, *responses = (
+        "".join(f"{_MARKS[role]} {content}" for role, content in part)
+        for part in (chosen[:same], chosen[same:], rejected[same:])
+    )
+    if bare:
+        good, bad = (response.removeprefix(f"{ASSISTANT} ") for response in responses)
+        return prompt.removeprefix(f"{HUMAN} "), good, bad
     good, bad = (response.removeprefix(ASSISTANT) for response in responses)
     return prompt + ASSISTANT, good, bad

@@ -159,7 +159,8 @@ def _texts(row: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
         parsed = parse_labelled(row, fields=columns, template=entry.get("template"))
         return dict(zip(("text", "label"), parsed, strict=True))
     if entry["source"] == "files":
-        return dict(zip(FIELDS, parse_columns(row, fields=entry.get("fields", {})), strict=True))
+        texts = parse_columns(row, fields=entry.get("fields", {}), bare="template" in entry)
+        return dict(zip(FIELDS, texts, strict=True))
     if entry["field"] not in row:
         raise ValueError(f"no field {entry['field']!r}; fields are {', '.join(map(brief, row))}; set field")
     return {entry["field"]: row[entry["field"]]}

@@ -25,11 +25,18 @@ Parsed = tuple[Any, Any, Any] | str
 """A pair, or the reason why a row is none by the parser's definition (it is then left out and counted)."""
 
 
-def parse_columns(row: Mapping[str, Any], *, fields: Mapping[str, str | None]) -> tuple[Any, Any, Any]:
-    """Returns the texts of a row: ``fields`` names the column of each, by default like the text; one set to null is empty.
+def parse_columns(
+    row: Mapping[str, Any], *, fields: Mapping[str, str | None], bare: bool = False
+) -> tuple[Any, Any, Any]:
+    """Returns the texts of a row.
 
     Columns may hold lists of messages, which need no prompt besides (:func:`w2sg.data.dialogues.pair_of_messages`). Where the
     prompt is set to null, whole dialogues are taken apart (:func:`w2sg.data.dialogues.split_dialogues`).
+
+    Args:
+        row: Values by column.
+        fields: Column of each text, by default named like it; a text whose column is null is empty.
+        bare: Whether messages are written without the marks around them, which a template then writes.
 
     Raises:
         ValueError: If a column is absent.
@@ -48,7 +55,7 @@ def parse_columns(row: Mapping[str, Any], *, fields: Mapping[str, str | None]) -
             )
     prompt, chosen, rejected = texts
     if listed:
-        return pair_of_messages(prompt, chosen, rejected)
+        return pair_of_messages(prompt, chosen, rejected, bare=bare)
     if columns[0][1] is None and isinstance(chosen, str) and isinstance(rejected, str):
         return split_dialogues(chosen, rejected)
     return prompt, chosen, rejected

@@ -133,7 +133,7 @@ def _parsed(row: Mapping[str, Any], entry: FilePairs | HubPairs) -> tuple[Any, .
     """Returns prompt, chosen and rejected of a row, or text and label."""
     if entry.labelled:
         return parse_labelled(row, fields=entry.columns, template=entry.template)
-    return parse_columns(row, fields=entry.columns)
+    return parse_columns(row, fields=entry.columns, bare=entry.template is not None)
 
 
 def _hub_rows(entry: HubPairs, *, name: str, skipped: Counter[str]) -> pd.DataFrame:

@@ -110,3 +110,19 @@ def test_texts_without_a_question_in_common_have_no_prompt(texts):
 def test_taking_apart_loses_no_character(chosen, rejected, head):
     prompt, good, bad = split_dialogues(head + chosen, head + rejected)
     assert (prompt + good, prompt + bad) == (head + chosen, head + rejected)
+
+
+CONTENT = st.text(st.sampled_from("ab {}\n:语") | st.characters(exclude_categories=["Cs"]), max_size=12)
+
+
+@given(st.lists(st.tuples(CONTENT, CONTENT), max_size=2), CONTENT, CONTENT, CONTENT, st.booleans())
+def test_messages_without_marks_in_a_template_of_marks_are_messages_with_them(before, asked, good, bad, system):
+    turns = [turn for q, a in before for turn in (f"u: {q}", f"a: {a}")] + [f"u: {asked}"]
+    shared = [*(["s: be brief"] if system else []), *turns]
+    row = {side: say(*shared, f"a: {text}") for side, text in (("chosen", good + "1"), ("rejected", bad + "2"))}
+    prompt, chosen, rejected = parse_columns(row, fields={})
+    bare = parse_columns(row, fields={}, bare=True)
+    lead = "" if system else "\n\nHuman: "
+    assert [f"{lead}{bare[0]}\n\nAssistant: {text}" for text in bare[1:]] == [prompt + chosen, prompt + rejected]
+    if not before and not system:
+        assert bare == (asked.strip(), (good + "1").strip(), (bad + "2").strip())

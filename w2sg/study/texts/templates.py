@@ -32,8 +32,9 @@ class TextForm(Section):
 
     template: Text | None = None
     """The text that a model reads, with places `{prompt}` and `{response}`, such as `"{prompt}\\n\\nAssistant: {response}"` in
-    double quotes; `{{` and `}}` stand for braces. Default: the response behind the prompt, in files and columns with a space
-    between them unless one of them has white space there. Of task classification places are columns, such as
+    double quotes; `{{` and `}}` stand for braces. Of lists of messages the prompt is then the user's message without a mark, and
+    the response the assistant's. Default: the response behind the prompt, in files and columns with a space between them unless
+    one of them has white space there. Of task classification places are columns, such as
     `"Passage: {passage}\\nQuestion: {question}"`; default: the column of the text.
     """
     chat: bool = False
@@ -102,8 +103,13 @@ def join_texts(prompt: str, response: str) -> str:
 
 
 def is_spaced(spec: Mapping[str, Any]) -> bool:
-    """Returns whether an entry's prompts and responses are columns of a user's, with a border that nobody has looked at."""
-    return spec["source"] == "files" or (spec["source"] == "hub" and spec.get("parser", "columns") == "columns")
+    """Returns whether an entry's prompts and responses are columns of a user's, with a border that nobody has looked at.
+
+    Whole dialogues (no column of the prompt) are taken apart at a border that they have.
+    """
+    whole = spec.get("fields", {}).get("prompt", "prompt") is None
+    columns = spec["source"] == "files" or (spec["source"] == "hub" and spec.get("parser", "columns") == "columns")
+    return columns and not whole
 
 
 def form_text(spec: Mapping[str, Any], prompt: str, response: str) -> str:

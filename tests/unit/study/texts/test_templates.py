@@ -106,6 +106,8 @@ def test_yaml_reads_a_bare_yes_as_a_truth_value():
         ({"source": "hub", "parser": "hh_single_turn"}, "qa"),
         ({"source": "corpus"}, "qa"),
         (FILES | {"template": "{prompt}{response}"}, "qa"),
+        (FILES | {"fields": {"prompt": None}}, "qa"),
+        (FILES | {"fields": {"prompt": "question"}}, "q a"),
     ],
 )
 def test_only_columns_of_a_users_are_spaced(spec, expected):
