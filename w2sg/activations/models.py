@@ -13,6 +13,7 @@ from w2sg.activations import olmo
 from w2sg.activations.packing import Packed
 from w2sg.activations.tokens import check_ids, load_tokenizer
 from w2sg.activations.weight_errors import reading_weights
+from w2sg.revisions.facts.descriptions import CONTEXTS
 from w2sg.revisions.folders import RevisionError, check_side_files, weight_files
 from w2sg.runtime.contents import content_fault
 
@@ -82,7 +83,7 @@ def _position_fault(kind: str, text: Any, longest: int) -> str:
 def context_of(config: Any) -> int:
     """Returns the largest number of positions that a model was built for, in tokens; 2^30 where nothing limits it."""
     text = config.get_text_config()
-    found = (getattr(text, name, None) for name in ("max_position_embeddings", "max_seq_len", "n_positions", "n_ctx"))
+    found = (getattr(text, name, None) for name in CONTEXTS)
     return next((value for value in found if isinstance(value, int) and value > 0), 1 << 30)
 
 

@@ -15,17 +15,21 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from w2sg.revisions.facts.descriptions import TOKENIZER, id_fault, side_files
+from w2sg.revisions.facts.ids import (
+    ENDS,
+    MARK_NAMES,
+    SETTINGS,
+    cut_text,
+    marks_around,
+    named_marks,
+    read_settings,
+)
 from w2sg.revisions.folders import RevisionError
 from w2sg.runtime.files import sha256
 from w2sg.study.texts.templates import form_text, shorten, turns_of
 
 PROBE = "\n\nHuman: DON'T shout, in 2023; 650841823 naïve  spaces\t語\n\n\nAssistant: x = 1;\n  they'RE near "
 """What another reading of a tokenizer is likely to cut otherwise: capitals after an apostrophe, digits, line ends, spaces."""
-
-ENDS = 12
-"""Ids of an example that are kept of its beginning and of its end."""
-
-_MARKS = ("bos", "eos")
 
 _BYTES = {character: byte for byte, character in bytes_to_unicode().items()}
 """What each character of a byte-level vocabulary stands for."""
@@ -63,26 +67,17 @@ def load_tokenizer(folder: Path) -> Any:
 
 def _name_marks(tokenizer: Any, folder: Path) -> None:
     """Tells a tokenizer what its folder calls marks, and its chat template; neither changes how a text is split."""
-    settings = [_settings(folder / name) for name in ("special_tokens_map.json", "tokenizer_config.json")]
-    vocabulary = tokenizer.get_vocab()
-    found: dict[str, str] = {}
-    for given in settings:
-        marks = {name: given.get(f"{name}_token") for name in _MARKS}
-        texts = {name: mark.get("content") if isinstance(mark, dict) else mark for name, mark in marks.items()}
-        found |= {name: text for name, text in texts.items() if isinstance(text, str) and text in vocabulary}
+    found = named_marks(folder, tokenizer.get_vocab())
     tokenizer.bos_token, tokenizer.eos_token = found.get("bos"), found.get("eos")
     own = folder / "chat_template.jinja"
+    settings = read_settings(folder / SETTINGS[-1])
     try:
-        template = own.read_text(encoding="utf-8") if own.is_file() else settings[-1].get("chat_template")
+        template = own.read_text(encoding="utf-8") if own.is_file() else settings.get("chat_template")
     except UnicodeDecodeError as error:
         raise RevisionError(f"{own} is no UTF-8 text ({error.reason} at byte {error.start})") from None
     if isinstance(template, list):  # several, by name
         template = next((one["template"] for one in template if one.get("name") == "default"), None)
     tokenizer.chat_template = template
-
-
-def _settings(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8-sig")) if path.is_file() else {}
 
 
 def _automatic(folder: Path) -> Any:
@@ -135,7 +130,7 @@ def read_pairs(tokenizer: Any, pairs: pd.DataFrame, spec: Mapping[str, Any], *, 
         for row, prompt, response in zip(rows["row_id"], rows["prompt"], rows[side], strict=True)
         if not labelled or response != ""
     ]
-    marks = {name: spec.get(name, "auto") for name in _MARKS}
+    marks = {name: spec.get(name, "auto") for name in MARK_NAMES}
     if spec.get("chat"):  # its template writes marks itself
         marks = {name: "no" if wanted == "auto" else wanted for name, wanted in marks.items()}
     try:
@@ -188,37 +183,15 @@ def encode_texts(
         NoTokensError: If a text has no tokens.
         ValueError: If a mark is wanted that the tokenizer does not name, or no room is left beside the marks.
     """
-    before, after = _marks(tokenizer, {"bos": bos, "eos": eos})
-    room = max_tokens - len(before) - len(after)
-    if room < 1:
-        raise ValueError(f"activations.max_tokens: {max_tokens} leaves no room beside {len(before) + len(after)} marks")
+    encoded = tokenizer("a", return_special_tokens_mask=True)
+    named = {name: getattr(tokenizer, f"{name}_token_id") for name in MARK_NAMES}
+    wanted = {"bos": bos, "eos": eos}
+    before, after = marks_around(encoded["input_ids"], encoded["special_tokens_mask"], named, wanted)
     bodies = tokenizer(list(texts), add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
-    ids = [[*before, *body[-room:], *after] for body in bodies]
+    ids = [cut_text(body, before, after, max_tokens=max_tokens) for body in bodies]
     if not all(ids):
         raise NoTokensError(next(position for position, row in enumerate(ids) if not row))
     return ids, np.array([len(body) + len(before) + len(after) for body in bodies], dtype=np.int32)
-
-
-def _marks(tokenizer: Any, wanted: Mapping[str, str]) -> tuple[list[int], list[int]]:
-    """Returns the special tokens in front of and behind each text.
-
-    Raises:
-        ValueError: If a mark is wanted that the tokenizer does not name.
-    """
-    encoded = tokenizer("a", return_special_tokens_mask=True)
-    ids, mask = encoded["input_ids"], encoded["special_tokens_mask"]
-    marks = {"bos": ids[: (mask + [0]).index(0)], "eos": ids[len(ids) - ([*mask[::-1], 0]).index(0) :]}
-    for name, own in marks.items():
-        if wanted[name] == "no":
-            marks[name] = []
-        elif wanted[name] == "yes":
-            mark = getattr(tokenizer, f"{name}_token_id")
-            if mark is None:
-                raise ValueError(
-                    f"{name}: yes, but the revision's tokenizer names no {name}_token; set {name} to auto or no"
-                )
-            marks[name] = own if mark in own else [mark, *own] if name == "bos" else [*own, mark]
-    return marks["bos"], marks["eos"]
 
 
 def hash_ids(ids: Sequence[Sequence[int]]) -> str:

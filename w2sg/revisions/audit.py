@@ -26,7 +26,7 @@ from typing import Any
 
 import pandas as pd
 
-from w2sg.revisions.facts.comparison import chat_fault, differences_from_most, named, odd_ones
+from w2sg.revisions.facts.comparison import chat_fault, differences_from_most, named, odd_ones, together, window_notes
 from w2sg.revisions.facts.descriptions import Description, layer_fault
 from w2sg.revisions.offline import Published
 from w2sg.study.lists.rows import HUB_DEFAULT
@@ -79,7 +79,7 @@ def audit_table(model: str, published: Sequence[Published]) -> pd.DataFrame:
 def warn_of(
     table: pd.DataFrame, published: Sequence[Published], *, layers: str | Sequence[int], config: Mapping[str, Any]
 ) -> None:
-    """Names on the terminal the revisions that an audit flags, and those without a wanted layer or chat template.
+    """Names on the terminal what an audit flags, and which revisions lack a wanted layer or chat template, or cut texts sooner.
 
     Args:
         table: What :func:`audit_table` returns.
@@ -87,14 +87,18 @@ def warn_of(
         layers: ``activations.layers``, as it holds for the model.
         config: The checked configuration.
     """
-    known = {item.revision: item.description for item in published}
-    for row in table.to_dict("records"):
-        place = f"audit {row['model']}: revision {row['revision']}"
+    rows = table.to_dict("records")
+    for row in rows:
         if row["flagged"]:
-            _log.warning("%s is flagged: %s", place, row["reason"])
-        one = known[row["revision"]]
-        if fault := layer_fault(layers, one.depth) or (chat_fault(config, one) if one.tokenizer else ""):
-            _log.warning("%s: %s", place, fault)
+            _log.warning("audit %s: revision %s is flagged: %s", row["model"], row["revision"], row["reason"])
+    known = {item.revision: item.description for item in published}
+    asked = {row["revision"]: known[row["revision"]] for row in rows}
+    faults = [
+        (name, layer_fault(layers, one.depth) or (chat_fault(config, one) if one.tokenizer else ""))
+        for name, one in asked.items()
+    ]
+    for text in [*together(faults), *window_notes(config, asked)]:
+        _log.warning("audit %s: %s", rows[0]["model"], text)
 
 
 def audit_measured(losses: Sequence[pd.DataFrame], revisions: Mapping[str, Sequence[str]]) -> list[pd.DataFrame]:

@@ -12,14 +12,13 @@ from snakemake.logging import logger
 from w2sg.data.door import check_files, first_texts
 from w2sg.report.catalogue import FIGURES, GROUP_FIGURES, as_percent
 from w2sg.revisions import environment, offline, scratch
-from w2sg.revisions.facts import comparison
+from w2sg.revisions.facts import comparison, examples
 from w2sg.revisions.folders import RevisionError, check_weights
 from w2sg.runtime import driver, slurm
 from w2sg.runtime.files import atomic_path, file_sha256
 from w2sg.study import config as study, definitions, families, fields, recipes
 from w2sg.study.datasets import required_inputs
 from w2sg.study.lists import models, rows, selection
-from w2sg.study.texts.templates import shorten
 from w2sg.theory.experiments.catalogue import EXPERIMENTS, describe_experiment, experiment_of
 from w2sg.theory.figures.catalogue import FIGURES as THEORY_FIGURES, caption_of
 
@@ -51,10 +50,11 @@ try:
     study.check_sources(config, FAMILIES, DATASETS)
     if workflow.is_main_process:
         check_files(config, DATASETS)
-        for difference in comparison.check_local(config, FAMILIES):
-            logger.warning(f"{difference}; it will be flagged and left out (audit.exclude)")
-        for name, text in first_texts(config, DATASETS).items():
-            logger.info(f"datasets.{name}: of the first pair models read {shorten(text, 200)!r}")
+        comparison.check_audited(config, FAMILIES, Path("results/audit"))
+        for note in comparison.check_local(config, FAMILIES):
+            logger.warning(note)
+        for line in examples.show_examples(config, FAMILIES, first_texts(config, DATASETS)):
+            logger.info(line)
         for name in families.used_revisions(FAMILIES):
             if others := models.unlisted_folders(name, config["models"][name], ROOT):
                 named = f"folders with a model that its list does not name ({len(others)})"

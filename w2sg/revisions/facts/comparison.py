@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from w2sg.revisions.facts.descriptions import Description, describe_folder, layer_fault
+from w2sg.revisions.facts.descriptions import Description, describe_folder, layer_fault, window_note
+from w2sg.revisions.offline import read_answers
 from w2sg.study.families import Family, kept_layers, used_revisions
 from w2sg.study.fields import ConfigError, Mistake
 from w2sg.study.lists.models import local_folder
@@ -59,7 +60,7 @@ def named(revisions: Sequence[str]) -> str:
 
 
 def check_local(config: Mapping[str, Any], families: Mapping[str, Family]) -> list[str]:
-    """Returns in words which revisions on the disk have another tokenizer or configuration than most of their model.
+    """Returns what to say of revisions on the disk: those unlike most of their model, and where texts are cut sooner than asked.
 
     Args:
         config: The checked configuration.
@@ -73,21 +74,66 @@ def check_local(config: Mapping[str, Any], families: Mapping[str, Family]) -> li
         entry = config["models"][model]
         if entry["source"] != "local":
             continue
-        places = {
-            one.name: one.place for family in families.values() if family.strong == model for one in family.revisions
-        }
-        places |= {one.weak_revision: one.weak_place for one in families.values() if one.weak == model}
-        folders = {name: local_folder(entry, name, places[name]) for name in revisions if name != RANDOM}
+        folders = local_folders(config, families, model, revisions)
         tokenizer = Path(entry["tokenizer"]) if "tokenizer" in entry else None
         known = {name: describe_folder(folder, tokenizer=tokenizer) for name, folder in folders.items()}
         for name, one in known.items():
             layers = kept_layers(config["activations"]["layers"], families, model, name)
             if fault := one.fault or layer_fault(layers, one.depth) or chat_fault(config, one):
                 mistakes.append(Mistake(("models", model, "path"), f"revision {name}: {fault}"))
-        odd += [f"models.{model}: revision {name}: {reason}" for name, reason in differences_from_most(known)]
+        odd += [
+            f"models.{model}: revision {name}: {reason}; it will be flagged and left out (audit.exclude)"
+            for name, reason in differences_from_most(known)
+        ]
+        odd += [f"models.{model}: {note}" for note in window_notes(config, known)]
     if mistakes:
         raise ConfigError(mistakes)
     return odd
+
+
+def local_folders(
+    config: Mapping[str, Any], families: Mapping[str, Family], model: str, revisions: Sequence[str]
+) -> dict[str, Path]:
+    """Returns the folders of a local model's used revisions, by name; a random twin has none of its own."""
+    places = {one.name: one.place for family in families.values() if family.strong == model for one in family.revisions}
+    places |= {one.weak_revision: one.weak_place for one in families.values() if one.weak == model}
+    return {name: local_folder(config["models"][model], name, places[name]) for name in revisions if name != RANDOM}
+
+
+def check_audited(config: Mapping[str, Any], families: Mapping[str, Family], folder: Path) -> None:
+    """Raises :class:`ConfigError` if a Hub model lacks a wanted layer, as far as earlier audits tell.
+
+    Args:
+        config: The checked configuration.
+        families: The study's families, resolved.
+        folder: Where audits keep what they learned, in a file ``<model>.json`` each.
+    """
+    mistakes = []
+    for model, revisions in used_revisions(families).items():
+        entry = config["models"][model]
+        answers = read_answers(folder / f"{model}.json", entry["repo"]) if entry["source"] == "hub" else {}
+        faults = []
+        for name in (name for name in revisions if name in answers):
+            layers = kept_layers(config["activations"]["layers"], families, model, name)
+            faults.append((name, layer_fault(layers, answers[name].description.depth)))
+        mistakes += [Mistake(("models", model, "repo"), text) for text in together(faults)]
+    if mistakes:
+        raise ConfigError(mistakes)
+
+
+def window_notes(config: Mapping[str, Any], known: Mapping[str, Description]) -> list[str]:
+    """Returns which revisions cut texts sooner than the study asks for, in words."""
+    return together(
+        (name, window_note(config["activations"]["max_tokens"], one.context)) for name, one in known.items()
+    )
+
+
+def together(told: Iterable[tuple[str, str]]) -> list[str]:
+    """Returns what is said of revisions, each text once with those that it holds for; empty ones are left out."""
+    names: dict[str, list[str]] = {}
+    for name, text in told:
+        names.setdefault(text, []).append(name)
+    return [f"revision {named(same)}: {text}" for text, same in names.items() if text]
 
 
 def chat_fault(config: Mapping[str, Any], one: Description) -> str:

@@ -49,6 +49,9 @@ WITHOUT_EFFECT = frozenset({
 _ODD = (TypeError, KeyError, IndexError, AttributeError)
 """What Python says where a JSON holds values of other kinds than it should."""
 
+CONTEXTS = ("max_position_embeddings", "max_seq_len", "n_positions", "n_ctx", "max_sequence_length")
+"""Settings that say for how many positions a model was built, in order of preference."""
+
 _ROWS = ("vocab_size", "embedding_size", "padded_vocab_size")
 _DEPTHS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
 
@@ -67,6 +70,8 @@ class Description:
     """The tokenizer's file names and the hash of what decides token ids; empty without a tokenizer."""
     depth: int | None = None
     """Number of blocks; None where the configuration does not say."""
+    context: int | None = None
+    """Number of positions that it was built for, tokens; None where the configuration does not say."""
     chat: bool = False
     """Whether there is a chat template."""
 
@@ -111,7 +116,8 @@ def _describe(files: Mapping[str, bytes]) -> Description:
         config=deciding_settings(config),
         writer=str(config.get("transformers_version", "")),
         tokenizer=f"{' '.join(vocabulary)} {digest}",
-        depth=next((value for value in map(_inner(config).get, _DEPTHS) if isinstance(value, int)), None),
+        depth=_first_number(config, _DEPTHS),
+        context=_first_number(config, CONTEXTS),
         chat="chat_template.jinja" in files or bool(settings.get("chat_template")),
     )
 
@@ -195,6 +201,10 @@ def _inner(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**config, **text} if isinstance(text, dict) else config
 
 
+def _first_number(config: Mapping[str, Any], names: Sequence[str]) -> int | None:
+    return next((value for value in map(_inner(config).get, names) if isinstance(value, int) and value > 0), None)
+
+
 def _type_fault(config: Mapping[str, Any]) -> str:
     kind = config.get("model_type")
     if not kind or not isinstance(kind, str):
@@ -228,6 +238,13 @@ def layer_fault(layers: str | Sequence[int], depth: int | None) -> str:
         return ""
     missing = [index for index in layers if not -(depth + 1) <= index <= depth]
     return f"activations.layers: {missing} is not among its layers 0 to {depth}" if missing else ""
+
+
+def window_note(max_tokens: int, context: int | None) -> str:
+    """Returns in words that texts are cut sooner than at ``max_tokens``; empty text if not, or nobody knows."""
+    if context is None or max_tokens <= context:
+        return ""
+    return f"activations.max_tokens is {max_tokens}, the model was built for {context} positions: longer texts are cut to {context} tokens"
 
 
 @lru_cache(maxsize=1)

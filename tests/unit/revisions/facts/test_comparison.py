@@ -9,18 +9,21 @@ import pandas as pd
 import pytest
 
 from tests import tiny
-from w2sg.revisions.audit import audit_table, compare_readings
-from w2sg.revisions.facts.comparison import check_local, differences_from_most, odd_ones
+from w2sg.revisions.audit import audit_table, compare_readings, warn_of
+from w2sg.revisions.facts.comparison import check_audited, check_local, differences_from_most, odd_ones
 from w2sg.revisions.facts.descriptions import Description
 from w2sg.revisions.offline import Published
+from w2sg.revisions.published import keep_answers
 from w2sg.study.families import Family
 from w2sg.study.fields import ConfigError
 
 BASE = {"model_type": "llama", "hidden_size": 16, "rms_norm_eps": 1e-6}
 
 
-def described(tokenizer: str = "t", *, writer: str = "5", **changes: object) -> Description:
-    return Description(config=BASE | changes, writer=writer, tokenizer=tokenizer)
+def described(
+    tokenizer: str = "t", *, writer: str = "5", depth: int | None = None, context: int | None = None, **changes: object
+) -> Description:
+    return Description(config=BASE | changes, writer=writer, tokenizer=tokenizer, depth=depth, context=context)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +109,7 @@ def study(tmp_path):
         tmp_path,
         {
             "models": paths,
-            "activations": {"layers": "all"},
+            "activations": {"layers": "all", "max_tokens": 64},
             "sweep": {"datasets": ["mine"]},
             "datasets": {"mine": {"chat": False}},
         },
@@ -143,6 +146,51 @@ def test_layers_count_for_swept_revisions_only(study):
     ) as error:
         check_local(config, families)
     assert "step4" not in str(error.value)
+
+
+def test_texts_that_a_model_cuts_sooner_are_said_once(study):
+    folder, config, families = study
+    config["activations"]["max_tokens"] = 500
+    for step in ("step0", "step8"):
+        change(folder / "strong" / step, "config.json", max_position_embeddings=300)
+    change(folder / "strong/step16", "config.json", max_position_embeddings=500)
+    notes = [note for note in check_local(config, families) if "positions" in note and "configuration" not in note]
+    assert notes[0] == (
+        "models.strong: revision step0 and 1 more revision: activations.max_tokens is 500, the model was built for 300 "
+        "positions: longer texts are cut to 300 tokens"
+    )
+    assert [note.split(":")[0] for note in notes[1:]] == ["models.weak"]
+
+
+def test_what_an_audit_learned_of_layers_is_known_at_the_next_start(study):
+    folder, config, families = study
+    config["models"]["strong"] = {"source": "hub", "repo": "owner/strong"}
+    answers = [
+        Published(revision=f"step{step}", origin="hub", description=described(depth=depth))
+        for step, depth in ((0, 3), (8, 3), (16, 4))
+    ]
+    keep_answers(folder / "strong.json", "owner/strong", answers, earlier={})
+    for layers in ("all", "final", [0, 3, -4]):
+        config["activations"]["layers"] = layers
+        check_audited(config, families, folder)
+    config["activations"]["layers"] = [1, 4]
+    with pytest.raises(ConfigError, match=r"models.strong.repo: revision step0 and 1 more revision: .*\[4\]") as error:
+        check_audited(config, families, folder)
+    assert "step16" not in str(error.value)
+    check_audited(config, families, folder / "nowhere")
+
+
+def test_an_audit_names_missing_layers_and_short_windows_once(study, caplog):
+    _, config, _ = study
+    published = [
+        Published(revision=f"s{n}", hashes={"w": str(n)}, description=described(depth=2, context=32)) for n in range(4)
+    ]
+    warn_of(audit_table("m", published), published, layers=[3], config=config)
+    assert [record.getMessage() for record in caplog.records] == [
+        "audit m: revision s0 and 3 more revisions: activations.layers: [3] is not among its layers 0 to 2",
+        "audit m: revision s0 and 3 more revisions: activations.max_tokens is 64, the model was built for 32 positions: "
+        "longer texts are cut to 32 tokens",
+    ]
 
 
 def test_a_chat_template_is_asked_for_where_texts_are_written_by_it(study):

@@ -11,7 +11,7 @@ from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from w2sg.revisions.facts.descriptions import describe_files, describe_folder, layer_fault
+from w2sg.revisions.facts.descriptions import describe_files, describe_folder, layer_fault, window_note
 
 CONFIG = {
     "model_type": "llama",
@@ -172,3 +172,23 @@ def test_layers_are_compared_with_the_depth():
     assert layer_fault([0, 3, -4], 3) == ""
     assert layer_fault("all", 3) == layer_fault([9], None) == ""
     assert layer_fault([0, 4, -5], 3) == "activations.layers: [4, -5] is not among its layers 0 to 3"
+
+
+@pytest.mark.parametrize(
+    ("settings", "context"),
+    [
+        ({"max_position_embeddings": 64}, 64),
+        ({"n_positions": 32, "n_ctx": 16}, 32),
+        ({"max_seq_len": 8, "model_type": "mpt"}, 8),
+        ({"model_type": "hf_olmo", "max_sequence_length": 128}, 128),
+        ({"model_type": "gemma3", "text_config": {"max_position_embeddings": 12}}, 12),
+        ({}, None),
+    ],
+)
+def test_the_length_that_a_model_was_built_for(settings, context):
+    assert describe_files(files(config=CONFIG | settings)).context == context
+
+
+def test_texts_that_are_cut_sooner_are_said():
+    assert window_note(512, None) == window_note(512, 512) == ""
+    assert window_note(513, 512).startswith("activations.max_tokens is 513, the model was built for 512 positions")

@@ -1,0 +1,103 @@
+"""What models read of each dataset's first pair, shown before anything runs: its text, and token ids where a tokenizer is on the disk.
+
+Read while the DAG is built, so the standard library; the library ``tokenizers`` where it is installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from w2sg.revisions.facts.comparison import local_folders
+from w2sg.revisions.facts.descriptions import TOKENIZER, describe_folder
+from w2sg.revisions.facts.ids import ENDS, MARK_NAMES, cut_text, marks_around, named_marks
+from w2sg.revisions.folders import RevisionError
+from w2sg.study.families import Family, used_revisions
+from w2sg.study.fields import ConfigError, Mistake
+from w2sg.study.texts.templates import shorten
+
+
+def show_examples(config: Mapping[str, Any], families: Mapping[str, Family], texts: Mapping[str, str]) -> list[str]:
+    """Returns in words what models read of each dataset's first pair, with token ids where a tokenizer is on the disk.
+
+    Args:
+        config: The checked configuration, whose local models :func:`check_local` has accepted.
+        families: The study's families, resolved.
+        texts: A text of each dataset, as its template forms it.
+
+    Raises:
+        ConfigError: If a mark is wanted that a tokenizer does not name, or no room is left beside marks.
+    """
+    shown: dict[str, dict[str, list[str]]] = {name: {} for name in texts}
+    for model, revisions in used_revisions(families).items():
+        entry, limit = config["models"][model], config["activations"]["max_tokens"]
+        if entry["source"] == "local" and (folders := local_folders(config, families, model, revisions)):
+            folder = [*folders.values()][-1]
+            limit = min(limit, describe_folder(folder).context or limit)
+            folder = Path(entry.get("tokenizer", folder))
+        elif entry["source"] == "pretrain":
+            folder = Path("resources/tokenizers", entry["corpus"], str(entry["pretraining"]["vocabulary_size"]))
+        else:
+            continue
+        try:
+            found = example_ids(folder, texts, config["datasets"], max_tokens=limit)
+        except (ValueError, RevisionError) as error:
+            raise ConfigError([Mistake(("models", model), str(error))]) from None
+        for name, ids in found.items():
+            shown[name].setdefault(show_ids(ids), []).append(model)
+    return [
+        line
+        for name, text in texts.items()
+        for line in (
+            f"datasets.{name}: of the first pair models read {shorten(text, 200)!r}",
+            *(f"datasets.{name}: its token ids for {', '.join(same)}: {ids}" for ids, same in shown[name].items()),
+        )
+    ]
+
+
+def example_ids(
+    folder: Path, texts: Mapping[str, str], entries: Mapping[str, Mapping[str, Any]], *, max_tokens: int
+) -> dict[str, list[int]]:
+    """Returns the token ids that an extraction makes of texts, by dataset; none where that cannot be told without transformers.
+
+    Args:
+        folder: That of the tokenizer.
+        texts: A text of each dataset, as its template forms it.
+        entries: Entries of ``datasets``: the marks they want.
+        max_tokens: Longest text.
+
+    Raises:
+        ValueError: Naming the dataset, if a mark is wanted that the tokenizer does not name, or no room is left beside the
+            marks; or naming the file, if it is no tokenizer.
+    """
+    path = folder / TOKENIZER
+    if not texts or not path.is_file() or find_spec("tokenizers") is None:
+        return {}
+    from tokenizers import Tokenizer
+
+    try:
+        inner = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing more special
+        raise ValueError(f"{path}: its tokenizer cannot be read ({error})") from None
+    inner.no_truncation()
+    inner.no_padding()
+    marks = named_marks(folder, inner.get_vocab())
+    named = {name: inner.token_to_id(marks[name]) if name in marks else None for name in MARK_NAMES}
+    probe, found = inner.encode("a"), {}
+    for dataset, text in texts.items():
+        wanted = {name: entries[dataset].get(name, "auto") for name in MARK_NAMES}
+        try:
+            before, after = marks_around(probe.ids, probe.special_tokens_mask, named, wanted)
+            body = inner.encode(text, add_special_tokens=False).ids
+            found[dataset] = cut_text(body, before, after, max_tokens=max_tokens)
+        except ValueError as error:
+            raise ValueError(f"datasets.{dataset}: {error}") from None
+    return found
+
+
+def show_ids(ids: Sequence[int]) -> str:
+    """Returns token ids as text, of many the first and the last ones, with their number."""
+    shown = [*ids] if len(ids) <= 2 * ENDS else [*ids[:ENDS], "...", *ids[-ENDS:]]
+    return f"{' '.join(map(str, shown))} ({len(ids)} tokens)"
