@@ -23,6 +23,7 @@ from tests.dag.conftest import ROOT, Workflow, remote_study
 from tests.hub_server import Fault, Hub, Request, serving
 from w2sg.tables import schemas
 from w2sg.tables.files import read_table
+from w2sg.tables.reading import READINGS
 from w2sg.tables.schemas import PAIRS
 
 STEPS = [0, 64]
@@ -33,13 +34,15 @@ TOKEN = "hf_" + "SecretOfTheUser" * 2
 
 @pytest.fixture(scope="module")
 def remote(tmp_path_factory, finished):
-    """A Hub with the suite that the tiny study pre-trained; a branch step16 carries the weights of step64."""
+    """A Hub with the suite that the tiny study pre-trained; a branch step16 carries step64's weights and a foreign tokenizer."""
     folder, hub = tmp_path_factory.mktemp("published"), Hub()
     trained = finished.folder / "results" / "pretrained"
     for step in STEPS:
         hub.publish(EARLY.get(step, "owner/strong"), f"step{step}", trained / "smoke-strong" / f"step{step}")
+    early = hub.branches["owner/early"]["step0"]
     hub.branches["owner/strong"]["step16"] = {
-        **hub.branches["owner/early"]["step0"],
+        **early,
+        "tokenizer.json": with_two_ids_exchanged(early["tokenizer.json"]),
         "model.safetensors": hub.branches["owner/strong"]["step64"]["model.safetensors"],
     }
     weak = shutil.copytree(trained / "smoke-weak" / "step64", folder / "weak")
@@ -48,6 +51,14 @@ def remote(tmp_path_factory, finished):
     hub.publish("owner/weak", "main", weak)
     with serving(hub) as endpoint:
         yield hub, endpoint
+
+
+def with_two_ids_exchanged(content: bytes) -> bytes:
+    """A tokenizer of the same size that makes other ids of nearly every text."""
+    made = json.loads(content)
+    ids = made["model"]["vocab"]
+    ids["e"], ids["t"] = ids["t"], ids["e"]
+    return json.dumps(made).encode()
 
 
 @pytest.fixture
@@ -115,6 +126,11 @@ def test_faults_the_mode_and_a_cache_change_nothing(workflow, remote, finished, 
     audit = read_table(workflow.folder / "results/smoke/tables/audit.parquet", schemas.AUDIT).set_index("revision")
     assert list(audit.index[audit["flagged"]]) == ["step16"]
     assert audit.loc["step16", "duplicate_of"] == "step64"
+    assert "its tokenizer is not that of step0 and 1 more revision" in audit.loc["step16", "reason"]
+    readings = read_table(workflow.folder / "results/smoke/tables/readings.parquet", READINGS)
+    read = readings.query("model == 'remote'").set_index("revision")
+    assert read.loc["step0", "ids"] == read.loc["step64", "ids"] != read.loc["step16", "ids"]
+    assert read.loc["step0", "first_ids"] != read.loc["step16", "first_ids"]
     metrics = read_table(workflow.folder / "results/smoke/tables/metrics.parquet", schemas.METRICS)
     carried = metrics.groupby(["model", "revision"])["commit"].unique()
     assert set(carried.index) == {("remote-weak", "main"), *(("remote", f"step{step}") for step in [*STEPS, 16])}
@@ -130,7 +146,9 @@ def test_faults_the_mode_and_a_cache_change_nothing(workflow, remote, finished, 
     excluded = pd.read_csv(workflow.folder / "results/smoke/tables/excluded.csv")
     assert list(excluded["revision"]) == ["step16"]
     for name in ("tables/summary.txt", "report.html"):
-        assert re.search("step16.*equal to those of step64", (workflow.folder / "results/smoke" / name).read_text())
+        told = (workflow.folder / "results/smoke" / name).read_text()
+        assert re.search("step16.*equal to those of step64; its tokenizer is not that of step0 and 1 more", told)
+    assert "2 of 3 with these ids; other ids: step16" in told
     report = "results/smoke/report.html"
     assert "Nothing to be done" in workflow.run("-n", "--", report)
     workflow.config["fetch"]["mode"] = "fused"
