@@ -12,7 +12,7 @@ WORKERS ?= 2
 SHOW := $(shell if [ -t 2 ]; then echo --logger rich; else echo --quiet rules; fi)
 BIN := .venv/bin
 
-.PHONY: help sweep theory test check docs readme format lock wheel clean slurm-test kubernetes-test fault-test conda-test conda-lock audit
+.PHONY: help sweep theory test check docs readme format lock wheel clean slurm-test kubernetes-test fault-test types-test conda-test conda-lock audit
 
 help:
 	@echo 'make sweep   pre-train the miniature suite, sweep it, write its report'
@@ -21,6 +21,7 @@ help:
 	@echo 'make slurm-test  install and start a single-node Slurm (Debian, root), run the tests on it'
 	@echo 'make kubernetes-test  run the Kubernetes profile against a pretended cluster and a bucket on this machine'
 	@echo 'make fault-test  kill a study at 32 random moments, fill disks, change clocks; write the table of docs/reliability.md'
+	@echo 'make types-test  try every causal model type of the installed transformers, tiny and random'
 	@echo 'make conda-test  run the small study with --use-conda (conda if there is one, else a stand-in and a local channel)'
 	@echo 'make conda-lock  pin envs/*.yaml for linux-64 and osx-arm64; needs the conda-forge channel'
 	@echo 'make audit   look for known vulnerabilities of the locked packages; needs the network'
@@ -53,6 +54,9 @@ fault-test: .venv/test.stamp
 	@FAULT_KILLS=32 FAULT_RECORD="$(CURDIR)/docs/faults.jsonl" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest \
 	  tests/dag/test_kills.py tests/dag/test_storage.py tests/repo/test_writers.py tests/unit/revisions/test_download.py $(ARGS)
 	@$(BIN)/python -m tests.faults
+
+types-test: .venv/test.stamp
+	@TYPES_TEST=1 $(BIN)/python -m pytest tests/unit/activations/test_types.py $(ARGS)
 
 conda-test: .venv/test.stamp .venv/tools/conda.stamp
 	@CONDA_TEST="$(CURDIR)/.venv/tools/conda/bin/python" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest tests/conda -rP --durations 0 $(ARGS)

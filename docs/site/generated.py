@@ -1,13 +1,15 @@
-"""What pages of the reference get from the code when they are read: declared tables, and the modules of the package."""
+"""What pages of the reference get from the code when they are read: declared tables, model types, the package's modules."""
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 from sphinx.application import Sphinx
 from sphinx.pycode import ModuleAnalyzer
 
 import w2sg
+from w2sg.revisions.facts.descriptions import TYPES
 from w2sg.tables.reference import MODULES, columns_table, declared_tables
 
 FOLDER = "docs/reference"
@@ -24,6 +26,17 @@ def table_sections() -> str:
         note = "\n".join(analyzer.attr_docs["", name])
         text.append(f"## `{schema.name}`\n\n{note}\n\nDeclared as `{module}.{name}`. {columns_table(schema)}")
     return "\n".join(text)
+
+
+def types_table() -> str:
+    """Returns the causal model types in Markdown, and how each goes through a forward pass."""
+    with TYPES.open(newline="", encoding="utf-8") as file:
+        rows = [
+            (f"`{row['type']}`", row["how"], row["why"].replace("|", "&#124;"))
+            for row in csv.DictReader(file, delimiter="\t")
+        ]
+    lines = [("type", "how", "why"), ("---", "---", "---"), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def modules_by_page() -> dict[str, list[str]]:
@@ -49,6 +62,9 @@ def _append(app: Sphinx, docname: str, source: list[str]) -> None:
         source[0] += "\n" + table_sections()
         for module in MODULES:
             app.env.note_dependency(str(Path(module.__file__ or "")))
+    elif page == "types":
+        source[0] += "\n" + types_table()
+        app.env.note_dependency(str(TYPES))
     elif page.startswith("api_"):
         source[0] += "\n" + module_sections(page)
 

@@ -45,7 +45,9 @@ def check_model(model: LoadedModel, *, fault: str = "") -> LoadedModel:
         MemoryError: If not even a short text fits.
     """
     kind = model.whole.config.model_type
-    ids = _short_texts(int(model.embedding.weight.shape[0]))
+    vocabulary = int(model.embedding.weight.shape[0])
+    # Some embeddings have rows behind those of the vocabulary, which no text has and no logit predicts.
+    ids = _short_texts(min(vocabulary, getattr(model.whole.config.get_text_config(), "vocab_size", None) or vocabulary))
     states, losses = _alone(model, ids)
     finite = np.isfinite(states).all() and np.isfinite(losses).all()
     reason = fault or model.alone
@@ -121,8 +123,8 @@ def _alone(model: LoadedModel, ids: Sequence[Sequence[int]]) -> tuple[np.ndarray
                     f"it shows {len(found)} hidden states, not one before and one after each of {model.depth} blocks"
                 )
                 raise UnsupportedModel(kind, reason)
-            if len(widths := sorted({state.shape[-1] for state in found})) > 1:
-                raise UnsupportedModel(kind, f"its hidden states have several widths, {widths}")
+            if len(widths := sorted({"x".join(map(str, state.shape[2:])) for state in found})) > 1:
+                raise UnsupportedModel(kind, f"its hidden states have several widths, {', '.join(widths)}")
             states.append(np.stack([state[0, -1].float().cpu().numpy() for state in found]))
             logits = out.logits[0, :-1].float()
             losses.append(float(cross_entropy(logits, tokens[0, 1:].to(logits.device), reduction="sum")))

@@ -1,0 +1,31 @@
+"""The table of causal model types: complete, with a reason for what is not run; each type again on request, which takes minutes."""
+
+from __future__ import annotations
+
+import csv
+import os
+import warnings
+
+import pytest
+
+from tests.model_types import causal_types, try_type
+from w2sg.revisions.facts.descriptions import TYPES
+
+with TYPES.open(newline="", encoding="utf-8") as _file:
+    TABLE = {row["type"]: row for row in csv.DictReader(_file, delimiter="\t")}
+
+
+def test_every_causal_type_of_the_library_is_in_the_table_with_a_reason_where_it_is_not_packed():
+    assert set(TABLE) == {*causal_types(), "hf_olmo"}
+    assert {row["how"] for row in TABLE.values()} <= {"packed", "alone", "refused", "untried"}
+    assert [name for name, row in TABLE.items() if row["how"] != "packed" and not row["why"]] == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("TYPES_TEST" not in os.environ, reason="takes minutes: make types-test")
+@pytest.mark.parametrize("kind", causal_types())
+def test_a_type_gives_the_numbers_of_each_text_alone_or_is_refused(kind):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = try_type(kind)
+    assert found.how == TABLE[kind]["how"], found.why
