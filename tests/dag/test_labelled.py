@@ -36,6 +36,8 @@ def labelled(tmp_path_factory) -> Workflow:
         "families": {"one": {"strong": "one", "weak": "small"}},
     }
     config |= {"sweep": {"families": ["one"], "datasets": ["texts"]}}
+    rates = {"lora": [1.0e-3], "full": [1.0e-3]}
+    config["students"] = {"kinds": ["linear", "lora", "full"], "learning_rates": rates, "batch_size": 8, "every": 2}
     made = Workflow(folder=folder, config=config)
     made.run()
     return made
@@ -57,18 +59,22 @@ def test_every_number_of_labelled_texts_is_there_and_right(labelled):
     floors = read_table(folder / "results/texts/tables/floors.parquet", schemas.FLOORS).set_index(["floor", "metric"])
     assert floors.loc[("majority", "accuracy"), "value"] == 0.5
     assert set(floors.index.get_level_values("floor")) == {"longer_response", "tfidf", "majority"}
-    (found,) = folder.glob("results/**/predictions/**/*.parquet")
-    shown = read_table(found, schemas.PREDICTIONS)
-    right = shown.assign(right=0.5 * (1 + np.sign(shown["margin"])))
+    found = sorted(folder.glob("results/texts/*predictions/**/*.parquet"))
+    assert len(found) == 3  # heads, students, and those of the supervisor's own model
+    shown = pd.concat([read_table(path, schemas.PREDICTIONS) for path in found[::-1]])
+    shown = shown.drop_duplicates(["protocol", "head", "seed", "row_id"])
+    assert {"lora", "full"} <= set(shown["protocol"])
+    accuracy = (
+        shown.assign(right=0.5 * (1 + np.sign(shown["margin"]))).groupby(["head", "protocol", "seed"])["right"].mean()
+    )
     final = rows[
         (rows["layer"] == rows["layer"].max())
         & rows["setting"].isin(["selected", "cv"])
         & (rows["metric"] == "accuracy")
     ]
-    keys = ["head", "protocol", "seed"]
-    both = right.groupby(keys, as_index=False)["right"].mean().merge(final, on=keys, validate="one_to_one")
-    assert set(both["head"]) == {"weak", "ceiling", "w2s", "permuted"}
-    np.testing.assert_allclose(both["right"], both["value"])
+    for (head, protocol, seed), value in accuracy.items():
+        own = final.query("head == @head and protocol == @protocol and seed == @seed")
+        assert own["value"].item() == pytest.approx(value), (head, protocol, seed)
     page = next(folder.glob("results/texts/**/*.html")).read_text()
     assert "floor: majority" in page
     assert pd.read_parquet(folder / "results/texts/tables/readings.parquet")["example"].str.startswith("topic ").all()

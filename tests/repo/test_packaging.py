@@ -18,7 +18,6 @@ from tests.repo.imports import ROOT, asked_by_extra, imported, lacking, parsed
 from w2sg import __version__
 
 ADDED = {
-    "accelerate": "transformers loads weights onto a device with it",
     "snakemake-logger-plugin-rich": "make sweep shows its panel",
 }
 """What the workflow asks for although none of its modules may import it by name, and why."""

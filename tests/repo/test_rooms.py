@@ -77,7 +77,9 @@ def test_no_circle_of_modules():
 @pytest.mark.parametrize(
     ("library", "rooms", "inside"),
     [
-        ("torch", {"pretraining", "activations", "heads"}, {"runtime.machine"}),
+        ("torch", {"pretraining", "activations", "heads", "students"}, {"runtime.machine"}),
+        ("accelerate", {"students"}, set()),
+        ("peft", {"students"}, set()),
         ("transformers", {"pretraining", "activations"}, set()),
         ("matplotlib", {"plotting", "report", "theory.figures"}, set()),
         ("huggingface_hub", {"revisions"}, set()),

@@ -140,15 +140,18 @@ FORWARDS = {
 
 
 @contextlib.contextmanager
-def packed_attention(decoder: Any) -> Iterator[None]:
+def packed_attention(decoder: Any, *, own: bool = True) -> Iterator[None]:
     """Lets a Hugging Face decoder attend within packed texts, given to its forward pass as ``packed=``.
 
     Args:
         decoder: A ``PreTrainedModel`` with rotary positions.
+        own: Whether the classes of :data:`FORWARDS` take their replaced forward pass, which works in place and so has no
+            gradients.
     """
     before = decoder.config._attn_implementation
     decoder.config._attn_implementation = NAME
-    replaced = [(m, FORWARDS[type(m).__name__]) for m in decoder.modules() if type(m).__name__ in FORWARDS]
+    kinds = FORWARDS if own else {}
+    replaced = [(m, kinds[type(m).__name__]) for m in decoder.modules() if type(m).__name__ in kinds]
     for module, forward in replaced:
         module.forward = partial(forward, module)
     try:

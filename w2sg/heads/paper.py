@@ -171,7 +171,8 @@ def _train(
         if batch.judged:
             total += (softplus(logits) - batch.target * logits).mean(-1) * batch.index.shape[1]
             rows += batch.index.shape[1]
-        residual = (torch.sigmoid(logits) - _aim(logits, batch, settings)) * batch.sign / logits.shape[-1]
+        aim = drawn_to(logits, batch.target, loss=settings.loss, progress=batch.progress)
+        residual = (torch.sigmoid(logits) - aim) * batch.sign / logits.shape[-1]
         gradient = residual @ inputs  # (L, S, K, d)
         mean.lerp_(gradient, 1 - BETA1)
         square.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
@@ -189,22 +190,28 @@ def _initial(d: int, settings: PaperHeadSettings, seeds: Sequence[int]) -> torch
     return torch.from_numpy(np.stack([generator(seed, "init").uniform(-bound, bound, (1, d)) for seed in seeds]))
 
 
-def _aim(logits: torch.Tensor, batch: _Batch, settings: PaperHeadSettings) -> torch.Tensor:
-    """Returns what predictions are drawn to: the labels, for ``logconf`` mixed with the hardened predictions.
+def drawn_to(logits: torch.Tensor, target: torch.Tensor, *, loss: Loss, progress: float) -> torch.Tensor:
+    """Returns what a batch's predictions are drawn to: the labels, for ``logconf`` mixed with the hardened predictions.
 
     Reference: Burns et al. 2024, section 4.3. The threshold lets the batch's hardened predictions have the
         class balance of its labels; a quantile commutes with the sigmoid up to interpolation, so logits
         serve.
+
+    Args:
+        logits: Of the batch, (..., B).
+        target: Its labels, broadcast over them; rounded already where the loss is ``hard``.
+        loss: Name of the loss.
+        progress: Share of all steps done before this one.
     """
-    if settings.loss != "logconf":
-        return batch.target
-    share = CONFIDENCE * min(1.0, batch.progress / WARMUP)
+    if loss != "logconf":
+        return target
+    share = CONFIDENCE * min(1.0, progress / WARMUP)
     ordered = logits.sort(dim=-1).values
-    place = ((1 - batch.target.mean(-1)) * (logits.shape[-1] - 1)).expand(logits.shape[:-1])[..., None]  # (L, S, K, 1)
+    place = ((1 - target.mean(-1)) * (logits.shape[-1] - 1)).expand(logits.shape[:-1])[..., None]  # (..., 1)
     low = ordered.gather(-1, place.floor().long())
     high = ordered.gather(-1, place.ceil().long())
     hardened = logits >= low + (high - low) * (place - place.floor())
-    return (1 - share) * batch.target + share * hardened
+    return (1 - share) * target + share * hardened
 
 
 def score_pairs(weights: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:

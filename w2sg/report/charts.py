@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from w2sg.plotting.style import COLOURS, LABELS, MARKED, STEP_COLOURS, spread
-from w2sg.study.protocols import HEADLINE_SETTINGS
+from w2sg.study.protocols import HEADLINE_SETTINGS, protocols_in
 from w2sg.trajectories.selection import INTERVAL, case_rows, floor_levels, headline_cells, rows_with, trained_layers
 
 MAX_LAYERS = 9
@@ -102,7 +102,7 @@ def chart(rows: pd.DataFrame, *, corpus: str) -> dict[str, Any]:
     """
     layers = sorted({layer for layer in rows["layer"] if layer != _ANY}, key=int)
     seeds = sorted({seed for seed in rows["seed"] if seed not in (_ANY, MEAN)}, key=int)
-    protocols = list(HEADLINE_SETTINGS)
+    protocols = protocols_in(rows["protocol"])
     menus = [
         alt.param(name="heads", value=protocols[0], bind=alt.binding_radio(options=protocols, name="heads ")),
         alt.param(name="seed", value=MEAN, bind=alt.binding_select(options=[MEAN, *seeds], name="seed ")),

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from sklearn.isotonic import IsotonicRegression
 
-from w2sg.study.protocols import HEADLINE_SETTINGS
+from w2sg.study.protocols import protocols_in
 from w2sg.tables.schemas import FIGURE
 from w2sg.trajectories.prediction import RISING
 from w2sg.trajectories.selection import INTERVAL, case_rows, final_means, floor_levels, rows_with, seed_means
@@ -132,7 +132,7 @@ def _joined(parts: Iterable[pd.DataFrame], errors: Errors) -> pd.DataFrame:
 
 def _trajectory(rows: pd.DataFrame, levels: pd.DataFrame) -> Parts:
     yield from _loss(rows)
-    for protocol in HEADLINE_SETTINGS:
+    for protocol in protocols_in(rows["protocol"]):
         for head in ("w2s", "ceiling", "probe", "permuted"):
             yield _over_steps(final_means(rows, head, "accuracy", protocol), protocol, head)
         reached = final_means(rows, "w2s", "accuracy", protocol)
@@ -154,7 +154,7 @@ def _probe(rows: pd.DataFrame, levels: pd.DataFrame) -> Parts:
 
 def _recovery(rows: pd.DataFrame, levels: pd.DataFrame) -> Parts:
     yield from _loss(rows)
-    for protocol in HEADLINE_SETTINGS:
+    for protocol in protocols_in(rows["protocol"]):
         yield _over_steps(final_means(rows, "w2s", "pgr", protocol), f"{protocol}:pgr", "w2s")
         for head in ("w2s", "ceiling"):
             yield _over_steps(final_means(rows, head, "ece", protocol), f"{protocol}:ece", head)
@@ -163,7 +163,7 @@ def _recovery(rows: pd.DataFrame, levels: pd.DataFrame) -> Parts:
 
 def _prediction(rows: pd.DataFrame, levels: pd.DataFrame) -> Parts:
     predictors = {"probe": final_means(rows, "probe", "accuracy"), "loss": final_means(rows, "model", "nats_per_token")}
-    for protocol in HEADLINE_SETTINGS:
+    for protocol in protocols_in(rows["protocol"]):
         reached = final_means(rows, "w2s", "accuracy", protocol)
         for name, found in predictors.items():
             panel = f"{protocol}:{name}"
@@ -176,7 +176,7 @@ def _prediction(rows: pd.DataFrame, levels: pd.DataFrame) -> Parts:
 
 def _layers(rows: pd.DataFrame, levels: pd.DataFrame) -> Parts:
     yield _over_steps(seed_means(rows, "probe", "accuracy"), "probe", "probe")
-    for protocol in HEADLINE_SETTINGS:
+    for protocol in protocols_in(rows["protocol"]):
         yield _over_steps(seed_means(rows, "w2s", "accuracy", protocol), protocol, "w2s")
 
 

@@ -19,7 +19,7 @@ from w2sg.plotting.lines import draw_series
 from w2sg.plotting.style import COLOURS, LABELS, MARKED, STEP_COLOURS, spread
 from w2sg.report.catalogue import FIGURES
 from w2sg.report.cells import records
-from w2sg.study.protocols import HEADLINE_SETTINGS
+from w2sg.study.protocols import protocols_in
 
 COLUMN = 3.4
 """Width of a column of text, inches; panels side by side get one each."""
@@ -52,6 +52,11 @@ def plot_figure(name: str, table: pd.DataFrame, *, title: str) -> Figure:
     return figure
 
 
+def _protocols(table: pd.DataFrame) -> list[str]:
+    """Returns the protocols that a plotted table has panels of."""
+    return protocols_in(table["panel"].str.partition(":")[0])
+
+
 def _nothing() -> Figure:
     """A figure of a family whose revisions were all left out."""
     figure, axis = plt.subplots(figsize=(COLUMN, 1.5))
@@ -61,8 +66,9 @@ def _nothing() -> Figure:
 
 
 def _trajectory(table: pd.DataFrame) -> Figure:
-    figure, axes = _grid(2, len(HEADLINE_SETTINGS), heights=[2.6, 1], height=5.0)
-    for column, protocol in enumerate(HEADLINE_SETTINGS):
+    protocols = _protocols(table)
+    figure, axes = _grid(2, len(protocols), heights=[2.6, 1], height=5.0)
+    for column, protocol in enumerate(protocols):
         _lines(axes[0, column], table, protocol, ("w2s", "ceiling", "probe", "permuted"))
         _twin(axes[0, column], table[table["panel"] == protocol])
         _levels(axes[0, column], table, protocol)
@@ -83,8 +89,9 @@ def _probe(table: pd.DataFrame) -> Figure:
 
 
 def _recovery(table: pd.DataFrame) -> Figure:
-    figure, axes = _grid(3, len(HEADLINE_SETTINGS), heights=[2, 2, 1], height=6.0)
-    for column, protocol in enumerate(HEADLINE_SETTINGS):
+    protocols = _protocols(table)
+    figure, axes = _grid(3, len(protocols), heights=[2, 2, 1], height=6.0)
+    for column, protocol in enumerate(protocols):
         gap, calibration = axes[:2, column]
         _lines(gap, table, f"{protocol}:pgr", ("w2s",))
         gap.set_ylim(-1.0, 1.25)
@@ -102,13 +109,14 @@ def _recovery(table: pd.DataFrame) -> Figure:
 
 def _prediction(table: pd.DataFrame) -> Figure:
     predictors = {"probe": "linear-probe accuracy", "loss": "evaluation loss, nats/token"}
-    rows = len(HEADLINE_SETTINGS)
+    protocols = _protocols(table)
+    rows = len(protocols)
     size = (2 * COLUMN, 2.6 * rows + 0.4)
     figure, axes = plt.subplots(rows, 2, sharex="col", sharey=True, squeeze=False, figsize=size)
     steps = sorted(set(table.loc[table["series"].str.startswith("revision"), "step"]))
     order = {step: place for place, step in enumerate(steps)}
     colours = Normalize(0, max(len(order) - 1, 1))
-    for row, protocol in enumerate(HEADLINE_SETTINGS):
+    for row, protocol in enumerate(protocols):
         for column, (name, label) in enumerate(predictors.items()):
             axis, part = axes[row, column], table[table["panel"] == f"{protocol}:{name}"]
             _scatter(axis, part, order, colours)
@@ -145,7 +153,7 @@ def _reach(points: pd.DataFrame, value: str, low: str, high: str) -> np.ndarray:
 
 
 def _layers(table: pd.DataFrame) -> Figure:
-    panels = {"probe": "linear probe"} | {protocol: f"W2SG, {protocol} heads" for protocol in HEADLINE_SETTINGS}
+    panels = {"probe": "linear probe"} | {protocol: f"W2SG, {protocol} heads" for protocol in _protocols(table)}
     height = max(1.1, min(0.22 * table["layer"].nunique(), 2.2))
     figure, axes = plt.subplots(len(panels), 1, sharex=True, figsize=(COLUMN + 1.2, len(panels) * height + 1.2))
     least, most = min(0.5, table["value"].min()), table["value"].max()

@@ -95,8 +95,10 @@ def open_revision(
 
 
 @contextlib.contextmanager
-def take_ticket(path: Path | None, store: Store) -> Iterator[RevisionFolder | None]:
-    """Yields what a ticket leads to (split mode), and deletes that when the block ends; without a ticket yields None.
+def take_ticket(ticket: str | Path | None, store: Store, *, keep: bool = False) -> Iterator[RevisionFolder | None]:
+    """Yields what a ticket leads to, and deletes that when the block ends; without a ticket yields None.
+
+    ``keep``: several jobs have this ticket, and after a good end the snapshot stays until the ticket is gone.
 
     Enter this before anything that takes long or may fail: whatever ends the job then also frees the place on the disk.
     The ticket itself stays after a failure: Snakemake ends a whole run when a job that is repeated lacks an input. The
@@ -106,18 +108,18 @@ def take_ticket(path: Path | None, store: Store) -> Iterator[RevisionFolder | No
         SnapshotGone: If the ticket leads nowhere.
         RevisionError: If files of the snapshot came, went or changed their size since they were fetched.
     """
-    if path is None:
+    if not ticket:
         yield None
         return
-    ticket = Ticket(**json.loads(path.read_text(encoding="utf-8")))
-    folder = RevisionFolder(path=Path(ticket.path), commit=ticket.commit)
-    with store.take(folder.path) if ticket.snapshot else contextlib.nullcontext():
-        found = _sizes(folder.path) if ticket.snapshot else ticket.sizes
-        wrong = sorted(name for name in {*found, *ticket.sizes} if found.get(name) != ticket.sizes.get(name))
+    path = Path(ticket)
+    made = Ticket(**json.loads(path.read_text(encoding="utf-8")))
+    folder = RevisionFolder(path=Path(made.path), commit=made.commit)
+    taken = store.take(folder.path, ticket=path if keep else None) if made.snapshot else contextlib.nullcontext()
+    with taken:
+        found = _sizes(folder.path) if made.snapshot else made.sizes
+        wrong = sorted(name for name in {*found, *made.sizes} if found.get(name) != made.sizes.get(name))
         if wrong:
-            facts = (
-                f"{name}: {ticket.sizes.get(name, 'no')} bytes then, {found.get(name, 'no')} now" for name in wrong
-            )
+            facts = (f"{name}: {made.sizes.get(name, 'no')} bytes then, {found.get(name, 'no')} now" for name in wrong)
             raise RevisionError(
                 f"{folder.path} has changed since it was fetched ({'; '.join(facts)}); run snakemake again"
             )

@@ -31,6 +31,8 @@ class Lease:
     """The Snakemake run for which it is kept (:mod:`w2sg.runtime.driver`); empty outside one."""
     queued: bool = False
     """Whether that run's jobs go through a cluster's queue, where they outlive it."""
+    ticket: str = ""
+    """The file whose end is that of a ready snapshot too; empty where its one reader deletes it."""
 
 
 def is_snapshot(folder: Path) -> bool:

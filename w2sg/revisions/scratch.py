@@ -26,9 +26,10 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from w2sg.revisions.folders import RevisionError
 from w2sg.revisions.leases import LEASE, LOCK, Lease, is_snapshot, read_lease, signs_of_life, write_lease
@@ -64,6 +65,11 @@ class Store:
     patience: float = 600.0
     """Seconds of a standstill (every place taken, nobody works) after which a job that waits for a place breaks it."""
 
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Store:
+        """Returns the store of a study's configuration."""
+        return cls(root=Path(config["scratch"]), limit=config["fetch"]["snapshots"])
+
     @contextlib.contextmanager
     def snapshot(self, model: str, revision: str, *, size: int, keep: bool = False) -> Iterator[Path]:
         """Yields an empty snapshot folder as soon as there is a place and disk space for it, and deletes it at the end.
@@ -92,8 +98,10 @@ class Store:
             os.close(lock)
 
     @contextlib.contextmanager
-    def take(self, folder: Path) -> Iterator[Path]:
+    def take(self, folder: Path, *, ticket: Path | None = None) -> Iterator[Path]:
         """Yields a ready snapshot of this store, and deletes it at the end, also after an error.
+
+        With a ticket it is ready again after a good end, and goes when the ticket does: several jobs read it.
 
         A job that a scheduler takes off its node (SIGTERM) goes back into the queue and needs its input then: its
         snapshot is ready again.
@@ -114,6 +122,9 @@ class Store:
         try:
             with signs_of_life(folder):
                 yield folder
+            if ticket is not None:
+                write_lease(folder, replace(before, ticket=str(ticket.resolve())))
+                kept = True
         except JobTerminated:
             if is_queued():
                 write_lease(folder, before)
@@ -201,6 +212,8 @@ class Store:
         if is_locked(folder / LOCK):
             return False
         lease = read_lease(folder)
+        if lease.state == "ready" and lease.ticket and not Path(lease.ticket).exists():
+            return True
         waits_in_queue = lease.state == "ready" and lease.queued and lease.run != ended
         if lease.host != socket.gethostname() or waits_in_queue:
             now = (self.root / ADMISSION).stat().st_mtime  # the file server's clock, as in the lease

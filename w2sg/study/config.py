@@ -87,7 +87,7 @@ def complete_config(config: Mapping[str, Any], origins: Origins) -> dict[str, An
         ConfigError: If a key is unknown or missing, or a value is of a wrong kind, out of range, or fits no other.
     """
     study = read(Study, origins.retype(config))
-    mistakes = [*_check_names(study), *_check_sizes(study), *_check_layers(study)]
+    mistakes = [*_check_names(study), *_check_sizes(study), *_check_layers(study), *_check_students(study)]
     if READ_SPLIT not in study.probe.splits:
         text = f"got {study.probe.splits}, {READ_SPLIT!r} must be one of them; statistics read the pair split"
         mistakes.append(Mistake(("probe", "splits"), text))
@@ -180,6 +180,17 @@ def _check_layers(study: Study) -> Iterator[Mistake]:
             yield Mistake(key, f"got {missing}, allowed: 0 to {depth}, the layers of models.{name}")
         elif len(set(places)) < len(places):
             yield Mistake(key, f"{layers} names a layer of models.{name} twice; negative ones count from {depth}")
+
+
+def _check_students(study: Study) -> Iterator[Mistake]:
+    students = study.students
+    if "linear" not in students.kinds or len(set(students.kinds)) < len(students.kinds):
+        text = f"got {students.kinds}, expected linear, whose supervisor labels the pairs, and each kind once"
+        yield Mistake(("students", "kinds"), text)
+    unknown = [seed for seed in students.seeds if seed not in study.heads.seeds]
+    if unknown:
+        text = f"got {unknown}, allowed: {study.heads.seeds}, which are heads.seeds; the supervisor's labels have these"
+        yield Mistake(("students", "seeds"), text)
 
 
 def _as_yaml(text: str) -> Any:

@@ -205,6 +205,13 @@ class Deciding:
         own = {"probe": self.config["probe"], "recipes.HEADS": recipes.HEADS}
         return features | self.supervision(family, dataset) | own
 
+    def students(self, family: str, dataset: str, *, role: str) -> dict[str, Any]:
+        """Returns it for the students whose backbone is trained; ``role``: of the ``strong`` or the ``weak`` model."""
+        own = {name: self.config[name] for name in ("students", "heads", "intervals")}
+        model = getattr(self.families[family], role)
+        made = {key: value for key, value in self.supervision(family, dataset).items() if key != "layers"}
+        return self._passes(model) | made | own | {"recipes.STUDENTS": recipes.STUDENTS}
+
     def family(self, name: str, datasets: Sequence[str], files: Sequence[str]) -> dict[str, Any]:
         """Returns it for the table that joins these files of a family, which was measured on these datasets."""
         family = self.families[name]
@@ -213,6 +220,8 @@ class Deciding:
         made = {f"families.{name}": entry, f"tables.{name}": listing(files), "recipes.COLLECT": recipes.COLLECT}
         for dataset in datasets:
             made |= self.heads(name, dataset)
+            if self.config["students"]["kinds"] != ["linear"]:
+                made |= self.students(name, dataset, role="strong") | self.students(name, dataset, role="weak")
         return made | self.loss(family.strong)
 
     def audit(self, model: str, listed: Sequence[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 SPLITS = ("ground_truth", "weak_supervision", "test")
@@ -16,5 +17,15 @@ SOURCES = ("chosen_source", "rejected_source", "chosen_label", "rejected_label")
 Loss = Literal["soft", "hard", "logconf"]
 """Loss of W2SG heads on soft labels."""
 
-HEADLINE_SETTINGS = {"paper": "selected", "converged": "cv"}
-"""Headline setting of each head protocol: chosen without test data."""
+StudentKind = Literal["lora", "full"]
+"""What of a backbone is trained: low-rank adapters, or all of it."""
+
+HEADLINE_SETTINGS = {"paper": "selected", "converged": "cv", "lora": "selected", "full": "selected"}
+"""Headline setting of each protocol of heads on frozen activations and of each kind of trained student: chosen without test
+data."""
+
+
+def protocols_in(names: Iterable[str]) -> list[str]:
+    """Returns the protocols of :data:`HEADLINE_SETTINGS` that are among the names, in their order."""
+    found = set(names)
+    return [name for name in HEADLINE_SETTINGS if name in found]

@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag
 from w2sg.study.datasets import DatasetEntry
 from w2sg.study.families import FamilyEntry, ModelEntry
 from w2sg.study.fields import Count, Listed, Name, Named, Natural, Positive, Rate, Section, Share, Text
-from w2sg.study.protocols import Loss
+from w2sg.study.protocols import Loss, StudentKind
 from w2sg.study.texts.corpora import CorpusEntry
 
 AtLeastTwo = Annotated[int, Field(ge=2)]
@@ -118,6 +118,55 @@ class Heads(Section):
     converged: ConvergedProtocol = ConvergedProtocol()
 
 
+class LoraAdapters(Section):
+    """Low-rank adapters of students of kind `lora`."""
+
+    rank: Count = 8
+    """Rank of each adapter."""
+    alpha: Positive = 16
+    """The adapter's output is scaled by alpha / rank."""
+    targets: Literal["all-linear"] | Listed[Text] = "all-linear"
+    """Which linear layers have one: last parts of their names, or all but the output embedding."""
+
+
+class StudentRates(Section):
+    """Learning rates of each kind; all are trained and reported, one is selected without test data."""
+
+    lora: Listed[Rate] = [2e-4, 1e-3]
+    """Of adapters."""
+    full: Listed[Rate] = [1e-4, 5e-4]
+    """Of the whole backbone."""
+
+
+class Students(Section):
+    """Students whose backbone is trained, beside those on frozen activations; loss and margin are those of the heads."""
+
+    kinds: Listed[Literal["linear"] | StudentKind] = ["linear"]
+    """linear: heads on frozen activations, which are always trained; lora: low-rank adapters; full: all weights."""
+    supervisor: Literal["paper", "converged"] = "converged"
+    """Which of the supervisor's heads gives the soft labels."""
+    seeds: Listed[Natural] = [0]
+    """Seeds among those of the heads."""
+    pairs: Count | None = None
+    """Most training pairs of each split, the first ones; all by default."""
+    learning_rates: StudentRates = StudentRates()
+    head_rate: Rate = 5e-3
+    """Learning rate of the head, unless the backbone's is larger."""
+    batch_size: Count = 16
+    """Pairs per step."""
+    epochs: Count = 1
+    """Passes over the pairs."""
+    every: Count = 25
+    """Steps between two looks at the accuracy on test pairs."""
+    watched: Count = 256
+    """Test pairs of such a look; the last one is at all of them."""
+    mixed_precision: bool = False
+    """Whether passes run in bfloat16 beside weights in float32."""
+    checkpointing: bool = False
+    """Whether blocks are run again on the way back, for less memory."""
+    lora: LoraAdapters = LoraAdapters()
+
+
 class Probe(Section):
     """Linear probe of single texts, chosen against rejected."""
 
@@ -203,6 +252,7 @@ class Study(Section):
     activations: Activations = Activations()
     evaluation: Evaluation
     heads: Heads = Heads()
+    students: Students = Students()
     probe: Probe = Probe()
     intervals: Intervals = Intervals()
     statistics: Statistics = Statistics()

@@ -50,7 +50,9 @@ _COMMIT = text("commit", "identifies the weights; empty where the revision is mi
 _LAYER = whole("layer", "hidden state: 0 embedding, last after the final norm; -1 whole model")
 _SEED = whole("seed", "seed of the head")
 _PROTOCOL = text(
-    "protocol", "heads: `paper`, `converged`; probe: split `pair` or `text`; loss: `language_model`; floor: `none`"
+    "protocol",
+    "heads: `paper`, `converged`; of trained backbones: `lora`, `full`; probe: split `pair` or `text`; loss: `language_model`; floor: "
+    "`none`",
 )
 _NOTE = text("note", "why the value or an end of its interval is null, or may be wrong; else empty")
 _ENDS = [
@@ -82,6 +84,7 @@ _HEAD = [
         "metric",
         "`accuracy`, `auroc`, `log_loss` (nats), `ece`, `agreement`, `gain`, `pgr`, `systematic_cost` (of `permuted`), "
         "`nats_per_token`, `bits_per_byte`, …; "
+        "`accuracy_step_…` of a trained backbone after so many steps, on the first test pairs; "
         "`training_sd` and `gain_training_sd`: standard deviation of accuracy and gain over draws of the training pairs, "
         "which the interval of these includes",
     ),
@@ -249,10 +252,10 @@ TRANSITIONS = declare(
 
 Steps: ``onset_step``. Billions of tokens: ``onset_tokens``, ``sigmoid_midpoint``, ``saturation_tokens``, ``change_point``.
 Doublings of tokens: ``sigmoid_width`` (from 10 to 90 % of the rise). Accuracy: ``sigmoid_floor``, ``sigmoid_rise``,
-``saturation`` (level of the late revisions), ``saturation_gain`` (above the supervisor), ``fluctuation`` (standard
-deviation over the late revisions, sampling noise of the pairs taken out unless the note says that it is not).
-Protocol ``converged_minus_paper`` compares the protocols: differences of accuracies,
-and of positions in doublings of tokens. An onset lies after ``low``, the last revision below its supervisor.
+``saturation`` (level of the late revisions), ``saturation_gain`` (above the supervisor), ``fluctuation`` (standard deviation over
+the late revisions, sampling noise of the pairs taken out unless the note says that it is not). ``converged_minus_paper`` compares
+the protocols: differences of accuracies, and of positions in doublings. An onset lies after ``low``, the last revision below its
+supervisor.
 """
 
 PREDICTION = declare(

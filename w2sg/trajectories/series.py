@@ -90,7 +90,8 @@ def collect_series(metrics: pd.DataFrame, *, confidence: float) -> Iterator[Seri
         "ceiling": rows_with(rows, head="ceiling").groupby([*_NAMES, "step"])["value"].mean(),
         "unrelated": rows_with(rows, head="probe_length").groupby(places)["value"].mean(),
     }
-    for key, table in students.dropna().groupby(level=_NAMES, sort=True):
+    for key, whole in students.groupby(level=_NAMES, sort=True):
+        table = whole.dropna(axis=1, how="all").dropna()  # protocols need not have the same seeds
         named: dict[str, Any] = dict(zip(_NAMES, key, strict=True))
         steps = table.index.get_level_values("step")
         loss_index = pd.MultiIndex.from_product([[named["family"]], steps])

@@ -11,7 +11,7 @@ import pandas as pd
 
 from w2sg.measures.estimates import Estimate, difference, undefined
 from w2sg.measures.verdicts import decide, pool_seeds
-from w2sg.study.protocols import HEADLINE_SETTINGS
+from w2sg.study.protocols import protocols_in
 from w2sg.study.sections import Statistics
 from w2sg.trajectories.levels import Levels, measure_levels
 from w2sg.trajectories.selection import CASE, INTERVAL, headline_statistics, rows_with
@@ -101,7 +101,7 @@ def summarize(
     runs: dict[tuple[str, str, str], Conclusions] = {}
     students = rows_with(metrics, head="w2s", metric="accuracy")
     for family, dataset in sorted(set(zip(students["family"], students["dataset"], strict=True))):
-        for protocol in HEADLINE_SETTINGS:
+        for protocol in protocols_in(rows_with(students, family=family, dataset=dataset)["protocol"]):
             case = {"family": family, "dataset": dataset, "protocol": protocol}
             statistics = {column: _only(table, case, column) for column, table in taken.items()}
             known = {name: statistics.pop(name) for name in ("w2s_late", "gain")}

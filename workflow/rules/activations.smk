@@ -18,7 +18,7 @@ rule extract_activations:
         "logs/extract_activations/{model}/{revision}.log",
     benchmark:
         "benchmarks/runs/extract_activations/{model}/{revision}.tsv"
-    priority: 30 if SPLIT else 0
+    priority: 30 if FETCHED else 0
     conda:
         "../../envs/torch.yaml"
     threads: config["activations"]["threads"]

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from functools import cache
 
 from snakemake.exceptions import WorkflowError
+from snakemake.iocontainers import Wildcards
 from snakemake.logging import logger
 
 from w2sg.data.door import check_files, first_texts
@@ -75,6 +76,9 @@ if HUB_MODELS or any(entry["source"] == "hub" for entry in texts):
         raise WorkflowError(str(error)) from None
 PARTIAL = config["partial"]
 SPLIT = config["fetch"]["mode"] == "split"
+TRAINED = config["students"]["kinds"] != ["linear"]
+# Whether jobs of their own fetch Hub revisions: extraction and students then use the same download.
+FETCHED = SPLIT or TRAINED
 
 
 # A study has a folder of its own; what costs forward passes is shared by all of them.
@@ -95,7 +99,7 @@ onstart:
         with atomic_path(STUDY / definitions.FILE) as path:
             path.write_text(definitions.as_json(DEFINITIONS), encoding="utf-8")
         scratch.tidy(Path(config["scratch"]), Path("results/snapshots"))
-        if SPLIT and HUB_MODELS:
+        if FETCHED and HUB_MODELS:
             if "downloads" not in workflow.global_resources:
                 raise WorkflowError(
                     "fetch.mode split: the profile has no 'resources: downloads: 10000' as profiles/default has; "

@@ -113,8 +113,8 @@ def published(wildcards):
 
 
 def ticket(wildcards):
-    """Returns the ticket of a Hub revision that another job fetches (split mode); nothing otherwise."""
-    if SPLIT and wildcards.model in HUB_MODELS:
+    """Returns the ticket of a Hub revision that another job fetches (split mode, or with trained students); nothing otherwise."""
+    if FETCHED and wildcards.model in HUB_MODELS:
         return f"results/snapshots/{wildcards.model}/{wildcards.revision}.json"
     return []
 
@@ -174,7 +174,7 @@ def made_readings():
 
 def places_taken(wildcards):
     """Returns what an extraction takes of the scratch disk: a place from its start if it downloads itself."""
-    return share_of(config["fetch"]["snapshots"]) if not SPLIT and wildcards.model in HUB_MODELS else 0
+    return share_of(config["fetch"]["snapshots"]) if not FETCHED and wildcards.model in HUB_MODELS else 0
 
 
 # heads
@@ -204,6 +204,42 @@ def head_inputs(wildcards):
     }
 
 
+# students
+
+
+def of_role(role, function):
+    """Returns a function of a model's revision as one of a family's revision, whose ``strong`` or ``weak`` model is meant."""
+
+    def found(wildcards):
+        model = getattr(FAMILIES[wildcards.family], role)
+        return function(Wildcards(fromdict={"model": model, "revision": wildcards.revision}))
+
+    return found
+
+
+def lesson_inputs(role):
+    """Returns what students of a family's revision learn from; with features, which are made of the same download first."""
+
+    def found(wildcards):
+        family, model = FAMILIES[wildcards.family], of_role(role, lambda own: own.model)(wildcards)
+        labels = f"{STUDY}/weak_labels/{family.weak}/{family.weak_revision}"
+        features = f"results/activations/{model}/{wildcards.revision}"
+        return {
+            "pairs": [f"resources/pairs/{dataset}.parquet" for dataset in DATASETS],
+            "labels": [f"{labels}/{dataset}.parquet" for dataset in DATASETS],
+            "features": [f"{features}/{dataset}.safetensors" for dataset in DATASETS],
+            "published": of_role(role, published)(wildcards),
+            "ticket": of_role(role, ticket)(wildcards),
+        }
+
+    return found
+
+
+def student_tables(family, dataset, kind="students"):
+    """Returns the tables of the students of a family's revisions whose backbone is trained; nothing without such students."""
+    return head_tables(family, dataset, kind) if TRAINED else []
+
+
 # trajectories
 
 
@@ -211,18 +247,24 @@ def family_tables(name):
     """Returns the tables of one family: heads and losses per revision, and its supervisor's."""
     family = FAMILIES[name]
     weak = f"{STUDY}/weak_metrics/{family.weak}/{family.weak_revision}"
+    taught = [f"{STUDY}/weak_students/{family.name}/{family.weak_revision}"] if TRAINED else []
     return {
-        "heads": [path for dataset in DATASETS for path in head_tables(family.name, dataset)],
+        "heads": [
+            path
+            for dataset in DATASETS
+            for path in (*head_tables(family.name, dataset), *student_tables(family.name, dataset))
+        ],
         "losses": present(loss_table(family.strong, one.name) for one in family.revisions),
-        "weak": present(f"{weak}/{dataset}.parquet" for dataset in DATASETS),
+        "weak": present(f"{folder}/{dataset}.parquet" for folder in (weak, *taught) for dataset in DATASETS),
     }
 
 
 def prediction_tables():
     """Returns the margins of every family's heads on the test pairs, by revision and dataset."""
     names = [(f, one.name, d) for f, found in CELLS.items() for one in FAMILIES[f].revisions for d in found]
+    kinds = ("predictions", *(["student_predictions"] if TRAINED else []))
     return present(
-        f"{STUDY}/predictions/{family}/{revision}/{name}.parquet" for family, revision, name in names
+        f"{STUDY}/{kind}/{f}/{revision}/{name}.parquet" for kind in kinds for f, revision, name in names
     )
 
 

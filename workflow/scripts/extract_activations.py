@@ -31,14 +31,13 @@ def main(
     activations: Mapping[str, Any],
     evaluation: Mapping[str, Any],
     root: str,
-    scratch: str,
-    snapshots: int,
+    config: Mapping[str, Any],
     ticket: str | None,
     recipe: int,
     log: str,
 ) -> None:
-    store = Store(root=Path(scratch), limit=snapshots)
-    with jobs.log_to(log), access.take_ticket(Path(ticket) if ticket else None, store) as fetched:
+    store, shared = Store.of(config), config["students"]["kinds"] != ["linear"]
+    with jobs.log_to(log), access.take_ticket(ticket, store, keep=shared) as fetched:
         from w2sg.activations import extraction
         from w2sg.activations.check import check_model
         from w2sg.activations.models import load_model, read_model_config
@@ -58,13 +57,13 @@ def main(
         # Everything slow that needs no weights is done by now: from here on a place on the disk is taken.
         opened = access.open_revision(model, revision, name=name, root=Path(root), store=store, fetched=fetched)
         with opened as folder:
-            config = read_model_config(folder.path)
-            fault = extraction.check_config(config, settings, name=f"{name} {revision}")
+            described = read_model_config(folder.path)
+            fault = extraction.check_config(described, settings, name=f"{name} {revision}")
             with machine.claim_device(device) as claimed:
                 loaded = load_model(folder.path, dtype=settings.dtype, device=claimed, drawn="like" in model)
                 loaded = check_model(loaded, fault=fault)
                 keys = {"model": name, "revision": revision, "commit": folder.commit}
-                read = extraction.reading(folder.path, config)
+                read = extraction.reading(folder.path, described)
                 measured = extraction.measure_loss(loaded, texts, settings=settings)
                 options = {"outputs": features, "entries": entries, "settings": settings, "origins": made_of}
                 read["texts"] = extraction.write_all_features(loaded, frames, keys=keys | read, **options)
@@ -92,8 +91,7 @@ if __name__ == "__main__":
         activations={**snakemake.config["activations"], **snakemake.params["activations"]},
         evaluation=snakemake.params["evaluation"],
         root=f"results/pretrained/{snakemake.wildcards['model']}",
-        scratch=snakemake.config["scratch"],
-        snapshots=snakemake.config["fetch"]["snapshots"],
+        config=snakemake.config,
         ticket=snakemake.input.get("ticket"),
         recipe=snakemake.params["recipe"],
         log=snakemake.log[0],

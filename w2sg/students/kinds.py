@@ -1,0 +1,115 @@
+"""What of a model is trained: all of it, or low-rank adapters beside its frozen weights; and how it becomes itself again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+
+from w2sg.activations.models import LoadedModel
+from w2sg.study.protocols import StudentKind
+from w2sg.study.sections import Students
+
+ADAPTER = "w2sg"
+"""Name of the adapters inside a model."""
+
+
+class Trainable(Protocol):
+    """A decoder of which something is trained."""
+
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """Returns what is trained of the decoder."""
+        ...
+
+    def reset(self, seed: int) -> None:
+        """Makes the decoder that of the revision again; ``seed`` draws what is drawn."""
+        ...
+
+
+class FullBackbone:
+    """All weights of the decoder; copies of them lie in the host's memory meanwhile."""
+
+    def __init__(self, model: LoadedModel, settings: Students) -> None:
+        """Keeps a copy of the weights."""
+        model.decoder.requires_grad_(True)
+        self._own = list(model.decoder.parameters())
+        self._copies = [parameter.detach().to("cpu", copy=True) for parameter in self._own]
+
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """Returns all of them."""
+        return self._own
+
+    def reset(self, seed: int) -> None:
+        """Copies the revision's weights back."""
+        with torch.no_grad():
+            for parameter, kept in zip(self._own, self._copies, strict=True):
+                parameter.copy_(kept)
+
+
+class Adapters:
+    """Low-rank adapters beside frozen linear layers.
+
+    Reference: Hu et al. 2022, LoRA, by peft. B begins at zero, so that an untrained adapter changes nothing; A is drawn.
+    """
+
+    def __init__(self, model: LoadedModel, settings: Students) -> None:
+        """Puts adapters into the decoder.
+
+        Raises:
+            ValueError: If a target is not a linear layer of the model.
+        """
+        from peft import LoraConfig, inject_adapter_in_model
+
+        check_targets(model.decoder, settings.lora.targets)
+        targets: Any = settings.lora.targets
+        alpha: Any = settings.lora.alpha
+        config = LoraConfig(
+            r=settings.lora.rank,
+            lora_alpha=alpha,
+            lora_dropout=0.0,
+            target_modules=targets if isinstance(targets, str) else list(targets),
+        )
+        inject_adapter_in_model(config, model.decoder, adapter_name=ADAPTER)
+        inner: Any = model.decoder
+        self._pairs = [
+            (module.lora_A[ADAPTER].weight, module.lora_B[ADAPTER].weight)
+            for module in inner.modules()
+            if hasattr(module, "lora_A")
+        ]
+        self._own = [parameter for parameter in model.decoder.parameters() if parameter.requires_grad]
+        for parameter in self._own:  # as precise as its optimiser's moments, whatever the frozen weights are
+            parameter.data = parameter.data.float()
+
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """Returns the adapters' matrices."""
+        return self._own
+
+    def reset(self, seed: int) -> None:
+        """Draws A anew, the same for a seed on every device, and sets B to zero."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for down, up in self._pairs:
+                drawn = torch.nn.init.kaiming_uniform_(torch.empty(down.shape), a=5**0.5)
+                down.data.copy_(drawn)
+                up.data.zero_()
+
+
+def check_targets(decoder: torch.nn.Module, targets: str | Sequence[str]) -> None:
+    """Raises ValueError, naming what there is, if a target of LoRA is not the last part of a linear layer's name.
+
+    Args:
+        decoder: The decoder; its weights need not be there (device ``meta``).
+        targets: Names, or ``all-linear``.
+    """
+    linear = {
+        name.rsplit(".", 1)[-1] for name, module in decoder.named_modules() if isinstance(module, torch.nn.Linear)
+    }
+    wanted = [] if isinstance(targets, str) else targets
+    unknown = [name for name in wanted if name not in linear]
+    if unknown or not linear:
+        raise ValueError(f"students.lora.targets: {unknown or targets} not found; linear layers are {sorted(linear)}")
+
+
+KINDS: dict[StudentKind, Any] = {"lora": Adapters, "full": FullBackbone}
+"""What makes a model trainable, by the name of the kind."""

@@ -1,0 +1,99 @@
+"""All students of one revision: each kind on each dataset, from a folder with weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from w2sg.activations import extraction
+from w2sg.activations.check import check_model
+from w2sg.activations.models import load_model, read_model_config
+from w2sg.activations.tokens import read_pairs
+from w2sg.students.classroom import Classroom, split_texts
+from w2sg.students.kept import KeptStudents
+from w2sg.students.kinds import KINDS
+from w2sg.students.measure import Taught, teach, teach_weak
+from w2sg.students.scorer import Scorer
+from w2sg.study.protocols import StudentKind
+from w2sg.study.sections import Heads, Intervals, Students
+
+ROLES = {"strong": teach, "weak": teach_weak}
+"""What is trained of a strong revision, and of a supervisor's own model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """A dataset and what its supervisor says of it."""
+
+    pairs: pd.DataFrame
+    """Schema PAIRS."""
+    labels: pd.DataFrame
+    """Schema LABELS."""
+    entry: Mapping[str, Any]
+    """The dataset's entry: how its texts are made."""
+
+
+def teach_revision(
+    folder: Path,
+    lessons: Mapping[str, Lesson],
+    *,
+    role: str,
+    sections: Mapping[str, Any],
+    settings: extraction.Settings,
+    device: str,
+    drawn: bool,
+    kept: Path,
+    made: Mapping[str, Mapping[str, Any]],
+) -> Iterator[tuple[str, Taught]]:
+    """Yields each dataset with what its students of all kinds reached.
+
+    Args:
+        folder: A revision's folder.
+        lessons: Datasets by name.
+        role: A name in :data:`ROLES`.
+        sections: Sections students, heads and intervals of the configuration.
+        settings: How forward passes are run.
+        device: Where the model is trained.
+        drawn: Whether weights are drawn instead of read.
+        kept: Folder of students that are trained already.
+        made: What decides the students of each dataset.
+
+    Raises:
+        ValueError: If LoRA's targets are not in the model, or a label is missing.
+    """
+    students = Students.model_validate(sections["students"])
+    shared: Any = {"settings": students, "heads": Heads.model_validate(sections["heads"])}
+    shared["intervals"] = Intervals.model_validate(sections["intervals"])
+    found: dict[str, list[Taught]] = {dataset: [] for dataset in lessons}
+    fault = extraction.check_config(read_model_config(folder), settings, name=str(folder))
+    kinds: list[StudentKind] = [kind for kind in students.kinds if kind != "linear"]
+    for kind in kinds:
+        # All of a model is trained in float32; beside adapters it stays as it is swept.
+        dtype = "float32" if kind == "full" else settings.dtype
+        model = check_model(load_model(folder, dtype=dtype, device=device, drawn=drawn), fault=fault)
+        options = {name: getattr(students, name) for name in ("mixed_precision", "checkpointing")}
+        trained, scorer = KINDS[kind](model, students), Scorer(model, **options)
+        for dataset, lesson in lessons.items():
+            read = read_pairs(model.tokenizer, lesson.pairs, lesson.entry, max_tokens=settings.max_tokens)
+            room = Classroom(
+                **shared,
+                scorer=scorer,
+                trained=trained,
+                kind=kind,
+                texts=split_texts(read, lesson.pairs, most=students.pairs),
+                batch_tokens=settings.rows(model.device),
+                kept=KeptStudents(folder=kept, made=made[dataset]),
+            )
+            found[dataset].append(ROLES[role](room, lesson.labels, layer=model.depth))
+    for dataset, parts in found.items():
+        yield (
+            dataset,
+            Taught(
+                metrics=pd.concat([one.metrics for one in parts], ignore_index=True),
+                predictions=pd.concat([one.predictions for one in parts], ignore_index=True),
+            ),
+        )
