@@ -89,8 +89,13 @@ def is_transient(error: BaseException) -> bool:
 
 
 def _has_expired(error: BaseException) -> bool:
-    """Whether the content network, to which the Hub sent us, refuses: the address is signed, and valid for a while only."""
-    return isinstance(error, HfHubHTTPError) and error.response.status_code == 403 and bool(error.response.history)
+    """Whether the content network, to which the Hub sent us, refuses: the address is signed, and valid for a while only.
+
+    Networks say so with 400, 401, 403, 404 or 410. What the Hub itself refuses has a code that says why.
+    """
+    if not isinstance(error, HfHubHTTPError) or "X-Error-Code" in error.response.headers:
+        return False
+    return 400 <= error.response.status_code < 500 and bool(error.response.history)
 
 
 def _origin(error: BaseException) -> BaseException:

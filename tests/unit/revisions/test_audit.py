@@ -124,3 +124,13 @@ def test_models_that_are_not_on_the_hub_are_compared_by_what_was_opened(tmp_path
     assert list(table.loc[table["flagged"], "revision"]) == ["step0"]
     write_table(table, tmp_path / "audit.parquet", schemas.AUDIT, provenance={})
     assert read_table(tmp_path / "audit.parquet", schemas.AUDIT)["weights_hash"].tolist() == list("abca")
+
+
+def test_of_nothing_that_was_opened_there_is_an_empty_audit(tmp_path, monkeypatch):
+    """A partial study whose feature files were deleted, and that has no model on the Hub."""
+    from workflow.scripts import collect_audit
+
+    monkeypatch.setattr("w2sg.tables.origins.trace", lambda *_, **__: {})
+    output = str(tmp_path / "audit.parquet")
+    collect_audit.main(audits=[], losses=[], revisions={}, output=output, made={}, config={}, log=str(tmp_path / "log"))
+    assert read_table(output, schemas.AUDIT).empty

@@ -46,7 +46,9 @@ FAULTS = {
     "cut listing": once("cut", "/api/", at=0.3),
     "stalled": once("stall", at=0.7, seconds=0.8),
     "stalled at the first byte": once("stall", at=0.0, seconds=0.8),
-    "refused by the content network": once("status", status=403),
+    **{
+        f"refused by the content network with {code}": once("status", status=code) for code in (400, 401, 403, 404, 410)
+    },
     "bit flipped": once("flip", at=0.4),
     "bit flipped in a small file": once("flip", "config.json"),
     "truncated": once("short", at=0.6),
