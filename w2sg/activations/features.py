@@ -88,14 +88,14 @@ class Features:
 
 
 def place_sides(states: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Returns states, (layers, texts, width), with zeros where a pair has no such side, (layers, 2 n, width).
+    """Returns states, (layers, texts, width), with zeros where a pair has no such side, (layers, sides, width).
 
     Args:
         states: Of the texts there are, all chosen sides first.
-        lengths: Tokens of each side, (2, n); 0 where there is none.
+        lengths: Tokens of each side, (2, n), or of those of one kind, (n,); 0 where there is none.
     """
     held = lengths.reshape(-1) > 0
-    if held.all():
+    if states.shape[1] == len(held):
         return states
     placed = np.zeros((len(states), len(held), states.shape[2]), dtype=states.dtype)
     placed[:, held] = states
@@ -115,9 +115,11 @@ def write_features(path: str | os.PathLike[str], features: Features, *, dtype: s
     if any(len(row_id) > ID_BYTES for row_id in features.row_ids):
         raise ValueError(f"a row id is longer than {ID_BYTES} characters")
     ids = np.char.encode(features.row_ids, "ascii").astype(f"S{ID_BYTES}")
+    sides = {"chosen": features.chosen, "rejected": features.rejected}
+    if features.classes is not None:  # of labelled texts only the sides there are
+        sides = {side: states[:, own > 0] for (side, states), own in zip(sides.items(), features.tokens, strict=True)}
     tensors = {
-        "chosen": torch.from_numpy(features.chosen).to(kind).contiguous(),
-        "rejected": torch.from_numpy(features.rejected).to(kind).contiguous(),
+        **{side: torch.from_numpy(states).to(kind).contiguous() for side, states in sides.items()},
         "tokens": torch.from_numpy(features.tokens.astype(np.int32)),
         "layers": torch.tensor(features.layers, dtype=torch.int64),
         "row_ids": torch.from_numpy(ids.view(np.uint8).reshape(n, ID_BYTES)),
@@ -148,6 +150,7 @@ class FeatureFile:
         """Returns the features of some layers, given by position, as float32."""
         with _reading(self.path), safe_open(self.path, framework="pt") as file:
             states = {key: file.get_slice(key)[part].float().numpy() for key in ("chosen", "rejected")}
+        states = {key: place_sides(found, own) for (key, found), own in zip(states.items(), self.tokens, strict=True)}
         own = {"row_ids": self.row_ids, "tokens": self.tokens, "metadata": self.metadata}
         return Features(**states, **own, layers=self.layers[part])
 

@@ -32,8 +32,8 @@ class PlannedStudy:
     """Repository per model that is on the Hub."""
     dtypes: Mapping[str, str]
     """Type per model that is on the Hub, in which its features are kept."""
-    pairs: Mapping[str, int | None]
-    """Pairs per split and dataset; None where the configuration does not say."""
+    pairs: Mapping[str, float | None]
+    """Pairs per split and dataset, a labelled text counting one half; None where the configuration does not say."""
     layers: str | Sequence[int]
     """``all``, ``final`` or indices."""
     mode: str

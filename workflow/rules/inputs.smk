@@ -383,8 +383,7 @@ def planned_study():
         "used": {name: len(names) for name, names in USED.items()},
         "repos": {name: config["models"][name]["repo"] for name in HUB_MODELS},
         "dtypes": {name: config["models"][name]["dtype"] for name in HUB_MODELS},
-        # Files of the user's own need not say how many pairs they hold.
-        "pairs": {name: config["datasets"][name].get("pairs") for name in DATASETS},
+        "pairs": {name: counted_pairs(config["datasets"][name]) for name in DATASETS},
         "layers": config["activations"]["layers"],
         "holes": {
             family.strong: selection.holes_in(published_of(family.strong))

@@ -11,7 +11,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from tests.unit.heads.test_evaluate import counted
-from w2sg.activations.features import TEST, TRAIN, WEAK, Features, place_sides, split_features
+from w2sg.activations.features import (
+    TEST,
+    TRAIN,
+    WEAK,
+    Features,
+    open_features,
+    place_sides,
+    split_features,
+    write_features,
+)
 from w2sg.heads import evaluate
 from w2sg.heads.controls import unrelated_labels
 from w2sg.heads.rows import token_rows
@@ -90,6 +99,16 @@ def value(rows: pd.DataFrame, metric: str, **cells: Any) -> float:
     for column, wanted in {"metric": metric, "seed": 0, **cells}.items():
         rows = rows[rows[column] == wanted]
     return rows["value"].item()
+
+
+def test_the_file_holds_the_texts_alone_and_gives_back_both_sides(tmp_path):
+    made = features(STATES)
+    write_features(tmp_path / "f.safetensors", made, dtype="float32")
+    assert (tmp_path / "f.safetensors").stat().st_size < 1.5 * made.chosen.nbytes + 64 * 3 * N
+    back = open_features(tmp_path / "f.safetensors").read()
+    np.testing.assert_array_equal(back.chosen, made.chosen)
+    np.testing.assert_array_equal(back.rejected, made.rejected)
+    assert back.classes is not None and back.classes.tolist() == CLASSES.tolist()
 
 
 def test_supervisor_ceiling_and_student_are_classifiers_of_texts(supervision):
