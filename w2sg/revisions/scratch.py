@@ -284,7 +284,7 @@ def _snapshot_of(ticket: Path) -> Path:
     """Returns the folder that a ticket names; one that is not there if the ticket is damaged."""
     try:
         return Path(json.loads(ticket.read_text(encoding="utf-8"))["path"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ticket / "none"
 
 

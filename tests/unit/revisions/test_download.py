@@ -202,7 +202,8 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_snapshot_that_changed_between_fetch_and_use_is_refused(server, tmp_path, change):
-    store, ticket = scratch.Store(root=tmp_path / "scratch", limit=1), tmp_path / "step1.json"
+    store, ticket = scratch.Store(root=tmp_path / "scratch", limit=1), tmp_path / "m" / "step1.json"
+    ticket.parent.mkdir()
     access.fetch_revision({"repo": REPO}, "step1", name="m", store=store, ticket=ticket)
     (folder,) = store.folders()
     CHANGES[change](folder)
@@ -214,7 +215,7 @@ def test_a_snapshot_that_changed_between_fetch_and_use_is_refused(server, tmp_pa
     assert store.folders() == [] and ticket.exists()  # a repeated job must be able to begin
     with pytest.raises(scratch.SnapshotGone, match="run snakemake again"), access.take_ticket(ticket, store):
         pass
-    scratch.drop_dead_tickets(tmp_path.parent)
+    scratch.drop_dead_tickets(tmp_path)
     assert not ticket.exists()
 
 
