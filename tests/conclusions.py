@@ -15,6 +15,7 @@ COLUMNS = ["family", "dataset", "protocol", "quantity", "value", "low", "high", 
 FOUND: dict[str, tuple[Any, ...]] = {
     "weak": (0.714, 0.694, 0.734),
     "w2s_first": (0.532, 0.51, 0.554, "random twin: step0"),
+    "gain_first": (-0.182, -0.21, -0.154, "random twin: step0", "below"),
     "w2s_late": (0.756, 0.737, 0.775),
     "ceiling_late": (0.802, 0.784, 0.82),
     "gain": (0.044, 0.02, 0.068, "", "above"),

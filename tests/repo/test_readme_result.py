@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ACCURACIES = [
     "weak",
     "w2s_first",
+    "gain_first",
     "w2s_late",
     "ceiling_late",
     "gain",

@@ -37,6 +37,7 @@ CONCLUSIONS = {
     "seeds": ("pre-training seeds", ".0f"),
     "weak": ("supervisor, accuracy", ".3f"),
     "w2s_first": ("W2SG at the first revision", ".3f"),
+    "gain_first": ("gain over the supervisor at the first revision", "+.3f"),
     "w2s_late": ("W2SG late", ".3f"),
     "ceiling_late": ("ceiling late", ".3f"),
     "gain": ("gain over the supervisor", "+.3f"),

@@ -19,7 +19,7 @@ from w2sg.plotting.lines import draw_series
 from w2sg.plotting.style import COLOURS, LABELS, MARKED, STEP_COLOURS, spread
 from w2sg.report.catalogue import FIGURES
 from w2sg.report.cells import records
-from w2sg.study.protocols import protocols_in
+from w2sg.study.protocols import protocol_title, protocols_in
 
 COLUMN = 3.4
 """Width of a column of text, inches; panels side by side get one each."""
@@ -72,7 +72,7 @@ def _trajectory(table: pd.DataFrame) -> Figure:
         _lines(axes[0, column], table, protocol, ("w2s", "ceiling", "probe", "permuted"))
         _twin(axes[0, column], table[table["panel"] == protocol])
         _levels(axes[0, column], table, protocol)
-        axes[0, column].set_title(f"{protocol} heads")
+        axes[0, column].set_title(protocol_title(protocol))
     axes[0, 0].set_ylabel("test accuracy")
     _finish_steps(figure, axes, table)
     return figure
@@ -100,7 +100,7 @@ def _recovery(table: pd.DataFrame) -> Figure:
         _lines(calibration, table, f"{protocol}:ece", ("w2s", "ceiling"))
         _levels(calibration, table, f"{protocol}:ece", chance=None)
         calibration.set_ylim(0.0, None)
-        gap.set_title(f"{protocol} heads")
+        gap.set_title(protocol_title(protocol))
     axes[0, 0].set_ylabel("PGR (cut at -1)")
     axes[1, 0].set_ylabel("calibration error")
     _finish_steps(figure, axes, table, legend=axes[1, 0])
@@ -121,7 +121,7 @@ def _prediction(table: pd.DataFrame) -> Figure:
             axis, part = axes[row, column], table[table["panel"] == f"{protocol}:{name}"]
             _scatter(axis, part, order, colours)
             axes[-1, column].set_xlabel(label)
-        axes[row, 0].set_ylabel(f"W2SG accuracy, {protocol} heads")
+        axes[row, 0].set_ylabel(f"W2SG accuracy,\n{protocol_title(protocol)}")
     shown, scale = spread(len(steps), MOST_TICKS), ScalarMappable(colours, STEP_COLOURS)
     bar = figure.colorbar(scale, ax=axes, pad=0.02, aspect=40, label="pre-training step")
     bar.set_ticks(shown, labels=[f"{steps[place]:,}" for place in shown])
@@ -153,7 +153,9 @@ def _reach(points: pd.DataFrame, value: str, low: str, high: str) -> np.ndarray:
 
 
 def _layers(table: pd.DataFrame) -> Figure:
-    panels = {"probe": "linear probe"} | {protocol: f"W2SG, {protocol} heads" for protocol in _protocols(table)}
+    panels = {"probe": "linear probe"} | {
+        protocol: f"W2SG, {protocol_title(protocol)}" for protocol in _protocols(table)
+    }
     height = max(1.1, min(0.22 * table["layer"].nunique(), 2.2))
     figure, axes = plt.subplots(len(panels), 1, sharex=True, figsize=(COLUMN + 1.2, len(panels) * height + 1.2))
     least, most = min(0.5, table["value"].min()), table["value"].max()

@@ -25,6 +25,11 @@ WORDS: dict[str, dict[str, str]] = {
         "unclear": "the student cannot be told from its supervisor at the end (late gain)",
         "undefined": "there is no late gain to speak of",
     },
+    "gain_first": {
+        "above": "the student of a random twin exceeds its supervisor too, so that exceeding it needs no pre-training (its accuracy; gain)",
+        "below": "the student of a random twin stays below its supervisor (its accuracy; gain)",
+        "unclear": "the student of a random twin cannot be told from its supervisor (its accuracy; gain)",
+    },
     "gain_beyond_weak_on_weak": {
         "above": "the student gains more than a student of the supervisor's own features does (weak on weak; gain beyond that)",
         "below": "the student gains less than a student of the supervisor's own features does (weak on weak; gain beyond that)",
@@ -94,7 +99,11 @@ def _controls(found: Sequence[Case]) -> list[str]:
     unrelated = "held-out W2SG accuracy is predicted by a probe of an unrelated concept, the length of texts, with an error of (against the probe's)"
     return [
         *_judged(_with(found, "systematic_cost"), "systematic_cost"),
-        *_listed(twins, "the student of a random twin reaches", "w2s_first", ".3f"),
+        *_judged(
+            twins,
+            "gain_first",
+            lambda case: f"{_shown(case['w2s_first'], '.3f')}; {_shown(case['gain_first'], '+.3f')}",
+        ),
         *_listed([case for case in first if case not in twins], "the first student reaches", "w2s_first", ".3f"),
         *_told(
             others,

@@ -20,9 +20,17 @@ Loss = Literal["soft", "hard", "logconf"]
 StudentKind = Literal["lora", "full"]
 """What of a backbone is trained: low-rank adapters, or all of it."""
 
+FROZEN = ("paper", "converged")
+"""Protocols of heads on frozen activations."""
+
 HEADLINE_SETTINGS = {"paper": "selected", "converged": "cv", "lora": "selected", "full": "selected"}
 """Headline setting of each protocol of heads on frozen activations and of each kind of trained student: chosen without test
 data."""
+
+
+def protocol_title(protocol: str) -> str:
+    """Returns what a protocol's heads or students are called."""
+    return {"lora": "LoRA students", "full": "fully trained students"}.get(protocol, f"{protocol} heads")
 
 
 def protocols_in(names: Iterable[str]) -> list[str]:

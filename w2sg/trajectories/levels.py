@@ -100,7 +100,7 @@ def measure_levels(
         doublings = np.log2(table["tokens"].to_numpy(np.float64))
     memory = late_memory(doublings, table["w2s"].to_numpy(np.float64), confidence=settings.confidence)
     degrees = late_degrees(len(late), memory)
-    found = {"weak": _at(table, "weak"), "w2s_first": _first(table)}
+    found = {"weak": _at(table, "weak"), "w2s_first": _first(table, "w2s"), "gain_first": _first(table, "gain")}
     for name, quantity in LATE.items():
         values = late[quantity].to_numpy(np.float64)
         found[name] = late_level(values, errors[quantity].to_numpy(), degrees, settings.confidence)
@@ -134,9 +134,9 @@ def _at(table: pd.DataFrame, quantity: str) -> Estimate:
     return Estimate(value=float(value), low=float(low), high=float(high), n=len(table))
 
 
-def _first(table: pd.DataFrame) -> Estimate:
+def _first(table: pd.DataFrame, quantity: str) -> Estimate:
     note = "random twin: weights as they are before any training" if table["step"].iloc[0] == 0 else ""
-    return replace(_at(table, "w2s"), note=note)
+    return replace(_at(table, quantity), note=note)
 
 
 def _minus(first: Estimate, second: Estimate) -> Estimate:

@@ -44,7 +44,7 @@ COUNTS = ("revisions", "last_step", "seeds")
 """Quantities that are counted."""
 
 JUDGED = (
-    "gain", "weak_on_weak_gain", "gain_beyond_weak_on_weak", "permuted_gain", "systematic_cost",
+    "gain", "gain_first", "weak_on_weak_gain", "gain_beyond_weak_on_weak", "permuted_gain", "systematic_cost",
     "error_probe_minus_loss", "error_probe_minus_step",
 )  # fmt: skip
 """Quantities that are compared with zero."""
@@ -52,7 +52,7 @@ JUDGED = (
 IN_DOUBLINGS = ("onset_step", "onset_tokens", "saturation_tokens")
 """Positions, whose means over seeds are those of their logarithms."""
 
-OWN_ERROR = ("weak", "w2s_first", "weak_on_weak_gain", "pgr", "onset_step", "onset_tokens")
+OWN_ERROR = ("weak", "w2s_first", "gain_first", "weak_on_weak_gain", "pgr", "onset_step", "onset_tokens")
 """Quantities whose interval within a run is mostly that of the pairs, so that all seeds share its error."""
 
 
@@ -161,8 +161,8 @@ def pool_runs(seeds: Sequence[Conclusions], confidence: float) -> dict[str, Esti
             pooled[name] = pool_seeds(found, shared=_shared(name, found, seeds), confidence=confidence)
     twins = {one.found["w2s_first"].note for one in seeds}
     if len(twins) == 1:  # whether the first revision is a random twin holds of all seeds
-        first = pooled["w2s_first"]
-        pooled["w2s_first"] = replace(first, note="; ".join(filter(None, [*twins, first.note])))
+        for name in ("w2s_first", "gain_first"):
+            pooled[name] = replace(pooled[name], note="; ".join(filter(None, [*twins, pooled[name].note])))
     beyond = difference(pooled["gain"], pooled["weak_on_weak_gain"], n=len(seeds))
     note = pooled["weak_on_weak_gain"].note if np.isnan(beyond.value) else pooled["gain"].note
     return pooled | {"gain_beyond_weak_on_weak": replace(beyond, note=note)}

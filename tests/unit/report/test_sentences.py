@@ -37,11 +37,18 @@ def test_a_study_with_the_effect_is_told_with_its_controls():
     )
     assert "gains more than a student of the supervisor's own features does" in text
     assert "systematic errors cost accuracy, against a student of the same labels permuted over pairs" in text
-    assert "the student of a random twin reaches: nano on newsgroups_tech (paper 0.532 [0.510, 0.554]" in text
+    twin = "the student of a random twin stays below its supervisor (its accuracy; gain): nano on newsgroups_tech (paper 0.532"
+    assert twin in text
     assert "a probe of an unrelated concept, the length of texts" in text and "0.0205 against 0.0116" in text
     assert "it cannot be told which of linear probe and evaluation loss" in text
     assert "saturates" not in text and "better than" not in text and "cases" not in text
     assert all(line.startswith("In this run ") for line in text.splitlines())
+
+
+def test_exceeding_the_supervisor_needs_no_pretraining_where_a_random_twin_does():
+    text = told({"gain_first": (0.04, 0.02, 0.06, "random twin: step0", "above")})
+    assert "exceeds its supervisor too, so that exceeding it needs no pre-training" in text
+    assert "stays below" not in text
 
 
 @pytest.mark.parametrize(
