@@ -123,8 +123,12 @@ def _alone(model: LoadedModel, ids: Sequence[Sequence[int]]) -> tuple[np.ndarray
                     f"it shows {len(found)} hidden states, not one before and one after each of {model.depth} blocks"
                 )
                 raise UnsupportedModel(kind, reason)
-            if len(widths := sorted({"x".join(map(str, state.shape[2:])) for state in found})) > 1:
-                raise UnsupportedModel(kind, f"its hidden states have several widths, {', '.join(widths)}")
+            shapes = list(dict.fromkeys(tuple(state.shape) for state in found))
+            if len(shapes) > 1 or shapes[0][:-1] != tokens.shape:
+                shown = " and ".join(map(str, shapes))
+                raise UnsupportedModel(
+                    kind, f"its hidden states have the shapes {shown}, expected one of (1, tokens, width)"
+                )
             states.append(np.stack([state[0, -1].float().cpu().numpy() for state in found]))
             logits = out.logits[0, :-1].float()
             losses.append(float(cross_entropy(logits, tokens[0, 1:].to(logits.device), reduction="sum")))

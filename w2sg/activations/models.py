@@ -49,9 +49,13 @@ def packing_fault(config: Any, *, longest: int) -> str:
         longest: Most tokens of a text or window.
 
     Raises:
-        UnsupportedModel: If texts of that length cannot be run at all, since a state would depend on other texts.
+        UnsupportedModel: If texts of that length cannot be run at all, since a state would depend on other texts, or on chance.
     """
     text = config.get_text_config()
+    if "lsh" in (getattr(text, "attn_layers", None) or ()):
+        raise UnsupportedModel(
+            config.model_type, "its attention (lsh) draws at random, so that a text has no states of its own"
+        )
     kinds = getattr(text, "layer_types", None) or ["sliding_attention", "chunked_attention"]
     limited = any(kind != "full_attention" for kind in kinds)
     for name in WINDOWS:
@@ -153,7 +157,7 @@ def take_apart(model: Any, tokenizer: Any) -> LoadedModel:
         tokenizer: Its fast tokenizer.
 
     Raises:
-        UnsupportedModel: If its input embedding is not found.
+        UnsupportedModel: If its input embedding or its number of blocks is not found.
     """
     model.eval().requires_grad_(False)
     decoder = model.base_model
@@ -162,6 +166,8 @@ def take_apart(model: Any, tokenizer: Any) -> LoadedModel:
     if embedding is None:
         raise UnsupportedModel(model.config.model_type, f"no input embedding is found in {type(model).__name__}")
     fault = "" if blocks else f"no list of transformer blocks in {type(decoder).__name__}"
+    if fault and not hasattr(model.config.get_text_config(), "num_hidden_layers"):
+        raise UnsupportedModel(model.config.model_type, f"{fault}, and their number is not in its configuration")
     return LoadedModel(
         decoder=decoder,
         blocks=tuple(blocks),

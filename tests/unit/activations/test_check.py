@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -135,7 +136,11 @@ def test_models_that_mix_texts_are_found_in_bfloat16_too():
     ("kind", "changes", "reason"),
     [
         ("bert", {"intermediate_size": 64}, "hidden state 1 of a token depends on later tokens"),
-        ("opt", {"ffn_dim": 64, "word_embed_proj_dim": 16, "pad_token_id": 1}, "several widths, 16, 32"),
+        (
+            "opt",
+            {"ffn_dim": 64, "word_embed_proj_dim": 16, "pad_token_id": 1},
+            r"the shapes \(1, 8, 32\) and \(1, 8, 16\), expected one of",
+        ),
     ],
 )
 def test_models_without_an_answer_are_refused_by_name(kind, changes, reason):
@@ -209,6 +214,22 @@ def test_positions_that_depend_on_texts_before_are_refused():
         UnsupportedModel, match="'llama' cannot be swept: its positions change with texts of more than 32"
     ):
         packing_fault(config, longest=64)
+
+
+def test_attention_that_draws_at_random_is_refused():
+    with pytest.raises(UnsupportedModel, match="'reformer' cannot be swept: its attention .lsh. draws at random"):
+        packing_fault(AutoConfig.for_model("reformer"), longest=8)
+    assert packing_fault(AutoConfig.for_model("reformer", attn_layers=["local"] * 6), longest=8) == ""
+
+
+def test_a_model_whose_number_of_blocks_is_unknown_is_refused(monkeypatch):
+    made = tiny.model("gpt_neox", seed=1)
+    del made.gpt_neox.layers
+    monkeypatch.setattr(type(made.config), "get_text_config", lambda self: SimpleNamespace())
+    with pytest.raises(
+        UnsupportedModel, match="no list of transformer blocks in GPTNeoXModel, and their number is not"
+    ):
+        take_apart(made, None)
 
 
 def test_settings_that_do_not_matter_are_none():

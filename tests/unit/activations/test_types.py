@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import warnings
 
 import pytest
 
 from tests.model_types import causal_types, try_type
-from w2sg.revisions.facts.descriptions import TYPES
+from w2sg.revisions.facts.descriptions import model_types
 
-with TYPES.open(newline="", encoding="utf-8") as _file:
-    TABLE = {row["type"]: row for row in csv.DictReader(_file, delimiter="\t")}
+TABLE = model_types()
 
 
 def test_every_causal_type_of_the_library_is_in_the_table_with_a_reason_where_it_is_not_packed():

@@ -209,11 +209,11 @@ def _type_fault(config: Mapping[str, Any]) -> str:
     kind = config.get("model_type")
     if not kind or not isinstance(kind, str):
         return "config.json has no model_type"
-    how = model_types().get(kind)
-    if how is None:
+    row = model_types().get(kind)
+    if row is None:
         own = " (it brings code of its own, which is never run)" if config.get("auto_map") else ""
         return f"config.json: model type {kind!r} is not one of the library's causal language models{own}"
-    return ""
+    return f"config.json: a model of type {kind!r} cannot be swept: {row['why']}" if row["how"] == "refused" else ""
 
 
 def _row_fault(config: Mapping[str, Any], tokenizer: _Tokenizer) -> str:
@@ -248,10 +248,10 @@ def window_note(max_tokens: int, context: int | None) -> str:
 
 
 @lru_cache(maxsize=1)
-def model_types() -> dict[str, str]:
-    """Returns the known causal model types with how each is run."""
+def model_types() -> dict[str, dict[str, str]]:
+    """Returns the rows of the known causal model types: how each is run, and why so."""
     with TYPES.open(newline="", encoding="utf-8") as file:
-        return {row["type"]: row["how"] for row in csv.DictReader(file, delimiter="\t")}
+        return {row["type"]: row for row in csv.DictReader(file, delimiter="\t")}
 
 
 def deciding_settings(config: Mapping[str, Any]) -> dict[str, Any]:
