@@ -126,3 +126,40 @@ def test_messages_without_marks_in_a_template_of_marks_are_messages_with_them(be
     assert [f"{lead}{bare[0]}\n\nAssistant: {text}" for text in bare[1:]] == [prompt + chosen, prompt + rejected]
     if not before and not system:
         assert bare == (asked.strip(), (good + "1").strip(), (bad + "2").strip())
+
+
+CONTENTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+TURNS = st.lists(st.tuples(st.sampled_from("sua"), CONTENTS), max_size=4)
+
+
+@given(TURNS, CONTENTS, CONTENTS, st.sampled_from(["alone", "prompt", "columns"]))
+def test_lists_of_messages_lose_nothing_and_read_alike_in_every_form(lead, good, bad, form):
+    both = [say(*(f"{role}: {content}" for role, content in [*lead, ("a", answer)])) for answer in (good, bad)]
+    rows = {
+        "alone": {"chosen": both[0], "rejected": both[1]},
+        "prompt": {"prompt": both[0][:-1], "chosen": both[0][-1:], "rejected": both[1][-1:]},
+        "columns": {
+            side: {key: [message[key] for message in own] for key in ("role", "content")}
+            for side, own in (("chosen", both[0]), ("rejected", both[1]))
+        },
+    }
+    parsed = parse_columns(rows[form], fields={})
+    if all(role != "u" for role, _ in lead):
+        assert isinstance(parsed[1], Unusable)
+        return
+    marks = {"s": "\n\nSystem:", "u": "\n\nHuman:", "a": "\n\nAssistant:"}
+    prompt = "".join(f"{marks[role]} {content.strip()}" for role, content in lead)
+    assert parsed == (f"{prompt}\n\nAssistant:", f" {good.strip()}", f" {bad.strip()}")
+
+
+@given(TURNS, TURNS)
+def test_any_two_lists_become_a_pair_of_all_their_contents_or_say_why_not(one, other):
+    both = [say(*(f"{role}: {content}" for role, content in turns)) for turns in (one, other)]
+    prompt, good, bad = parse_columns({"chosen": both[0], "rejected": both[1]}, fields={})
+    if isinstance(good, Unusable):
+        assert good.reason and not text_fault("prompt", prompt)
+        return
+    for turns, response in ((one, good), (other, bad)):
+        place = 0
+        for _, content in turns:
+            place = (prompt + response).index(content.strip(), place) + len(content.strip())

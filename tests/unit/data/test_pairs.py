@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from w2sg.data.pairs import check_pairs, deal, deal_by_prompt, row_id
 from w2sg.study.protocols import SOURCES, SPLITS
@@ -115,6 +119,49 @@ def test_a_pair_in_other_order_or_spelling_is_the_same_pair(texts, reason):
     with pytest.raises(ValueError) as caught:
         check_pairs(frame, name="d", minimum=1)
     assert reason in str(caught.value)
+
+
+def respelt(text: str, random: Random) -> str:
+    """The same text in another case, width and white space."""
+    wide = {chr(code): chr(code + 0xFEE0) for code in range(0x21, 0x7F)}
+    ways = (str.upper, str.lower, str.title, lambda word: "".join(wide.get(letter, letter) for letter in word))
+    words = [random.choice(ways)(word) for word in text.split()]
+    return (
+        random.choice(["", " ", "\t"])
+        + random.choice([" ", "\u00a0", " \n "]).join(words)
+        + random.choice(["", "\u2003"])
+    )
+
+
+@given(st.integers(0, 14), st.booleans(), st.randoms(use_true_random=False))
+def test_however_a_pair_is_written_again_it_is_the_same_pair(row, mirrored, random):
+    frame = pairs()
+    texts = [respelt(frame.loc[row, field], random) for field in ("prompt", "chosen", "rejected")]
+    again = dict(zip(("prompt", "chosen", "rejected"), [texts[0], *texts[:0:-1]] if mirrored else texts, strict=True))
+    longer = pd.concat(
+        [frame, pd.DataFrame([{"split": "test", "origin": "file.jsonl", "row": 6, **again}])], ignore_index=True
+    )
+    checked = check_pairs(longer, name="d", minimum=5, on_invalid="drop")
+    assert len(checked.pairs) == 15 and len(checked.dropped) == 1
+    assert "test row 6" in checked.dropped[0] and ("the mirror image of" in checked.dropped[0]) == mirrored
+
+
+@given(
+    st.lists(
+        st.tuples(
+            *[st.one_of(st.none(), st.integers(), st.sampled_from(["", " ", "a", "A ", "b", "c d", "C  D"]))] * 3
+        ),
+        max_size=8,
+    )
+)
+def test_every_row_is_used_or_named_whatever_the_rows_hold(rows):
+    frame = pairs()
+    more = pd.DataFrame(rows, columns=["prompt", "chosen", "rejected"], dtype=object)
+    longer = pd.concat([frame, more.assign(split="test", row=range(6, 6 + len(more)), origin="f")], ignore_index=True)
+    checked = check_pairs(longer, name="d", minimum=5, on_invalid="drop")
+    assert len(checked.pairs) + len(checked.dropped) == len(longer)
+    assert len(checked.pairs) == sum(checked.rows.values())
+    assert checked.pairs["row_id"].is_unique
 
 
 def test_pairs_of_nearly_the_same_prompt_share_their_source_and_are_counted():

@@ -90,6 +90,33 @@ def test_bytes_of_another_encoding_are_refused_by_line_and_byte(tmp_path_factory
     assert "save the file in UTF-8" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "suffix", [suffix for suffix in DATA_SUFFIXES if suffix.endswith((".gz", ".json", ".parquet"))]
+)
+@given(rows=ROWS, share=st.floats(0, 0.999))
+def test_a_file_that_was_cut_anywhere_is_refused_by_name(tmp_path_factory, suffix, rows, share):
+    path = tmp_path_factory.mktemp("rows") / f"mine{suffix}"
+    content = content_of(suffix, rows)
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ValueError, match=f"mine{suffix}"):
+        rows_of(path)
+
+
+@given(
+    parts=st.lists(
+        st.tuples(st.sampled_from([s for s in DATA_SUFFIXES if "tsv" not in s]), ROWS), min_size=1, max_size=3
+    )
+)
+def test_the_rows_of_a_folder_are_those_of_its_files(tmp_path_factory, parts):
+    folder = tmp_path_factory.mktemp("rows")
+    for number, (suffix, rows) in enumerate(parts):
+        (folder / f"part{number}{suffix}").write_bytes(content_of(suffix, rows))
+    (folder / "notes.txt").write_text("no rows")
+    assert [row for path in data_files(str(folder)) for row in rows_of(Path(path))] == [
+        row for _, rows in parts for row in rows
+    ]
+
+
 def test_a_long_text_and_blank_lines_are_no_trouble(tmp_path):
     long = "word " * 100_000
     (tmp_path / "a.csv").write_text(f'a,b\n\n"{long}",x\n\n,\n')
