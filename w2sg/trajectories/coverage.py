@@ -16,10 +16,13 @@ SUPERVISORS = ["weak", "weak_on_weak"]
 
 
 FAR = 6.0
-"""Units from which a revision is named. Of 60 revisions that differ by normal noise alone one is named in 1 % of the runs."""
+"""Units from which a revision is named."""
 
 AROUND = 4
-"""Revisions to each side whose changes make the unit."""
+"""Revisions to each side whose differences make the unit, where they are larger than those of all."""
+
+_COMPARED = 5
+"""Revisions with which something can be said."""
 
 _TYPICAL = 1.4826
 """Standard deviation of normal values over the median of their magnitudes."""
@@ -42,32 +45,57 @@ def _among(rows: pd.DataFrame, others: pd.DataFrame) -> pd.Series:
     return pd.Series(keys.isin(known), index=rows.index)
 
 
-def distances_to_neighbours(values: np.ndarray) -> np.ndarray:
-    """Returns how far each value lies from both of its neighbours, in robust units, (n,); 0 at the ends.
+def far_places(values: np.ndarray) -> list[int]:
+    """Returns the places of values that lie far outside of the range between their two neighbours, ascending.
 
-    It is the distance to the nearer neighbour. The unit is the largest of: half the distance between the two neighbours, so that a
-    value between them, on however steep a rise, is at most one unit away; and the usual distance to the nearer neighbour, over all
-    revisions and over those around.
+    A value between its neighbours, on however steep a rise, is never far. The farthest is named first and taken out before the
+    others are looked at, since it is a neighbour itself.
 
     Args:
         values: One per revision by step, (n,).
 
     Equation: R20 in docs/statistics.md.
     """
+    left, found = np.arange(len(values)), list[int]()
+    while len(left) >= _COMPARED:
+        beyond = _beyond(values[left])
+        far = [
+            at
+            for at in np.flatnonzero(beyond).tolist()
+            if beyond[at] > FAR * _unit(np.delete(values[left], at), at) > 0
+        ]
+        if not far:
+            break
+        worst = max(far, key=beyond.__getitem__)
+        found.append(int(left[worst]))
+        left = np.delete(left, worst)
+    return sorted(found)
+
+
+def _beyond(values: np.ndarray) -> np.ndarray:
+    """Returns how far each value lies outside of the range between its neighbours, (n,); 0 at the ends."""
     found = np.zeros(len(values))
-    if len(values) < 3:
-        return found
-    steps = np.abs(np.diff(values))
-    nearer = np.minimum(steps[:-1], steps[1:])  # (n - 2,)
-    apart = np.abs(values[2:] - values[:-2])
-    around = [np.median(nearer[max(0, i - AROUND) : i + AROUND + 1]) for i in range(len(nearer))]
-    unit = np.maximum(apart / 2, _TYPICAL * np.maximum(np.median(nearer), around))
-    found[1:-1] = np.divide(nearer, unit, out=np.zeros(len(nearer)), where=unit > 0)
+    ends = np.stack([values[:-2], values[2:]])
+    found[1:-1] = np.maximum(0.0, np.maximum(values[1:-1] - ends.max(0), ends.min(0) - values[1:-1]))
     return found
 
 
+def _unit(others: np.ndarray, at: int) -> float:
+    """Returns what counts as little at a place between the other values: their noise, or a third of the usual step if that is more.
+
+    Noise is read from second differences, which a smooth trend leaves small.
+    """
+    steps = np.abs(np.diff(others))
+    nearer, bends = np.minimum(steps[:-1], steps[1:]), np.abs(np.diff(others, 2)) / np.sqrt(6.0)
+
+    def usual(sizes: np.ndarray) -> float:
+        return float(max(np.median(sizes), np.median(sizes[max(0, at - 1 - AROUND) : at + AROUND])))
+
+    return max(usual(nearer) / 3.0, _TYPICAL * usual(bends))
+
+
 def far_from_neighbours(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Returns model, revision and reason of the revisions whose evaluation loss is far from those of both neighbours.
+    """Returns model, revision and reason of the revisions whose evaluation loss is far from those of both neighbours (:func:`far_places`).
 
     A spike of the training looks the same, so they are named and nobody leaves them out. Not found are the first and the last
     revision, and those that were exchanged with one of a similar loss.
@@ -80,7 +108,7 @@ def far_from_neighbours(metrics: pd.DataFrame) -> pd.DataFrame:
     for (_, model), part in losses.groupby(["family", "model"], sort=True):
         curve = part.groupby(["step", "revision"], as_index=False)["value"].mean()
         values, names = curve["value"].to_numpy(np.float64), curve["revision"].tolist()
-        for place in np.flatnonzero(distances_to_neighbours(values) > FAR):
+        for place in far_places(values):
             before, own, after = (f"{names[i]} {values[i]:.3f}" for i in (place - 1, place, place + 1))
             reason = (
                 f"its evaluation loss is far from both neighbours' ({before}, {own}, {after}): these may be "

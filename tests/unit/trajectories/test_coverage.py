@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.studies import STEPS, made_metrics
-from w2sg.trajectories.coverage import FAR, distances_to_neighbours, far_from_neighbours
+from w2sg.trajectories.coverage import far_from_neighbours, far_places
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -58,7 +58,7 @@ def test_the_default_study_has_no_doubtful_revision():
 def test_noise_names_nobody(seed, noise):
     rng = np.random.default_rng(seed)
     for values in (DEFAULT, falling(PYTHIA)):
-        assert (distances_to_neighbours(values + noise * rng.standard_normal(len(values))) < FAR).all()
+        assert far_places(values + noise * rng.standard_normal(len(values))) == []
 
 
 @QUICK
@@ -73,26 +73,30 @@ def test_an_onset_however_steep_names_nobody(at, width, drop, noise):
     place = np.arange(154)
     values = 10.0 - drop * np.clip((place - at) / (width + 1), 0.0, 1.0)
     values = values + noise * np.random.default_rng(at).standard_normal(154)
-    assert (distances_to_neighbours(values) < FAR).all()
+    assert far_places(values) == []
 
 
 @QUICK
 @given(seed=st.integers(0, 2**32 - 1), early=st.integers(3, 60), late=st.integers(100, len(PYTHIA) - 2))
-def test_of_two_that_were_exchanged_in_a_long_list_the_later_is_named_and_nobody_else(seed, early, late):
-    """The earlier one lies where neighbours are far apart, and may pass."""
+def test_two_that_were_exchanged_in_a_long_list_are_named_and_nobody_else(seed, early, late):
     values = falling(PYTHIA) + 0.002 * np.random.default_rng(seed).standard_normal(len(PYTHIA))
-    found = np.flatnonzero(distances_to_neighbours(exchanged(values, early, late)) > FAR)
-    assert {late} <= set(found.tolist()) <= {early, late}
+    assert far_places(exchanged(values, early, late)) == [early, late]
+
+
+@QUICK
+@given(seed=st.integers(0, 2**32 - 1), early=st.integers(2, 7), late=st.integers(13, len(STEPS) - 2))
+def test_two_that_were_exchanged_in_a_short_list_are_named_and_nobody_else(seed, early, late):
+    values = falling(np.array(STEPS)) + 0.002 * np.random.default_rng(seed).standard_normal(len(STEPS))
+    assert far_places(exchanged(values, early, late)) == [early, late]
 
 
 @pytest.mark.parametrize("count", range(5))
 def test_few_revisions_name_nobody(count):
-    assert (distances_to_neighbours(np.array([3.0, 9.0, 3.0, 3.0, 3.0])[:count]) == [0.0] * count).all() or count > 2
-    assert len(distances_to_neighbours(np.arange(float(count)))) == count
+    assert far_places(np.array([3.0, 9.0, 3.0, 3.0, 3.0])[:count]) == []
 
 
 def test_a_revision_among_equal_ones_is_measured_in_what_there_is():
-    assert (distances_to_neighbours(np.full(9, 4.0)) == 0).all()
+    assert far_places(np.full(9, 4.0)) == []
 
 
 def test_without_a_loss_nobody_is_named():
