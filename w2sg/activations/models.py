@@ -99,7 +99,7 @@ class LoadedModel:
     """The model without its output embedding; maps token ids to final hidden states after the final norm."""
     blocks: tuple[torch.nn.Module, ...]
     """The transformer blocks in order; block i's output is hidden state i + 1, the last one's before the norm. None if not found."""
-    embedding: torch.nn.Module
+    embedding: torch.nn.Embedding
     """The input embedding; its output is hidden state 0."""
     output: torch.nn.Module | None
     """The output embedding, which maps final hidden states to logits; None if not found."""
