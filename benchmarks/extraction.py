@@ -50,6 +50,7 @@ from w2sg.activations.packing import pack, plan_batches
 
 SHAPES = {  # width, blocks, heads
     "pythia-14m": (128, 6, 4),
+    "pythia-70m": (512, 6, 8),
     "pythia-160m": (768, 12, 12),
     "pythia-6.9b": (4096, 32, 32),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import gzip
 import io
 import json
@@ -155,6 +156,7 @@ def test_faults_the_mode_and_a_cache_change_nothing(workflow, remote, finished, 
     assert "Nothing to be done" in workflow.run("-n", "--rerun-triggers", "mtime", "params", "--", report)
 
     hub.fault = lambda request: None
+    assert_one_download_serves_features_and_students(workflow, hub)
     for repo, revision in published:
         fill = f"from huggingface_hub import snapshot_download as get; get({repo!r}, revision={revision!r})"
         subprocess.run([sys.executable, "-c", fill], check=True, capture_output=True)
@@ -167,6 +169,23 @@ def test_faults_the_mode_and_a_cache_change_nothing(workflow, remote, finished, 
     assert not hub.requests
     assert not left_behind(offline)
     assert (offline.folder / features).read_bytes() == (workflow.folder / features).read_bytes()
+
+
+def assert_one_download_serves_features_and_students(workflow: Workflow, hub: Hub) -> None:
+    """In fused mode too; the snapshot is gone when its last reader is done."""
+    before = copy.deepcopy(workflow.config)
+    workflow.config["students"] = {"kinds": ["linear", "full"], "learning_rates": {"full": [1.0e-3]}}
+    shutil.rmtree(workflow.folder / "results/activations/remote/step64")
+    hub.requests.clear()
+    students = "results/smoke/students/remote/step64/mine.parquet"
+    workflow.run("--", students)
+    weights = [r.path for r in hub.requests if r.method == "GET" and r.path.endswith(".safetensors")]
+    assert len(weights) == len(set(weights)) > 0
+    assert not left_behind(workflow)
+    rows = read_table(workflow.folder / students, schemas.RESULTS)
+    assert {"ceiling", "w2s", "permuted"} == set(rows["head"])
+    workflow.config.clear()
+    workflow.config.update(before)
 
 
 def assert_equal_to_the_local_sweep(swept: Workflow, local: Workflow) -> None:
