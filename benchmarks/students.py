@@ -152,7 +152,8 @@ def measure(shape: str, kind: str, pairs: int) -> pd.DataFrame:
                 run(work, BATCH, mixed=mixed)
                 begun = time.process_time()
                 run(work, pairs, mixed=mixed)
-                taken = (time.process_time() - begun) - (begun - start)  # without what building and the first batch take
+                # Without what building the model and the first batch take.
+                taken = (time.process_time() - begun) - (begun - start)
                 found.setdefault((name, mixed), []).append(taken * 1000 / (pairs - BATCH))
     rows = [
         {"shape": shape, "kind": kind, "contestant": name, "mixed_precision": mixed, "cpu_seconds": min(times)}
