@@ -15,7 +15,8 @@ FEATURE_BYTES = {"float32": 4, "bfloat16": 2}
 
 COLUMNS = {
     "model": "model", "revisions": "revisions", "jobs": "jobs", "download_tb": "download, TB", "snapshot_gb": "one revision, GB",
-    "download_hours": "download, h", "gpu_hours": "GPU, h", "heads_hours": "heads, core h", "features_gb": "features kept, GB",
+    "download_hours": "download, h", "gpu_hours": "GPU, h", "students_hours": "trained students, GPU h", "heads_hours": "heads, core h",
+    "features_gb": "features kept, GB",
 }  # fmt: skip
 """Columns of the cost table with their headings."""
 
@@ -42,6 +43,13 @@ class PlannedStudy:
     """Most snapshots on the disk."""
     holes: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
     """Steps between which the list of a swept model lacks revisions."""
+    students: Mapping[str, Any] = field(default_factory=lambda: {"kinds": ["linear"]})
+    """Section ``students``."""
+
+    @property
+    def trained(self) -> list[str]:
+        """Returns the kinds of students whose backbone is trained."""
+        return [kind for kind in self.students["kinds"] if kind != "linear"]
 
 
 def read_rates(path: Path) -> list[dict[Any, str]]:
@@ -88,9 +96,33 @@ def count_jobs(study: PlannedStudy) -> dict[str, int]:
         "train_heads": sum(family["revisions"] for family in study.families.values()) * datasets,
         "audit_revisions": len(hub),
     }
-    if study.mode == "split":
+    if study.trained:
+        counts["train_students"] = sum(family["revisions"] for family in study.families.values())
+        counts["train_weak_students"] = len(study.families)
+    if study.mode == "split" or study.trained:
         counts["fetch_revision"] = sum(study.used[model] for model in hub)
     return counts
+
+
+BACKWARD = {"lora": 1.0, "full": 2.0}
+"""What the way back costs, in forward passes: gradients of states alone, or of weights too."""
+
+
+def student_texts(study: PlannedStudy) -> float:
+    """Returns what the trained students of one revision cost on all datasets, in forward passes of one text.
+
+    Ceiling and student at each rate, the control at one, each with its epochs, looks at test pairs and all of these at the end.
+    """
+    own, total = study.students, 0.0
+    for pairs in study.pairs.values():
+        tested = float("nan") if pairs is None else pairs
+        learned = min(tested, own["pairs"]) if own.get("pairs") else tested
+        for kind in study.trained:
+            trainings = len(own["seeds"]) * (2 * len(own["learning_rates"][kind]) + 1)
+            looks = learned * own["epochs"] / own["batch_size"] / own["every"]
+            scored = tested + looks * min(own["watched"], tested)
+            total += trainings * 2 * (learned * own["epochs"] * (1 + BACKWARD[kind]) + scored)
+    return total
 
 
 def cost_table(study: PlannedStudy, models: pd.DataFrame, measured: Sequence[Mapping[str, str]]) -> pd.DataFrame:
@@ -102,9 +134,11 @@ def cost_table(study: PlannedStudy, models: pd.DataFrame, measured: Sequence[Map
     counts = [float("nan") if pairs is None else pairs for pairs in study.pairs.values()]
     texts = 6 * sum(counts)  # three splits of two texts
     families = pd.DataFrame(list(study.families.values()))
-    trained = families.groupby("strong")["revisions"].sum().reindex(models.index, fill_value=0) * len(study.pairs)
+    swept = families.groupby("strong")["revisions"].sum().reindex(models.index, fill_value=0)
+    trained = swept * len(study.pairs)
     number, size = pd.Series(study.used).reindex(models.index), models["size"]
-    forward = 2 * models["parameters"] * texts * rates["tokens"] / rates["gpu_forward"]
+    each = 2 * models["parameters"] * rates["tokens"]
+    forward = each * texts / rates["gpu_forward"]
     busy = forward + size / rates["gpu_load"] + rates["start"]
     asked = {"all": models["layers"], "final": 1}[study.layers] if isinstance(study.layers, str) else len(study.layers)
     kept = 1 + (asked - 1) * (trained > 0)  # a supervisor keeps its final layer only
@@ -112,11 +146,15 @@ def cost_table(study: PlannedStudy, models: pd.DataFrame, measured: Sequence[Map
     frame = pd.DataFrame(
         {
             "revisions": number,
-            "jobs": number * (1 + (study.mode == "split")) + trained + 1,
+            "jobs": number * (1 + (study.mode == "split" or bool(study.trained)))
+            + trained
+            + swept * bool(study.trained)
+            + 1,
             "download_tb": number * size / 1e12,
             "snapshot_gb": size / 1e9,
             "download_hours": number * size / rates["download"] / 3600,
             "gpu_hours": number * busy / 3600,
+            "students_hours": swept * student_texts(study) * each / rates["gpu_train"] / 3600,
             "heads_hours": trained * rates["heads"] / 3600,
             "features_gb": number * texts * models["width"] * kept * bytes_each / 1e9,
         }

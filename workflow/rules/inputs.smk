@@ -102,6 +102,20 @@ def made_audit():
     return made
 
 
+def fetched_after(wildcards):
+    """Returns what must be there before a strong revision is fetched: its supervisors' labels, if students are trained on them.
+
+    Without them nobody could take its place on the disk; of a revision that also supervises nothing.
+    """
+    model, revision = wildcards.model, wildcards.revision
+    if not TRAINED or (model, revision) in {(f.weak, f.weak_revision) for f in FAMILIES.values()}:
+        return []
+    folders = {
+        f"{STUDY}/weak_labels/{f.weak}/{f.weak_revision}" for f in FAMILIES.values() if f.strong == model
+    }
+    return [f"{folder}/{dataset}.parquet" for folder in sorted(folders) for dataset in DATASETS]
+
+
 # activations
 
 
@@ -385,6 +399,7 @@ def planned_study():
         "dtypes": {name: config["models"][name]["dtype"] for name in HUB_MODELS},
         "pairs": {name: counted_pairs(config["datasets"][name]) for name in DATASETS},
         "layers": config["activations"]["layers"],
+        "students": config["students"],
         "holes": {
             family.strong: selection.holes_in(published_of(family.strong))
             for family in FAMILIES.values()

@@ -8,10 +8,11 @@ localrules:
 
 
 rule fetch_revision:
-    """Split mode: fetches one Hub revision where there is a network; the extraction that follows deletes it."""
+    """Fetches one Hub revision where there is a network, in split mode and for trained students; what reads it last deletes it."""
     input:
         # Waited for: once a revision is here its extraction must be able to start, or nobody would free its place.
         unpack(extraction_inputs),
+        labels=fetched_after,
     output:
         ticket=temp("results/snapshots/{model}/{revision}.json"),
     log:

@@ -11,7 +11,15 @@ import yaml
 
 from w2sg.study import costs
 
-VALUES = {"gpu_forward": 1e12, "gpu_load": 1e9, "download": 1e8, "start": 2.0, "heads": 36.0, "tokens": 50.0}
+VALUES = {
+    "gpu_forward": 1e12,
+    "gpu_load": 1e9,
+    "download": 1e8,
+    "start": 2.0,
+    "heads": 36.0,
+    "tokens": 50.0,
+    "gpu_train": 5e11,
+}
 RATES = [{"name": name, "value": str(value)} for name, value in VALUES.items()]
 
 
@@ -43,6 +51,19 @@ def test_one_model_by_hand():
     assert costs.cost_table(study(layers=[1, 2]), known("s"), RATES)["features_gb"][0] == pytest.approx(
         2 * row["features_gb"]
     )
+
+
+def test_trained_students_by_hand():
+    rates = {"lora": [1e-3, 1e-2], "full": [1e-4]}
+    section = {"kinds": ["linear", "lora", "full"], "pairs": 80, "seeds": [0, 1], "learning_rates": rates}
+    section |= {"batch_size": 16, "every": 5, "watched": 30, "epochs": 1}
+    planned = study(pairs={"a": 100}, students=section)
+    scored = 100 + 1 * 30  # one look at step 5
+    lora, full = 2 * 5 * 2 * (80 * 2 + scored), 2 * 3 * 2 * (80 * 3 + scored)
+    row = costs.cost_table(planned, known("s"), RATES).iloc[0]
+    assert row["students_hours"] == pytest.approx(10 * (lora + full) * 2e9 * 50 / 5e11 / 3600)
+    assert costs.count_jobs(planned)["train_students"] == 10
+    assert costs.cost_table(study(), known("s"), RATES)["students_hours"].iloc[0] == 0
 
 
 def test_a_study_of_unknown_models_has_an_empty_table_and_names_them():
