@@ -16,6 +16,7 @@ import torch
 from torch.nn.functional import softplus
 
 from w2sg.heads.matrices import BLOCK
+from w2sg.heads.methods.catalogue import METHODS
 from w2sg.heads.sides import check_inputs, generator, harden, toss
 from w2sg.study.protocols import Loss
 from w2sg.study.sections import PaperProtocol
@@ -26,16 +27,12 @@ CHUNK = 2**17
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 """Adam's decay rates of the mean gradient and of the mean square, and its constant in the denominator."""
 
-CONFIDENCE, WARMUP = 0.5, 0.2
-"""Final weight of a head's own hardened predictions in the log-confidence loss, and the share of the steps over which it
-rises from zero."""
-
 
 class PaperHeadSettings(PaperProtocol):
     """The paper's protocol: Adam in small batches, learning rate falling to zero as a cosine; with the task of the heads."""
 
     loss: Loss = "soft"
-    """Cross-entropy with the targets, with the targets rounded (0.5 stays), or the log-confidence loss."""
+    """How the targets are learned, a name in :data:`w2sg.heads.methods.catalogue.METHODS`."""
     margin: Literal["pair", "single"] = "pair"
     """Loss on s(first) - s(second), or on the logit of each text with labels p and 1 - p."""
 
@@ -171,8 +168,7 @@ def _train(
         if batch.judged:
             total += (softplus(logits) - batch.target * logits).mean(-1) * batch.index.shape[1]
             rows += batch.index.shape[1]
-        aim = drawn_to(logits, batch.target, loss=settings.loss, progress=batch.progress)
-        residual = (torch.sigmoid(logits) - aim) * batch.sign / logits.shape[-1]
+        residual = METHODS[settings.loss](logits, batch.target, batch.progress) * batch.sign / logits.shape[-1]
         gradient = residual @ inputs  # (L, S, K, d)
         mean.lerp_(gradient, 1 - BETA1)
         square.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
@@ -188,30 +184,6 @@ def _initial(d: int, settings: PaperHeadSettings, seeds: Sequence[int]) -> torch
         return torch.zeros(len(seeds), 1, d)
     bound = 1.0 / math.sqrt(d)
     return torch.from_numpy(np.stack([generator(seed, "init").uniform(-bound, bound, (1, d)) for seed in seeds]))
-
-
-def drawn_to(logits: torch.Tensor, target: torch.Tensor, *, loss: Loss, progress: float) -> torch.Tensor:
-    """Returns what a batch's predictions are drawn to: the labels, for ``logconf`` mixed with the hardened predictions.
-
-    Reference: Burns et al. 2024, section 4.3. The threshold lets the batch's hardened predictions have the
-        class balance of its labels; a quantile commutes with the sigmoid up to interpolation, so logits
-        serve.
-
-    Args:
-        logits: Of the batch, (..., B).
-        target: Its labels, broadcast over them; rounded already where the loss is ``hard``.
-        loss: Name of the loss.
-        progress: Share of all steps done before this one.
-    """
-    if loss != "logconf":
-        return target
-    share = CONFIDENCE * min(1.0, progress / WARMUP)
-    ordered = logits.sort(dim=-1).values
-    place = ((1 - target.mean(-1)) * (logits.shape[-1] - 1)).expand(logits.shape[:-1])[..., None]  # (..., 1)
-    low = ordered.gather(-1, place.floor().long())
-    high = ordered.gather(-1, place.ceil().long())
-    hardened = logits >= low + (high - low) * (place - place.floor())
-    return (1 - share) * target + share * hardened
 
 
 def score_pairs(weights: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:

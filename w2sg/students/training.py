@@ -9,9 +9,10 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits, softplus
+from torch.nn.functional import softplus
 
-from w2sg.heads.paper import BETA1, BETA2, EPSILON, drawn_to
+from w2sg.heads.methods.catalogue import METHODS
+from w2sg.heads.paper import BETA1, BETA2, EPSILON
 from w2sg.heads.sides import check_inputs, generator, harden, toss
 from w2sg.students.kinds import Trainable
 from w2sg.students.scorer import Scorer
@@ -39,7 +40,8 @@ class Course:
     """What was seen of a training."""
 
     losses: np.ndarray
-    """Loss of each batch before the model learned from it, nats per pair (per text with the margin of single texts), (steps,)."""
+    """Cross-entropy with the labels of each batch, before the model learned from it, nats per pair, or per text with the margin
+    of single texts, (steps,)."""
     progressive_loss: float
     """Cross-entropy with the labels over the batches of the second half of the first epoch, before each was learned."""
     watched: dict[int, float]
@@ -72,7 +74,7 @@ def train_student(
         settings: The protocol.
         rate: Learning rate of the backbone.
         seed: Of the order, the sides, and what is drawn.
-        loss: Loss on the labels.
+        loss: How the labels are learned.
         margin: Loss on s(first) - s(second), or on each text alone with labels p and 1 - p.
         watch: Called every ``settings.every`` steps and after the last one.
 
@@ -104,15 +106,15 @@ def train_student(
                 places = torch.from_numpy(places).to(found.device)
                 scores = found.new_zeros(2 * len(index)).index_copy(0, places, found)
                 logits, target = _pose(scores, labels[index], swapped[index], margin=margin)
-                aim = drawn_to(logits.detach(), target, loss=loss, progress=done / total)
-                value = binary_cross_entropy_with_logits(logits, aim)
-                scorer.accelerator.backward(value)
-            losses.append(float(value.detach()))
+                # A function with the gradient of the method's loss: methods are given by that.
+                push = METHODS[loss](logits.detach(), target, done / total)
+                scorer.accelerator.backward((push * logits).mean())
+            plain = (softplus(logits) - target * logits).detach().mean()
+            losses.append(float(plain))
             if not math.isfinite(losses[-1]):
                 raise FloatingPointError(f"the loss of step {done} is {losses[-1]}")
             if epoch == 0 and step >= steps // 2:
-                plain = (softplus(logits) - target * logits).detach()
-                judged.append((float(plain.mean()), len(index)))
+                judged.append((losses[-1], len(index)))
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
             if watch is not None and ((done + 1) % settings.every == 0 or done + 1 == total):

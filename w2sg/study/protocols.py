@@ -14,8 +14,8 @@ FIELDS = ("prompt", "chosen", "rejected")
 SOURCES = ("chosen_source", "rejected_source", "chosen_label", "rejected_label")
 """What the two responses of a pair were taken from, and its classes."""
 
-Loss = Literal["soft", "hard", "logconf"]
-"""Loss of W2SG heads on soft labels."""
+Loss = Literal["soft", "hard", "logconf", "reverse_ce", "reverse_kl", "window"]
+"""How students learn soft labels."""
 
 StudentKind = Literal["lora", "full"]
 """What of a backbone is trained: low-rank adapters, or all of it."""

@@ -110,9 +110,9 @@ class Heads(Section):
     margin: Literal["pair", "single"] = "pair"
     """pair: s(a) - s(b); single: each text is scored alone. Labelled texts are scored alone in any case."""
     loss: Loss = "soft"
-    """For W2SG heads: cross-entropy on soft labels, on rounded ones, or with the log-confidence auxiliary loss,
-    which `converged` heads do not have: they take soft labels. Supervisor and ceiling learn true labels, by plain
-    cross-entropy.
+    """How W2SG students learn the labels: cross-entropy with soft or rounded (hard) ones, log-confidence loss, reverse
+    cross-entropy or KL divergence, or only pairs of which they are not sure (window). `converged` heads know soft and hard
+    and take soft labels else. Supervisor and ceiling learn true labels, by plain cross-entropy.
     """
     paper: PaperProtocol = PaperProtocol()
     converged: ConvergedProtocol = ConvergedProtocol()

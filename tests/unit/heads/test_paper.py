@@ -54,6 +54,19 @@ def auxiliary(logits, target, share):
     return (1 - share) * plain + share * binary_cross_entropy_with_logits(logits, hardened)
 
 
+def learned(name: str, logits, target, done: float):
+    """The loss that is descended, written out; autograd makes its gradient."""
+    if name == "logconf":
+        return auxiliary(logits, target, 0.5 * min(1.0, done / 0.2))
+    p, q = torch.sigmoid(logits), target.clamp(1e-4, 1 - 1e-4)
+    if name == "reverse_ce":
+        return -(p * q.log() + (1 - p) * (1 - q).log()).mean()
+    if name == "reverse_kl":
+        return (p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()).mean()
+    plain = binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return (plain * ((p - 0.5).abs() < 0.15) if name == "window" else plain).mean()
+
+
 def train_alone(first, second, target, rate: float, seed: int, settings: PaperHeadSettings):
     """Trains one head; returns its weights and its progressive loss."""
     swapped = sides.toss(PAIRS, seed)
@@ -75,9 +88,7 @@ def train_alone(first, second, target, rate: float, seed: int, settings: PaperHe
             if epoch == 0 and step >= per_epoch // 2:
                 losses.append(loss.item())
                 sizes.append(len(rows))
-            if settings.loss == "logconf":
-                done = (epoch * per_epoch + step) / total
-                loss = auxiliary(logits, goal, paper.CONFIDENCE * min(1.0, done / paper.WARMUP))
+            loss = learned(settings.loss, logits, goal, (epoch * per_epoch + step) / total)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -92,6 +103,9 @@ def train_alone(first, second, target, rate: float, seed: int, settings: PaperHe
         {"init": "default"},
         {"loss": "hard"},
         {"loss": "logconf", "init": "default"},
+        {"loss": "reverse_ce"},
+        {"loss": "reverse_kl"},
+        {"loss": "window"},
         {"margin": "single"},
         {"margin": "single", "loss": "logconf", "init": "default"},
         {"epochs": 2, "batch_size": 8},
