@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from w2sg.activations import extraction
 from w2sg.activations.check import check_model
 from w2sg.activations.models import load_model, read_model_config
-from w2sg.activations.tokens import read_pairs
+from w2sg.activations.tokens import load_tokenizer, read_pairs
 from w2sg.students.classroom import Classroom, split_texts
 from w2sg.students.kept import KeptStudents
 from w2sg.students.kinds import KINDS
 from w2sg.students.measure import Taught, teach, teach_weak
+from w2sg.students.memory import check_memory
 from w2sg.students.scorer import Scorer
 from w2sg.study.protocols import StudentKind
 from w2sg.study.sections import Heads, Intervals, Students
@@ -63,28 +65,37 @@ def teach_revision(
         made: What decides the students of each dataset.
 
     Raises:
+        MemoryError: If a training would not fit.
         ValueError: If LoRA's targets are not in the model, or a label is missing.
     """
     students = Students.model_validate(sections["students"])
     shared: Any = {"settings": students, "heads": Heads.model_validate(sections["heads"])}
     shared["intervals"] = Intervals.model_validate(sections["intervals"])
     found: dict[str, list[Taught]] = {dataset: [] for dataset in lessons}
-    fault = extraction.check_config(read_model_config(folder), settings, name=str(folder))
+    config = read_model_config(folder)
+    fault = extraction.check_config(config, settings, name=str(folder))
+    tokenizer = load_tokenizer(folder)
+    read = {
+        dataset: read_pairs(tokenizer, one.pairs, one.entry, max_tokens=settings.max_tokens)
+        for dataset, one in lessons.items()
+    }
+    lengths = [len(ids) for one in read.values() for ids in one.ids]
     kinds: list[StudentKind] = [kind for kind in students.kinds if kind != "linear"]
     for kind in kinds:
         # All of a model is trained in float32; beside adapters it stays as it is swept.
         dtype = "float32" if kind == "full" else settings.dtype
+        size = getattr(torch, dtype).itemsize
+        check_memory(config, kind, lengths, size=size, device=device, settings=students)
         model = check_model(load_model(folder, dtype=dtype, device=device, drawn=drawn), fault=fault)
         options = {name: getattr(students, name) for name in ("mixed_precision", "checkpointing")}
         trained, scorer = KINDS[kind](model, students), Scorer(model, **options)
         for dataset, lesson in lessons.items():
-            read = read_pairs(model.tokenizer, lesson.pairs, lesson.entry, max_tokens=settings.max_tokens)
             room = Classroom(
                 **shared,
                 scorer=scorer,
                 trained=trained,
                 kind=kind,
-                texts=split_texts(read, lesson.pairs, most=students.pairs),
+                texts=split_texts(read[dataset], lesson.pairs, most=students.pairs),
                 batch_tokens=settings.rows(model.device),
                 kept=KeptStudents(folder=kept, made=made[dataset]),
             )

@@ -1,0 +1,40 @@
+"""Memory is planned before weights are read, and an error names what would fit."""
+
+from __future__ import annotations
+
+import pytest
+from transformers import GPTNeoXConfig
+
+from w2sg.students import memory
+from w2sg.study.sections import Students
+
+CONFIG = GPTNeoXConfig(
+    hidden_size=64, num_hidden_layers=8, num_attention_heads=2, intermediate_size=256, vocab_size=100
+)
+PARAMETERS = 2 * 100 * 64 + 8 * (12 * 64**2 + 13 * 64) + 2 * 64
+LENGTHS = [1] * 50 + [2] * 32
+ROWS = 64
+
+
+def test_bytes_by_hand():
+    plain = memory.needed_bytes(CONFIG, "full", rows=ROWS, size=4, settings=Students())
+    assert plain == 16 * PARAMETERS + 8 * ROWS * 64 * 17 * 4
+    few = memory.needed_bytes(CONFIG, "lora", rows=ROWS, size=2, settings=Students(checkpointing=True))
+    assert few == 2 * PARAMETERS + ROWS * 64 * 2 * (17 + 8)
+
+
+def test_what_would_fit_is_named(monkeypatch):
+    lora = memory.needed_bytes(CONFIG, "lora", rows=ROWS, size=4, settings=Students(checkpointing=True))
+    full = memory.needed_bytes(CONFIG, "full", rows=ROWS, size=4, settings=Students(checkpointing=True))
+    given = {"size": 4, "device": "cpu", "settings": Students()}
+    monkeypatch.setattr(memory, "free_bytes", lambda device: full + 1)
+    with pytest.raises(MemoryError, match=r"kind full takes about .* would fit: students.checkpointing: true"):
+        memory.check_memory(CONFIG, "full", LENGTHS, **given)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: lora + 1)
+    with pytest.raises(MemoryError, match=r"would fit: kind lora with checkpointing"):
+        memory.check_memory(CONFIG, "full", LENGTHS, **given)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 1.0)
+    with pytest.raises(MemoryError, match="take a smaller model"):
+        memory.check_memory(CONFIG, "lora", LENGTHS, **given)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 1e12)
+    memory.check_memory(CONFIG, "full", LENGTHS, **given)

@@ -1,0 +1,85 @@
+"""What training a model takes of memory, known before its weights are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from w2sg.study.protocols import StudentKind
+from w2sg.study.sections import Students
+
+STATES = 17
+"""Numbers that a block keeps for the way back, per row and width: 34 bytes in half precision without attention's scores, which are
+not stored (Korthikanti et al. 2022, section 4.1)."""
+
+FLOAT = 4
+"""Bytes of a number in float32."""
+
+
+def needed_bytes(config: Any, kind: StudentKind, *, rows: int, size: int, settings: Students) -> float:
+    """Returns about how many bytes the training of a model takes on its device.
+
+    Weights, what is kept for the way back, and for a fully trained one gradients and both moments of Adam in float32; adapters and
+    the allocator's own loss are left out.
+
+    Args:
+        config: The model's configuration.
+        kind: What is trained.
+        rows: Tokens of the largest batch.
+        size: Bytes of a frozen weight.
+        settings: Section ``students``.
+    """
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    text = config.get_text_config()
+    width, blocks = int(text.hidden_size), int(text.num_hidden_layers)
+    number = 2 if settings.mixed_precision or (kind == "lora" and size == 2) else FLOAT
+    block = rows * width * STATES * number
+    kept = block + blocks * rows * width * number if settings.checkpointing else blocks * block
+    return parameters * (4 * FLOAT if kind == "full" else size) + kept
+
+
+def free_bytes(device: str) -> float:
+    """Returns the memory that is free on a device."""
+    if device.startswith("cuda"):
+        return float(torch.cuda.mem_get_info(torch.device(device))[0])
+    import psutil
+
+    return float(psutil.virtual_memory().available)
+
+
+def check_memory(
+    config: Any, kind: StudentKind, lengths: Sequence[int], *, size: int, device: str, settings: Students
+) -> None:
+    """Raises MemoryError, naming what would fit, if a training would not.
+
+    Args:
+        config: The model's configuration.
+        kind: What is trained.
+        lengths: Tokens of each text; the largest batch may hold the longest ones.
+        size: Bytes of a frozen weight.
+        device: Where the model is trained.
+        settings: Section ``students``.
+    """
+    rows, free = sum(sorted(lengths)[-2 * settings.batch_size :]), free_bytes(device)
+
+    def needs(one: StudentKind, **changed: Any) -> float:
+        return needed_bytes(config, one, rows=rows, size=size, settings=settings.model_copy(update=changed))
+
+    if needs(kind) <= free:
+        return
+    others = {
+        "students.checkpointing: true": needs(kind, checkpointing=True),
+        "students.mixed_precision and checkpointing: true": needs(kind, checkpointing=True, mixed_precision=True),
+        "kind lora with checkpointing": needs("lora", checkpointing=True),
+    }
+    fitting = [f"{name} ({value / 1e9:.1f} GB)" for name, value in others.items() if value <= free]
+    advice = f"what would fit: {', '.join(fitting)}" if fitting else "nothing of it would fit; take a smaller model"
+    raise MemoryError(
+        f"training a student of kind {kind} takes about {needs(kind) / 1e9:.1f} GB on {device}, which has {free / 1e9:.1f} GB free; {advice}"
+    )
