@@ -211,6 +211,15 @@ def read_model_config(folder: Path) -> Any:
         raise RevisionError(f"{folder / 'config.json'}: {said}") from None
 
 
+def count_parameters(config: Any) -> int:
+    """Returns the number of weights of a causal language model, without making any."""
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     fault = content_fault(path)

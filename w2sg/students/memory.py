@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from w2sg.activations.models import count_parameters
 from w2sg.study.protocols import StudentKind
 from w2sg.study.sections import Students
 
@@ -31,11 +32,7 @@ def needed_bytes(config: Any, kind: StudentKind, *, rows: int, size: int, settin
         size: Bytes of a frozen weight.
         settings: Section ``students``.
     """
-    from transformers import AutoModelForCausalLM
-
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
+    parameters = count_parameters(config)
     text = config.get_text_config()
     width, blocks = int(text.hidden_size), int(text.num_hidden_layers)
     number = 2 if settings.mixed_precision or (kind == "lora" and size == 2) else FLOAT
