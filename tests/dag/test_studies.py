@@ -50,6 +50,18 @@ def test_a_second_study_extracts_nothing_and_changes_no_byte_of_the_first(workfl
     assert re.search(r"train heads</td>\s*<td[^>]*>2<", cost.replace("_", " ")), cost
 
 
+def test_a_study_of_other_datasets_takes_nothing_from_the_first(workflow, second):
+    """It measures the loss again, whose table says how texts were read: the first study still finds what it read."""
+    made = workflow.folder / "results" / "smoke" / "tables"
+    before = {name: (made / f"{name}.parquet").read_bytes() for name in ("readings", "audit")}
+    second.config["datasets"]["more"] = second.config["datasets"]["mine"]
+    second.config["sweep"]["datasets"] = ["more"]
+    second.run("--", "results/other/tables/metrics.parquet", "results/other/tables/readings.parquet")
+    assert "extract_activations" not in planned(workflow)
+    workflow.run("--", "results/smoke/tables/readings.parquet", "results/smoke/tables/audit.parquet")
+    assert {name: (made / f"{name}.parquet").read_bytes() for name in before} == before
+
+
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [

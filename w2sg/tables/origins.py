@@ -6,7 +6,7 @@ import html
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,29 @@ def read_origin(path: str | Path) -> dict[str, Any]:
         raise TableError(
             f"{path}: no origin can be read from it ({error}); delete it and run snakemake again"
         ) from error
+
+
+def read_reading(loss: str | Path, datasets: Sequence[str]) -> dict[str, Any]:
+    """Returns what an extraction says of how it read a revision: its tokenizer, its settings and, by dataset, its texts.
+
+    The table of the loss is that of the last extraction. Datasets that an earlier one read, for another study or for
+    another list of datasets, are asked for in their features, which lie beside it.
+
+    Args:
+        loss: The table of a revision's evaluation loss.
+        datasets: Those that are wanted; no others are in the answer.
+
+    Raises:
+        TableError: If nothing there tells how a dataset was read.
+    """
+    read = read_origin(loss)["read"]
+    known = dict(read["texts"])
+    for name in datasets:
+        beside = Path(loss).with_name(f"{name}.safetensors")
+        if name not in known and not beside.is_file():
+            raise TableError(f"{loss}: it does not say how dataset {name} was read; delete it and run snakemake again")
+        known[name] = known[name] if name in known else read_origin(beside)["read"]
+    return read | {"texts": {name: known[name] for name in datasets}}
 
 
 def _safetensors(path: Path) -> str:

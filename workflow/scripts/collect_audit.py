@@ -9,7 +9,7 @@ import pandas as pd
 from w2sg.revisions import audit
 from w2sg.runtime import jobs
 from w2sg.tables import origins, schemas
-from w2sg.tables.files import read_provenance, read_table, write_table
+from w2sg.tables.files import read_table, write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -31,7 +31,10 @@ def main(
         frames += [read_table(path, schemas.AUDIT) for path in audits]
         measured = [read_table(path, schemas.RESULTS) for path in losses]
         frames += audit.audit_measured(measured, revisions)
-        readings = {Path(path).parts[-3:-1]: read_provenance(path)["read"] for path in losses}  # by model and revision
+        datasets = config["sweep"]["datasets"]
+        readings = {
+            Path(path).parts[-3:-1]: origins.read_reading(path, datasets) for path in losses
+        }  # by model and revision
         frame = audit.compare_readings(pd.concat(frames, ignore_index=True), readings)
         write_table(frame, output, schemas.AUDIT, provenance=origin)
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from w2sg.runtime import jobs
 from w2sg.tables import origins
-from w2sg.tables.files import read_provenance, write_table
+from w2sg.tables.files import write_table
 from w2sg.tables.reading import READINGS
 
 if TYPE_CHECKING:
@@ -29,9 +29,8 @@ def main(
         rows = []
         for path in losses:
             model, revision = Path(path).parts[-3:-1]
-            read = read_provenance(path)["read"]
-            for dataset in datasets:
-                facts = read["texts"][dataset]
+            read = origins.read_reading(path, datasets)
+            for dataset, facts in read["texts"].items():
                 ends = {name: " ".join(map(str, facts[name])) for name in ("first_ids", "last_ids")}
                 keys = {"model": model, "revision": revision, "dataset": dataset, "tokenizer": read["tokenizer"]}
                 rows.append({**facts, **ends, **keys})

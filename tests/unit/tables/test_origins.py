@@ -50,6 +50,16 @@ def test_every_kind_of_file_gives_back_what_was_put_in(tmp_path):
         assert {key: origins.read_origin(path)[key] for key in origin} == origin, path
 
 
+def test_how_texts_were_read_is_known_after_another_study_has_measured_the_loss_again(tmp_path):
+    read = {"tokenizer": "t", "texts": {"theirs": {"ids": "a"}}}
+    write_table(pd.DataFrame({"a": [1]}), tmp_path / "loss.parquet", SCHEMA, provenance={"read": read})
+    write_tokens(np.arange(3, dtype=np.uint16), tmp_path / "mine.safetensors", origin={"read": {"ids": "b"}})
+    for datasets, texts in ((["mine"], {"mine": {"ids": "b"}}), (["theirs"], read["texts"])):
+        assert origins.read_reading(tmp_path / "loss.parquet", datasets) == {"tokenizer": "t", "texts": texts}
+    with pytest.raises(TableError, match=r"loss\.parquet: it does not say how dataset other was read; delete it"):
+        origins.read_reading(tmp_path / "loss.parquet", ["mine", "other"])
+
+
 def test_files_without_an_origin_and_broken_ones_are_told_apart(tmp_path):
     for name, content in (("a.svg", "<svg/>"), ("a.png", "x"), ("a.pdf", "x"), ("a.html", "<p>")):
         (tmp_path / name).write_text(content)
