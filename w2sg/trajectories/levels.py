@@ -35,6 +35,9 @@ LATE = {
 }
 """Levels of the late revisions, with what they are the level of."""
 
+ROUNDING = 1e-9
+"""A gap of accuracies up to which ceiling and supervisor are equal: far below one pair, far above rounding errors."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Levels:
@@ -155,13 +158,13 @@ def gap_recovered(
 
     Args:
         gain: Student minus supervisor, (m,).
-        gap: Ceiling minus supervisor, (m,).
+        gap: Ceiling minus supervisor, (m,); equal ones may differ by rounding errors of the means over head seeds.
         errors: Covariance of gain and gap by the test pairs, (2, 2).
         degrees: Degrees of freedom of the fluctuation.
         confidence: Coverage.
     """
     m, means = len(gain), np.array([gain.mean(), gap.mean()])
-    if means[1] <= 0:
+    if means[1] <= ROUNDING:
         return undefined("the mean ceiling is not above the supervisor", m)
     value = float(means[0] / means[1])
     if m < 2:

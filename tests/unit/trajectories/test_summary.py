@@ -11,6 +11,7 @@ from w2sg.measures.verdicts import SOME
 from w2sg.study.sections import Statistics
 from w2sg.tables.schemas import CORRELATIONS, METRICS, PREDICTION, TRANSITIONS
 from w2sg.trajectories import bands, onset, summary
+from w2sg.trajectories.levels import gap_recovered
 from w2sg.trajectories.transitions import late_revisions
 
 SETTINGS = Statistics(resamples=200, first=10)
@@ -62,6 +63,11 @@ def test_without_the_effect_the_gain_is_below_and_nothing_sets_in():
     assert rows.loc["error_probe_minus_loss", "verdict"] in ("unclear", "undefined")
     checks = bands.judge_nano(metrics, families=["nano"]).set_index(["protocol", "criterion"])
     assert not checks["holds"].loc[("paper", "mean gain of the last 5")]
+
+
+def test_a_ceiling_that_equals_the_supervisor_but_for_rounding_has_no_gap_to_recover():
+    found = gap_recovered(np.array([0.002]), np.array([1e-16]), errors=np.eye(2), degrees=1.0, confidence=0.95)
+    assert np.isnan(found.value) and found.note == "the mean ceiling is not above the supervisor"
 
 
 def test_a_supervisor_of_pure_noise_leaves_the_gain_unclear_and_the_pgr_unbounded():
