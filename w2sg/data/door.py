@@ -1,12 +1,13 @@
 """What is wrong with the user's own files, as far as their first rows tell: asked before anything is computed.
 
-Of labelled texts all rows are read: only so is it known whether there are two classes, and enough of either.
+Of labelled texts all rows are read: only so is it known whether there are two classes, and enough of either. Pairs and documents are
+counted as far as they are wanted.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -15,9 +16,11 @@ from typing import Any
 from w2sg.data.dialogues import READ_TWICE, repeats_prompt, text_fault
 from w2sg.data.parsers import parse_columns, parse_labelled
 from w2sg.data.rows import brief, check_exists, file_rows
+from w2sg.data.texts import count_documents
 from w2sg.study.datasets import DatasetEntry
 from w2sg.study.fields import ConfigError, Key, Mistake, read
 from w2sg.study.protocols import FIELDS, SPLITS
+from w2sg.study.texts.corpora import TextFile
 from w2sg.study.texts.files import DATA_SUFFIXES, data_files
 from w2sg.study.texts.labels import positive_label
 from w2sg.study.texts.templates import form_text
@@ -40,11 +43,12 @@ def check_files(config: Mapping[str, Any], datasets: Sequence[str]) -> None:
         entry = config["datasets"][name]
         if entry["source"] == "files":
             found = [mistake for key, path in _places(name, entry) for mistake in _of_path(key, path, entry)]
-            mistakes += found or list(_of_classes(name, entry))
+            mistakes += found or [*_of_classes(name, entry), *_of_pairs(name, entry)]
     scored = config["evaluation"]["corpus"]
     entry = config["corpora"][scored]
     if entry["source"] == "file":
-        mistakes += _of_path(("corpora", scored, "path"), entry["path"], entry)
+        found = list(_of_path(("corpora", scored, "path"), entry["path"], entry))
+        mistakes += found or list(_of_documents(scored, entry, config["evaluation"]["documents"]))
     if mistakes:
         raise ConfigError(mistakes)
 
@@ -100,8 +104,7 @@ def _of_classes(name: str, entry: Mapping[str, Any]) -> Iterator[Mistake]:
     """Yields what is wrong with the classes of labelled texts: not two of them, or too few rows of one."""
     wanted = read(DatasetEntry, entry, ("datasets", name))
     files = {key: data_files(path) for key, path in _places(name, entry)}
-    unread = find_spec("pyarrow") is None and any(file.endswith(".parquet") for own in files.values() for file in own)
-    if not wanted.labelled or unread:
+    if not wanted.labelled or _unread(file for own in files.values() for file in own):
         return
     labels: dict[Key, Counter[str]] = {key: Counter() for key in files}
     try:
@@ -122,6 +125,49 @@ def _of_classes(name: str, entry: Mapping[str, Any]) -> Iterator[Mistake]:
                     f"{count} texts have the label {label}, {-(-least // 2)} are wanted; lower pairs in datasets.{name}"
                 )
                 yield Mistake(key, text)
+
+
+def _of_pairs(name: str, entry: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Yields which file holds fewer rows than pairs are wanted of it."""
+    wanted = read(DatasetEntry, entry, ("datasets", name))
+    if wanted.labelled or wanted.pairs is wanted.minimum is None:
+        return
+    splits = len(SPLITS) if "file" in entry else 1
+    least = splits * wanted.minimum_rows
+    for key, path in _places(name, entry):
+        files = data_files(path)
+        if _unread(files):
+            continue
+        try:
+            count = sum(1 for _ in islice((row for file in files for row in file_rows(Path(file), file)), least))
+        except (ValueError, RuntimeError) as error:
+            yield Mistake(key, str(error))
+            continue
+        if count < least:
+            each = f" in each of {splits} splits" if splits > 1 else ""
+            text = f"{path} holds {count} rows, {wanted.minimum_rows} pairs{each} are wanted"
+            yield Mistake(key, f"{text}; set pairs (or minimum) in datasets.{name} to at most {count // splits}")
+
+
+def _of_documents(name: str, entry: Mapping[str, Any], wanted: int) -> Iterator[Mistake]:
+    """Yields that a text has fewer documents than are to be scored."""
+    if _unread([entry["path"]]):
+        return
+    try:
+        count = count_documents(read(TextFile, entry, ("corpora", name)), name=name, most=wanted)
+    except (ValueError, RuntimeError) as error:
+        yield Mistake(("corpora", name, "path"), str(error))
+        return
+    if count < wanted:
+        text = (
+            f"got {wanted}, corpora.{name} ({entry['path']}) holds {count}; set it to at most {count}, or use more text"
+        )
+        yield Mistake(("evaluation", "documents"), text)
+
+
+def _unread(files: Iterable[str]) -> bool:
+    """Returns whether one of the files cannot be read here, for want of pyarrow."""
+    return find_spec("pyarrow") is None and any(file.endswith(".parquet") for file in files)
 
 
 def _first_fault(path: Path, entry: Mapping[str, Any]) -> str:

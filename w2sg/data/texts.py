@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from w2sg.data.dialogues import text_fault
 from w2sg.data.rows import check_exists, file_rows, hub_rows
 from w2sg.study.texts.corpora import HubText, TextFile
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _EMPTY_LINES = re.compile(r"\n[^\S\n]*\n")
 
@@ -31,6 +33,8 @@ def text_documents(entry: TextFile | HubText, *, name: str) -> tuple[pd.DataFram
         ValueError: If a row has no such field or no text, or no document is left; naming entry, file and row.
         RuntimeError: If the file is not there, or the Hub cannot be read.
     """
+    import pandas as pd  # not needed to count documents, which is done where Snakemake alone may be installed
+
     place = f"corpora.{name}: " + (entry.path if isinstance(entry, TextFile) else entry.repo)
     skipped: Counter[str] = Counter()
     rows = []
@@ -48,6 +52,12 @@ def text_documents(entry: TextFile | HubText, *, name: str) -> tuple[pd.DataFram
     if not rows:
         raise ValueError(f"{place}: no document in it, expected at least one")
     return pd.DataFrame(rows, columns=["doc_id", "part", "label", "cluster", "text"]), skipped
+
+
+def count_documents(entry: TextFile, *, name: str, most: int) -> int:
+    """Returns how many documents a file has, counted as far as ``most``; the file is that of the entry ``name`` of ``corpora``."""
+    texts = _texts(entry, name, f"corpora.{name}: {entry.path}")
+    return sum(islice((1 for _, text in texts if not text_fault(entry.field, text)), most))
 
 
 def _texts(entry: TextFile | HubText, name: str, place: str) -> Iterator[tuple[int, Any]]:

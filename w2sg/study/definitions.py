@@ -88,10 +88,11 @@ def check_others(study: str, own: Mapping[str, Any], results: Path) -> None:
         for section, entries in own.items():
             for name in sorted(set(entries) & set(theirs.get(section, {}))):
                 for key, mine, other in differences(json.loads(as_json(entries[name])), theirs[section][name]):
+                    named = f"models.{name.partition('/')[0]}" if section == "features" else f"{section}.{name}"
                     text = (
                         f"{key} is {mine!r} here and {other!r} in study {path.parent.name} ({path}); both studies "
-                        f"would write the same files. Give one of them another name, run with --directory in another folder, or "
-                        f"delete {path.parent} if that study is no longer wanted"
+                        f"would write the same files. Give {named} another name in this study, run with --directory in another "
+                        f"folder, or delete {path.parent} if that study is no longer wanted"
                     )
                     raise ConfigError([Mistake((section, name), text)])
 

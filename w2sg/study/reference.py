@@ -23,7 +23,8 @@ numbers replaced. Studies therefore choose by the lists `sweep.families` and `sw
 refused before anything runs, with file and line. A key that is not given has its default; "required" marks those without one.
 
 Values behind `--config` are YAML, like those of a file: `--config partial=true`, `--config heads='{seeds: [0]}'`.
-YAML reads `1e-5` as text: write `1.0e-5`.
+YAML reads `1e-5` as text: write `1.0e-5`. Where Snakemake says only that a file is no valid YAML,
+`python -c "import yaml; yaml.safe_load(open('mine.yaml'))"` names the line.
 
 **Editors** that know JSON Schema (VS Code with the YAML extension, PyCharm, Neovim with yaml-language-server) complete and explain keys
 in a file whose first line is `# yaml-language-server: $schema=PATH`, where PATH leads to `workflow/schemas/config.schema.json`.

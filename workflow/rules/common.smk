@@ -96,8 +96,10 @@ onstart:
                 slurm.refuse_leftovers(Path.cwd())
             except slurm.QueueError as error:
                 raise WorkflowError(str(error)) from None
-        with atomic_path(STUDY / definitions.FILE) as path:
-            path.write_text(definitions.as_json(DEFINITIONS), encoding="utf-8")
+        # A plan and a comparison make no files by these names, so that no other study need mean the same.
+        if set(workflow.dag_settings.targets or ["all"]) - {"plan", "verify"}:
+            with atomic_path(STUDY / definitions.FILE) as path:
+                path.write_text(definitions.as_json(DEFINITIONS), encoding="utf-8")
         scratch.tidy(Path(config["scratch"]), Path("results/snapshots"))
         if FETCHED and HUB_MODELS:
             if "downloads" not in workflow.global_resources:

@@ -22,8 +22,10 @@ def main(*, wanted: Mapping[str, Mapping[str, Any]], log: str) -> None:
             raise TableError("\n  ".join([text, *wrong]))
         if not there:
             raise ValueError("none of the study's files is there yet; nothing was verified")
+    missing = [path for path in wanted if path not in there]
+    example = f", such as {missing[0]}" if missing else ""
     sys.stdout.write(
-        f"{len(there)} files were made with this configuration, {len(wanted) - len(there)} are not there\n"
+        f"{len(there)} files were made with this configuration, {len(missing)} others are not there{example}\n"
     )
 
 

@@ -23,7 +23,7 @@ def config(entry: dict[str, Any], text: dict[str, Any] | None = None) -> dict[st
     return {
         "datasets": {"mine": read(DatasetEntry, entry).model_dump()},
         "corpora": {"t": read(CorpusEntry, scored).model_dump()},
-        "evaluation": {"corpus": "t"},
+        "evaluation": {"corpus": "t", "documents": 2},
     }
 
 
@@ -115,5 +115,21 @@ def test_an_empty_text_is_refused_too(tmp_path):
     text.touch()
     with pytest.raises(ConfigError, match=r"corpora.t.path: .*t.txt is empty \(0 bytes\)"):
         check_files(config({"source": "files", "file": "unused"}, {"source": "file", "path": str(text)}), [])
-    text.write_text("One document.")
+    text.write_text("One document.\n\nAnother one.")
     check_files(config({"source": "files", "file": "unused"}, {"source": "file", "path": str(text)}), [])
+
+
+def test_fewer_rows_or_documents_than_wanted_are_named_before_anything_runs(tmp_path):
+    rows, text = tmp_path / "f.jsonl", tmp_path / "t.txt"
+    rows.write_text(lines(*[GOOD] * 25))
+    text.write_text("One document.")
+    pairs = {"source": "files", "file": str(rows), "pairs": 9}
+    with pytest.raises(ConfigError) as caught:
+        check_files(config(pairs, {"source": "file", "path": str(text)}), ["mine"])
+    assert [str(mistake) for mistake in caught.value.mistakes] == [
+        f"datasets.mine.file: {rows} holds 25 rows, 9 pairs in each of 3 splits are wanted; set pairs (or minimum) in "
+        "datasets.mine to at most 8",
+        f"evaluation.documents: got 2, corpora.t ({text}) holds 1; set it to at most 1, or use more text",
+    ]
+    check_files(config(pairs | {"pairs": 8}), ["mine"])
+    check_files(config(pairs | {"minimum": 3}), ["mine"])

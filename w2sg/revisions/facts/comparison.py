@@ -76,6 +76,10 @@ def check_local(config: Mapping[str, Any], families: Mapping[str, Family]) -> li
             continue
         folders = local_folders(config, families, model, revisions)
         tokenizer = Path(entry["tokenizer"]) if "tokenizer" in entry else None
+        if tokenizer is not None and not tokenizer.is_dir():
+            text = f"no folder {tokenizer}; paths are relative to the working directory {Path.cwd()}"
+            mistakes.append(Mistake(("models", model, "tokenizer"), text))
+            continue
         known = {name: describe_folder(folder, tokenizer=tokenizer) for name, folder in folders.items()}
         for name, one in known.items():
             layers = kept_layers(config["activations"]["layers"], families, model, name)

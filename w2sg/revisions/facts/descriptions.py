@@ -91,7 +91,8 @@ def _tokenizer_files(names: Collection[str]) -> list[str]:
         if all(name in names for name in needed):
             return list(needed)
     raise ValueError(
-        f"no tokenizer: expected {TOKENIZER} (or the files of an older one, such as vocab.json and merges.txt)"
+        f"no tokenizer: expected {TOKENIZER} (or the files of an older one, such as vocab.json and merges.txt); "
+        "the key tokenizer of the model may name another place that has one"
     )
 
 

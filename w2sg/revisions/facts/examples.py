@@ -51,10 +51,14 @@ def show_examples(config: Mapping[str, Any], families: Mapping[str, Family], tex
         line
         for name, text in texts.items()
         for line in (
-            f"datasets.{name}: of the first pair models read {shorten(text, 200)!r}",
+            f"datasets.{name}: of the first {_kind(config['datasets'][name])} models read {shorten(text, 200)!r}",
             *(f"datasets.{name}: its token ids for {', '.join(same)}: {ids}" for ids, same in shown[name].items()),
         )
     ]
+
+
+def _kind(entry: Mapping[str, Any]) -> str:
+    return "text" if entry.get("task") == "classification" else "pair"
 
 
 def example_ids(
