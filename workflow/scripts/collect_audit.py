@@ -31,9 +31,8 @@ def main(
         frames += [read_table(path, schemas.AUDIT) for path in audits]
         measured = [read_table(path, schemas.RESULTS) for path in losses]
         frames += audit.audit_measured(measured, revisions)
-        datasets = config["sweep"]["datasets"]
         readings = {
-            Path(path).parts[-3:-1]: origins.read_reading(path, datasets) for path in losses
+            Path(path).parts[-3:-1]: origins.read_reading(path, config["sweep"]["datasets"]) for path in losses
         }  # by model and revision
         frame = audit.compare_readings(pd.concat(frames, ignore_index=True), readings)
         write_table(frame, output, schemas.AUDIT, provenance=origin)
