@@ -65,7 +65,7 @@ def test_the_plan_says_what_it_costs_and_what_that_rests_on(paper):
     assert re.search(r"peak on the scratch disk: 82.7 GB \(3 snapshots", text)
     assert "assumed: float32 files" in text
     made = {str(path.relative_to(paper.folder)) for path in Path(paper.folder).glob("results/**/*") if path.is_file()}
-    assert made == {f"results/paper/{name}" for name in ("definitions.json", "plan.tsv", "plan.txt")}
+    assert made == {f"results/paper/{name}" for name in ("plan.tsv", "plan.txt")}
 
 
 def test_every_shipped_family_can_be_planned(paper):
@@ -94,6 +94,9 @@ def test_the_documented_checkpoints_in_a_folder_plan_as_the_text_says(paper):
         (paper.folder / "my-run" / f"step{step}").rename(paper.folder / "my-run" / f"checkpoint-{step}")
     (paper.folder / "my-run" / "step2000").rename(paper.folder / "my-small")
     (paper.folder / "my-run" / "runs" / "Nov29").mkdir(parents=True)
+    pairs = "".join(f'"What is {n}, and why?",good {n},bad {n}\n' for n in range(30))
+    (paper.folder / "my-pairs.csv").write_text(f"prompt,chosen,rejected\n{pairs}")
+    (paper.folder / "my-text.txt").write_text("A document.\n\n" * 100)
     study = Workflow(folder=paper.folder, config=documented("trained.yaml"))
     planned = counts(study.run("-n", "-q", "rules"))
     assert planned["extract_activations"] == 1 + 3 + 1  # a random twin stands for step 0
