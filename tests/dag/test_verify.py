@@ -63,6 +63,6 @@ def test_without_records_verify_names_every_file_that_other_settings_made_and_th
     refused = workflow.run("--", "results/smoke/tables/families/olmo.parquet", check=False)
     assert set(named(refused)) == {
         f"results/smoke/metrics/olmo/{step}/{name}.parquet" for step in ("step0", "step8") for name in ("mine", "posts")
-    } | {"results/smoke/weak_metrics/small/step8/mine.parquet", "results/smoke/weak_metrics/small/step8/posts.parquet"}
+    } | {"results/smoke/weak_metrics/small/main/mine.parquet", "results/smoke/weak_metrics/small/main/posts.parquet"}
     assert "wanted [0.1, 1.0]" in refused and "delete the files" in refused
     assert not (workflow.folder / "results/smoke/tables/families/olmo.parquet").exists()

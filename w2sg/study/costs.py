@@ -169,6 +169,9 @@ def plan_text(
     """Returns the plan for a terminal: the table, jobs, peak disk, and every assumption behind the numbers."""
     formats = dict.fromkeys(COLUMNS.values(), _rounded) | dict.fromkeys(("revisions", "jobs"), "{:,.0f}".format)
     del formats["model"]
+    if not study.trained:
+        del formats[COLUMNS["students_hours"]]
+        table = table.drop(columns="students_hours")
     cells = table.rename(columns=COLUMNS).to_string(index=False, formatters=formats, na_rep="unknown")
     jobs = ", ".join(f"{name} {number:,}" for name, number in count_jobs(study).items())
     peak = study.snapshots * float(table["snapshot_gb"].fillna(0).max())
