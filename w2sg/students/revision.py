@@ -97,7 +97,7 @@ def teach_revision(
                 kind=kind,
                 texts=split_texts(read[dataset], lesson.pairs, most=students.pairs),
                 batch_tokens=settings.rows(model.device),
-                kept=KeptStudents(folder=kept, made=made[dataset]),
+                kept=KeptStudents(folder=kept, made={"dataset": dataset, **made[dataset]}),
             )
             found[dataset].append(ROLES[role](room, lesson.labels, layer=model.depth))
     for dataset, parts in found.items():

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from tests import tiny
+from w2sg.activations import extraction
 from w2sg.activations.models import take_apart
 from w2sg.activations.tokens import ReadPairs
 from w2sg.heads.sides import label_weakly
@@ -16,6 +17,7 @@ from w2sg.students.classroom import Classroom, split_texts
 from w2sg.students.kept import KeptStudents
 from w2sg.students.kinds import KINDS
 from w2sg.students.measure import teach, teach_weak
+from w2sg.students.revision import Lesson, teach_revision
 from w2sg.students.scorer import Scorer
 from w2sg.study.protocols import SPLITS
 from w2sg.study.sections import Heads, Intervals, Students
@@ -125,3 +127,31 @@ def test_a_pair_without_a_label_is_named():
         ValueError, match=rf"no label of pair {frame['row_id'].iloc[N]} of split weak_supervision, seed 0"
     ):
         teach(room(read, frame), known[known["row_id"] != frame["row_id"].iloc[N]], layer=2)
+
+
+def test_datasets_of_one_revision_have_students_of_their_own(tmp_path):
+    """Also where what decides them is the same: a supervisor's labels carry all datasets of its study."""
+    tiny.save_revisions(tmp_path, "gpt_neox", [8])
+    _, frame = pairs()
+    rng = np.random.default_rng(0)
+    lessons = {}
+    for name in ("one", "other"):
+        texts = {side: [tiny.sentence(rng) for _ in frame.index] for side in ("chosen", "rejected")}
+        given = frame.assign(dataset=name, prompt="", **texts)
+        lessons[name] = Lesson(pairs=given, labels=labels(frame), entry={"source": "files"})
+    sections = {"students": SETTINGS.model_copy(update={"kinds": ["linear", "full"], "seeds": [0]}).model_dump()}
+    sections |= {"heads": Heads().model_dump(), "intervals": Intervals(bootstrap=50).model_dump()}
+    found = teach_revision(
+        tmp_path / "step8",
+        lessons,
+        role="strong",
+        sections=sections,
+        settings=extraction.Settings(dtype="float32", max_tokens=32),
+        device="cpu",
+        drawn=False,
+        kept=tmp_path / "kept",
+        made=dict.fromkeys(lessons, {"made": "alike"}),
+    )
+    shown = {name: taught.predictions.query("head == 'w2s'")["margin"].to_numpy() for name, taught in found}
+    assert (shown["one"] != shown["other"]).all()
+    assert len(list((tmp_path / "kept").iterdir())) == 2 * 5
