@@ -13,7 +13,7 @@ HEADS = {
     "permuted": "student of the same labels, permuted over pairs",
     "ceiling": "student of true labels (ceiling)",
     "weak": "supervisor",
-    "weak_on_weak": "student on the supervisor's own features (weak on weak)",
+    "weak_on_weak": "student on the supervisor's own features, or its own model trained (weak on weak)",
 }
 """Heads of both protocols."""
 

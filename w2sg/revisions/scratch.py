@@ -109,6 +109,8 @@ class Store:
         Raises:
             SnapshotGone: If it is gone, or another process works with it.
         """
+        while ticket is not None and (folder / LEASE).is_file() and is_locked(folder / LOCK):
+            time.sleep(self.poll)  # another of its readers is at work
         with self._alone():
             lock = try_lock(folder / LOCK) if (folder / LEASE).is_file() else None
             if lock is None:

@@ -51,7 +51,7 @@ class TrainedStudent:
     """What is kept of a student: its margins and what was seen of its training."""
 
     margins: np.ndarray
-    """s(chosen) - s(rejected) of the test pairs, (n,)."""
+    """s(chosen) - s(rejected) of the test pairs, (n,); zeros if the training diverged."""
     progressive_loss: float
     """As of :class:`w2sg.students.training.Course`."""
     watched: Mapping[int, float]
@@ -128,9 +128,11 @@ class Classroom:
                 margin=self.heads.margin if self.texts[TEST].classes is None else "pair",
                 watch=self._watch,
             )
+            margins = self._margins(len(self.texts[TEST].row_ids))
+            whole = np.isfinite(margins).all() and np.isfinite(course.progressive_loss)
             return TrainedStudent(
-                margins=self._margins(len(self.texts[TEST].row_ids)),
-                progressive_loss=course.progressive_loss,
+                margins=margins if whole else np.zeros_like(margins),
+                progressive_loss=course.progressive_loss if whole else np.inf,
                 watched=course.watched,
             )
 
@@ -147,13 +149,22 @@ class Classroom:
         return float(np.mean(0.5 * (1.0 + np.sign(self._margins(self.settings.watched)))))
 
     def grid(self, head: str, target: np.ndarray, split: Literal["ground_truth", "weak_supervision"]) -> StudentGrid:
-        """Returns students at every rate and seed, the labels being (S, n)."""
+        """Returns students at every rate and seed, the labels being (S, n).
+
+        Raises:
+            FloatingPointError: If the training of a seed diverges at every rate.
+        """
         rates, seeds = getattr(self.settings.learning_rates, self.kind), self.settings.seeds
         students = [
             [self.train(head, self.texts[split].task(row), rate=rate, seed=seed) for rate in rates]
             for seed, row in zip(seeds, target, strict=True)
         ]
-        return StudentGrid(head=head, rates=tuple(rates), seeds=tuple(seeds), students=students)
+        made = StudentGrid(head=head, rates=tuple(rates), seeds=tuple(seeds), students=students)
+        if not np.isfinite(made.losses).any(axis=1).all():
+            raise FloatingPointError(
+                f"students of kind {self.kind} ({head}) diverge at every rate of {rates}; add smaller ones"
+            )
+        return made
 
 
 @dataclass(frozen=True, kw_only=True)

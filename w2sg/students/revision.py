@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,9 @@ import torch
 
 from w2sg.activations import extraction
 from w2sg.activations.check import check_model
-from w2sg.activations.models import load_model, read_model_config
+from w2sg.activations.models import context_of, load_model, read_model_config
 from w2sg.activations.tokens import load_tokenizer, read_pairs
+from w2sg.runtime.files import sha256
 from w2sg.students.classroom import Classroom, split_texts
 from w2sg.students.kept import KeptStudents
 from w2sg.students.kinds import KINDS
@@ -76,20 +78,23 @@ def teach_revision(
     fault = extraction.check_config(config, settings, name=str(folder))
     tokenizer = load_tokenizer(folder)
     read = {
-        dataset: read_pairs(tokenizer, one.pairs, one.entry, max_tokens=settings.max_tokens)
+        dataset: read_pairs(tokenizer, one.pairs, one.entry, max_tokens=min(settings.max_tokens, context_of(config)))
         for dataset, one in lessons.items()
     }
     lengths = [len(ids) for one in read.values() for ids in one.ids]
     kinds: list[StudentKind] = [kind for kind in students.kinds if kind != "linear"]
-    for kind in kinds:
-        # All of a model is trained in float32; beside adapters it stays as it is swept.
-        dtype = "float32" if kind == "full" else settings.dtype
+    # All of a model is trained in float32; beside adapters it stays as it is swept.
+    dtypes: dict[StudentKind, str] = {kind: "float32" if kind == "full" else settings.dtype for kind in kinds}
+    for kind, dtype in dtypes.items():
         size = getattr(torch, dtype).itemsize
         check_memory(config, kind, lengths, size=size, device=device, settings=students)
+    decided = {name: [one.facts["ids"], _label_hash(lessons[name].labels)] for name, one in read.items()}
+    for kind, dtype in dtypes.items():
         model = check_model(load_model(folder, dtype=dtype, device=device, drawn=drawn), fault=fault)
         options = {name: getattr(students, name) for name in ("mixed_precision", "checkpointing")}
         trained, scorer = KINDS[kind](model, students), Scorer(model, **options)
         for dataset, lesson in lessons.items():
+            keys = {"dataset": dataset, "read": decided[dataset], **made[dataset]}
             room = Classroom(
                 **shared,
                 scorer=scorer,
@@ -97,9 +102,13 @@ def teach_revision(
                 kind=kind,
                 texts=split_texts(read[dataset], lesson.pairs, most=students.pairs),
                 batch_tokens=settings.rows(model.device),
-                kept=KeptStudents(folder=kept, made={"dataset": dataset, **made[dataset]}),
+                kept=KeptStudents(folder=kept, made=keys),
             )
             found[dataset].append(ROLES[role](room, lesson.labels, layer=model.depth))
+        del model, trained, scorer, room  # before the next kind's is there
+        gc.collect()
+        if device != "cpu":
+            torch.cuda.empty_cache()
     for dataset, parts in found.items():
         yield (
             dataset,
@@ -108,3 +117,8 @@ def teach_revision(
                 predictions=pd.concat([one.predictions for one in parts], ignore_index=True),
             ),
         )
+
+
+def _label_hash(labels: pd.DataFrame) -> str:
+    """Returns a hash of a supervisor's labels: those of other weights are others, whatever the configuration says."""
+    return sha256(pd.util.hash_pandas_object(labels, index=False).to_numpy().tobytes())

@@ -49,10 +49,12 @@ class Scorer(torch.nn.Module):
         for module in decoder.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0
-            elif hasattr(module, "attention_dropout"):
-                module.attention_dropout = 0.0
+            for owner in (module, getattr(module, "config", None)):
+                for name, value in list(vars(owner).items()) if owner is not None else []:
+                    if ("dropout" in name or name in ("layerdrop", "attn_pdrop")) and isinstance(value, float):
+                        vars(owner)[name] = 0.0
         if checkpointing:
-            decoder.gradient_checkpointing_enable({"use_reentrant": False})
+            decoder.activation_checkpointing_enable()
             decoder.train()
 
     def forward(self, ids: Sequence[Sequence[int]]) -> torch.Tensor:
@@ -62,7 +64,9 @@ class Scorer(torch.nn.Module):
             ids: Token ids of each text, none empty.
         """
         states = self._alone(ids) if self.model.alone else self._together(ids)
-        return self.head(states.to(self.head.weight.dtype))[:, 0]
+        # Scores in bfloat16 would tie: a margin is a small difference of two of them.
+        with torch.autocast(self.model.device.type, enabled=False):
+            return self.head(states.to(self.head.weight.dtype))[:, 0]
 
     def _together(self, ids: Sequence[Sequence[int]]) -> torch.Tensor:
         batch = self._batch = pack(ids, self.model.device)

@@ -43,7 +43,8 @@ class Course:
     """Cross-entropy with the labels of each batch, before the model learned from it, nats per pair, or per text with the margin
     of single texts, (steps,)."""
     progressive_loss: float
-    """Cross-entropy with the labels over the batches of the second half of the first epoch, before each was learned."""
+    """Cross-entropy with the labels over the batches of the second half of the first epoch, before each was learned; infinite if
+    the training diverged."""
     watched: dict[int, float]
     """What ``watch`` returned, by the number of steps done."""
 
@@ -80,7 +81,6 @@ def train_student(
 
     Raises:
         ValueError: If a target is not a probability.
-        FloatingPointError: If a loss is not finite.
     """
     check_inputs(task.target)
     trained.reset(seed)
@@ -111,8 +111,6 @@ def train_student(
                 scorer.accelerator.backward((push * logits).mean())
             plain = (softplus(logits) - target * logits).detach().mean()
             losses.append(float(plain))
-            if not math.isfinite(losses[-1]):
-                raise FloatingPointError(f"the loss of step {done} is {losses[-1]}")
             if epoch == 0 and step >= steps // 2:
                 judged.append((losses[-1], len(index)))
             optimiser.step()
@@ -120,9 +118,10 @@ def train_student(
             if watch is not None and ((done + 1) % settings.every == 0 or done + 1 == total):
                 watched[done + 1] = watch()
     weights = np.array(judged)
+    progressive = float(np.average(weights[:, 0], weights=weights[:, 1]))
     return Course(
         losses=np.array(losses),
-        progressive_loss=float(np.average(weights[:, 0], weights=weights[:, 1])),
+        progressive_loss=progressive if np.isfinite(losses).all() else math.inf,
         watched=watched,
     )
 

@@ -187,6 +187,10 @@ def _check_students(study: Study) -> Iterator[Mistake]:
     if "linear" not in students.kinds or len(set(students.kinds)) < len(students.kinds):
         text = f"got {students.kinds}, expected linear, whose supervisor labels the pairs, and each kind once"
         yield Mistake(("students", "kinds"), text)
+    layers = study.activations.layers
+    if students.kinds != ["linear"] and not isinstance(layers, str) and -1 not in layers:
+        text = f"got {layers}, expected all, final, or a list with -1: trained students are compared at the final layer"
+        yield Mistake(("activations", "layers"), text)
     unknown = [seed for seed in students.seeds if seed not in study.heads.seeds]
     if unknown and students.kinds != ["linear"]:
         text = f"got {unknown}, allowed: {study.heads.seeds}, which are heads.seeds; the supervisor's labels have these"

@@ -148,7 +148,7 @@ class Students(Section):
     seeds: Listed[Natural] = [0]
     """Seeds among those of the heads."""
     pairs: Count | None = None
-    """Most training pairs of each split, the first ones; all by default."""
+    """Most training pairs of each split, the first ones as the dataset has them; all by default."""
     learning_rates: StudentRates = StudentRates()
     head_rate: Rate = 5e-3
     """Learning rate of the head, unless the backbone's is larger."""

@@ -9,7 +9,7 @@ rule extract_activations:
     """Opens one revision and runs every text of every dataset through it once; also measures evaluation loss."""
     input:
         unpack(extraction_inputs),
-        ticket=ticket,
+        ticket=extraction_ticket,
         published=published,
     output:
         features=collect("results/activations/{{model}}/{{revision}}/{dataset}.safetensors", dataset=DATASETS),

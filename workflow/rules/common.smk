@@ -101,10 +101,15 @@ onstart:
             with atomic_path(STUDY / definitions.FILE) as path:
                 path.write_text(definitions.as_json(DEFINITIONS), encoding="utf-8")
         scratch.tidy(Path(config["scratch"]), Path("results/snapshots"))
+        if FETCHED and HUB_MODELS and workflow.executor_plugin.name == "kubernetes":
+            raise WorkflowError(
+                "fetch.mode split and students.kinds lora or full need a scratch folder that all jobs see, which pods have not; "
+                "run this study on one machine or with Slurm"
+            )
         if FETCHED and HUB_MODELS:
             if "downloads" not in workflow.global_resources:
                 raise WorkflowError(
-                    "fetch.mode split: the profile has no 'resources: downloads: 10000' as profiles/default has; "
+                    "fetch.mode split, or trained students of Hub models: the profile has no 'resources: downloads: 10000' as profiles/default has; "
                     "downloads that wait for a place would keep every extraction from starting"
                 )
             driver.announce_run(Path(config["scratch"]))

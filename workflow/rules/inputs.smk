@@ -102,17 +102,26 @@ def made_audit():
     return made
 
 
+def teachers_of(family, known=frozenset()):
+    """Returns the supervisors that stand behind the labels of a family, as (model, revision): its own, that one's, and so on."""
+    own = (family.weak, family.weak_revision)
+    if own in known:
+        return known
+    found = known | {own}
+    for other in FAMILIES.values():
+        if other.strong == family.weak:
+            found |= teachers_of(other, found)
+    return found
+
+
 def fetched_after(wildcards):
     """Returns what must be there before a strong revision is fetched: its supervisors' labels, if students are trained on them.
 
-    Without them nobody could take its place on the disk; of a revision that also supervises nothing.
+    Without them nobody could take its place on the disk. A revision that is among the supervisors of its own supervisor waits for nothing.
     """
     model, revision = wildcards.model, wildcards.revision
-    if not TRAINED or (model, revision) in {(f.weak, f.weak_revision) for f in FAMILIES.values()}:
-        return []
-    folders = {
-        f"{STUDY}/weak_labels/{f.weak}/{f.weak_revision}" for f in FAMILIES.values() if f.strong == model
-    }
+    families = [f for f in FAMILIES.values() if f.strong == model and (model, revision) not in teachers_of(f)]
+    folders = {f"{STUDY}/weak_labels/{f.weak}/{f.weak_revision}" for f in families if TRAINED}
     return [f"{folder}/{dataset}.parquet" for folder in sorted(folders) for dataset in DATASETS]
 
 
@@ -131,6 +140,13 @@ def ticket(wildcards):
     if FETCHED and wildcards.model in HUB_MODELS:
         return f"results/snapshots/{wildcards.model}/{wildcards.revision}.json"
     return []
+
+
+def extraction_ticket(wildcards):
+    """Returns the ticket for an extraction; with trained students nothing where it is done, as a download for these is no reason to repeat it."""
+    folder = Path(f"results/activations/{wildcards.model}/{wildcards.revision}")
+    made = [folder / "loss.parquet", *(folder / f"{dataset}.safetensors" for dataset in DATASETS)]
+    return [] if TRAINED and not SPLIT and all(path.exists() for path in made) else ticket(wildcards)
 
 
 def extraction_inputs(wildcards):
@@ -344,12 +360,17 @@ def measured_jobs():
         ],
         "extract_activations": [f"{runs}/extract_activations/{model}/{name}.tsv" for model, name in used],
         "train_heads": [f"{runs}/train_heads/{config['study']}/{f}/{name}/{d}.tsv" for f, name, d in heads],
+        "train_students": [
+            f"{runs}/train_students/{config['study']}/{f}/{one.name}.tsv"
+            for f in (CELLS if TRAINED else [])
+            for one in FAMILIES[f].revisions
+        ],
     }
 
 
 def study_settings():
     """Returns what decides the report's numbers, section by section in the order of the configuration."""
-    names = "study sweep audit activations evaluation heads probe intervals statistics".split()
+    names = "study sweep audit activations evaluation heads students probe intervals statistics".split()
     return {name: config[name] for name in names} | {
         "activations": definitions.forward_settings(config["activations"])
     }
@@ -450,6 +471,12 @@ def joined_origins():
                 files[f"{STUDY}/{kind}/{weak}/{dataset}.parquet"] = DECIDING.supervision(family, dataset)
             for kind in ("metrics", "predictions"):
                 files |= dict.fromkeys(head_tables(family, dataset, kind), DECIDING.heads(family, dataset))
+            if TRAINED:
+                strong, own = (DECIDING.students(family, dataset, role=role) for role in ("strong", "weak"))
+                revision = FAMILIES[family].weak_revision
+                for kind in ("students", "student_predictions"):
+                    files |= dict.fromkeys(head_tables(family, dataset, kind), strong)
+                    files[f"{STUDY}/weak_{kind}/{family}/{revision}/{dataset}.parquet"] = own
             for name in FIGURES:
                 figure = f"{STUDY}/figures/{name}/{family}/{dataset}"
                 files |= {f"{figure}.{kind}": made_figures() for kind in ("svg", "pdf", "png", "parquet")}

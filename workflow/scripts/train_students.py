@@ -64,12 +64,13 @@ def main(
             for dataset, taught in students.teach_revision(folder.path, lessons, role=role, **options):
                 supervisor = read_provenance(inputs[dataset]["labels"])
                 weak = {key: supervisor[key] for key in ("model", "revision", "commit")}
-                provenance, keys["dataset"] = {**keys, **made[dataset], "weak": weak}, dataset
-                rows = taught.metrics.assign(**keys, tested_on=dataset)
+                own_keys = {**keys, "dataset": dataset}
+                provenance = {**own_keys, **made[dataset], "weak": weak}
+                rows = taught.metrics.assign(**own_keys, tested_on=dataset)
                 write_table(rows, outputs["metrics"][dataset], schemas.RESULTS, provenance=provenance)
-                shown = taught.predictions.assign(**keys)
+                shown = taught.predictions.assign(**own_keys)
                 write_table(shown, outputs["predictions"][dataset], schemas.PREDICTIONS, provenance=provenance)
-        shutil.rmtree(kept, ignore_errors=True)
+    shutil.rmtree(kept, ignore_errors=True)
 
 
 if __name__ == "__main__":

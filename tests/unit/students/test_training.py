@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from tests import tiny
@@ -147,3 +148,37 @@ def test_targets_that_a_model_lacks_are_named():
     check_targets(model.decoder, ["q_proj"])
     with pytest.raises(ValueError, match=r"students.lora.targets: \['query_key_value'\] not found.*q_proj"):
         KINDS["lora"](model, SETTINGS.model_copy(update={"lora": LoraAdapters(targets=["query_key_value"])}))
+
+
+def test_a_diverging_rate_is_no_choice_and_stops_nothing():
+    task, model = pairs(), loaded("llama")
+    course = train_student(Scorer(model), KINDS["full"](model, SETTINGS), task, settings=SETTINGS, rate=1e30, seed=SEED)
+    assert course.progressive_loss == math.inf
+
+
+def test_margins_keep_their_precision_where_passes_are_in_bfloat16():
+    task, model = pairs(), loaded("gpt_neox")
+    AcceleratorState._reset_state(reset_partial_state=True)
+    scorer = Scorer(model, mixed_precision=True)
+    with torch.no_grad():
+        scorer.head.weight.copy_(torch.arange(16.0)[None])
+    scores = scorer.score(task.first, batch_tokens=64)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    assert (scores != torch.tensor(scores).bfloat16().double().numpy()).mean() > 0.9
+
+
+def test_nothing_is_dropped_while_blocks_are_computed_again():
+    task = pairs()
+    found = []
+    for checkpointing in (False, True):
+        model = tiny.model("gpt_neox", seed=1)
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.5
+            if hasattr(module, "attention_dropout"):
+                module.attention_dropout = 0.5
+        loaded_model = take_apart(model, tiny.tokenizer())
+        scorer = Scorer(loaded_model, checkpointing=checkpointing)
+        trained = KINDS["full"](loaded_model, SETTINGS)
+        found.append(train_student(scorer, trained, task, settings=SETTINGS, rate=RATE, seed=SEED).losses)
+    np.testing.assert_allclose(*found, atol=1e-6)
