@@ -72,8 +72,15 @@ def test_wrong_rows_end_before_any_compute_and_name_the_culprit(finished, tmp_pa
         config["datasets"][name] = copy.deepcopy(mine)
         change(config["datasets"][name], tmp_path / f"{name}.jsonl")
     config["sweep"]["datasets"] = list(ROWS)
+    told = workflow.run("-n", check=False)  # what can be known before any job
+    known = [name for name in ROWS if f"datasets.{name}" in told]
+    assert "too_few" in known
+    assert all(part in told for name in known for part in ROWS[name][1])
+    config["sweep"]["datasets"] = [name for name in ROWS if name not in known]
     text = workflow.run("--keep-going", check=False)
     for name, (_, parts) in ROWS.items():
+        if name in known:
+            continue
         log = (tmp_path / "logs" / "fetch_pairs" / f"{name}.log").read_text()
         for part in [name, *parts]:
             assert part in log, log[-3000:]

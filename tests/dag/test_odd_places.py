@@ -21,7 +21,7 @@ STUDY = {
     "study": "odd",
     "banded": [],
     "sweep": {"families": ["own"], "datasets": ["mine"]},
-    "evaluation": {"corpus": "text"},
+    "evaluation": {"corpus": "text", "documents": 2},
     "corpora": {"text": {"source": "file", "path": TEXT}},
     "datasets": {"mine": {"source": "files", "file": PAIRS, "split": {"seed": 0}}},
     "models": {"own": {"source": "local", "path": RUNS, "tokens_per_step": 128, "dtype": "float32"}},

@@ -120,7 +120,7 @@ def test_a_second_run_and_a_touched_script_do_nothing(workflow):
 def test_an_added_revision_plans_exactly_its_jobs(workflow):
     workflow.config["families"]["smoke"]["select"]["add"] = ["step32", "step64"]
     assert planned(workflow) == {
-        "extract_activations": 1, "train_heads": 2, "collect_family": 1, "plot_figures": 4, **AGGREGATES,
+        "extract_activations": 1, "train_heads": 2, "collect_family": 1, "collect_readings": 1, "plot_figures": 4, **AGGREGATES,
     }  # fmt: skip
     table = "results/smoke/tables/metrics.parquet"
     workflow.run("--", table)
