@@ -47,7 +47,7 @@ rule all:
             path
             for family, datasets in CELLS.items()
             for d in datasets
-            for kind in ("metrics", "predictions", *(("students", "student_predictions") if TRAINED else ()))
+            for kind in ("metrics", "predictions", *STUDENT_METRICS, *STUDENT_MARGINS)
             for path in head_tables(family, d, kind)
         ],
         "<study>/tables/metrics.parquet",

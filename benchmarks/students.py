@@ -43,6 +43,7 @@ from w2sg.activations.models import take_apart  # noqa: E402
 from w2sg.students.kinds import KINDS  # noqa: E402
 from w2sg.students.scorer import Scorer  # noqa: E402
 from w2sg.students.training import Task, train_student  # noqa: E402
+from w2sg.study.protocols import StudentKind  # noqa: E402
 from w2sg.study.sections import Students  # noqa: E402
 
 BATCH, RATE, ROUNDS = 16, 1e-4, 2
@@ -112,14 +113,14 @@ def loop(shape: str, kind: str, texts: list[list[int]], targets: np.ndarray, *, 
     return work
 
 
-def ours(shape: str, kind: str, texts: list[list[int]], targets: np.ndarray) -> Work:
+def ours(shape: str, kind: StudentKind, texts: list[list[int]], targets: np.ndarray) -> Work:
     """Returns this project's training."""
 
     def work(pairs: int, mixed: bool) -> float:
         model = take_apart(build(shape, torch.float32, "cpu"), tiny.tokenizer())
         settings = Students(kinds=["linear", "full"], batch_size=BATCH)
         task = Task(first=texts[: 2 * pairs : 2], second=texts[1 : 2 * pairs : 2], target=targets[:pairs])
-        trained = KINDS["lora" if kind == "lora" else "full"](model, settings)
+        trained = KINDS[kind](model, settings)
         scorer = Scorer(model, mixed_precision=mixed)
         return float(train_student(scorer, trained, task, settings=settings, rate=RATE, seed=0).losses[0])
 
@@ -132,7 +133,7 @@ def run(work: Work, pairs: int, *, mixed: bool) -> float:
     return work(pairs, mixed)
 
 
-def measure(shape: str, kind: str, pairs: int) -> pd.DataFrame:
+def measure(shape: str, kind: StudentKind, pairs: int) -> pd.DataFrame:
     """Returns a row for each contestant at one shape and kind: seconds per 1,000 pairs, smallest of some rounds."""
     rng = np.random.default_rng(0)
     texts, targets = draw_texts(pairs, rng), rng.random(pairs)

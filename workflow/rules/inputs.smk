@@ -265,9 +265,8 @@ def lesson_inputs(role):
     return found
 
 
-def student_tables(family, dataset, kind="students"):
-    """Returns the tables of the students of a family's revisions whose backbone is trained; nothing without such students."""
-    return head_tables(family, dataset, kind) if TRAINED else []
+# The tables of students whose backbone is trained, beside those of heads; none without such students.
+STUDENT_METRICS, STUDENT_MARGINS = (["students"], ["student_predictions"]) if TRAINED else ([], [])
 
 
 # trajectories
@@ -277,12 +276,13 @@ def family_tables(name):
     """Returns the tables of one family: heads and losses per revision, and its supervisor's."""
     family = FAMILIES[name]
     weak = f"{STUDY}/weak_metrics/{family.weak}/{family.weak_revision}"
-    taught = [f"{STUDY}/weak_students/{family.name}/{family.weak_revision}"] if TRAINED else []
+    taught = [f"{STUDY}/weak_{kind}/{family.name}/{family.weak_revision}" for kind in STUDENT_METRICS]
     return {
         "heads": [
             path
             for dataset in DATASETS
-            for path in (*head_tables(family.name, dataset), *student_tables(family.name, dataset))
+            for kind in ("metrics", *STUDENT_METRICS)
+            for path in head_tables(family.name, dataset, kind)
         ],
         "losses": present(loss_table(family.strong, one.name) for one in family.revisions),
         "weak": present(f"{folder}/{dataset}.parquet" for folder in (weak, *taught) for dataset in DATASETS),
@@ -292,7 +292,7 @@ def family_tables(name):
 def prediction_tables():
     """Returns the margins of every family's heads on the test pairs, by revision and dataset."""
     names = [(f, one.name, d) for f, found in CELLS.items() for one in FAMILIES[f].revisions for d in found]
-    kinds = ("predictions", *(["student_predictions"] if TRAINED else []))
+    kinds = ("predictions", *STUDENT_MARGINS)
     return present(
         f"{STUDY}/{kind}/{f}/{revision}/{name}.parquet" for kind in kinds for f, revision, name in names
     )
@@ -471,12 +471,11 @@ def joined_origins():
                 files[f"{STUDY}/{kind}/{weak}/{dataset}.parquet"] = DECIDING.supervision(family, dataset)
             for kind in ("metrics", "predictions"):
                 files |= dict.fromkeys(head_tables(family, dataset, kind), DECIDING.heads(family, dataset))
-            if TRAINED:
+            for kind in (*STUDENT_METRICS, *STUDENT_MARGINS):
                 strong, own = (DECIDING.students(family, dataset, role=role) for role in ("strong", "weak"))
+                files |= dict.fromkeys(head_tables(family, dataset, kind), strong)
                 revision = FAMILIES[family].weak_revision
-                for kind in ("students", "student_predictions"):
-                    files |= dict.fromkeys(head_tables(family, dataset, kind), strong)
-                    files[f"{STUDY}/weak_{kind}/{family}/{revision}/{dataset}.parquet"] = own
+                files[f"{STUDY}/weak_{kind}/{family}/{revision}/{dataset}.parquet"] = own
             for name in FIGURES:
                 figure = f"{STUDY}/figures/{name}/{family}/{dataset}"
                 files |= {f"{figure}.{kind}": made_figures() for kind in ("svg", "pdf", "png", "parquet")}
