@@ -11,7 +11,7 @@ import pandas as pd
 from tests.conclusions import with_controls
 from w2sg.report import page
 from w2sg.runtime.provenance import origin
-from w2sg.study.protocols import FROZEN, HEADLINE_SETTINGS
+from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.study.sections import Statistics
 from w2sg.tables.reading import READINGS
 from w2sg.tables.schemas import CORRELATIONS, FLOORS, METRICS, PREDICTION, TRANSITIONS
@@ -57,7 +57,7 @@ def made_metrics(
         rows.append(
             key | loss | {"metric": "nats_per_token", "value": 7.6 - 0.3 * position**0.75, "dataset": "newsgroups"}
         )
-    for protocol, setting in ((name, HEADLINE_SETTINGS[name]) for name in FROZEN):
+    for protocol, setting in ((name, HEADLINE_SETTINGS[name]) for name in ("paper", "converged")):
         weak = {"step": 2048, "tokens": 0.002, "revision": "step2048", "dataset": dataset, "layer": 2, "seed": 0}
         weak |= {"head": "weak", "protocol": protocol, "setting": setting}
         rows += [weak | {"metric": name, "value": value} for name, value in (("accuracy", WEAK), ("ece", 0.06))]
@@ -84,7 +84,7 @@ def _heads(rise: float) -> list[dict[str, Any]]:
     rows = []
     values = {"w2s": 0.54 + 0.24 * rise, "ceiling": 0.55 + 0.26 * rise}
     gap = values["ceiling"] - WEAK
-    for protocol, setting in ((name, HEADLINE_SETTINGS[name]) for name in FROZEN):
+    for protocol, setting in ((name, HEADLINE_SETTINGS[name]) for name in ("paper", "converged")):
         for seed in (0, 1, 2):
             base = {"protocol": protocol, "setting": setting, "seed": seed}
             jitter = 0.001 * (seed - 1) + (0.0005 if protocol == "converged" else 0.0)

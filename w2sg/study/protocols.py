@@ -20,9 +20,6 @@ Loss = Literal["soft", "hard", "logconf", "reverse_ce", "reverse_kl", "window"]
 StudentKind = Literal["lora", "full"]
 """What of a backbone is trained: low-rank adapters, or all of it."""
 
-FROZEN = ("paper", "converged")
-"""Protocols of heads on frozen activations."""
-
 HEADLINE_SETTINGS = {"paper": "selected", "converged": "cv", "lora": "selected", "full": "selected"}
 """Headline setting of each protocol of heads on frozen activations and of each kind of trained student: chosen without test
 data."""
