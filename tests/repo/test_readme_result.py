@@ -78,11 +78,17 @@ def test_making_it_anew_takes_over_the_table_of_a_run(tmp_path):
         (tmp_path / path).parent.mkdir(parents=True)
         table.to_csv(tmp_path / path, index=False)
     (tmp_path / "README.md").write_text(f"before\n{readme.START}\nold\n{readme.END}\nafter\n")
+    for committed, fresh in readme.TAKEN_OVER.items():
+        for path in (committed, fresh):
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        if not (tmp_path / fresh).exists():
+            (tmp_path / fresh).write_bytes(b"picture")
     readme.renew(tmp_path)
     text = (tmp_path / "README.md").read_text()
     assert text.startswith(f"before\n{readme.START}\n- ") and text.endswith(f"{readme.END}\nafter\n")
     assert "| 0.600 |" in text and "\nold\n" not in text
-    assert (tmp_path / readme.COMMITTED).read_bytes() == (tmp_path / readme.FRESH).read_bytes()
+    for committed, fresh in readme.TAKEN_OVER.items():
+        assert (tmp_path / committed).read_bytes() == (tmp_path / fresh).read_bytes()
 
 
 @pytest.mark.parametrize("text", ["nothing", readme.START, readme.END + readme.START, 2 * (readme.START + readme.END)])

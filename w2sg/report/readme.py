@@ -1,6 +1,6 @@
 """The README's result: a block between two comments, made from a committed copy of the table of conclusions.
 
-``python -m w2sg.report.readme`` takes over the embedded study's table and writes the block anew.
+``python -m w2sg.report.readme`` takes over the embedded study's table and picture and writes the block anew.
 """
 
 from __future__ import annotations
@@ -20,6 +20,12 @@ START, END = "<!-- result -->", "<!-- /result -->"
 
 COMMITTED, FRESH = Path("docs/results/nano_summary.csv"), Path("results/nano/tables/summary.csv")
 """The committed table, and the one that a run of the embedded study writes; relative to the project's folder."""
+
+TAKEN_OVER = {
+    COMMITTED: FRESH,
+    Path("docs/images/nano.png"): Path("results/nano/figures/trajectory/nano/newsgroups_order.png"),
+}
+"""What is committed of a run, table and picture, so that both are of the same."""
 
 
 def result_block(summary: pd.DataFrame) -> str:
@@ -48,10 +54,10 @@ def with_block(text: str, block: str) -> str:
 
 
 def renew(root: Path = Path()) -> None:
-    """Copies the table of a finished run, if there is one, to the committed one, and writes README's block from that."""
-    if (root / FRESH).exists():
-        with atomic_path(root / COMMITTED) as path:
-            shutil.copyfile(root / FRESH, path)
+    """Takes over table and picture of a finished run, if there is one, and writes README's block from the table."""
+    for committed, fresh in TAKEN_OVER.items() if (root / FRESH).exists() else ():
+        with atomic_path(root / committed) as path:
+            shutil.copyfile(root / fresh, path)
     readme = root / "README.md"
     text = with_block(readme.read_text(encoding="utf-8"), result_block(read_summary(root / COMMITTED)))
     with atomic_path(readme) as path:
