@@ -100,7 +100,12 @@ def _heads(rise: float) -> list[dict[str, Any]]:
 
 def _probes(rise: float) -> list[dict[str, Any]]:
     base = {"head": "probe", "setting": "l2=0.01"}
+    plain = {"head": "probe_plain", "protocol": "first", "setting": "C=1", "metric": "accuracy"}
+    norm = {"head": "subspace", "protocol": "none", "setting": "ridge=0.1", "metric": "unexplained_norm"}
     return [
+        plain | {"seed": 0, "value": 0.51 + 0.2 * rise},
+        norm | {"seed": 0, "value": 0.5 - 0.2 * rise},
+    ] + [
         base | {"protocol": split, "metric": metric, "seed": seed, "value": start + 0.2 * rise + 0.001 * (seed - 1)}
         for split, start in (("pair", 0.52), ("text", 0.53))
         for metric in ("accuracy", "auroc")

@@ -196,19 +196,20 @@ TRAIN, WEAK, TEST = SPLITS
 
 
 def open_others(
-    paths: Sequence[str], pairs: Sequence[pd.DataFrame], *, keys: Mapping[str, str]
+    paths: Sequence[str], pairs: Sequence[pd.DataFrame], *, keys: Mapping[str, str], split: str = TEST
 ) -> dict[str, Callable[[], Features]]:
-    """Returns, by dataset, functions that read a revision's features of the test pairs, final layer.
+    """Returns, by dataset, functions that read a revision's features of the pairs of one split, final layer.
 
     Args:
         paths: Feature file of each dataset.
         pairs: Columns dataset, split, row_id and sources of each.
         keys: Model and revision that the files must carry.
+        split: Name of the split.
     """
 
     def load(path: str, frame: pd.DataFrame) -> Features:
         file = open_features(path, expect={**keys, "dataset": frame["dataset"].iloc[0]})
-        return split_features(file.read(slice(len(file.layers) - 1, None)), frame)[TEST]
+        return split_features(file.read(slice(len(file.layers) - 1, None)), frame)[split]
 
     both = zip(paths, pairs, strict=True)
     return {frame["dataset"].iloc[0]: partial(load, path, frame) for path, frame in both}

@@ -65,6 +65,7 @@ def fit_selected(
     intercept: bool = False,
     tolerance: float = 1e-7,
     patience: int = 2,
+    same_scale: bool = False,
 ) -> Fit:
     """Returns logistic fits, each with the penalty of smallest held-out log loss.
 
@@ -81,6 +82,7 @@ def fit_selected(
         intercept: Whether to fit an unpenalised intercept.
         tolerance: Largest norm of the final gradient, relative to that at zero coefficients.
         patience: A label set's search ends after this many weaker penalties in a row that raised its loss.
+        same_scale: Whether features are scaled by their spread over all rows, also those that take no part.
 
     Raises:
         ValueError: If a penalty is not positive, a value is not finite or shapes disagree.
@@ -103,6 +105,8 @@ def fit_selected(
     penalty = np.asarray(penalties, dtype=np.float64)[chosen]
     one, same = _distinct(target, folds, penalty)
     posed = replace(_pose(x, labels[one], fold[one] >= 0, intercept), penalty=torch.from_numpy(penalty)[one])
+    if same_scale:
+        posed = replace(posed, ratio=(posed.ratio > 0).to(posed.ratio))
     solution = minimise(posed, basis, start=None if start is None else start[one], tolerance=tolerance)
     weights = solution.coefficients[:, : len(scale)] / scale
     offset = solution.coefficients[:, -1] - weights @ center if intercept else weights.new_zeros(len(weights))

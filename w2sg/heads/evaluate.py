@@ -20,8 +20,8 @@ from w2sg.heads.controls import Final, Labels, unrelated_rows
 from w2sg.heads.fits import FITS, Trained, true_labels
 from w2sg.heads.halves import accuracies, draws_of, training_sd, widen
 from w2sg.heads.paper import score_pairs
-from w2sg.heads.probes import fit_probes
-from w2sg.heads.rows import head_rows, probe_rows
+from w2sg.heads.probes import fit_plain, fit_probes
+from w2sg.heads.rows import head_rows, plain_rows, probe_rows, subspace_row
 from w2sg.heads.sides import label_weakly, probability
 from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.study.sections import Heads, Intervals, Probe
@@ -143,14 +143,15 @@ def evaluate_revision(
     intervals: Intervals,
     unrelated: Mapping[str, np.ndarray] | None = None,
     others: Others | None = None,
+    supervisor: Callable[[], Features] | None = None,
     workers: int = 1,
 ) -> Measured:
     """Returns what is measured of a revision: probe, ceiling and W2SG heads of all layers, seeds and settings, and controls.
 
     The ceiling learns the true labels of the ground-truth split, the W2SG head the supervisor's soft labels of the
     weak-supervision split; both are judged on the test split, whose labels nothing is chosen by. Of the final layer there are
-    also students of permuted labels, probes of unrelated concepts, the part of training pairs in the intervals, the margins,
-    and transfer.
+    also students of permuted labels, probes of unrelated concepts, other predictors, the part of training pairs in the
+    intervals, the margins, and transfer.
 
     Args:
         parts: Functions that return the strong model's features of some layers, the final one last; one part is in memory for
@@ -161,6 +162,7 @@ def evaluate_revision(
         intervals: Of all metrics.
         unrelated: From :func:`w2sg.heads.controls.unrelated_labels`, of the ground-truth pairs in their order.
         others: Other datasets that the heads are tested on.
+        supervisor: Function that returns the supervisor's features of the weak-supervision pairs, final layer.
         workers: Tasks at work together, each on one thread; no result depends on it.
 
     Raises:
@@ -172,7 +174,8 @@ def evaluate_revision(
     final = partial(_final_heads, labels=labels, others=others or {}, **asked)
     concepts = partial(_concepts, unrelated=unrelated or {}, probe=probe, **asked)
     tasks = [(load, stage) for load in parts[:-1] for stage in (probes, trained)]
-    tasks += [(parts[-1], stage) for stage in (final, probes, concepts)]
+    predictors = partial(_predictor_rows, supervisor=supervisor, intervals=intervals)
+    tasks += [(parts[-1], stage) for stage in (final, probes, concepts, predictors)]
     with ThreadPoolExecutor(workers) as pool:
         done = list(pool.map(lambda task: task[1](task[0]()), tasks))
     metrics = pd.concat([one.metrics for one in done], ignore_index=True)
@@ -254,6 +257,16 @@ def _concepts(
     """Returns the rows of the final layer's probes of unrelated concepts."""
     split = features[TRAIN].layer(-1)
     return Measured(metrics=unrelated_rows(split, unrelated, probe=probe, seeds=heads.seeds, intervals=intervals))
+
+
+def _predictor_rows(features: Splits, *, supervisor: Callable[[], Features] | None, intervals: Intervals) -> Measured:
+    """Returns the rows of the final layer's other predictors: the probe of its first texts, and the norm that needs no labels."""
+    train, weak = features[TRAIN].layer(-1), features[WEAK].layer(-1)
+    fitted = fit_plain(train.chosen, train.rejected, labels=train.text_labels)
+    rows = [plain_rows(fitted, train, intervals=intervals)]
+    if supervisor is not None:
+        rows.append(subspace_row(weak, supervisor()))
+    return Measured(metrics=pd.concat(rows, ignore_index=True))
 
 
 def _by_cell(labels: pd.DataFrame) -> dict[Any, pd.DataFrame]:

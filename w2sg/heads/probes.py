@@ -86,6 +86,42 @@ def fit_probes(
     )
 
 
+def fit_plain(chosen: np.ndarray, rejected: np.ndarray, *, labels: np.ndarray | None = None) -> ProbeResult:
+    """Returns the probe of Qian et al. (2024, ChnQ/TracingLLM): scikit-learn's default logistic regression.
+
+    Features are standardised over all texts, the first four fifths are learnt from, the rest is tested; C = 1 on a sum is
+    1 / texts on a mean. Of each pair both texts are on the same side. Statistics of tested texts enter the scaling, as there.
+
+    Args:
+        chosen: States of the chosen texts at one layer, (1, n, d).
+        rejected: States of the rejected texts, (1, n, d).
+        labels: Other labels of the texts, (2 n,), as for :func:`fit_probes`.
+
+    Raises:
+        ValueError: If fewer than five pairs are given.
+    """
+    n = chosen.shape[1]
+    first = n * 4 // 5
+    if not 0 < first < n:
+        raise ValueError(f"{n} pairs; at least 2 are needed")
+    given = np.arange(2 * n) < n if labels is None else labels
+    held = np.flatnonzero(given >= 0)
+    learnt = held % n < first
+    texts, target = np.concatenate((chosen[0], rejected[0]))[held], given[held].astype(np.int64)
+    options = {"penalties": (1.0 / learnt.sum(),), "intercept": True, "tolerance": TOLERANCE, "same_scale": True}
+    fit = fit_selected(texts, target[None].astype(np.float64), np.where(learnt, 0, -1)[None], **options)
+    tests = held[~learnt]
+    return ProbeResult(
+        weights=fit.weights[None, :, None],
+        intercept=fit.intercept[None, :, None],
+        test_texts=tests[None, None],
+        test_labels=target[~learnt][None, None],
+        test_pairs=tests[None, None] % n,
+        test_scores=(texts[~learnt].astype(np.float64) @ fit.weights[0] + fit.intercept[0])[None, None, None],
+        converged=fit.converged[None, :, None],
+    )
+
+
 def _deal(n: int, settings: Probe, seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Returns test texts, (S T, m), and the fold of each text, (S T, 2 n), -1 where it is tested."""
     pairs = round(n * settings.test_fraction)

@@ -13,6 +13,7 @@ from w2sg.heads.probes import ProbeResult
 from w2sg.measures.bootstrap import draw_counts
 from w2sg.measures.estimates import Estimate
 from w2sg.measures.metrics import bootstrap_mean, evaluate_margins, evaluate_texts
+from w2sg.measures.subspaces import RIDGE, SMALLEST, principal_part, unexplained_norm
 from w2sg.study.sections import Intervals, Probe
 
 
@@ -129,6 +130,30 @@ def probe_rows(
         rows = _frame(estimates, product(layers, [seed], [f"l2={settings.penalty:g}"]))
         frames.append(rows.assign(head="probe", protocol=split))
     return pd.concat(frames, ignore_index=True)
+
+
+def plain_rows(fitted: ProbeResult, split: Features, *, intervals: Intervals) -> pd.DataFrame:
+    """Returns the accuracy of :func:`w2sg.heads.probes.fit_plain` on these pairs; columns are those of :func:`head_rows`."""
+    settings = Probe(splits=["pair"])
+    rows = probe_rows(fitted, split.layers, seeds=[0], settings=settings, intervals=intervals, clusters=split.clusters)
+    return rows[rows["metric"] == "accuracy"].assign(head="probe_plain", protocol="first", setting="C=1")
+
+
+def subspace_row(strong: Features, weak: Features) -> pd.DataFrame:
+    """Returns :func:`w2sg.measures.subspaces.unexplained_norm` of a student and its supervisor on the same pairs.
+
+    It has no interval; columns are those of :func:`head_rows`.
+
+    Raises:
+        ValueError: If the rows are not the same.
+    """
+    if not np.array_equal(strong.row_ids, weak.row_ids):
+        raise ValueError("the supervisor's features and the student's are not of the same rows")
+    parts = (principal_part(one.chosen[-1] - one.rejected[-1]) for one in (strong, weak))
+    estimate = Estimate(value=unexplained_norm(*parts), n=len(strong.row_ids))
+    setting = f"smallest={SMALLEST:g},ridge={RIDGE:g}"
+    rows = _frame({"unexplained_norm": estimate}, [(strong.layers[-1], 0, setting)])
+    return rows.assign(head="subspace", protocol="none")
 
 
 def accuracy_rows(

@@ -55,8 +55,11 @@ CONCLUSIONS = {
     "error_step": ("log step", ".4f"),
     "error_ceiling": ("ceiling head", ".4f"),
     "error_unrelated": ("probe of an unrelated concept", ".4f"),
+    "error_plain": ("probe, scikit-learn's defaults", ".4f"),
+    "error_subspace": ("components that the supervisor lacks, without labels", ".4f"),
     "error_probe_minus_loss": ("error, probe minus loss", "+.4f"),
     "error_probe_minus_step": ("error, probe minus log step", "+.4f"),
+    "error_probe_minus_subspace": ("error, probe minus components", "+.4f"),
 }
 """Quantities of the table of conclusions in words, with the format of their numbers."""
 

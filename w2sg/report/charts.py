@@ -120,7 +120,8 @@ def chart(rows: pd.DataFrame, *, corpus: str) -> dict[str, Any]:
 
 PREDICTORS = {
     "error_probe": "linear probe", "error_loss": "evaluation loss", "error_step": "log step",
-    "error_ceiling": "ceiling head", "error_unrelated": "unrelated probe",
+    "error_ceiling": "ceiling head", "error_unrelated": "unrelated probe", "error_plain": "probe, default settings",
+    "error_subspace": "components without labels",
 }  # fmt: skip
 """Errors of the table of conclusions, by what predicts."""
 

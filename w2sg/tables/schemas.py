@@ -51,8 +51,8 @@ _LAYER = whole("layer", "hidden state: 0 embedding, last after the final norm; -
 _SEED = whole("seed", "seed of the head")
 _PROTOCOL = text(
     "protocol",
-    "heads: `paper`, `converged`; of trained backbones: `lora`, `full`; probe: split `pair` or `text`; loss: `language_model`; floor: "
-    "`none`",
+    "heads: `paper`, `converged`; of trained backbones: `lora`, `full`; probe: split `pair`, `text` or `first`; loss: "
+    "`language_model`; floor, subspace: `none`",
 )
 _NOTE = text("note", "why the value or an end of its interval is null, or may be wrong; else empty")
 _ENDS = [
@@ -71,7 +71,8 @@ _HEAD = [
     _LAYER,
     text(
         "head",
-        "`w2s`, `ceiling`, `weak`, `probe`, `floor` (of the supervisor's tokenizer), `model` (evaluation loss); controls: "
+        "`w2s`, `ceiling`, `weak`, `probe`, `probe_plain`, `subspace` (components that the supervisor lacks), `floor` (of the "
+        "supervisor's tokenizer), `model` (evaluation loss); controls: "
         "`weak_on_weak`, `permuted`, `probe_length`, `probe_random`, `probe_group`",
     ),
     _PROTOCOL,
@@ -83,7 +84,7 @@ _HEAD = [
     text(
         "metric",
         "`accuracy`, `auroc`, `log_loss` (nats), `ece`, `agreement`, `gain`, `pgr`, `systematic_cost` (of `permuted`), "
-        "`nats_per_token`, `bits_per_byte`, …; "
+        "`unexplained_norm` (of `subspace`), `nats_per_token`, `bits_per_byte`, …; "
         "`accuracy_step_…` of a trained backbone after so many steps, on the first test pairs; "
         "`training_sd` and `gain_training_sd`: standard deviation of accuracy and gain over draws of the training pairs, "
         "which the interval of these includes",
@@ -267,7 +268,8 @@ PREDICTION = declare(
     text("held_out", "what is predicted from all others: one `revision` of a run, or all of one pre-training `seed`"),
     text(
         "predictor",
-        "`probe`, `loss`, `step` (log), `ceiling`, `unrelated` (probe of the texts' length), `probe_minus_loss`, `probe_minus_step`",
+        "`probe`, `loss`, `step` (log), `ceiling`, `unrelated` (probe of the texts' length), `plain` (probe with default settings), `subspace` "
+        "(components that the supervisor lacks), `probe_minus_loss`, `probe_minus_step`, `probe_minus_subspace`",
     ),
     maybe("value", "root mean square error of W2SG accuracy, or the difference of two; null where undefined"),
     *_ENDS,

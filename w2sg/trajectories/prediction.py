@@ -14,12 +14,18 @@ from w2sg.measures.bootstrap import FEWEST, is_constant
 from w2sg.measures.estimates import Estimate, undefined
 from w2sg.measures.verdicts import pool_seeds
 from w2sg.study.sections import Statistics
-from w2sg.trajectories.series import Series
+from w2sg.trajectories.series import OTHERS, Series
 
-RISING = {"probe": True, "loss": False, "step": True, "ceiling": True, "unrelated": True}
+RISING = {
+    "probe": True, "loss": False, "step": True, "ceiling": True, "unrelated": True, "plain": True, "subspace": False,
+}  # fmt: skip
 """Predictors, and whether W2SG accuracy may only rise with them (or only fall)."""
 
-COMPARED = {"probe_minus_loss": ("probe", "loss"), "probe_minus_step": ("probe", "step")}
+COMPARED = {
+    "probe_minus_loss": ("probe", "loss"),
+    "probe_minus_step": ("probe", "step"),
+    "probe_minus_subspace": ("probe", "subspace"),
+}
 """Differences of the errors of two predictors."""
 
 BLOCKS = 6
@@ -57,7 +63,7 @@ def _rows(keys: dict[str, Any], held_out: str, found: Mapping[str, Estimate]) ->
 def predictors_of(series: Series) -> dict[str, np.ndarray]:
     """Returns the values of each predictor, (n,). Monotone fits use the order, so that step 0 may count as one step."""
     known = {"probe": series.probe, "loss": series.loss, "step": np.log2(series.steps + 1.0)}
-    return known | {"ceiling": series.ceiling, "unrelated": series.unrelated}
+    return known | {name: getattr(series, name) for name in OTHERS}
 
 
 def predict_revisions(series: Series, *, confidence: float) -> dict[str, Estimate]:

@@ -56,6 +56,8 @@ def series_cells() -> list[dict[str, str]]:
         *(headline_cells(*which, protocol) for which in read for protocol in HEADLINE_SETTINGS),
         headline_cells("probe", "accuracy"),
         headline_cells("probe_length", "accuracy"),
+        {"head": "probe_plain", "metric": "accuracy"},
+        {"head": "subspace", "metric": "unexplained_norm"},
         headline_cells("model", "nats_per_token"),
     ]
 
@@ -72,7 +74,7 @@ def shown_rows(family: str = "") -> Any:
     Without its name, those of all families.
     """
     own = [("family", "==", family)] if family else []
-    kinds = [[("head", "in", ["probe", "floor", "model", *UNRELATED])]]
+    kinds = [[("head", "in", ["probe", "probe_plain", "subspace", "floor", "model", *UNRELATED])]]
     kinds += [[("protocol", "==", name), ("setting", "==", setting)] for name, setting in HEADLINE_SETTINGS.items()]
     return parquet.filters_to_expression([own + kind for kind in kinds]) & _OWN
 

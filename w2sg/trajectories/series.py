@@ -14,6 +14,9 @@ from w2sg.trajectories.selection import CASE, MEAN_SEED, own_rows, rows_with, se
 
 _NAMES = [*CASE, "layer"]
 
+OTHERS = ("ceiling", "unrelated", "plain", "subspace")
+"""Predictors of a series besides probe, loss and step."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
@@ -55,6 +58,10 @@ class Series:
     """Accuracy of the ceiling head, mean over head seeds, (n,); NaN where it was not measured."""
     unrelated: np.ndarray
     """Accuracy of a probe of the texts' length, (n,); NaN where it was not measured."""
+    plain: np.ndarray
+    """Accuracy of the probe with default settings, (n,); NaN where it was not measured."""
+    subspace: np.ndarray
+    """What the student's components explain and the supervisor's do not, (n,); NaN where it was not measured."""
     curves: tuple[Curve, ...]
     """W2SG: the mean over head seeds first, then each seed."""
 
@@ -89,6 +96,8 @@ def collect_series(metrics: pd.DataFrame, *, confidence: float) -> Iterator[Seri
         "probe": rows_with(rows, head="probe").groupby(places)["value"].mean(),
         "ceiling": rows_with(rows, head="ceiling").groupby([*_NAMES, "step"])["value"].mean(),
         "unrelated": rows_with(rows, head="probe_length").groupby(places)["value"].mean(),
+        "plain": rows_with(rows, head="probe_plain").groupby(places)["value"].mean(),
+        "subspace": rows_with(rows, head="subspace").groupby(places)["value"].mean(),
     }
     for key, whole in students.groupby(level=_NAMES, sort=True):
         table = whole.dropna(axis=1, how="all").dropna()  # protocols need not have the same seeds

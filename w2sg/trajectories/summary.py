@@ -14,6 +14,7 @@ from w2sg.measures.verdicts import decide, pool_seeds
 from w2sg.study.protocols import protocols_in
 from w2sg.study.sections import Statistics
 from w2sg.trajectories.levels import Levels, measure_levels
+from w2sg.trajectories.prediction import COMPARED, RISING
 from w2sg.trajectories.selection import CASE, INTERVAL, headline_statistics, rows_with
 
 COLUMNS = [*CASE, "quantity", *INTERVAL, "level", "n", "note", "verdict"]
@@ -26,10 +27,7 @@ TAKEN = {
     "onset_tokens": ("transitions", {"estimate": "onset_tokens"}),
     "saturation_tokens": ("transitions", {"estimate": "saturation_tokens"}),
     "fluctuation": ("transitions", {"estimate": "fluctuation"}),
-    **{
-        f"error_{name}": ("prediction", {"predictor": name})
-        for name in ("probe", "loss", "step", "ceiling", "unrelated", "probe_minus_loss", "probe_minus_step")
-    },
+    **{f"error_{name}": ("prediction", {"predictor": name}) for name in (*RISING, *COMPARED)},
     "r2_probe": ("correlations", {"predictor": "probe", "statistic": "r2"}),
     "r2_loss": ("correlations", {"predictor": "loss", "statistic": "r2"}),
     "rho_probe": ("correlations", {"predictor": "probe", "statistic": "spearman"}),
@@ -45,7 +43,7 @@ COUNTS = ("revisions", "last_step", "seeds")
 
 JUDGED = (
     "gain", "gain_first", "weak_on_weak_gain", "gain_beyond_weak_on_weak", "permuted_gain", "systematic_cost",
-    "error_probe_minus_loss", "error_probe_minus_step",
+    "error_probe_minus_loss", "error_probe_minus_step", "error_probe_minus_subspace",
 )  # fmt: skip
 """Quantities that are compared with zero."""
 

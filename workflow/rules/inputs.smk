@@ -225,11 +225,12 @@ def transfer_inputs(model, wildcards):
 
 
 def head_inputs(wildcards):
-    """Returns a revision's features and the labels of its family's weak supervisor."""
+    """Returns a revision's features, and the labels and features of its family's weak supervisor."""
     family = FAMILIES[wildcards.family]
     return transfer_inputs(family.strong, wildcards) | {
         "features": f"results/activations/{family.strong}/{wildcards.revision}/{wildcards.dataset}.safetensors",
         "labels": f"{STUDY}/weak_labels/{family.weak}/{family.weak_revision}/{wildcards.dataset}.parquet",
+        "weak_features": f"results/activations/{family.weak}/{family.weak_revision}/{wildcards.dataset}.safetensors",
         "pairs": f"resources/pairs/{wildcards.dataset}.parquet",
     }
 

@@ -20,6 +20,7 @@ def main(
     pairs: str,
     other_features: Sequence[str],
     other_pairs: Sequence[str],
+    weak_features: str,
     output: str,
     predictions: str,
     keys: Mapping[str, str],
@@ -29,7 +30,7 @@ def main(
     log: str,
 ) -> None:
     with jobs.log_to(log):
-        from w2sg.activations.features import TRAIN, open_features, open_others, split_layers
+        from w2sg.activations.features import TRAIN, WEAK, open_features, open_others, split_layers
         from w2sg.heads import evaluate
         from w2sg.heads.controls import unrelated_labels
         from w2sg.study.sections import Heads, Intervals, Probe
@@ -45,10 +46,12 @@ def main(
         asked["unrelated"] = unrelated_labels(frame[frame["split"] == TRAIN])
         frames = [read_table(path, schemas.PAIRS) for path in other_pairs]
         asked["others"] = open_others(other_features, frames, keys=keys)
+        supervisor = {key: read_provenance(labels)[key] for key in ("model", "revision", "commit")}
+        given = {"keys": {key: supervisor[key] for key in ("model", "revision")}, "split": WEAK}
+        asked["supervisor"] = open_others([weak_features], [frame], **given)[keys["dataset"]]
         made = evaluate.evaluate_revision(parts, weak, **asked, workers=threads)
         inputs = [features, labels, pairs, *other_features, *other_pairs]
         origin = origins.trace("train_heads", {**sections, "recipes.HEADS": recipe}, inputs)
-        supervisor = {key: read_provenance(labels)[key] for key in ("model", "revision", "commit")}
         provenance = {**states.metadata, **origin, "weak": supervisor}
         keys = {**keys, "commit": states.metadata["commit"]}
         write_table(made.predictions.assign(**keys), predictions, schemas.PREDICTIONS, provenance=provenance)
@@ -63,6 +66,7 @@ if __name__ == "__main__":
         pairs=snakemake.input["pairs"],
         other_features=snakemake.input["other_features"],
         other_pairs=snakemake.input["other_pairs"],
+        weak_features=snakemake.input["weak_features"],
         output=snakemake.output["metrics"],
         predictions=snakemake.output["predictions"],
         keys={

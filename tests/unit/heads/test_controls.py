@@ -13,6 +13,7 @@ from w2sg.heads.halves import deal_halves, draws_of, training_sd, widen
 from w2sg.heads.sides import label_weakly
 from w2sg.study.protocols import HEADLINE_SETTINGS, SPLITS
 from w2sg.study.sections import ConvergedProtocol, Heads, Intervals, PaperProtocol, Probe
+from w2sg.trajectories.selection import UNRELATED
 
 N, D = 400, 12
 HEADS = Heads(
@@ -47,7 +48,12 @@ def supervision() -> evaluate.Supervision:
 
 @pytest.fixture(scope="module")
 def revision(supervision) -> evaluate.Measured:
-    given = {"others": {"more": lambda: OTHER[TEST]}, "probe": Probe(), "unrelated": {}}
+    given = {
+        "others": {"more": lambda: OTHER[TEST]},
+        "probe": Probe(),
+        "unrelated": {},
+        "supervisor": lambda: STRONG[WEAK],
+    }
     return evaluate.evaluate_revision([lambda: STRONG], supervision.labels, **ASKED, **given)
 
 
@@ -63,6 +69,19 @@ def test_a_student_on_the_supervisors_own_features_gains_nothing(supervision, re
     for protocol in ("paper", "converged"):
         assert abs(mean(supervision.metrics, "weak_on_weak", "gain", protocol)) < 0.03
         assert mean(revision.metrics, "w2s", "gain", protocol) > 0.06
+
+
+def test_predictors_have_one_row_each(revision):
+    rows = revision.metrics.set_index("head")
+    assert rows.loc["probe_plain", "value"] > 0.7 and rows.loc["probe_plain", "n"] == N // 5
+    norm = rows.loc["subspace"]
+    assert 0 < norm["value"] <= 0.25 and norm["n"] == N and np.isnan(norm["low"])  # its own supervisor
+
+
+def test_the_norm_is_of_the_same_pairs(supervision):
+    given = {"probe": Probe(), "supervisor": lambda: STRONG[TEST]}
+    with pytest.raises(ValueError, match="not of the same rows"):
+        evaluate.evaluate_revision([lambda: STRONG], supervision.labels, **ASKED, **given)
 
 
 def test_permuted_labels_are_the_same_labels_and_each_seed_draws_them_anew():
@@ -134,7 +153,7 @@ def test_unrelated_probes_find_what_is_there_and_no_more(supervision):
     rows = evaluate.evaluate_revision(
         [lambda: STRONG], supervision.labels, **ASKED, probe=Probe(), unrelated=given
     ).metrics
-    rows = rows[rows["head"].str.startswith("probe_")]
+    rows = rows[rows["head"].isin(UNRELATED)]
     assert set(rows["metric"]) == {"accuracy"} and set(rows["protocol"]) == {"pair"}
     found = rows.groupby("head")["value"].agg(["mean", "size"])
     assert (found["size"] == len(HEADS.seeds)).all()

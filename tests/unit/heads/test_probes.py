@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from w2sg.heads.probes import fit_probes
+from w2sg.heads.probes import fit_plain, fit_probes
 from w2sg.study.sections import Probe
 
 SEEDS = (0, 7)
@@ -42,6 +42,29 @@ def test_equals_scikit_learn(width, penalty):
             np.testing.assert_allclose(found.test_scores[layer, s, t], scores, atol=2e-5)
             right = (found.test_scores[layer, s, t] > 0) == labels[test]
             assert right.mean() == pytest.approx(model.score(scaler.transform(texts[test]), labels[test]), abs=1e-6)
+
+
+@pytest.mark.parametrize("width", [10, 200])
+def test_the_plain_probe_is_that_of_scikit_learns_defaults(width):
+    chosen, rejected = data(width)
+    found = fit_plain(chosen[1:], rejected[1:])
+    texts = StandardScaler().fit_transform(np.concatenate((chosen[1], rejected[1])).astype(np.float64))
+    labels, first = np.repeat((1, 0), PAIRS), np.tile(np.arange(PAIRS), 2) < 0.8 * PAIRS
+    model = LogisticRegression(tol=1e-10, max_iter=10_000).fit(texts[first], labels[first])
+    scores = model.decision_function(texts[~first])
+    np.testing.assert_allclose(found.test_scores[0, 0, 0], scores, atol=5e-3 * np.abs(scores).max())
+    assert (found.test_labels[0, 0] == labels[~first]).all()
+    assert (found.test_texts[0, 0] == np.flatnonzero(~first)).all()
+
+
+def test_the_plain_probe_leaves_out_sides_that_are_not_there():
+    chosen, rejected = data()
+    odd = np.arange(PAIRS) % 2
+    labels = np.concatenate([np.where(odd, 1, -1), np.where(odd, -1, 0)])
+    found = fit_plain(chosen[:1], rejected[:1], labels=labels)
+    changed = fit_plain(np.where(odd[:, None], chosen[:1], 99.0), rejected[:1], labels=labels)
+    assert (found.test_labels[0, 0] == np.repeat((1, 0), 6)).all() and (found.test_pairs >= 48).all()
+    np.testing.assert_array_equal(found.test_scores, changed.test_scores)
 
 
 def test_scores_labels_and_pairs_belong_together():

@@ -123,7 +123,7 @@ def test_prediction_errors_are_drawn_with_their_intervals(found):
     assert spec is not None
     (data,) = spec["datasets"].values() if "datasets" in spec else [spec["data"]["values"]]
     drawn = {(row["case"], row["predictor"]): (row["value"], row["low"], row["high"]) for row in data}
-    assert len(drawn) == 10
+    assert len(drawn) == 14
     assert drawn["nano on newsgroups_tech, paper", "evaluation loss"] == (0.0155, 0.012, 0.02)
     assert charts.error_chart(nothing()) is None
 

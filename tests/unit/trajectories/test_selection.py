@@ -27,7 +27,9 @@ def test_a_file_is_read_down_to_the_rows_that_series_rest_on(metrics, tmp_path):
     pd.testing.assert_frame_equal(
         read.sort_values(keys, ignore_index=True), chosen.sort_values(keys, ignore_index=True), check_dtype=False
     )
-    assert set(read["head"]) == {"w2s", "ceiling", "probe", "model"} and "other" not in set(read["setting"])
+    assert set(read["head"]) == {"w2s", "ceiling", "probe", "probe_plain", "subspace", "model"} and "other" not in set(
+        read["setting"]
+    )
 
 
 def test_means_are_over_seeds_of_the_headline_setting(metrics):
