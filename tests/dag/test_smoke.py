@@ -50,7 +50,8 @@ def test_every_metric_is_there_and_finite(finished):
     assert set(metrics["family"]) == {"smoke", "olmo"}
     assert set(metrics["dataset"]) == {"mine", "posts", "tiny"}
     controls = {"weak_on_weak", "permuted", "probe_length", "probe_random"}
-    assert set(metrics["head"]) - {"probe_group"} == {"w2s", "ceiling", "weak", "probe", "floor", "model", *controls}
+    predictors = {"probe", "probe_plain", "subspace", "model"}
+    assert set(metrics["head"]) - {"probe_group"} == {"w2s", "ceiling", "weak", "floor", *predictors, *controls}
     assert set(metrics.loc[metrics["tested_on"] != metrics["dataset"], "head"]) == {"w2s", "ceiling", "weak"}
     undefined = metrics["metric"] == "pgr"
     assert np.isfinite(metrics.loc[~undefined, "value"]).all()
