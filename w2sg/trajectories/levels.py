@@ -12,7 +12,8 @@ from scipy import stats
 from w2sg.measures.estimates import Estimate, difference, undefined
 from w2sg.study.sections import Statistics
 from w2sg.trajectories.selection import INTERVAL, case_rows, final_means, seed_means
-from w2sg.trajectories.transitions import late_degrees, late_level, late_memory, late_revisions
+from w2sg.trajectories.series import Listed
+from w2sg.trajectories.transitions import count_late, late_degrees, late_level, late_memory
 
 QUANTITIES = {
     "w2s": ("w2s", "accuracy"),
@@ -85,6 +86,7 @@ def measure_levels(
     known: Mapping[str, Estimate],
     settings: Statistics,
     confidence: float,
+    listed: Listed | None = None,
 ) -> Levels:
     """Returns the levels of one run.
 
@@ -94,9 +96,10 @@ def measure_levels(
         known: Levels that TRANSITIONS holds already; they are taken as they are.
         settings: Section ``statistics``.
         confidence: Coverage of the intervals of ``metrics``; standard errors are taken from their width.
+        listed: What the revisions were chosen from, in an adaptive sweep.
     """
     table = trajectory(metrics, **case)
-    late = table.tail(late_revisions(len(table), settings.late))
+    late = table.tail(count_late(table["step"].to_numpy(), settings.late, listed))
     halves = 2.0 * float(stats.norm.ppf(0.5 + confidence / 2))
     errors = {name: (late[f"{name}_high"] - late[f"{name}_low"]) / halves for name in (*QUANTITIES, "weak")}
     with np.errstate(divide="ignore"):

@@ -48,7 +48,7 @@ def onset_status(value: float, low: float, note: str) -> Status:
     return "never"
 
 
-def find_onset(gain: np.ndarray, error: np.ndarray, *, late: int, confidence: float) -> Estimate:
+def find_onset(gain: np.ndarray, error: np.ndarray, *, late: int, confidence: float, listed: int = 0) -> Estimate:
     """Returns the first revision whose student exceeds its supervisor, as its place from 0; ``low`` is the last one below.
 
     Every revision is tested for a gain above zero and for one below, each family of n tests by Holm's method at half the
@@ -62,16 +62,19 @@ def find_onset(gain: np.ndarray, error: np.ndarray, *, late: int, confidence: fl
         error: Standard errors, (n,).
         late: Number of last revisions whose mean gain must be positive: else the onset does not last.
         confidence: Joint coverage.
+        listed: Number of revisions from which the n were chosen by what had been measured; 0 where the choice was made before.
+            Those without a measurement count as tested and not rejected, so that what is found above and below is part of
+            what all of them would have shown, and the interval holds whatever the choice.
     """
-    n = len(gain)
+    n, listed = len(gain), max(len(gain), listed)
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.nan_to_num(np.clip(gain / error, -1e3, 1e3), nan=0.0)  # 0 / 0: neither above nor below
     tail = (1.0 - confidence) / 2
-    above, below = (holm(stats.norm.sf(side * z), tail) for side in (1.0, -1.0))
+    above, below = (holm(stats.norm.sf(side * z), tail, listed) for side in (1.0, -1.0))
     first = int(np.flatnonzero(below)[-1]) + 1 if below.any() else 0
     sure = np.flatnonzero(above[first:]) + first
     if not len(sure):
-        return undefined(_why_none(bool(above.any()), n), n)
+        return undefined(_why_none(bool(above.any()), n, listed), n)
     if gain[-late:].mean() <= 0:
         places = "at the last revision" if late == 1 else f"over the last {late} revisions"
         return undefined(f"{FLEETING}: its mean {places} is not positive", n)
@@ -86,24 +89,26 @@ def find_onset(gain: np.ndarray, error: np.ndarray, *, late: int, confidence: fl
     return Estimate(value=value, low=first - 1, high=last, n=n)
 
 
-def _why_none(above: bool, n: int) -> str:
+def _why_none(above: bool, n: int, listed: int) -> str:
     """Returns the note of n revisions of which none after the last one below is above; an earlier one may be."""
-    tested = f"(Holm over {n} revisions)"
+    tested = f"(Holm over {listed} revisions)"
     if above:
         return f"{FLEETING}: no revision after the last one below is above beyond sampling error {tested}"
     few = f"{FEW}: {n}, none of them above beyond sampling error; {LEAST} are needed"
     return few if n < LEAST else f"{NEVER} {tested}"
 
 
-def holm(p: np.ndarray, level: float) -> np.ndarray:
+def holm(p: np.ndarray, level: float, tests: int = 0) -> np.ndarray:
     """Returns which of n hypotheses are rejected, bool, (n,), with an error probability of ``level`` for all together.
+
+    Of more ``tests`` than n, the others have a p-value of one.
 
     The smallest p-value is held against level / n, the next against level / (n - 1), until one is larger (Holm 1979).
     That of statsmodels agrees, but collects garbage at every call, which takes a hundred times as long as the test.
     """
     n = len(p)
     order = np.argsort(p, kind="stable")
-    passed = np.logical_and.accumulate(p[order] <= level / (n - np.arange(n)))
+    passed = np.logical_and.accumulate(p[order] <= level / (max(n, tests) - np.arange(n)))
     rejected = np.zeros(n, dtype=bool)
     rejected[order] = passed
     return rejected

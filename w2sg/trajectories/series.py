@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,16 @@ class Curve:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Listed:
+    """What an adaptive sweep chose its revisions from."""
+
+    count: int
+    """Number of candidates, each of which might have been tested."""
+    late_step: int
+    """Step from which revisions count as late."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Series:
     """One layer's headline trajectories under one head protocol, over n revisions by step."""
 
@@ -64,6 +74,8 @@ class Series:
     """What the student's components explain and the supervisor's do not, (n,); NaN where it was not measured."""
     curves: tuple[Curve, ...]
     """W2SG: the mean over head seeds first, then each seed."""
+    listed: Listed | None = None
+    """What the revisions were chosen from; None where they were chosen before anything was measured."""
 
     @property
     def keys(self) -> dict[str, Any]:
@@ -77,12 +89,15 @@ class Series:
             return np.log2(self.tokens)
 
 
-def collect_series(metrics: pd.DataFrame, *, confidence: float) -> Iterator[Series]:
+def collect_series(
+    metrics: pd.DataFrame, *, confidence: float, listed: Mapping[str, Listed] | None = None
+) -> Iterator[Series]:
     """Yields the series of every family, dataset, protocol and layer that has W2SG heads.
 
     Args:
         metrics: Schema METRICS.
         confidence: Coverage of the table's intervals; standard errors are taken from their width.
+        listed: What the revisions of adaptive sweeps were chosen from, by family.
     """
     halves = 2.0 * float(stats.norm.ppf(0.5 + confidence / 2))
     rows = own_rows(pd.concat([rows_with(metrics, **cells) for cells in series_cells()]))
@@ -112,6 +127,7 @@ def collect_series(metrics: pd.DataFrame, *, confidence: float) -> Iterator[Seri
             tokens=table.index.get_level_values("tokens").to_numpy(np.float64),
             loss=losses.reindex(loss_index).to_numpy(np.float64),
             curves=tuple(_curves(table)),
+            listed=(listed or {}).get(named["family"]),
         )
 
 

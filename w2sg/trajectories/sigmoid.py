@@ -106,7 +106,10 @@ def fit_sigmoid(doublings: np.ndarray, accuracy: np.ndarray, *, confidence: floa
     degrees = max(2.0, n / factor - PARAMETERS)
     allowed = least * (1.0 + factor * float(stats.f.ppf(confidence, 1, degrees)) / (n - PARAMETERS))
     ranges = _profile(doublings, accuracy, coarse, allowed, (midpoint, scale), edges)
-    error = np.sqrt(factor * least / (n - PARAMETERS) * np.diag(_covariance(doublings, midpoint, scale, rise)))
+    with np.errstate(
+        invalid="ignore"
+    ):  # a step between two revisions leaves its place open, and rounding a negative variance
+        error = np.sqrt(factor * least / (n - PARAMETERS) * np.diag(_covariance(doublings, midpoint, scale, rise)))
     half = float(stats.t.ppf(0.5 + confidence / 2, degrees)) * error
     return Sigmoid(
         midpoint=_open(midpoint, ranges[0], n),

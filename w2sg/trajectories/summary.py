@@ -16,6 +16,7 @@ from w2sg.study.sections import Statistics
 from w2sg.trajectories.levels import Levels, measure_levels
 from w2sg.trajectories.prediction import COMPARED, RISING
 from w2sg.trajectories.selection import CASE, INTERVAL, headline_statistics, rows_with
+from w2sg.trajectories.series import Listed
 
 COLUMNS = [*CASE, "quantity", *INTERVAL, "level", "n", "note", "verdict"]
 """Columns of the table of conclusions."""
@@ -73,6 +74,7 @@ def summarize(
     groups: Mapping[str, Sequence[str]],
     settings: Statistics,
     confidence: float,
+    listed: Mapping[str, Listed] | None = None,
 ) -> pd.DataFrame:
     """Returns the table of conclusions, a row per family, dataset, head protocol and quantity.
 
@@ -84,6 +86,7 @@ def summarize(
         groups: Families that are pre-training seeds of one model, by the group's name; they keep rows of their own.
         settings: Section ``statistics``.
         confidence: Coverage of the intervals of ``metrics``.
+        listed: What the revisions of adaptive sweeps were chosen from, by family.
 
     Returns:
         ``COLUMNS``. Level ``revisions``: within one run; ``one seed``: the same of a group's member; ``seeds``: over
@@ -103,7 +106,10 @@ def summarize(
             case = {"family": family, "dataset": dataset, "protocol": protocol}
             statistics = {column: _only(table, case, column) for column, table in taken.items()}
             known = {name: statistics.pop(name) for name in ("w2s_late", "gain")}
-            levels = measure_levels(metrics, case=case, known=known, settings=settings, confidence=confidence)
+            chosen = (listed or {}).get(family)
+            levels = measure_levels(
+                metrics, case=case, known=known, settings=settings, confidence=confidence, listed=chosen
+            )
             runs[family, dataset, protocol] = _conclude(levels, statistics)
     pooled = {member for members in groups.values() for member in members}
     rows = []

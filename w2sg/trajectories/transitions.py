@@ -16,7 +16,7 @@ from w2sg.study.sections import Statistics
 from w2sg.trajectories import sigmoid
 from w2sg.trajectories.onset import find_onset, least_late
 from w2sg.trajectories.selection import MEAN_SEED
-from w2sg.trajectories.series import Curve, Series
+from w2sg.trajectories.series import Curve, Listed, Series
 
 COMPARED = ("converged", "paper")
 """Protocols whose estimates are compared: first minus second."""
@@ -28,6 +28,19 @@ POSITION_NAMES = ("onset_tokens", "sigmoid_midpoint", "saturation_tokens", "chan
 def late_revisions(n: int, share: float) -> int:
     """Returns how many of n revisions, from the end, count as late: a share of them, no fewer than `least_late` says."""
     return min(n, max(least_late(n), round(share * n)))
+
+
+def count_late(steps: np.ndarray, share: float, listed: Listed | None) -> int:
+    """Returns how many of the revisions at n steps, from the end, count as late; of an adaptive sweep, those late in its list.
+
+    Args:
+        steps: Optimiser steps, ascending, (n,).
+        share: Share of the revisions that count as late.
+        listed: What the revisions were chosen from, in an adaptive sweep.
+    """
+    if listed is None:
+        return late_revisions(len(steps), share)
+    return min(len(steps), max(1, int((steps >= listed.late_step).sum())))
 
 
 def estimate_transition(
@@ -72,8 +85,8 @@ def estimate_curve(
     the fluctuation.
     """
     confidence = settings.confidence
-    late = late_revisions(len(series.steps), settings.late)
-    onset = find_onset(curve.gain, curve.gain_error, late=late, confidence=confidence)
+    late, listed = count_late(series.steps, settings.late, series.listed), series.listed.count if series.listed else 0
+    onset = find_onset(curve.gain, curve.gain_error, late=late, confidence=confidence, listed=listed)
     fitted = sigmoid.fit_sigmoid(series.doublings, curve.accuracy, confidence=confidence)
     correlation = _memory(fitted, curve.accuracy)
     onset = _tell_gap(onset, series.steps)

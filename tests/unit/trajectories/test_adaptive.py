@@ -1,0 +1,131 @@
+"""The rule of adaptive sweeps: grid, candidates, the choice of a round, and intervals that hold whatever was chosen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from w2sg.study.lists.adaptive import FIRST_ROUND, LATE, candidates, doublings, first_round, late_places
+from w2sg.trajectories.adaptive.rounds import KnownGain, choose, draw_scores, locate_onset
+from w2sg.trajectories.onset import find_onset
+
+PYTHIA = [0.002097152 * step for step in [0, *(2**k for k in range(10)), *range(1000, 143001, 1000)]]
+X = np.linspace(0.0, 10.0, 81)
+LATE_PLACE = 64
+
+
+def curve(crossing, *, scale=0.3):
+    """Gains that cross zero at so many doublings."""
+    return 0.2 * (1 / (1 + np.exp(-(X - crossing) / scale)) - 0.5)
+
+
+def case(gain, places, error=0.01):
+    places = np.array(places)
+    return KnownGain(places=places, gain=gain[places], error=np.full(len(places), error))
+
+
+def decide(taken, *cases, each=4, within=1.25):
+    return choose(X, taken, cases, each=each, within=within, late=LATE_PLACE, confidence=0.95)
+
+
+def sweep(gain, *, each=4, error=0.01):
+    taken = [0, 20, 40, 60, 64, 70, 75, 80]
+    while (choice := decide(taken, case(gain, taken, error), each=each)).places:
+        taken = sorted({*taken, *choice.places})
+    return taken
+
+
+def test_the_first_round_is_the_first_revision_three_log_spaced_ones_and_four_late_ones():
+    chosen = first_round(PYTHIA, 0.2)
+    assert len(chosen) == len(set(chosen)) == FIRST_ROUND and chosen == sorted(chosen)
+    late = late_places(len(PYTHIA), 0.2)
+    assert chosen[0] == 0 and chosen[-1] == len(PYTHIA) - 1 and chosen[-LATE] == late[0] and len(late) == 31
+    gaps = np.diff(np.array(doublings(PYTHIA))[chosen[:5]])
+    assert gaps.max() < 1.3 * gaps.min()
+
+
+@pytest.mark.parametrize("n", [1, 5, 8, 9, 12, 35])
+def test_the_first_round_of_a_short_list_is_within_it(n):
+    chosen = first_round([float(k) for k in range(n)], 0.2)
+    assert len(set(chosen)) == min(n, FIRST_ROUND) and set(chosen) <= set(range(n)) and {0, n - 1} <= set(chosen)
+
+
+def test_candidates_are_as_far_apart_as_the_wanted_width_asks_and_hold_the_first_round():
+    kept = candidates(PYTHIA, 0.2, 1.25)
+    assert set(first_round(PYTHIA, 0.2)) <= set(kept) and len(kept) < 90
+    wide = candidates(PYTHIA, 0.2, 4.0)
+    assert len(wide) < len(kept)
+    assert candidates(PYTHIA, 0.2, 1 + 1e-9) == list(range(len(PYTHIA)))
+
+
+def test_an_untrained_revision_lies_a_doubling_before_the_next():
+    assert doublings([0.0, 1.0, 4.0]) == [-1.0, 0.0, 2.0]
+
+
+def test_a_round_looks_between_the_last_one_below_and_the_first_above():
+    taken = [0, 20, 40, 60, 64, 70, 75, 80]
+    choice = decide(taken, case(curve(3.7), taken))
+    assert all(20 < place < 40 for place in choice.places) and len(choice.places) == 4
+    assert choice.widths == (pytest.approx(2.5),) and all(worth > 0 for worth in choice.worth)
+    assert decide(taken, case(curve(3.7), taken)) == choice
+
+
+def test_a_round_serves_all_cases_and_no_case_that_is_narrow_enough():
+    taken = [0, 20, 40, 60, 64, 70, 75, 80]
+    both = decide(taken, case(curve(3.7), taken), case(curve(6.2), taken))
+    assert {place // 20 for place in both.places} == {1, 2}
+    narrow = sorted({*taken, *range(28, 32)})
+    found = decide(narrow, case(curve(3.7, scale=0.02), narrow), case(curve(6.2), narrow))
+    assert found.widths[0] < np.log2(1.25) and all(40 < place < 60 for place in found.places)
+
+
+def test_a_sweep_ends_near_the_exhaustive_interval_with_a_fraction_of_the_revisions():
+    rng = np.random.default_rng(0)
+    for crossing in (2.2, 4.9, 6.0):
+        gain = curve(crossing) + 0.008 * rng.standard_normal(len(X))
+        taken = sweep(gain)
+        found = locate_onset(case(gain, taken), listed=len(X), late=LATE_PLACE, confidence=0.95)
+        whole = find_onset(gain, np.full(len(X), 0.01), late=17, confidence=0.95)
+        assert len(taken) < 24 and found.high - found.low <= whole.high - whole.low + 2
+        assert found.low <= whole.low and found.high >= whole.high  # what is found is part of what all would show
+        assert X[int(found.low)] < crossing <= X[int(found.high)]
+
+
+def test_a_sweep_without_an_onset_ends():
+    taken = sweep(curve(3.7) - 0.15)
+    assert len(taken) < 12
+    found = locate_onset(case(curve(3.7) - 0.15, taken), listed=len(X), late=LATE_PLACE, confidence=0.95)
+    assert np.isnan(found.value) and "Holm over 81" in found.note
+
+
+def test_a_revision_that_was_not_measured_is_not_chosen_again():
+    taken = [0, 20, 40, 60, 64, 70, 75, 80]
+    first = decide(taken, case(curve(3.7), taken)).places
+    again = decide([*taken, *first], case(curve(3.7), taken)).places
+    assert again and not set(again) & set(first)
+
+
+def test_gains_without_error_and_a_list_that_is_used_up():
+    gain = np.sign(X - 3.71)
+    taken = sweep(gain, error=0.0)
+    found = locate_onset(case(gain, taken, error=0.0), listed=len(X), late=LATE_PLACE, confidence=0.95)
+    assert X[int(found.high)] - X[int(found.low)] <= 0.33
+    assert decide(range(81), case(gain, range(81))).places == ()
+
+
+def test_drawn_scores_agree_with_what_was_measured():
+    taken = np.array([0, 20, 40, 80])
+    free = np.setdiff1d(np.arange(81), taken)
+    scores = draw_scores(X, case(curve(3.7), taken), free, np.random.default_rng(0))
+    assert scores.shape == (200, 77)
+    inside = scores[:, (free > 20) & (free < 40)].mean(0)
+    assert inside[0] < -5 and inside[-1] > 5 and abs(inside.mean()) < 2
+    assert np.allclose(
+        scores[:, free > 40].std(0), 1.0, atol=0.2
+    )  # measured ends are nearly alike: only the error is left
+
+
+def test_those_that_might_have_been_chosen_count_as_tested():
+    gain, error = np.array([-0.2, -0.1, 0.031, 0.031]), np.full(4, 0.01)
+    assert np.isfinite(find_onset(gain, error, late=1, confidence=0.95).value)
+    assert np.isnan(find_onset(gain, error, late=1, confidence=0.95, listed=200).value)
