@@ -15,6 +15,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from w2sg.runtime import driver
+from w2sg.runtime.locks import share_lock
+
+QUIET = "W2SG_QUIET"
+"""Environment variable that is set where the terminal is a panel's, which reads the logs."""
 
 _TERMINAL: list[TextIO] = []
 """The stream that was standard error before :func:`log_to` took it; progress is shown there too."""
@@ -35,6 +39,8 @@ def log_to(path: str | os.PathLike[str], *, working: bool = True) -> Iterator[Te
     The last line of an error is repeated on the terminal, so that a user sees the reason without opening the log; what
     this package warns of, such as a wait, is shown there too.
     SIGTERM (a scheduler's notice) becomes an exception: clean-up code runs and the exit status is 143.
+    The log is locked meanwhile, which shows that the job runs. Where a panel shows the logs themselves (:data:`QUIET`), or the
+    user stops the run, nothing is repeated on the terminal.
 
     Args:
         path: Log file; its folder is created. An existing log is replaced.
@@ -46,8 +52,12 @@ def log_to(path: str | os.PathLike[str], *, working: bool = True) -> Iterator[Te
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     shown = driver.working() if working else contextlib.nullcontext()
-    with shown, target.open("w", encoding="utf-8", buffering=1) as log:
-        terminal = sys.stderr
+    with shown, contextlib.ExitStack() as ended, target.open("w", encoding="utf-8", buffering=1) as log:
+        with contextlib.suppress(OSError):  # a file system without locks
+            held = share_lock(target)
+            if held is not None:
+                ended.callback(os.close, held)
+        terminal = ended.enter_context(open(os.devnull, "w", encoding="utf-8")) if os.environ.get(QUIET) else sys.stderr
         _TERMINAL.append(terminal)
         previous = _install_sigterm()
         try:
@@ -58,7 +68,8 @@ def log_to(path: str | os.PathLike[str], *, working: bool = True) -> Iterator[Te
                 except BaseException as error:
                     traceback.print_exc(file=log)
                     facts = "".join(f"  {note}\n" for note in getattr(error, "__notes__", ()))
-                    terminal.write(f"{type(error).__name__}: {error}\n{facts}  full traceback: {target}\n")
+                    if not isinstance(error, JobTerminated | KeyboardInterrupt):
+                        terminal.write(f"{type(error).__name__}: {error}\n{facts}  full traceback: {target}\n")
                     # The traceback is already where the user is sent; a second copy would bury the reason.
                     raise SystemExit(error.code if isinstance(error, SystemExit) else 1) from None
         finally:

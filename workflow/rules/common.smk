@@ -3,6 +3,7 @@
 import re
 import shlex
 import sys
+import time
 from dataclasses import asdict
 from functools import cache
 
@@ -10,6 +11,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.iocontainers import Wildcards
 from snakemake.logging import logger
 
+from w2sg.command import ending, record
 from w2sg.data.door import check_files, first_texts
 from w2sg.report.catalogue import FIGURES, GROUP_FIGURES, as_percent
 from w2sg.revisions import environment, offline, scratch
@@ -75,6 +77,10 @@ if HUB_MODELS or any(entry["source"] == "hub" for entry in texts):
     except RevisionError as error:
         raise WorkflowError(str(error)) from None
 PARTIAL = config["partial"]
+if PARTIAL and workflow.is_main_process and not workflow.dryrun and record.is_alive(STUDY / record.FILE):
+    raise WorkflowError(
+        f"study {config['study']} runs at this moment; w2sg status --html writes the partial report beside it"
+    )
 SPLIT = config["fetch"]["mode"] == "split"
 TRAINED = config["students"]["kinds"] != ["linear"]
 # Whether jobs of their own fetch Hub revisions: extraction and students then use the same download.
@@ -85,6 +91,22 @@ FETCHED = SPLIT or TRAINED
 pathvars:
     study=str(STUDY),
     study_name=config["study"],
+
+
+def present_run():
+    """Returns what this run is about to do, for those who watch it."""
+    environments = Path(workflow.deployment_settings.conda_prefix or ".snakemake/conda")
+    methods = {str(method) for method in workflow.deployment_settings.deployment_method}
+    return record.Run(
+        study=config["study"],
+        started=time.time(),
+        cores=workflow.cores,
+        executor=workflow.executor_plugin.name,
+        project=str(ROOT),
+        environments=str(environments.resolve()) if "conda" in methods else "",
+        jobs=record.describe_jobs(workflow.dag),
+        config=config,
+    )
 
 
 onstart:
@@ -100,6 +122,10 @@ onstart:
         if set(workflow.dag_settings.targets or ["all"]) - {"plan", "verify"}:
             with atomic_path(STUDY / definitions.FILE) as path:
                 path.write_text(definitions.as_json(DEFINITIONS), encoding="utf-8")
+            if not PARTIAL:
+                run = present_run()
+                path = record.leave_record(STUDY, run)
+                logger.info(ending.beginning(run), extra={"w2sg_run": str(path)})
         scratch.tidy(Path(config["scratch"]), Path("results/snapshots"))
         if FETCHED and HUB_MODELS and workflow.executor_plugin.name == "kubernetes":
             raise WorkflowError(
@@ -113,6 +139,11 @@ onstart:
                     "downloads that wait for a place would keep every extraction from starting"
                 )
             driver.announce_run(Path(config["scratch"]))
+
+
+onerror:
+    if workflow.is_main_process and not PARTIAL and (STUDY / record.FILE).exists():
+        logger.error(ending.ending(STUDY / record.FILE), extra={"w2sg_end": True})
 
 
 # What the configuration and revision lists allow is what wildcards match.

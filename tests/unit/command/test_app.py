@@ -1,0 +1,129 @@
+"""The command as a user types it, with Snakemake put out of the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from tests import tiny
+from w2sg.command import app as command
+from w2sg.command import places, record
+
+ROOT = Path(__file__).resolve().parents[3]
+SUBCOMMANDS = ("init", "plan", "run", "status", "show", "report", "revisions", "verify")
+
+
+def call(*words: str, status: int = 0):
+    found = CliRunner().invoke(command.app, [str(word) for word in words])
+    assert found.exit_code == status, found.output
+    return found
+
+
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_every_subcommand_explains_itself_and_has_json(name):
+    text = call(name, "--help").output
+    assert "--json" in text
+
+
+def test_a_folder_without_the_workflow_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = CliRunner().invoke(command.app, ["plan"])
+    assert isinstance(found.exception, places.CommandError)
+    assert f"{tmp_path} is not a folder of the w2sg workflow" in str(found.exception)
+    assert "--directory" in str(found.exception)
+
+
+def test_words_are_sorted_into_files_and_what_snakemake_takes(tmp_path):
+    (tmp_path / "mine.yaml").write_text("study: mine\n")
+    given = places.asked(ROOT, ["--configfile", str(tmp_path / "mine.yaml"), "-n", "--config", "partial=true"])
+    assert given.files == [tmp_path / "mine.yaml"]
+    assert given.words == ["-n", "--config", "partial=true"]
+    assert given.study == "mine"
+    assert places.asked(ROOT, ["--config", "study=other"]).study == "other"
+    made = given.command("show", cores=2, profile="slurm")
+    assert made[1:4] == ["-m", "snakemake", "show"]
+    assert str(ROOT / "profiles" / "slurm") in made
+    assert made[-2:] == ["--configfile", str(tmp_path / "mine.yaml")]
+    with pytest.raises(places.CommandError, match="no configuration file nosuch.yaml"):
+        places.asked(ROOT, ["nosuch.yaml"])
+
+
+def test_run_becomes_snakemake(monkeypatch):
+    called = []
+    monkeypatch.setattr(os, "execve", lambda path, words, variables: called.append(words))
+    monkeypatch.chdir(ROOT)
+    call("run", "config/nano_early.yaml", "--cores", "3", "--until", "train_heads")
+    (words,) = called
+    assert words[words.index("--cores") + 1] == "3"
+    assert words[-4:] == ["--until", "train_heads", "--configfile", str(ROOT / "config" / "nano_early.yaml")]
+    found = CliRunner().invoke(command.app, ["run", "--profile", "lsf"])
+    assert "expected one of default, kubernetes, slurm" in str(found.exception)
+
+
+@pytest.fixture
+def inputs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tiny.save_revisions(tmp_path / "run", "gpt_neox", [0, 8])
+    tiny.save_revisions(tmp_path / "small", "gpt_neox", [8])
+    (tmp_path / "pairs.csv").write_text("prompt,chosen,rejected\n1+1?,2,3\n2+2?,4,5\n")
+    return ["--models", "run", "--weak", "small", "--pairs", "pairs.csv", "--name", "mine"]
+
+
+def test_init_writes_a_study_without_a_question(inputs, tmp_path):
+    found = json.loads(call("init", *inputs, "--tokens-per-step", "128", "--json").output)
+    assert found["study"] == "mine.yaml"
+    assert found["next"] == ["w2sg check mine.yaml", "w2sg plan mine.yaml", "w2sg run mine.yaml"]
+    made = yaml.safe_load((tmp_path / "mine.yaml").read_text())
+    assert made["models"]["mine-strong"] == {
+        "source": "local", "path": str(tmp_path / "run"), "dtype": "float32", "tokens_per_step": 128.0,
+    }  # fmt: skip
+    assert made["datasets"]["mine-pairs"]["file"] == str(tmp_path / "pairs.csv")
+    from w2sg.study.config import Origins, complete_config, lay_over
+
+    files = [ROOT / "config" / f"{name}.yaml" for name in places.SHIPPED]
+    complete_config(lay_over([*files, Path("mine.yaml")], {}), Origins(files=[], words=[], parsed={}))
+    again = CliRunner().invoke(command.app, ["init", *inputs])
+    assert "there already" in str(again.exception)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"--models": "nosuch"}, "no such folder"),
+        ({"--pairs": "nosuch.csv"}, "no file or folder nosuch.csv"),
+        ({"--name": "a b"}, "expected letters"),
+        ({}, "give --tokens-per-step"),
+    ],
+)
+def test_init_names_what_is_wrong(inputs, change, words):
+    given = [change.get(before, word) for before, word in zip(["", *inputs], inputs, strict=False)]
+    found = CliRunner().invoke(command.app, ["init", *given])
+    assert words in str(found.exception)
+    assert not Path("mine.yaml").exists()
+
+
+def test_init_asks_nobody_who_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = CliRunner().invoke(command.app, ["init", "--weak", "small"])
+    assert "nobody to ask: give --models, --pairs" in str(found.exception)
+
+
+def test_status_finds_the_last_study_and_names_those_that_are_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = CliRunner().invoke(command.app, ["status"])
+    assert "no study was begun" in str(found.exception)
+    for name in ("old", "new"):
+        Path("results", name).mkdir(parents=True)
+        made = record.Run(study=name, started=time.time(), cores=1, executor="local", project=str(ROOT), jobs=[])
+        record.leave_record(Path("results", name), made)
+        os.utime(Path("results", name, record.FILE), (0, 1 if name == "old" else 2))
+    assert json.loads(call("status", "--json").output)["study"] == "new"
+    assert "study old" in call("status", "old").output
+    found = CliRunner().invoke(command.app, ["status", "other"])
+    assert "there are: old, new" in str(found.exception)

@@ -1,0 +1,314 @@
+"""The command ``w2sg``: each subcommand calls what is there, Snakemake above all, and adds nothing to a result."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from w2sg import __version__
+from w2sg.command import begin, frames, places
+from w2sg.command.places import Asked, CommandError, asked, find_run
+from w2sg.command.state import Status, status_of
+
+app = typer.Typer(
+    name="w2sg",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Weak-to-strong generalization across pre-training. A thin layer over Snakemake: "
+    "`snakemake --cores 8 --configfile STUDY.yaml` does the same as `w2sg run STUDY.yaml`.",
+)
+
+PASS = {"allow_extra_args": True, "ignore_unknown_options": True}
+"""What a subcommand does not know goes to Snakemake."""
+
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[STUDY.yaml]... [SNAKEMAKE OPTIONS]...",
+        help="Configuration files, laid over the shipped study; then anything that Snakemake takes.",
+    ),
+]
+Directory = Annotated[
+    Path | None,
+    typer.Option("--directory", "-d", help="Folder of the workflow (its Snakefile); default the present one."),
+]
+Cores = Annotated[int | None, typer.Option("--cores", "-c", help="Cores to use; default all of this machine.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
+
+
+def enter() -> None:
+    """Runs the command; an error that a user can correct is one message and exit status 1."""
+    with _told():
+        app()
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except CommandError as error:
+        if str(error):
+            print(error, file=sys.stderr)
+        sys.exit(1)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"w2sg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def entry(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Takes what stands before the subcommand."""
+
+
+@app.command()
+def init(
+    models: Annotated[str | None, typer.Option(help="Folder of checkpoints, or owner/name on the Hub.")] = None,
+    weak: Annotated[str | None, typer.Option(help="Folder or owner/name of the weak supervisor.")] = None,
+    pairs: Annotated[Path | None, typer.Option(help="File or folder of pairs: prompt, chosen, rejected.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the study and of its file.")] = None,
+    tokens_per_step: Annotated[
+        float | None, typer.Option(help="Training tokens of a step, where no name says them.")
+    ] = None,
+    text: Annotated[
+        Path | None, typer.Option(help="Text for the evaluation loss; default that of the shipped study.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="float32 or bfloat16: type of the forward passes.")] = "float32",
+    output: Annotated[Path, typer.Option(help="Folder for the files.")] = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Write a new study (and the revision list of a Hub repository); what is not given is asked for."""
+    open_questions = [
+        key for key, value in (("--models", models), ("--weak", weak), ("--pairs", pairs)) if value is None
+    ]
+    if open_questions and not sys.stdin.isatty():
+        raise CommandError(f"nobody to ask: give {', '.join(open_questions)}")
+    new = begin.NewStudy(
+        strong=models or typer.prompt("Checkpoints of the strong model (a folder, or owner/name on the Hub)"),
+        weak=weak or typer.prompt("Weak supervisor (a folder, or owner/name on the Hub)"),
+        pairs=pairs or Path(typer.prompt("Preference pairs (a file or folder with prompt, chosen, rejected)")),
+        name=name or (typer.prompt("Name of the study", default="my-study") if open_questions else "my-study"),
+        tokens_per_step=tokens_per_step,
+        text=text,
+        dtype=dtype,
+    )
+    files = begin.write_study(new, output)
+    following = [f"w2sg {word} {files[0]}" for word in ("check", "plan", "run")]
+    if as_json:
+        _print({"study": str(files[0]), "files": [str(file) for file in files], "next": following})
+    else:
+        print("wrote " + ", ".join(map(str, files)), *(f"next: {line}" for line in following), sep="\n")
+
+
+@app.command(context_settings=PASS)
+def plan(words: Words = None, directory: Directory = None, as_json: AsJson = False) -> None:
+    """Show what a study costs before it runs: revisions, jobs, download, disk, hours, and what bounds it."""
+    given = asked(directory, words or [])
+    said = given.call(given.command("plan", cores=1, options=["--quiet", "all"]), quiet=True)
+    if as_json:
+        _print(_table(given.results / "plan.tsv"))
+    else:
+        print(said, end="")
+
+
+@app.command(context_settings=PASS)
+def run(
+    words: Words = None,
+    directory: Directory = None,
+    cores: Cores = None,
+    profile: Annotated[str, typer.Option(help="A folder of profiles/: default, slurm, kubernetes.")] = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Run a study, or go on with it: `snakemake` with the profile, and whatever else is given."""
+    given = asked(directory, words or [])
+    _start(given, [], cores=cores, profile=profile, as_json=as_json)
+    if as_json:
+        _print(asdict(_status(given.folder, given.study)))
+
+
+@app.command(context_settings=PASS)
+def show(
+    words: Words = None,
+    directory: Directory = None,
+    cores: Cores = None,
+    profile: Annotated[str, typer.Option(help="A folder of profiles/: default, slurm, kubernetes.")] = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Run what is missing of a study, then print its result."""
+    given = asked(directory, words or [])
+    _start(given, ["show"], cores=cores, profile=profile, as_json=as_json)
+    if as_json:
+        _print(_table(given.results / "tables" / "summary.csv"))
+
+
+@app.command()
+def status(
+    study: Annotated[str, typer.Argument(help="Name of a study; default the one that ran last.")] = "",
+    directory: Annotated[Path, typer.Option("--directory", "-d", help="Folder in which the study works.")] = Path(),
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it anew every few seconds until it ends.")] = False,
+    html: Annotated[bool, typer.Option("--html", help="Write report and figures of what is there by now.")] = False,
+    every: Annotated[float, typer.Option(help="Seconds between two looks.")] = 5.0,
+    as_json: AsJson = False,
+) -> None:
+    """Show how far a study is, while it runs or after; reads files only, and takes no lock."""
+    path, known = find_run(directory, study)
+    made = _partial(directory, known.study) if html else None
+    if as_json:
+        _print(asdict(_status(directory, known.study)) | ({"partial": str(made)} if made else {}))
+        return
+    console = Console()
+    if watch and console.is_terminal:
+        with (
+            Live(console=console, auto_refresh=False, vertical_overflow="crop") as live,
+            contextlib.suppress(KeyboardInterrupt),
+        ):
+            while True:
+                found = _status(directory, known.study)
+                live.update(Group(frames.status_frame(found), _cut(_summary(path.parent))), refresh=True)
+                if not found.alive:
+                    break
+                time.sleep(every)
+    else:
+        found = _status(directory, known.study)
+        console.print(frames.status_frame(found))
+        console.print(_summary(path.parent), soft_wrap=True, markup=False, highlight=False)
+        while watch and found.alive:
+            time.sleep(every)
+            found = _status(directory, known.study)
+            console.print(frames.head_line(found))
+    if made:
+        console.print(f"partial report: {made / 'report.html'}", soft_wrap=True)
+
+
+@app.command(context_settings=PASS)
+def report(
+    words: Words = None,
+    directory: Directory = None,
+    cores: Cores = None,
+    partial: Annotated[bool, typer.Option("--partial", help="On what is there by now, also beside a run.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the report of a study (and what it needs), and print its place."""
+    given = asked(directory, words or [])
+    place = given.results / "report.html"
+    if partial:
+        place = _partial(given.folder, given.study, project=given.project) / "report.html"
+    else:
+        _start(given, [str(place.relative_to(given.folder))], cores=cores, profile="default", as_json=True)
+    _print({"report": str(place)}) if as_json else print(place)
+
+
+@app.command(context_settings=PASS)
+def verify(words: Words = None, directory: Directory = None, as_json: AsJson = False) -> None:
+    """Compare every file of a study with its configuration; computes nothing."""
+    given = asked(directory, words or [])
+    try:
+        said = given.call(given.command("verify", cores=1, options=["--quiet", "all"]), quiet=True)
+    except CommandError as error:
+        if not as_json:
+            raise
+        _print({"verified": False, "said": str(error)})
+        raise typer.Exit(1) from None
+    _print({"verified": True, "said": said.strip()}) if as_json else print(said, end="")
+
+
+@app.command()
+def revisions(
+    repo: Annotated[str, typer.Argument(help="owner/name on the Hub.")],
+    output: Annotated[Path, typer.Option(help="File to write.")],
+    pattern: Annotated[str | None, typer.Option(help="Regular expression with the group step; tokens, seed.")] = None,
+    tokens_per_step: Annotated[float | None, typer.Option(help="Training tokens of a step.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the revision list of a repository from its branches, as `python -m w2sg.revisions.list` does."""
+    from w2sg.revisions.list import write_list
+    from w2sg.study.lists.rows import read_revisions
+
+    options = [] if pattern is None else ["--pattern", pattern]
+    options += [] if tokens_per_step is None else ["--tokens-per-step", str(tokens_per_step)]
+    if write_list([repo, *options, "--output", str(output)]):
+        raise typer.Exit(1)
+    if as_json:
+        _print({"output": str(output), "revisions": len(read_revisions(output))})
+
+
+def _start(given: Asked, targets: Sequence[str], *, cores: int | None, profile: str, as_json: bool) -> None:
+    """Hands over to Snakemake; with ``as_json`` waits for it, and what it prints goes to standard error."""
+    if not (given.project / "profiles" / profile).is_dir():
+        known = sorted(path.name for path in (given.project / "profiles").iterdir())
+        raise CommandError(f"--profile {profile}: expected one of {', '.join(known)}")
+    if profile == "default" and places.has_slurm():
+        print("Slurm is here: --profile slurm submits the jobs to it", file=sys.stderr)
+    command = given.command(
+        *targets, cores=cores, profile="" if profile == "default" else profile, options=_logger(given)
+    )
+    if as_json:
+        done = subprocess.run(command, cwd=given.project, stdout=sys.stderr, env=places.environment())
+        if done.returncode:
+            raise typer.Exit(done.returncode)
+        return
+    os.chdir(given.project)
+    os.execve(command[0], command, places.environment())
+
+
+def _logger(given: Asked) -> list[str]:
+    own = {"--logger", "-n", "--dry-run", "--dryrun", "-q", "--quiet"} & set(given.words)
+    return [] if own or importlib.util.find_spec("snakemake_logger_plugin_w2sg") is None else ["--logger", "w2sg"]
+
+
+def _status(folder: Path, study: str) -> Status:
+    path, known = find_run(folder, study)
+    return status_of(known, path, folder=folder)
+
+
+def _partial(folder: Path, study: str, *, project: Path | None = None) -> Path:
+    from w2sg.command.partial import write_partial
+
+    _, known = find_run(folder, study)
+    return write_partial(project or Path(known.project), known, folder=folder)
+
+
+def _summary(results: Path) -> str:
+    """The newest summary that is there, partial or whole, with its time."""
+    texts = [results / part / "tables" / "summary.txt" for part in ("partial", ".")]
+    found = max((text for text in texts if text.is_file()), key=lambda text: text.stat().st_mtime, default=None)
+    if found is None:
+        return "no summary yet: --html writes one of what is there"
+    when = time.strftime("%a %H:%M", time.localtime(found.stat().st_mtime))
+    return f"\n{found} of {when}:\n{found.read_text(encoding='utf-8').rstrip()}"
+
+
+def _cut(text: str) -> Text:
+    return Text(text, no_wrap=True, overflow="ellipsis")
+
+
+def _table(path: Path) -> list[dict[str, Any]]:
+    import pandas as pd
+
+    frame = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",")
+    return json.loads(frame.to_json(orient="records"))
+
+
+def _print(value: Any) -> None:
+    print(json.dumps(value, indent=1))

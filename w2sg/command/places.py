@@ -1,0 +1,160 @@
+"""Where the workflow and a study lie, and the command line of Snakemake for them. No logic of the workflow."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from w2sg.command.record import FILE, Run, read_record
+
+PARTS = ("Snakefile", "workflow/rules/common.smk", "config/config.yaml")
+"""What tells the project's folder from others."""
+
+_NOISE = ("Using workflow specific profile", "Config file ")
+
+SHIPPED = ("datasets", "models", "config")
+"""Configuration files that every study is laid over."""
+
+
+class CommandError(Exception):
+    """What a user can correct, in words."""
+
+
+def find_project(folder: Path | None) -> Path:
+    """Returns the folder of the project: the one that is given, else the present one.
+
+    Raises:
+        CommandError: If it holds no Snakefile of this workflow, as where only the package was installed.
+    """
+    here = (folder or Path()).resolve()
+    missing = [part for part in PARTS if not (here / part).is_file()]
+    if missing:
+        raise CommandError(
+            f"{here} is not a folder of the w2sg workflow (no {missing[0]}): the package alone holds no rules. "
+            "Go to a clone of the repository, or name it with --directory"
+        )
+    return here
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a user gave: configuration files, and words for Snakemake."""
+
+    project: Path
+    """Folder of the Snakefile, in which Snakemake is called."""
+    files: Sequence[Path]
+    """Configuration files, absolute; a later one is laid over those before it."""
+    words: Sequence[str]
+    """Everything else, handed on as it stands."""
+
+    @property
+    def study(self) -> str:
+        """Returns the name of the study that the files describe."""
+        from w2sg.study.config import lay_over
+
+        given = [word.partition("=")[2] for word in self.words if word.startswith("study=")]
+        files = [*(self.project / "config" / f"{name}.yaml" for name in SHIPPED), *self.files]
+        return given[-1] if given else str(lay_over(files, {})["study"])
+
+    @property
+    def folder(self) -> Path:
+        """Returns where the study works: the project's folder, or Snakemake's own --directory among the words."""
+        places = [
+            after for word, after in zip(self.words, self.words[1:], strict=False) if word in ("-d", "--directory")
+        ]
+        return (self.project / places[-1]).resolve() if places else self.project
+
+    @property
+    def results(self) -> Path:
+        """Returns the folder of the study's results."""
+        return self.folder / "results" / self.study
+
+    def command(
+        self, *targets: str, cores: int | None = None, profile: str = "", options: Sequence[str] = ()
+    ) -> list[str]:
+        """Returns Snakemake's command line; ``cores``: all of this machine by default, none with a cluster's profile."""
+        chosen = ["--workflow-profile", str(self.project / "profiles" / profile)] if profile else []
+        counted = ["--cores", str(cores or usable_cores())] if cores or not profile else []
+        given = ["--configfile", *map(str, self.files)] if self.files else []
+        return [sys.executable, "-m", "snakemake", *targets, *counted, *chosen, *options, *self.words, *given]
+
+    def call(self, command: Sequence[str], *, quiet: bool = False) -> str:
+        """Runs Snakemake in the project's folder; ``quiet``: returns what it prints instead of showing it.
+
+        Raises:
+            CommandError: If it ends with an error; of a quiet one with what it said.
+        """
+        done = subprocess.run(command, cwd=self.project, capture_output=quiet, text=True, env=environment())
+        if done.returncode and quiet:
+            lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+            raise CommandError("\n".join(line for line in lines if not line.startswith(_NOISE))[-4000:])
+        if done.returncode:
+            raise CommandError("")
+        return done.stdout or ""
+
+
+def asked(directory: Path | None, words: Sequence[str]) -> Asked:
+    """Returns what a user gave: words that name YAML or JSON files are configuration files, behind ``--configfile`` or not.
+
+    Raises:
+        CommandError: If there is no such file, or the project's folder is none.
+    """
+    project = find_project(directory)
+    named = [word for word in words if word.endswith((".yaml", ".yml", ".json")) and word[0] != "-" and "=" not in word]
+    files = []
+    for word in named:
+        found = [path for path in (Path(word), project / word) if path.is_file()]
+        if not found:
+            raise CommandError(f"no configuration file {word}; paths are relative to {Path.cwd()} or {project}")
+        try:
+            yaml.safe_load(found[0].read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise CommandError(f"{word} is no YAML: {error}") from None
+        files.append(found[0].resolve())
+    return Asked(
+        project=project,
+        files=files,
+        words=[word for word in words if word not in (*named, "--configfile", "--configfiles")],
+    )
+
+
+def environment() -> dict[str, str]:
+    """Returns the variables for Snakemake, with the commands of this interpreter found first."""
+    own = str(Path(sys.executable).parent)
+    return {**os.environ, "PATH": f"{own}{os.pathsep}{os.environ.get('PATH', '')}"}
+
+
+def usable_cores() -> int:
+    """Returns the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def has_slurm() -> bool:
+    """Returns whether jobs can be submitted to Slurm from here."""
+    return shutil.which("sbatch") is not None
+
+
+def find_run(folder: Path, study: str) -> tuple[Path, Run]:
+    """Returns the file of a study's last run, and the run; of the study that ran last if none is named.
+
+    Raises:
+        CommandError: If no study was begun here; it names those that were.
+    """
+    records = sorted(folder.glob(f"results/*/{FILE}"), key=lambda path: path.stat().st_mtime)
+    if not records:
+        raise CommandError(f"no study was begun in {folder.resolve()} (no results/*/{FILE}); w2sg run begins one")
+    named = [path for path in records if path.parent.name == study]
+    if study and not named:
+        raise CommandError(f"study {study} was not begun here; there are: {', '.join(p.parent.name for p in records)}")
+    path = named[0] if study else records[-1]
+    try:
+        return path, read_record(path)
+    except ValueError as error:
+        raise CommandError(str(error)) from None
