@@ -38,6 +38,7 @@ def labelled(tmp_path_factory) -> Workflow:
     config |= {"sweep": {"families": ["one"], "datasets": ["texts"]}}
     rates = {"lora": [1.0e-3], "full": [1.0e-3]}
     config["students"] = {"kinds": ["linear", "lora", "full"], "learning_rates": rates, "batch_size": 8, "every": 2}
+    config["heads"] |= {"cleaning": {"by": "knn", "action": "filter", "neighbours": 5}}
     made = Workflow(folder=folder, config=config)
     made.run()
     return made

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from w2sg.activations.features import TEST, TRAIN, WEAK, Features, Splits
-from w2sg.heads.fits import FITS, REFITS, Trained, fit_alike, true_labels
+from w2sg.heads.fits import FITS, REFITS, Trained, fit_alike, labelled_rows, true_labels
 from w2sg.heads.halves import accuracies, deal_halves, draws_of, training_sd, widen
 from w2sg.heads.paper import score_pairs
 from w2sg.heads.probes import fit_probes
@@ -50,10 +50,15 @@ def soft_labels(labels: Labels, weak: Features, protocol: str, *, seeds: Sequenc
 
 
 def permute(soft: np.ndarray, seeds: list[int]) -> np.ndarray:
-    """Returns soft labels, (S, n), each row permuted over the pairs by its head seed: errors that no text explains."""
-    return np.stack(
-        [row[generator(seed, "permuted").permutation(len(row))] for row, seed in zip(soft, seeds, strict=True)]
-    )
+    """Returns soft labels, (S, n), each row permuted over the pairs by its head seed: errors that no text explains.
+
+    Pairs without a label, NaN, keep none.
+    """
+    drawn = soft.copy()
+    for row, seed in zip(drawn, seeds, strict=True):
+        held = row[~np.isnan(row)]
+        row[~np.isnan(row)] = held[generator(seed, "permuted").permutation(len(held))]
+    return drawn
 
 
 def add_permuted(final: Final, labels: Labels, *, heads: Heads, intervals: Intervals) -> tuple[Final, pd.DataFrame]:
@@ -92,7 +97,7 @@ def refit(
 
     Args:
         split: Features of one layer.
-        target: Probability that the chosen text is preferred, (2 D, n).
+        target: Probability that the chosen text is preferred, (2 D, n); NaN for pairs of a half that are not learned.
         halves: From :func:`w2sg.heads.halves.deal_halves`, (D, 2, m).
         like: Heads of all pairs, whose last setting is the headline one.
         protocol: That of the heads.
@@ -100,6 +105,7 @@ def refit(
         student: Whether the configuration's loss is theirs.
     """
     rows = halves.reshape(-1, halves.shape[2])
+    rows = np.take_along_axis(rows, labelled_rows(np.take_along_axis(target, rows, axis=1)), axis=1)
     options = {"heads": heads, "draws": draws_of(heads.seeds), "loss": heads.loss if student else "soft"}
     return REFITS[protocol](split, target, rows, like, **options).reshape(*halves.shape[:2], -1)
 

@@ -27,7 +27,7 @@ def fit_converged_heads(
 
     Args:
         difference: h(first) - h(second), (L, n, d).
-        target: Probability that ``first`` is preferred, one row for each seed, (S, n).
+        target: Probability that ``first`` is preferred, one row for each seed, (S, n); NaN for a row that takes no part.
         settings: The protocol.
         seeds: S seeds; a seed deals the folds and does nothing else.
         groups: Group of each row, (n,): rows of a group are held out together. Each row is its own by
@@ -45,5 +45,7 @@ def fit_converged_heads(
         )
     groups = np.arange(target.shape[1]) if groups is None else groups
     folds = np.stack([deal_folds(groups, folds=settings.folds, rng=generator(seed, "folds")) for seed in seeds])
+    folds[np.isnan(target)] = -1
+    target = np.nan_to_num(target, nan=0.5)
     options = {"penalties": settings.penalties, "tolerance": tolerance, "patience": patience}
     return Fit.stack([fit_selected(layer, target, folds, **options) for layer in difference])

@@ -16,6 +16,7 @@ import pandas as pd
 
 from w2sg.activations.features import TEST, TRAIN, WEAK, Features, Splits
 from w2sg.heads import controls
+from w2sg.heads.cleaning.labels import clean, clean_halves, clean_labels
 from w2sg.heads.controls import Final, Labels, unrelated_rows
 from w2sg.heads.fits import FITS, Trained, true_labels
 from w2sg.heads.halves import accuracies, draws_of, training_sd, widen
@@ -75,7 +76,7 @@ def supervise(
     seeds = heads.seeds
     train, weak, test = (features[name].layer(-1) for name in (TRAIN, WEAK, TEST))
     splits = {TRAIN: train, WEAK: weak, TEST: test}
-    labels, rows, weights = [], [], {}
+    labels, rows, weights, shared = [], [], {}, {"heads": heads, "seeds": seeds}
     for protocol, fit in FITS.items():
         made = fit(train, true_labels(train, len(seeds)), heads=heads)
         on_weak, on_test = (score_pairs(made.weights, split.chosen, split.rejected)[0] for split in (weak, test))
@@ -84,7 +85,8 @@ def supervise(
             for name, split, margins in ((WEAK, weak, on_weak), (TEST, test, on_test)):  # margins: (S, K, n)
                 shown = label_weakly(margins[position, -1], seed=seed)
                 labels.append(shown.assign(row_id=split.row_ids, protocol=protocol, seed=seed, half=0, split=name))
-        student = fit(weak, probability(on_weak[:, -1]), heads=heads, loss=heads.loss)
+        soft = clean(weak.chosen[0] - weak.rejected[0], probability(on_weak[:, -1]), groups=weak.clusters, **shared)
+        student = fit(weak, soft, heads=heads, loss=heads.loss)
         own = score_pairs(student.weights, test.chosen, test.rejected)[0]
         more, found = _half_supervisors(splits, made, student, protocol, heads=heads)
         labels += more
@@ -117,6 +119,7 @@ def _half_supervisors(
         score_pairs(trained[None], split.chosen, split.rejected)[0] for split in (weak, test)
     )  # (D, 2, n)
     soft = probability(on_weak).reshape(runs, -1)
+    soft = clean_halves(weak, soft, of_weak, heads=heads, draws=draws_of(heads.seeds))
     learnt = controls.refit(weak, soft, of_weak, student, protocol, heads=heads, student=True)
     right, own = accuracies(on_test), accuracies(score_pairs(learnt[None], test.chosen, test.rejected)[0])
     share, labels = of_weak.shape[2] / len(weak.row_ids), []
@@ -149,8 +152,8 @@ def evaluate_revision(
     """Returns what is measured of a revision: probe, ceiling and W2SG heads of all layers, seeds and settings, and controls.
 
     The ceiling learns the true labels of the ground-truth split, the W2SG head the supervisor's soft labels of the
-    weak-supervision split; both are judged on the test split, whose labels nothing is chosen by. Of the final layer there are
-    also students of permuted labels, probes of unrelated concepts, other predictors, the part of training pairs in the
+    weak-supervision split, cleaned if asked for; both are judged on the test split, whose labels nothing is chosen by. Of the final
+    layer there are also students of permuted labels, probes of unrelated concepts, other predictors, the part of training pairs in the
     intervals, the margins, and transfer.
 
     Args:
@@ -168,6 +171,8 @@ def evaluate_revision(
     Raises:
         ValueError: If the labels' rows are not those of the features.
     """
+    if heads.cleaning is not None:
+        weak_labels = clean_labels(weak_labels, parts[-1]()[WEAK].layer(-1), heads=heads)
     labels = lru_cache(partial(_labelled, _by_cell(weak_labels)))  # looked up once for all layers
     asked = {"heads": heads, "intervals": intervals}
     probes, trained = partial(_probe_rows, probe=probe, **asked), partial(_head_rows, labels=labels, **asked)

@@ -39,7 +39,8 @@ def _fit_paper(split: Features, target: np.ndarray, *, heads: Heads, loss: Loss 
     a supervisor or ceiling must not be drawn to its own predictions.
     """
     settings = PaperHeadSettings(**heads.paper.model_dump(), loss=loss, margin=_margin(split, heads))
-    made = train_paper_heads(split.chosen, split.rejected, target, settings=settings, seeds=heads.seeds)
+    options = {"settings": settings, "seeds": heads.seeds, "rows": labelled_rows(target)}
+    made = train_paper_heads(split.chosen, split.rejected, np.nan_to_num(target, nan=0.5), **options)
     rates = np.array(settings.learning_rates)
 
     def with_selected(values: np.ndarray) -> np.ndarray:  # (L, S, K, ...) to (L, S, K + 1, ...)
@@ -69,6 +70,18 @@ def _fit_converged(
     made = fit_converged_heads(states, labels, **options)
     extras = {"penalty": made.penalty[:, :, None], "converged": made.converged[:, :, None].astype(float)}
     return Trained(settings=("cv",), weights=made.weights[:, :, None], extras=extras)
+
+
+def labelled_rows(target: np.ndarray) -> np.ndarray:
+    """Returns the pairs of each run that have a label, (R, m), of labels that are NaN for the others, (R, n).
+
+    Raises:
+        ValueError: If runs have labels of different numbers of pairs.
+    """
+    held = ~np.isnan(target)
+    if len(set(held.sum(1))) > 1:
+        raise ValueError(f"runs have labels of {held.sum(1).tolist()} pairs; allowed is the same number")
+    return np.nonzero(held)[1].reshape(len(target), -1)
 
 
 def _margin(split: Features, heads: Heads) -> Literal["pair", "single"]:
@@ -108,7 +121,7 @@ def _refit_paper(
     made = train_paper_heads(
         split.chosen,
         split.rejected,
-        target,
+        np.nan_to_num(target, nan=0.5),
         settings=settings,
         seeds=np.repeat(draws, each).tolist(),
         rows=rows,
@@ -128,7 +141,7 @@ def _refit_converged(
     loss: Loss,
 ) -> np.ndarray:
     """Returns heads at the penalty that cross-validation chose."""
-    states, labels = _posed(split, target, heads=heads, loss=loss)
+    states, labels = _posed(split, np.nan_to_num(target, nan=0.5), heads=heads, loss=loss)
     learnt = np.zeros(target.shape, dtype=bool)
     np.put_along_axis(learnt, rows, True, axis=1)
     learnt = np.tile(learnt, labels.shape[1] // target.shape[1])
@@ -154,7 +167,7 @@ def fit_alike(split: Features, target: np.ndarray, protocol: str, *, heads: Head
         return Trained(settings=made.settings[-1:], weights=made.weights[:, :, -1:], extras=last)
     one = heads.model_copy(update={"seeds": heads.seeds[:1]})
     first = _fit_converged(split, target[:1], heads=one, loss=heads.loss, tolerance=NEAR)
-    rows = np.tile(np.arange(target.shape[1]), (len(target), 1))
+    rows = labelled_rows(target)
     found = _refit_converged(split, target, rows, first, heads=heads, draws=heads.seeds, loss=heads.loss)
     extras = {"penalty": np.repeat(first.extras["penalty"], len(target), axis=1)}
     return Trained(settings=first.settings, weights=found[None, :, None], extras=extras)

@@ -26,8 +26,8 @@ def toss(n: int, seed: int) -> np.ndarray:
 
 
 def harden(target: np.ndarray) -> np.ndarray:
-    """Returns probabilities rounded to 0 or 1; one half stays, so that a pair and its mirror image agree."""
-    return np.where(target == 0.5, 0.5, (target > 0.5).astype(np.float64))
+    """Returns probabilities rounded to 0 or 1; one half stays, so that a pair and its mirror image agree, and so does NaN."""
+    return np.where((target == 0.5) | np.isnan(target), target, (target > 0.5).astype(np.float64))
 
 
 def probability(margins: np.ndarray) -> np.ndarray:

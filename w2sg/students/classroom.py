@@ -42,8 +42,10 @@ class SplitTexts:
         return held[0].astype(np.int64) if (held.sum(0) == 1).all() else None
 
     def task(self, target: np.ndarray) -> Task:
-        """Returns the pairs with labels, (n,)."""
-        return Task(first=self.chosen, second=self.rejected, target=target)
+        """Returns the pairs with labels, (n,); those whose label is NaN are left out."""
+        held = np.flatnonzero(~np.isnan(target)).tolist()
+        first, second = ([side[row] for row in held] for side in (self.chosen, self.rejected))
+        return Task(first=first, second=second, target=target[held])
 
 
 @dataclass(frozen=True, kw_only=True)

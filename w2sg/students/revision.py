@@ -36,7 +36,7 @@ class Lesson:
     pairs: pd.DataFrame
     """Schema PAIRS."""
     labels: pd.DataFrame
-    """Schema LABELS."""
+    """Schema LABELS, as of :func:`w2sg.heads.cleaning.labels.clean_labels`."""
     entry: Mapping[str, Any]
     """The dataset's entry: how its texts are made."""
 

@@ -154,6 +154,7 @@ def _check_sizes(study: Study) -> Iterator[Mistake]:
         if folds > pairs:
             text = f"got {folds}, allowed: at most {pairs}, which is datasets.{name}.pairs"
             yield Mistake(("heads", "converged", "folds"), text)
+        yield from _check_cleaning(study, name, pairs)
         tested = round(pairs * share)
         if not 0 < tested < pairs:
             text = (
@@ -161,6 +162,20 @@ def _check_sizes(study: Study) -> Iterator[Mistake]:
                 f"allowed: a share that leaves a pair in both parts, such as {1 / pairs:.2g} to {1 - 1 / pairs:.2g}"
             )
             yield Mistake(("probe", "test_fraction"), text)
+
+
+def _check_cleaning(study: Study, dataset: str, pairs: int) -> Iterator[Mistake]:
+    """Pairs too few to clean; halves of them are cleaned too."""
+    cleaning, folds = study.heads.cleaning, study.heads.converged.folds
+    if cleaning is None:
+        return
+    most = pairs // 2 - 1
+    if cleaning.by == "knn" and cleaning.nearest > most:
+        text = f"got {cleaning.nearest}, allowed: at most {most}, for halves of the pairs of datasets.{dataset} are cleaned too"
+        yield Mistake(("heads", "cleaning", "neighbours"), text)
+    if cleaning.kept_of(pairs) < folds:
+        text = f"{cleaning.kept_of(pairs)} of the {pairs} pairs of datasets.{dataset} would be kept; heads.converged.folds needs {folds}"
+        yield Mistake(("heads", "cleaning", "keep"), text)
 
 
 def _check_layers(study: Study) -> Iterator[Mistake]:

@@ -17,6 +17,9 @@ SOURCES = ("chosen_source", "rejected_source", "chosen_label", "rejected_label")
 Loss = Literal["soft", "hard", "logconf", "reverse_ce", "reverse_kl", "window"]
 """How students learn soft labels."""
 
+CleaningMethod = Literal["knn", "probe"]
+"""What estimates a pair's label from the student's own features: its nearest neighbours, or a logistic probe."""
+
 StudentKind = Literal["lora", "full"]
 """What of a backbone is trained: low-rank adapters, or all of it."""
 

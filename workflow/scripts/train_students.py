@@ -35,8 +35,11 @@ def main(
     store, activations = Store.of(config), config["activations"]
     with jobs.log_to(log), access.take_ticket(ticket, store, keep=True) as fetched:
         from w2sg.activations import extraction
+        from w2sg.activations.features import WEAK, open_others
+        from w2sg.heads.cleaning.labels import clean_labels
         from w2sg.runtime import machine
         from w2sg.students import revision as students
+        from w2sg.study.sections import Heads
 
         settings = extraction.Settings(**activations, dtype=model["dtype"])
         device = machine.pick_device(settings.device)
@@ -50,15 +53,14 @@ def main(
         root = Path("results/pretrained") / name
         opened = access.open_revision(model, revision, name=name, root=root, store=store, fetched=fetched)
         with opened as folder, machine.claim_device(device) as claimed:
-            lessons = {
-                dataset: students.Lesson(
-                    pairs=read_table(paths["pairs"], schemas.PAIRS),
-                    labels=read_table(paths["labels"], schemas.LABELS),
-                    entry=config["datasets"][dataset],
-                )
-                for dataset, paths in inputs.items()
-            }
             keys = {"model": name, "revision": revision, "commit": folder.commit}
+            heads, lessons = Heads.model_validate(sections["heads"]), {}
+            for dataset, paths in inputs.items():
+                pairs, labels = read_table(paths["pairs"], schemas.PAIRS), read_table(paths["labels"], schemas.LABELS)
+                if heads.cleaning is not None:
+                    (load,) = open_others([paths["features"]], [pairs], keys=keys, split=WEAK).values()
+                    labels = clean_labels(labels, load(), heads=heads)
+                lessons[dataset] = students.Lesson(pairs=pairs, labels=labels, entry=config["datasets"][dataset])
             options = {"sections": sections, "settings": settings, "device": claimed, "drawn": "like" in model}
             options |= {"kept": Path(kept), "made": {d: {**keys, "made": one["made"]} for d, one in made.items()}}
             for dataset, taught in students.teach_revision(folder.path, lessons, role=role, **options):
@@ -74,14 +76,13 @@ def main(
 
 
 if __name__ == "__main__":
-    pairs = {Path(path).stem: path for path in snakemake.input["pairs"]}
-    labels = {Path(path).stem: path for path in snakemake.input["labels"]}
+    read = {key: {Path(p).stem: p for p in snakemake.input[key]} for key in ("pairs", "labels", "features")}
     main(
         role=snakemake.params["role"],
         name=snakemake.params["name"],
         revision=snakemake.wildcards["revision"],
         model=snakemake.params["model"],
-        inputs={dataset: {"pairs": path, "labels": labels[dataset]} for dataset, path in pairs.items()},
+        inputs={dataset: {key: paths[dataset] for key, paths in read.items()} for dataset in read["pairs"]},
         trained=[path for path in snakemake.input["published"] if path.endswith(".json")],
         outputs={kind: {Path(p).stem: p for p in snakemake.output[kind]} for kind in ("metrics", "predictions")},
         sections={name: snakemake.params[name] for name in ("students", "heads", "intervals")},
