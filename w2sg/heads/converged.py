@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from w2sg.heads.crossval import Fit, deal_folds, fit_selected
+from w2sg.heads.crossval import Fit, deal_folds, fit_selected, standardise
 from w2sg.heads.sides import generator
 from w2sg.study.sections import ConvergedProtocol
 
@@ -19,7 +20,7 @@ def fit_converged_heads(
     seeds: Sequence[int],
     groups: np.ndarray | None = None,
     tolerance: float = 1e-6,
-    patience: int = 2,
+    **options: Any,
 ) -> Fit:
     """Returns one head for each layer and seed, by logistic regression on differences without intercept, (L, S, ...).
 
@@ -33,7 +34,7 @@ def fit_converged_heads(
         groups: Group of each row, (n,): rows of a group are held out together. Each row is its own by
             default.
         tolerance: As in :func:`fit_selected`.
-        patience: As in :func:`fit_selected`.
+        options: Of :func:`fit_selected`, which says what they are: search, patience, shared.
 
     Raises:
         ValueError: If shapes disagree, a difference is not finite or a target is not a probability.
@@ -47,5 +48,5 @@ def fit_converged_heads(
     folds = np.stack([deal_folds(groups, folds=settings.folds, rng=generator(seed, "folds")) for seed in seeds])
     folds[np.isnan(target)] = -1
     target = np.nan_to_num(target, nan=0.5)
-    options = {"penalties": settings.penalties, "tolerance": tolerance, "patience": patience}
-    return Fit.stack([fit_selected(layer, target, folds, **options) for layer in difference])
+    options |= {"penalties": settings.penalties, "tolerance": tolerance}
+    return Fit.stack([fit_selected(standardise(layer), target, folds, **options) for layer in difference])

@@ -39,6 +39,41 @@ class Fit:
         return cls(**{field.name: np.stack([getattr(fit, field.name) for fit in fits]) for field in fields(cls)})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Standardised:
+    """A feature matrix ready to be fitted, as often as there are label sets."""
+
+    x: torch.Tensor
+    """Features of unit spread over all rows, float32, (n, d); with an intercept a last one is one everywhere."""
+    center: torch.Tensor
+    """What was taken off, float64, (d,): the mean with an intercept, else zero."""
+    scale: torch.Tensor
+    """What the rest was divided by, float64, (d,). Any other gives the same fits, more slowly."""
+    basis: Basis
+    """Of x."""
+    intercept: bool
+    """Whether fits have one."""
+
+
+def standardise(features: np.ndarray, *, intercept: bool = False) -> Standardised:
+    """Returns features, (n, d) in their own units, ready to be fitted.
+
+    Raises:
+        ValueError: If a feature is not finite.
+    """
+    n, d = features.shape
+    check_inputs(np.zeros(0), features=features)
+    center = torch.from_numpy(features.mean(0, dtype=np.float64)).float() if intercept else torch.zeros(d)
+    x = torch.ones(n, d + intercept)
+    inner = x[:, :d]
+    torch.sub(torch.as_tensor(features, dtype=torch.float32), center, out=inner)
+    scale = inner.square().mean(0).sqrt()
+    scale[scale <= 1e-6 * center.abs()] = 1.0  # a constant feature leaves only rounding once it is centred
+    inner /= scale
+    basis = find_basis(x, intercept=intercept)
+    return Standardised(x=x, center=center.double(), scale=scale.double(), basis=basis, intercept=intercept)
+
+
 def deal_folds(groups: np.ndarray, *, folds: int, rng: np.random.Generator) -> np.ndarray:
     """Returns the fold of each row, (n,): groups are shuffled, then dealt out in turn.
 
@@ -57,15 +92,16 @@ def deal_folds(groups: np.ndarray, *, folds: int, rng: np.random.Generator) -> n
 
 
 def fit_selected(
-    features: np.ndarray,
+    features: Standardised,
     target: np.ndarray,
     folds: np.ndarray,
     *,
     penalties: Sequence[float],
-    intercept: bool = False,
     tolerance: float = 1e-7,
+    search: float = SEARCH_TOLERANCE,
     patience: int = 2,
     same_scale: bool = False,
+    shared: bool = False,
 ) -> Fit:
     """Returns logistic fits, each with the penalty of smallest held-out log loss.
 
@@ -75,30 +111,32 @@ def fit_selected(
     last one's solution.
 
     Args:
-        features: Rows in their own units, (n, d).
+        features: Of n rows.
         target: Probability of the first class, (S, n).
         folds: Fold of each row, (S, n); -1 for a row that takes no part in a fit.
         penalties: Strengths to choose from (see :mod:`w2sg.heads.logistic`); a single one needs no choice.
-        intercept: Whether to fit an unpenalised intercept.
         tolerance: Largest norm of the final gradient, relative to that at zero coefficients.
+        search: The same of the fits of the search.
         patience: A label set's search ends after this many weaker penalties in a row that raised its loss.
         same_scale: Whether features are scaled by their spread over all rows, also those that take no part.
+        shared: Whether all label sets take the penalty of the first, which alone is searched.
 
     Raises:
-        ValueError: If a penalty is not positive, a value is not finite or shapes disagree.
+        ValueError: If a penalty is not positive, a target is no probability or shapes disagree.
     """
-    if features.ndim != 2 or target.shape != folds.shape or target.shape[1:] != features.shape[:1]:
-        raise ValueError(f"features {features.shape}, target {target.shape} and folds {folds.shape} disagree")
+    x, intercept = features.x, features.intercept
+    if target.shape != folds.shape or target.shape[1] != len(x):
+        raise ValueError(f"{len(x)} rows of features, target {target.shape} and folds {folds.shape} disagree")
     if not len(penalties) or not all(0 < penalty < np.inf for penalty in penalties):
         raise ValueError(f"penalties is {list(penalties)}; allowed are positive numbers, at least one")
-    check_inputs(target, features=features)
-    x, center, scale = _scale(features, intercept)
-    basis = find_basis(x, intercept=intercept)
+    check_inputs(target)
     labels, fold = torch.as_tensor(target, dtype=torch.float64), torch.as_tensor(folds)
     cv_loss, start = np.full((len(target), len(penalties)), np.nan), None
     chosen = np.zeros(len(target), dtype=np.int64)
     if len(penalties) > 1:
-        cv_loss, start = _search_penalty(x, basis, labels, fold, penalties, intercept, patience)
+        sets = slice(1 if shared else None)
+        found, start = _search_penalty(features, labels[sets], fold[sets], penalties, patience, search)
+        cv_loss, start = np.broadcast_to(found, cv_loss.shape), start.expand(len(target), -1)
         # Ties go to the stronger penalty.
         order = np.argsort(penalties, kind="stable")[::-1]
         chosen = order[np.nanargmin(cv_loss[:, order], axis=1)]
@@ -107,9 +145,9 @@ def fit_selected(
     posed = replace(_pose(x, labels[one], fold[one] >= 0, intercept), penalty=torch.from_numpy(penalty)[one])
     if same_scale:
         posed = replace(posed, ratio=(posed.ratio > 0).to(posed.ratio))
-    solution = minimise(posed, basis, start=None if start is None else start[one], tolerance=tolerance)
-    weights = solution.coefficients[:, : len(scale)] / scale
-    offset = solution.coefficients[:, -1] - weights @ center if intercept else weights.new_zeros(len(weights))
+    solution = minimise(posed, features.basis, start=None if start is None else start[one], tolerance=tolerance)
+    weights = solution.coefficients[:, : len(features.scale)] / features.scale
+    offset = solution.coefficients[:, -1] - weights @ features.center if intercept else weights.new_zeros(len(weights))
     return Fit(
         weights=weights[same].numpy(),
         intercept=offset[same].numpy(),
@@ -120,7 +158,7 @@ def fit_selected(
 
 
 def fit_given(
-    features: np.ndarray,
+    features: Standardised,
     target: np.ndarray,
     train: np.ndarray,
     *,
@@ -131,18 +169,18 @@ def fit_given(
     """Returns coefficients of logistic fits without intercept, float64, (R, d), each with its own rows and penalty.
 
     Args:
-        features: Rows in their own units, (n, d), scaled as in :func:`fit_selected`.
+        features: Of n rows, without intercept.
         target: Probability of the first class, (R, n).
         train: Whether a fit learns from a row, bool, (R, n).
         penalty: Strength, (R,).
         start: Coefficients near the solution, (R, d): they save steps and change nothing else.
         tolerance: As in :func:`fit_selected`; accuracies are the same far below it.
     """
-    x, _, scale = _scale(features, False)
-    posed = _pose(x, torch.as_tensor(target, dtype=torch.float64), torch.from_numpy(train), False)
+    posed = _pose(features.x, torch.as_tensor(target, dtype=torch.float64), torch.from_numpy(train), False)
     posed = replace(posed, penalty=torch.as_tensor(penalty, dtype=torch.float64))
-    near = torch.as_tensor(start, dtype=torch.float64) * scale
-    return (minimise(posed, find_basis(x), start=near, tolerance=tolerance).coefficients / scale).numpy()
+    near = torch.as_tensor(start, dtype=torch.float64) * features.scale
+    found = minimise(posed, features.basis, start=near, tolerance=tolerance)
+    return (found.coefficients / features.scale).numpy()
 
 
 def _distinct(target: np.ndarray, folds: np.ndarray, penalty: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
@@ -153,22 +191,6 @@ def _distinct(target: np.ndarray, folds: np.ndarray, penalty: np.ndarray) -> tup
     rows = np.column_stack((np.round(target, 12) + 0.0, folds >= 0, penalty))  # + 0.0 for the sign of zero
     _, one, same = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     return torch.from_numpy(one), torch.from_numpy(same)
-
-
-def _scale(features: np.ndarray, intercept: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Returns features of unit spread over all rows, (n, d), their centre and their spread, (d,).
-
-    Any other scale gives the same fits, more slowly. With an intercept, a last feature is one everywhere.
-    """
-    n, d = features.shape
-    center = torch.from_numpy(features.mean(0, dtype=np.float64)).float() if intercept else torch.zeros(d)
-    x = torch.ones(n, d + intercept)
-    inner = x[:, :d]
-    torch.sub(torch.as_tensor(features, dtype=torch.float32), center, out=inner)
-    scale = inner.square().mean(0).sqrt()
-    scale[scale <= 1e-6 * center.abs()] = 1.0  # a constant feature leaves only rounding once it is centred
-    inner /= scale
-    return x, center.double(), scale.double()
 
 
 def _pose(x: torch.Tensor, labels: torch.Tensor, train: torch.Tensor, intercept: bool) -> Problems:
@@ -186,19 +208,18 @@ def _pose(x: torch.Tensor, labels: torch.Tensor, train: torch.Tensor, intercept:
 
 
 def _search_penalty(
-    x: torch.Tensor,
-    basis: Basis,
+    features: Standardised,
     labels: torch.Tensor,
     fold: torch.Tensor,
     penalties: Sequence[float],
-    intercept: bool,
     patience: int,
+    tolerance: float,
 ) -> tuple[np.ndarray, torch.Tensor]:
     """Returns each penalty's held-out loss, (S, P), and the folds' mean solution at the best, (S, d)."""
     sets, parts = len(labels), int(fold.max()) + 1
     held = fold[:, None] == torch.arange(parts)[:, None]  # (S, F, n)
     train = (fold[:, None] >= 0) & ~held
-    problems = _pose(x, labels.repeat_interleave(parts, 0), train.flatten(0, 1), intercept)
+    problems = _pose(features.x, labels.repeat_interleave(parts, 0), train.flatten(0, 1), features.intercept)
     column = torch.arange(sets * parts).unflatten(0, (sets, parts))
     u = torch.zeros_like(problems.ratio)  # (S F, d)
     loss = np.full((sets, len(penalties)), np.nan)
@@ -210,7 +231,7 @@ def _search_penalty(
         rows = torch.from_numpy(live)
         columns = column[rows].flatten()
         posed = problems.pick(columns, penalty=float(penalties[index]))
-        found = minimise(posed, basis, start=u[columns], tolerance=SEARCH_TOLERANCE)
+        found = minimise(posed, features.basis, start=u[columns], tolerance=tolerance)
         u[columns] = found.coefficients
         # (S F, n), of which each fit judges what it held out.
         losses = softplus(found.logits) - posed.target * found.logits

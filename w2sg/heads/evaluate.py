@@ -18,10 +18,11 @@ from w2sg.activations.features import TEST, TRAIN, WEAK, Features, Splits
 from w2sg.heads import controls
 from w2sg.heads.cleaning.labels import clean, clean_halves, clean_labels
 from w2sg.heads.controls import Final, Labels, unrelated_rows
+from w2sg.heads.crossval import Standardised
 from w2sg.heads.fits import FITS, Trained, true_labels
 from w2sg.heads.halves import accuracies, draws_of, training_sd, widen
 from w2sg.heads.paper import score_pairs
-from w2sg.heads.probes import fit_plain, fit_probes
+from w2sg.heads.probes import fit_plain, fit_probes, standardise_texts
 from w2sg.heads.rows import head_rows, plain_rows, probe_rows, subspace_row
 from w2sg.heads.sides import label_weakly, probability
 from w2sg.study.protocols import HEADLINE_SETTINGS
@@ -177,15 +178,15 @@ def evaluate_revision(
     asked = {"heads": heads, "intervals": intervals}
     probes, trained = partial(_probe_rows, probe=probe, **asked), partial(_head_rows, labels=labels, **asked)
     final = partial(_final_heads, labels=labels, others=others or {}, **asked)
-    concepts = partial(_concepts, unrelated=unrelated or {}, probe=probe, **asked)
+    last = partial(_last_probe_rows, unrelated=unrelated or {}, probe=probe, **asked)
     tasks = [(load, stage) for load in parts[:-1] for stage in (probes, trained)]
-    predictors = partial(_predictor_rows, supervisor=supervisor, intervals=intervals)
-    tasks += [(parts[-1], stage) for stage in (final, probes, concepts, predictors)]
+    subspace = partial(_subspace_rows, supervisor=supervisor)
+    tasks += [(parts[-1], stage) for stage in (final, last, subspace)]
     with ThreadPoolExecutor(workers) as pool:
         done = list(pool.map(lambda task: task[1](task[0]()), tasks))
     metrics = pd.concat([one.metrics for one in done], ignore_index=True)
-    last = done[2 * (len(parts) - 1)]
-    return Measured(metrics=metrics, transfer=last.transfer, predictions=last.predictions)
+    ended = done[2 * (len(parts) - 1)]
+    return Measured(metrics=metrics, transfer=ended.transfer, predictions=ended.predictions)
 
 
 def _final_heads(features: Splits, *, labels: Labels, heads: Heads, intervals: Intervals, others: Others) -> Measured:
@@ -247,31 +248,40 @@ def _train(
     return pd.concat(rows, ignore_index=True), made, headline
 
 
-def _probe_rows(features: Splits, *, probe: Probe, heads: Heads, intervals: Intervals) -> Measured:
+def _probe_rows(
+    features: Splits,
+    *,
+    probe: Probe,
+    heads: Heads,
+    intervals: Intervals,
+    ready: Sequence[Standardised] | None = None,
+) -> Measured:
     """Returns the rows of the probes of all layers, seeds and ways to split."""
     split, seeds = features[TRAIN], heads.seeds
     labels = None if split.text_labels is None else np.tile(split.text_labels, (len(seeds), 1))
-    fitted = fit_probes(split.chosen, split.rejected, settings=probe, seeds=seeds, labels=labels)
+    fitted = fit_probes(split.chosen, split.rejected, settings=probe, seeds=seeds, labels=labels, ready=ready)
     given = {"settings": probe, "intervals": intervals, "clusters": split.clusters}
     return Measured(metrics=probe_rows(fitted, split.layers, seeds=seeds, **given))
 
 
-def _concepts(
+def _last_probe_rows(
     features: Splits, *, unrelated: Mapping[str, np.ndarray], probe: Probe, heads: Heads, intervals: Intervals
 ) -> Measured:
-    """Returns the rows of the final layer's probes of unrelated concepts."""
-    split = features[TRAIN].layer(-1)
-    return Measured(metrics=unrelated_rows(split, unrelated, probe=probe, seeds=heads.seeds, intervals=intervals))
+    """Returns the rows of the probes of all layers, and of the final layer's other ones: of unrelated concepts, at default settings."""
+    split = features[TRAIN]
+    ready = list(standardise_texts(split.chosen, split.rejected))
+    found = _probe_rows(features, probe=probe, heads=heads, intervals=intervals, ready=ready)
+    options: Any = {"probe": probe, "seeds": heads.seeds, "intervals": intervals}
+    last = split.layer(-1)
+    plain = fit_plain(last.chosen, last.rejected, labels=last.text_labels, ready=ready[-1])
+    rows = [unrelated_rows(last, unrelated, ready[-1], **options), plain_rows(plain, last, intervals=intervals)]
+    return Measured(metrics=pd.concat([found.metrics, *rows], ignore_index=True))
 
 
-def _predictor_rows(features: Splits, *, supervisor: Callable[[], Features] | None, intervals: Intervals) -> Measured:
-    """Returns the rows of the final layer's other predictors: the probe of its first texts, and the norm that needs no labels."""
-    train, weak = features[TRAIN].layer(-1), features[WEAK].layer(-1)
-    fitted = fit_plain(train.chosen, train.rejected, labels=train.text_labels)
-    rows = [plain_rows(fitted, train, intervals=intervals)]
-    if supervisor is not None:
-        rows.append(subspace_row(weak, supervisor()))
-    return Measured(metrics=pd.concat(rows, ignore_index=True))
+def _subspace_rows(features: Splits, *, supervisor: Callable[[], Features] | None) -> Measured:
+    """Returns the row of the norm that predicts without labels; none without the supervisor's features."""
+    found = pd.DataFrame() if supervisor is None else subspace_row(features[WEAK].layer(-1), supervisor())
+    return Measured(metrics=found)
 
 
 def _by_cell(labels: pd.DataFrame) -> dict[Any, pd.DataFrame]:

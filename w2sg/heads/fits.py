@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from w2sg.activations.features import Features
 from w2sg.heads.converged import fit_converged_heads
-from w2sg.heads.crossval import fit_given
+from w2sg.heads.crossval import fit_given, standardise
 from w2sg.heads.paper import PaperHeadSettings, train_paper_heads
 from w2sg.heads.sides import harden
 from w2sg.study.protocols import Loss
 from w2sg.study.sections import Heads
 
-NEAR = 1e-3
-"""Tolerance of a fit that is only a start for others."""
+_ALIKE: Mapping[str, dict[str, Any]] = {
+    "paper": {},
+    "converged": {"shared": True, "patience": 1, "search": 1e-3, "tolerance": 1e-3},
+}
+"""How much is saved on students of labels that are draws of one kind; accuracies are the same far below the tolerances."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +61,7 @@ def _fit_paper(split: Features, target: np.ndarray, *, heads: Heads, loss: Loss 
 
 
 def _fit_converged(
-    split: Features, target: np.ndarray, *, heads: Heads, loss: Loss = "soft", tolerance: float = 1e-6
+    split: Features, target: np.ndarray, *, heads: Heads, loss: Loss = "soft", **options: Any
 ) -> Trained:
     """Returns heads at the cross-validated penalty.
 
@@ -66,8 +69,7 @@ def _fit_converged(
     """
     states, labels = _posed(split, target, heads=heads, loss=loss)
     groups = np.arange(labels.shape[1]) % target.shape[1]
-    options = {"settings": heads.converged, "seeds": heads.seeds, "groups": groups, "tolerance": tolerance}
-    made = fit_converged_heads(states, labels, **options)
+    made = fit_converged_heads(states, labels, settings=heads.converged, seeds=heads.seeds, groups=groups, **options)
     extras = {"penalty": made.penalty[:, :, None], "converged": made.converged[:, :, None].astype(float)}
     return Trained(settings=("cv",), weights=made.weights[:, :, None], extras=extras)
 
@@ -100,7 +102,7 @@ def _posed(split: Features, target: np.ndarray, *, heads: Heads, loss: Loss) -> 
     return np.concatenate([split.chosen, split.rejected], axis=1), np.concatenate([labels, 1.0 - labels], axis=1)
 
 
-FITS = {"paper": _fit_paper, "converged": _fit_converged}
+FITS: Mapping[str, Callable[..., Trained]] = {"paper": _fit_paper, "converged": _fit_converged}
 """What trains the heads of each protocol, at all settings and with the seeds of the configuration."""
 
 
@@ -147,7 +149,7 @@ def _refit_converged(
     learnt = np.tile(learnt, labels.shape[1] // target.shape[1])
     found = (like.extras["penalty"][-1, :, -1], like.weights[-1, :, -1])
     penalty, start = (_of_runs(values, len(draws), len(rows) // len(draws)) for values in found)
-    return fit_given(states[0], labels, learnt, penalty=penalty, start=start)
+    return fit_given(standardise(states[0]), labels, learnt, penalty=penalty, start=start)
 
 
 def _of_runs(values: np.ndarray, draws: int, each: int) -> np.ndarray:
@@ -161,16 +163,9 @@ def fit_alike(split: Features, target: np.ndarray, protocol: str, *, heads: Head
     ``paper`` heads select a rate each. ``converged`` ones share the penalty that cross-validation finds for the first draw:
     to choose one for each would take as long as all else of a wide layer.
     """
-    if protocol == "paper":
-        made = _fit_paper(split, target, heads=heads, loss=heads.loss)
-        last = {name: values[:, :, -1:] for name, values in made.extras.items()}
-        return Trained(settings=made.settings[-1:], weights=made.weights[:, :, -1:], extras=last)
-    one = heads.model_copy(update={"seeds": heads.seeds[:1]})
-    first = _fit_converged(split, target[:1], heads=one, loss=heads.loss, tolerance=NEAR)
-    rows = labelled_rows(target)
-    found = _refit_converged(split, target, rows, first, heads=heads, draws=heads.seeds, loss=heads.loss)
-    extras = {"penalty": np.repeat(first.extras["penalty"], len(target), axis=1)}
-    return Trained(settings=first.settings, weights=found[None, :, None], extras=extras)
+    made = FITS[protocol](split, target, heads=heads, loss=heads.loss, **_ALIKE[protocol])
+    last = {name: values[:, :, -1:] for name, values in made.extras.items()}
+    return Trained(settings=made.settings[-1:], weights=made.weights[:, :, -1:], extras=last)
 
 
 REFITS: Mapping[str, Callable[..., np.ndarray]] = {"paper": _refit_paper, "converged": _refit_converged}

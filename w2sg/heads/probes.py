@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from w2sg.heads.crossval import Fit, fit_selected
+from w2sg.heads.crossval import Fit, Standardised, fit_selected, standardise
+from w2sg.heads.matrices import BLOCK
 from w2sg.heads.sides import generator
 from w2sg.study.sections import Probe
 
@@ -43,6 +44,7 @@ def fit_probes(
     settings: Probe,
     seeds: Sequence[int],
     labels: np.ndarray | None = None,
+    ready: Iterable[Standardised] | None = None,
     tolerance: float = TOLERANCE,
 ) -> ProbeResult:
     """Returns logistic regressions with intercept on single texts, chosen = 1 and rejected = 0, with logits of unseen texts.
@@ -53,6 +55,7 @@ def fit_probes(
         settings: The protocol.
         seeds: S seeds, which deal the texts.
         labels: Other labels of the texts, (S, 2 n), 1 or 0, -1 for a text that takes no part.
+        ready: From :func:`standardise_texts` of the same states, where other probes are fitted too.
         tolerance: As :data:`TOLERANCE`.
 
     Raises:
@@ -67,12 +70,10 @@ def fit_probes(
     folds = np.where(given < 0, -1, folds)
     target = np.maximum(given, 0).astype(np.float64)
     fits, scores = [], []
-    for a, b in zip(chosen, rejected, strict=True):
-        texts = np.concatenate((a, b))  # (2 n, d)
-        fit = fit_selected(texts, target, folds, penalties=(settings.penalty,), intercept=True, tolerance=tolerance)
+    for a, b, texts in zip(chosen, rejected, ready or standardise_texts(chosen, rejected), strict=True):
+        fit = fit_selected(texts, target, folds, penalties=(settings.penalty,), tolerance=tolerance)
         fits.append(fit)
-        parts = zip(tests, fit.weights, fit.intercept, strict=True)
-        scores.append([texts[held].astype(np.float64) @ w + offset for held, w, offset in parts])
+        scores.append(np.take_along_axis(_score(fit, a, b), tests, axis=1))
     fit, sets = Fit.stack(fits), (len(seeds), len(settings.splits))
     tests = tests.reshape(*sets, -1)
     return ProbeResult(
@@ -86,7 +87,13 @@ def fit_probes(
     )
 
 
-def fit_plain(chosen: np.ndarray, rejected: np.ndarray, *, labels: np.ndarray | None = None) -> ProbeResult:
+def fit_plain(
+    chosen: np.ndarray,
+    rejected: np.ndarray,
+    *,
+    labels: np.ndarray | None = None,
+    ready: Standardised | None = None,
+) -> ProbeResult:
     """Returns the probe of Qian et al. (2024, ChnQ/TracingLLM): scikit-learn's default logistic regression.
 
     Features are standardised over all texts, the first four fifths are learnt from, the rest is tested; C = 1 on a sum is
@@ -96,6 +103,7 @@ def fit_plain(chosen: np.ndarray, rejected: np.ndarray, *, labels: np.ndarray | 
         chosen: States of the chosen texts at one layer, (1, n, d).
         rejected: States of the rejected texts, (1, n, d).
         labels: Other labels of the texts, (2 n,), as for :func:`fit_probes`.
+        ready: As for :func:`fit_probes`, where all texts have labels.
 
     Raises:
         ValueError: If fewer than five pairs are given.
@@ -108,8 +116,9 @@ def fit_plain(chosen: np.ndarray, rejected: np.ndarray, *, labels: np.ndarray | 
     held = np.flatnonzero(given >= 0)
     learnt = held % n < first
     texts, target = np.concatenate((chosen[0], rejected[0]))[held], given[held].astype(np.int64)
-    options = {"penalties": (1.0 / learnt.sum(),), "intercept": True, "tolerance": TOLERANCE, "same_scale": True}
-    fit = fit_selected(texts, target[None].astype(np.float64), np.where(learnt, 0, -1)[None], **options)
+    options = {"penalties": (1.0 / learnt.sum(),), "tolerance": TOLERANCE, "same_scale": True}
+    known = ready if ready is not None and len(held) == 2 * n else standardise(texts, intercept=True)
+    fit = fit_selected(known, target[None].astype(np.float64), np.where(learnt, 0, -1)[None], **options)
     tests = held[~learnt]
     return ProbeResult(
         weights=fit.weights[None, :, None],
@@ -120,6 +129,17 @@ def fit_plain(chosen: np.ndarray, rejected: np.ndarray, *, labels: np.ndarray | 
         test_scores=(texts[~learnt].astype(np.float64) @ fit.weights[0] + fit.intercept[0])[None, None, None],
         converged=fit.converged[None, :, None],
     )
+
+
+def standardise_texts(chosen: np.ndarray, rejected: np.ndarray) -> Iterator[Standardised]:
+    """Returns the texts of each layer, chosen ones first, ready for probes; arguments as in :func:`fit_probes`."""
+    return (standardise(np.concatenate(sides), intercept=True) for sides in zip(chosen, rejected, strict=True))
+
+
+def _score(fit: Fit, *sides: np.ndarray) -> np.ndarray:
+    """Returns logits of the texts of both sides, (n, d) each, by each fit, float64, (S T, 2 n)."""
+    parts = [side[low : low + BLOCK] for side in sides for low in range(0, len(side), BLOCK)]
+    return np.concatenate([part.astype(np.float64) @ fit.weights.T + fit.intercept for part in parts]).T
 
 
 def _deal(n: int, settings: Probe, seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from w2sg.heads import crossval
 from w2sg.heads.converged import fit_converged_heads
-from w2sg.heads.crossval import deal_folds, fit_selected
+from w2sg.heads.crossval import deal_folds, fit_selected, standardise
 from w2sg.heads.sides import generator
 from w2sg.study.sections import ConvergedProtocol
 
@@ -40,13 +39,12 @@ def log_loss(x: np.ndarray, target: np.ndarray, weights: np.ndarray) -> np.ndarr
 @pytest.mark.parametrize("search", ["default", "exact"])
 @pytest.mark.parametrize("hard", [False, True])
 @pytest.mark.parametrize("shape", [(90, 8), (40, 60)])
-def test_equals_scikit_learn_fold_by_fold(shape, hard, search, monkeypatch):
-    if search == "exact":
-        monkeypatch.setattr(crossval, "SEARCH_TOLERANCE", 1e-8)
+def test_equals_scikit_learn_fold_by_fold(shape, hard, search):
+    how = {"search": 1e-8} if search == "exact" else {}
     difference, target = data(*shape)
     target = np.round(target) if hard else target
     settings = ConvergedProtocol(penalties=PENALTIES, folds=4)
-    found = fit_converged_heads(difference, target, settings=settings, seeds=SEEDS, tolerance=1e-9, patience=4)
+    found = fit_converged_heads(difference, target, settings=settings, seeds=SEEDS, tolerance=1e-9, patience=4, **how)
     assert found.converged.all()
     for layer, x in enumerate(difference):
         for s, seed in enumerate(SEEDS):
@@ -121,10 +119,12 @@ def test_equal_label_sets_are_fitted_once():
     difference, target = data()
     labels = np.stack((target[0], target[1], 1.0 - (1.0 - target[0])))
     folds = np.tile(np.arange(len(target[0])) % 3, (3, 1))
-    found = fit_selected(difference[0], labels, folds, penalties=(1e-2,))
+    found = fit_selected(standardise(difference[0]), labels, folds, penalties=(1e-2,))
     assert (found.weights[2] == found.weights[0]).all() and (found.weights[1] != found.weights[0]).any()
     folds[2, :9] = -1  # other rows are another problem
-    assert (fit_selected(difference[0], labels, folds, penalties=(1e-2,)).weights[2] != found.weights[0]).any()
+    assert (
+        fit_selected(standardise(difference[0]), labels, folds, penalties=(1e-2,)).weights[2] != found.weights[0]
+    ).any()
 
 
 def test_search_ends_when_weaker_penalties_only_hurt():
@@ -161,7 +161,7 @@ def test_wrong_inputs_are_named():
     with pytest.raises(ValueError, match="folds is 91"):
         fit_converged_heads(difference, target, settings=ConvergedProtocol(penalties=[1.0], folds=91), seeds=SEEDS)
     with pytest.raises(ValueError, match="penalties"):
-        fit_selected(difference[0], target, np.zeros(target.shape, dtype=int), penalties=(0.0,))
+        fit_selected(standardise(difference[0]), target, np.zeros(target.shape, dtype=int), penalties=(0.0,))
     difference[0, 0, 0] = np.inf
     with pytest.raises(ValueError, match="finite"):
-        fit_selected(difference[0], target, np.zeros(target.shape, dtype=int), penalties=(1.0,))
+        fit_selected(standardise(difference[0]), target, np.zeros(target.shape, dtype=int), penalties=(1.0,))

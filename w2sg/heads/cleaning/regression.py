@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from w2sg.heads.crossval import deal_folds, fit_given
+from w2sg.heads.crossval import deal_folds, fit_given, standardise
 from w2sg.heads.sides import generator, probability
 from w2sg.study.sections import Cleaning, Heads
 
@@ -31,11 +31,11 @@ def held_out_probability(
     Raises:
         ValueError: If there are fewer groups than folds.
     """
-    found, count = np.empty(target.shape), heads.converged.folds
+    found, count, ready = np.empty(target.shape), heads.converged.folds, standardise(difference)
     penalty, start = np.full(count, settings.strength), np.zeros((count, difference.shape[1]))
     for row, (labels, seed) in enumerate(zip(target, seeds, strict=True)):
         folds = deal_folds(groups, folds=count, rng=generator(seed, "folds"))
         train = folds != np.arange(count)[:, None]  # (F, n)
-        weights = fit_given(difference, np.tile(labels, (count, 1)), train, penalty=penalty, start=start)
+        weights = fit_given(ready, np.tile(labels, (count, 1)), train, penalty=penalty, start=start)
         found[row] = probability((weights[folds] * difference).sum(1))
     return found
