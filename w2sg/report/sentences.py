@@ -11,6 +11,7 @@ import pandas as pd
 from w2sg.report.cells import FIRST_NOTE, MARKS, aligned, format_summary, interval, records
 from w2sg.report.conclusions import Case, Finding, answering, cases
 from w2sg.report.onsets import ONSETS, onset_number, onset_of
+from w2sg.study.protocols import LINEAR, protocol_title
 
 NAMED = 6
 """Missing revisions that a sentence names; more are counted."""
@@ -174,19 +175,23 @@ def _shown(finding: Finding, form: str) -> str:
 
 
 def describe_missing(completeness: pd.DataFrame) -> list[str]:
-    """Returns a sentence per family, or per family and dataset, with missing revisions in COMPLETENESS; none of a whole study."""
+    """Returns a sentence per family, or per family, dataset and kind of students, with missing revisions in COMPLETENESS.
+
+    There is none of a whole study.
+    """
     sentences = []
     for family, rows in completeness.groupby("family", sort=True):
         if not rows["measured"].any():
             sentences.append(f"{family}: nothing was measured ({rows['revision'].nunique()} revisions wanted)")
             continue
-        for dataset, part in rows.groupby("dataset", sort=True):
+        for (dataset, kind), part in rows.groupby(["dataset", "students"], sort=True):
             missing = part.loc[~part["measured"]].sort_values("step")["revision"].tolist()
             more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
             found = f"{len(missing)} of {len(part)} revisions are missing: {', '.join(missing[:NAMED])}{more}"
             if len(missing) == len(part):
                 found = f"nothing was measured ({len(part)} revisions wanted)"
-            sentences += [f"{family} on {dataset}: {found}"] if missing else []
+            named = dataset if kind == LINEAR else f"{dataset}, {protocol_title(str(kind))}"
+            sentences += [f"{family} on {named}: {found}"] if missing else []
     return sentences
 
 

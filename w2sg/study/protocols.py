@@ -20,6 +20,9 @@ Loss = Literal["soft", "hard", "logconf", "reverse_ce", "reverse_kl", "window"]
 CleaningMethod = Literal["knn", "probe"]
 """What estimates a pair's label from the student's own features: its nearest neighbours, or a logistic probe."""
 
+LINEAR = "linear"
+"""Kind of the students on frozen activations."""
+
 StudentKind = Literal["lora", "full"]
 """What of a backbone is trained: low-rank adapters, or all of it."""
 

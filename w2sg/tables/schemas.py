@@ -301,7 +301,8 @@ COMPLETENESS = declare(
     _DATASET,
     _REVISION,
     _STEP,
-    flag("measured", "whether heads were trained on this revision's features of this dataset"),
-    keys=("family", "dataset", "step", "revision"),
+    text("students", "kind of students: `linear` (heads on frozen activations), or `lora`, `full`"),
+    flag("measured", "whether such students of this revision were trained on this dataset"),
+    keys=("family", "dataset", "step", "revision", "students"),
 )
-"""What the study wants, one row per family, dataset and selected revision, and whether it was measured."""
+"""What the study wants, one row per family, dataset, selected revision and kind of students, and whether it was measured."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from w2sg.study.protocols import LINEAR
 from w2sg.trajectories.selection import headline_cells, rows_with
 
 _REVISION = ["model", "revision"]
@@ -119,20 +120,26 @@ def far_from_neighbours(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def completeness(
-    measured: pd.DataFrame, wanted: Mapping[str, Mapping[str, int]], datasets: Sequence[str]
+    measured: pd.DataFrame,
+    wanted: Mapping[str, Mapping[str, int]],
+    datasets: Sequence[str],
+    kinds: Sequence[str] = (LINEAR,),
 ) -> pd.DataFrame:
-    """Returns one row per family, dataset and selected revision, schema COMPLETENESS.
+    """Returns one row per family, dataset, selected revision and kind of students, schema COMPLETENESS.
 
     Args:
-        measured: Columns family, dataset, revision of the heads that were trained; duplicates do no harm.
+        measured: Columns family, dataset, revision, protocol of the students that were trained; duplicates do no harm.
         wanted: Step of each selected revision, per family.
         datasets: Datasets of the study.
+        kinds: ``students.kinds``.
     """
-    found = set(measured[["family", "dataset", "revision"]].itertuples(index=False, name=None))
+    own = measured.assign(kind=measured["protocol"].where(measured["protocol"].isin(list(kinds)), LINEAR))
+    found = set(own[["family", "dataset", "revision", "kind"]].itertuples(index=False, name=None))
     rows = [
-        (family, dataset, revision, step, (family, dataset, revision) in found)
+        (family, dataset, revision, step, kind, (family, dataset, revision, kind) in found)
         for family, revisions in wanted.items()
         for dataset in datasets
         for revision, step in revisions.items()
+        for kind in kinds
     ]
-    return pd.DataFrame(rows, columns=["family", "dataset", "revision", "step", "measured"])
+    return pd.DataFrame(rows, columns=["family", "dataset", "revision", "step", "students", "measured"])

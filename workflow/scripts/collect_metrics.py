@@ -37,9 +37,9 @@ def main(
         table = pa.concat_tables([read_arrow(path, schemas.METRICS) for path in by_name]).unify_dictionaries()
         write_table(table, metrics, schemas.METRICS, provenance=origin)
         keys = ["family", "dataset", "revision"]
-        heads = table.select([*keys, "head"]).filter(compute.field("head") == "w2s")
-        measured = heads.group_by(keys).aggregate([])
-        missing = coverage.completeness(measured.to_pandas(), wanted, datasets)
+        heads = table.select([*keys, "protocol", "head"]).filter(compute.field("head") == "w2s")
+        measured = heads.group_by([*keys, "protocol"]).aggregate([])
+        missing = coverage.completeness(measured.to_pandas(), wanted, datasets, config["students"]["kinds"])
         lines.writelines(f"{sentence}\n" for sentence in describe_missing(missing))
         write_table(missing, completeness, schemas.COMPLETENESS, provenance=origin)
         frame = pd.concat([read_table(path, schemas.FLOORS) for path in floors], ignore_index=True)

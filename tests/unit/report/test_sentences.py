@@ -148,13 +148,12 @@ def test_a_supervisor_of_noise_is_named_as_one():
 
 
 def test_one_of_two_families_without_revisions_is_named_beside_the_other():
-    wanted = pd.DataFrame(
-        [
-            {"family": family, "dataset": "newsgroups_tech", "revision": f"step{step}", "step": step, "measured": family == "nano"}
-            for family in ("nano", "other")
-            for step in (0, 8)
-        ]
-    )  # fmt: skip
+    rows = [
+        {"family": family, "dataset": "newsgroups_tech", "revision": f"step{step}", "step": step, "measured": family == "nano"}
+        for family in ("nano", "other")
+        for step in (0, 8)
+    ]  # fmt: skip
+    wanted = pd.DataFrame(rows).assign(students="linear")
     flags = pd.DataFrame(
         [
             {"model": "other-strong", "revision": f"step{step}", "reason": "equal weights", "excluded": True}

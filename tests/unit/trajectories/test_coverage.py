@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.studies import STEPS, made_metrics
-from w2sg.trajectories.coverage import far_from_neighbours, far_places
+from w2sg.report.sentences import describe_missing
+from w2sg.trajectories.coverage import completeness, far_from_neighbours, far_places
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -102,3 +103,20 @@ def test_a_revision_among_equal_ones_is_measured_in_what_there_is():
 def test_without_a_loss_nobody_is_named():
     metrics = made_metrics(effect=True)
     assert far_from_neighbours(metrics[metrics["head"] != "model"]).empty
+
+
+def test_trained_students_that_are_missing_are_named_by_kind_and_revision():
+    keys = {"family": "a", "dataset": "d"}
+    heads = [
+        keys | {"revision": f"step{step}", "protocol": protocol}
+        for step in (0, 8)
+        for protocol in ("paper", "converged")
+    ]
+    measured = pd.DataFrame([*heads, keys | {"revision": "step0", "protocol": "lora"}])
+    wanted = {"a": {"step0": 0, "step8": 8, "step64": 64}}
+    assert describe_missing(completeness(measured, wanted, ["d"])) == ["a on d: 1 of 3 revisions are missing: step64"]
+    assert describe_missing(completeness(measured, wanted, ["d"], ["linear", "lora", "full"])) == [
+        "a on d, fully trained students: nothing was measured (3 revisions wanted)",
+        "a on d: 1 of 3 revisions are missing: step64",
+        "a on d, LoRA students: 2 of 3 revisions are missing: step8, step64",
+    ]
