@@ -9,7 +9,7 @@ ARGS ?=
 # Processes that share the tests; a study in a test takes two cores itself, but not all of the time.
 WORKERS ?= 2
 # A live panel on a terminal, plain lines in a file or a pipe.
-SHOW := $(shell if [ -t 2 ]; then echo --logger rich; else echo --quiet rules; fi)
+SHOW := --logger w2sg
 BIN := .venv/bin
 
 .PHONY: help sweep theory test check docs readme format lock wheel clean slurm-test kubernetes-test fault-test types-test conda-test conda-lock audit
@@ -33,10 +33,10 @@ help:
 	@echo 'make lock    resolve the dependencies in pyproject.toml anew into requirements/*.lock'
 	@echo 'make clean   remove what killed runs left behind; results stay'
 
-sweep: .venv/run.stamp
+sweep: .venv/bin/w2sg
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake show --cores $(CORES) $(ARGS) $(SHOW)
 
-theory: .venv/run.stamp
+theory: .venv/bin/w2sg
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake theory --cores $(CORES) $(ARGS) $(SHOW)
 
 test: .venv/test.stamp
@@ -107,6 +107,12 @@ format: .venv/test.stamp
 .venv/%.stamp: requirements/%.lock .venv/torch.stamp
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes --compile-bytecode -r $<
 	@touch $@
+
+# The command w2sg; the path file leads Snakemake to its panel.
+.venv/bin/w2sg: .venv/run.stamp
+	@echo ../../../.. > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/w2sg.pth"
+	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -m w2sg.command "$$@"\n' > $@
+	@chmod +x $@
 
 # Tools that must not share the workflow's environment, each in its own below .venv/tools.
 .venv/tools/%.stamp: requirements/%.lock .venv/pip.stamp

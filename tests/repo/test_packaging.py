@@ -17,10 +17,7 @@ from tests.conda.channel import normal
 from tests.repo.imports import ROOT, asked_by_extra, imported, lacking, parsed
 from w2sg import __version__
 
-ADDED = {
-    "snakemake-logger-plugin-rich": "make sweep shows its panel",
-}
-"""What the workflow asks for although none of its modules may import it by name, and why."""
+PLUGIN = ROOT / "snakemake_logger_plugin_w2sg"
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +29,8 @@ def wheel(tmp_path_factory) -> Path:
 
 
 def test_the_wheel_holds_every_module_and_data_file(wheel):
-    files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "w2sg").rglob("*") if path.is_file()}
+    inside = [path for folder in (ROOT / "w2sg", PLUGIN) for path in folder.rglob("*") if path.is_file()]
+    files = {path.relative_to(ROOT).as_posix() for path in inside}
     expected = {name for name in files if "__pycache__" not in name}
     assert {"w2sg/py.typed", "w2sg/report/page.html.j2", "w2sg/plotting/paper.mplstyle"} <= expected
     held = set(zipfile.ZipFile(wheel).namelist())
@@ -77,11 +75,11 @@ def all_imports(path: Path) -> set[str]:
 
 
 def test_the_workflow_asks_for_what_it_imports_and_for_nothing_else():
-    sources = [*(ROOT / "w2sg").rglob("*.py"), *(ROOT / "workflow" / "scripts").glob("*.py")]
+    sources = [*(ROOT / "w2sg").rglob("*.py"), *PLUGIN.glob("*.py"), *(ROOT / "workflow" / "scripts").glob("*.py")]
     modules = {name.split(".")[0] for path in sources for name in all_imports(path)}
     owners = metadata.packages_distributions()
     packages = {normal(owners[name][0]) for name in modules - sys.stdlib_module_names - {"w2sg"}}
-    assert packages | set(ADDED) == asked_by_extra("run")
+    assert packages == asked_by_extra("run")
 
 
 def test_the_extra_for_the_theory_is_enough_for_its_scripts():

@@ -54,7 +54,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value inste
 def enter() -> None:
     """Runs the command; an error that a user can correct is one message and exit status 1."""
     with _told():
-        app()
+        app(prog_name="w2sg")
 
 
 @contextlib.contextmanager

@@ -141,6 +141,11 @@ onstart:
             driver.announce_run(Path(config["scratch"]))
 
 
+onsuccess:
+    if workflow.is_main_process and not PARTIAL and not workflow.dag_settings.targets:
+        logger.info(f"study {config['study']} is done: {STUDY / 'report.html'}", extra={"w2sg_end": True})
+
+
 onerror:
     if workflow.is_main_process and not PARTIAL and (STUDY / record.FILE).exists():
         logger.error(ending.ending(STUDY / record.FILE), extra={"w2sg_end": True})
