@@ -102,7 +102,7 @@ class LogHandler(LogHandlerBase):
         from w2sg.command.frames import status_frame
 
         self._looked = time.monotonic()
-        self._frame = status_frame(self._status())
+        self._frame = status_frame(self._status(), failures=False)
 
     def _status(self) -> Any:
         from w2sg.command.state import status_of
@@ -131,7 +131,8 @@ class LogHandler(LogHandlerBase):
 
         logs = [str(path) for path in job.get("log") or []]
         reason = next((found for path in logs if (found := error_in(Path(path)))), "it ended without a word")
-        self._say(f"failed: {job['rule_name']} {_name(job)}: {reason}\n    {', '.join(logs)}", style="red")
+        named = f"{job['rule_name']} {_name(job)}".strip()
+        self._say(f"failed: {named}: {reason}\n    {', '.join(logs)}", style="red")
 
     def _message(self, record: LogRecord) -> None:
         text = self.format(record)

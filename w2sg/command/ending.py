@@ -32,11 +32,11 @@ def ending_of(status: Status) -> str:
     counts = f"{status.counts['done']:,} of {sum(status.counts.values()):,} jobs of study {status.study} are done"
     if not status.failures:
         return f"stopped: {counts}; {again}"
-    named = [f"  {one.rule} {one.name}: {one.reason}\n    {one.log}" for one in status.failures[:_MOST]]
+    named = [f"  {one.title}: {one.reason}\n    {one.log}" for one in status.failures[:_MOST]]
     more = len(status.failures) - _MOST
     return "\n".join(
         [
-            f"{len(status.failures)} jobs failed, {counts}:",
+            f"{len(status.failures)} job{'s' * (len(status.failures) > 1)} failed, {counts}:",
             *named,
             *([f"  and {more} more: w2sg status"] if more > 0 else []),
             f"next: {again}, and tries these once more;",

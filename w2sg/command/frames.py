@@ -17,10 +17,11 @@ _RUNNING, _FAILED = 6, 5
 """Running jobs and failures that are shown one by one."""
 
 
-def status_frame(status: Status) -> RenderableType:
-    """Returns all of a status: head, stages, running jobs, failures and disk."""
+def status_frame(status: Status, *, failures: bool = True) -> RenderableType:
+    """Returns all of a status: head, stages, running jobs, failures (unless they are shown elsewhere) and disk."""
     parts: list[RenderableType] = [_head(status), stage_table(status.stages)]
-    parts += [text for text in (running_lines(status.running), failure_lines(status.failures)) if text]
+    shown = status.failures if failures else []
+    parts += [text for text in (running_lines(status.running), failure_lines(shown)) if text]
     if status.disk:
         parts.append(Text("disk: " + ", ".join(f"{name} {file_size(size)}" for name, size in status.disk.items())))
     return Group(*parts)
@@ -78,7 +79,7 @@ def failure_lines(failures: Sequence[Failure]) -> Text:
     """Returns the failures, each with its reason and its log."""
     text = Text()
     for one in failures[:_FAILED]:
-        text.append(f"failed: {one.rule} {one.name}: {one.reason}\n", style="red")
+        text.append(f"failed: {one.title}: {one.reason}\n", style="red")
         text.append(f"    {one.log}\n")
     if len(failures) > _FAILED:
         text.append(f"and {len(failures) - _FAILED} more: w2sg status --json\n")

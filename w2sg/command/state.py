@@ -56,6 +56,11 @@ class Failure:
     """The error in one line."""
     log: str
 
+    @property
+    def title(self) -> str:
+        """Returns rule and name."""
+        return f"{self.rule} {self.name}".strip()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:

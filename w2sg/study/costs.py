@@ -1,4 +1,4 @@
-"""What a study will cost, from its configuration alone: revisions, jobs, download, disk and GPU hours. No network."""
+"""What a study will cost, from its configuration alone: revisions, jobs, download, disk, GPU and CPU hours. No network."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ FEATURE_BYTES = {"float32": 4, "bfloat16": 2}
 """Bytes of one stored feature by the model's type."""
 
 COLUMNS = {
-    "model": "model", "revisions": "revisions", "jobs": "jobs", "download_tb": "download, TB", "snapshot_gb": "one revision, GB",
-    "download_hours": "download, h", "gpu_hours": "GPU, h", "students_hours": "trained students, GPU h", "heads_hours": "heads, core h",
-    "features_gb": "features kept, GB",
+    "model": "model", "revisions": "revisions", "jobs": "jobs", "download_tb": "download", "snapshot_gb": "one revision",
+    "download_hours": "download", "gpu_hours": "GPU", "cpu_hours": "or CPU, core h", "students_hours": "trained students, GPU",
+    "heads_hours": "heads, core h", "features_gb": "kept",
 }  # fmt: skip
-"""Columns of the cost table with their headings."""
+"""Columns of the cost table (terabytes, gigabytes, hours) with their headings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class PlannedStudy:
     repos: Mapping[str, str]
     """Repository per model that is on the Hub."""
     dtypes: Mapping[str, str]
-    """Type per model that is on the Hub, in which its features are kept."""
+    """Type per model, in which its features are kept."""
     pairs: Mapping[str, float | None]
     """Pairs per split and dataset, a labelled text counting one half; None where the configuration does not say."""
     layers: str | Sequence[int]
@@ -43,6 +43,10 @@ class PlannedStudy:
     """Most snapshots on the disk."""
     holes: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
     """Steps between which the list of a swept model lacks revisions."""
+    own: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """What is known of a revision of each model that is not on the Hub: parameters, size, width, layers as in
+    :func:`read_models`; of one that is trained here its training tokens (``trained``) and the revisions it saves (``saved``).
+    """
     students: Mapping[str, Any] = field(default_factory=lambda: {"kinds": ["linear"]})
     """Section ``students``."""
 
@@ -125,10 +129,29 @@ def student_texts(study: PlannedStudy) -> float:
     return total
 
 
-def cost_table(study: PlannedStudy, models: pd.DataFrame, measured: Sequence[Mapping[str, str]]) -> pd.DataFrame:
+def add_own(models: pd.DataFrame, own: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
+    """Returns what is known of the Hub's models (:func:`read_models`), and of those trained here or in a folder."""
+    rows = pd.DataFrame.from_dict(
+        {name: {**facts, "source": "its configuration"} for name, facts in own.items()}, orient="index"
+    )
+    return pd.concat([models, rows]).infer_objects() if len(rows) else models
+
+
+def cost_table(
+    study: PlannedStudy,
+    models: pd.DataFrame,
+    measured: Sequence[Mapping[str, str]],
+    seconds: Mapping[str, Mapping[str, float]] | None = None,
+) -> pd.DataFrame:
     """Returns one row per model with a known cost, and their total; columns as in :data:`COLUMNS`.
 
     What depends on the number of texts is NaN if that of one dataset is unknown: a sum without it would pass for the whole.
+
+    Args:
+        study: What is planned.
+        models: As :func:`add_own` returns it.
+        measured: Rates, see :func:`read_rates`.
+        seconds: Mean seconds of a job that this machine measured before, by rule and model; they stand for the CPU rates.
     """
     rates = {row["name"]: float(row["value"]) for row in measured}
     counts = [float("nan") if pairs is None else pairs for pairs in study.pairs.values()]
@@ -140,67 +163,42 @@ def cost_table(study: PlannedStudy, models: pd.DataFrame, measured: Sequence[Map
     each = 2 * models["parameters"] * rates["tokens"]
     forward = each * texts / rates["gpu_forward"]
     busy = forward + size / rates["gpu_load"] + rates["start"]
+    slow = _seconds("extract_activations", seconds, models).fillna(
+        rates["cpu_start"] + forward * rates["gpu_forward"] / rates["cpu_forward"]
+    )
+    trained_flop = 6 * models["parameters"] * _column("trained", models)
+    training = _seconds("pretrain_family", seconds, models).fillna(trained_flop / rates["cpu_train"])
+    hub = models.index.isin(list(study.repos))
+    saved = _column("saved", models)
     asked = {"all": models["layers"], "final": 1}[study.layers] if isinstance(study.layers, str) else len(study.layers)
     kept = 1 + (asked - 1) * (trained > 0)  # a supervisor keeps its final layer only
     bytes_each = pd.Series(study.dtypes).map(FEATURE_BYTES).reindex(models.index).astype(float)
     frame = pd.DataFrame(
         {
             "revisions": number,
-            "jobs": number * (1 + (study.mode == "split" or bool(study.trained)))
+            "jobs": number * (1 + hub * (study.mode == "split" or bool(study.trained)))
             + trained
             + swept * bool(study.trained)
-            + 1,
-            "download_tb": number * size / 1e12,
-            "snapshot_gb": size / 1e9,
-            "download_hours": number * size / rates["download"] / 3600,
-            "gpu_hours": number * busy / 3600,
+            + (hub | (saved > 0)),  # an audit, or a pre-training
+            "download_tb": number * size * hub / 1e12,
+            "snapshot_gb": size * hub / 1e9,
+            "download_hours": number * size * hub / rates["download"] / 3600,
+            "gpu_hours": (number * busy + trained_flop / rates["gpu_train"]) / 3600,
+            "cpu_hours": (number * slow + training) / 3600,
             "students_hours": swept * student_texts(study) * each / rates["gpu_train"] / 3600,
             "heads_hours": trained * rates["heads"] / 3600,
-            "features_gb": number * texts * models["width"] * kept * bytes_each / 1e9,
+            "features_gb": (number * texts * models["width"] * kept * bytes_each + saved * size) / 1e9,
         }
     )
     frame.loc["total"] = frame.sum(skipna=False).to_dict() | {"snapshot_gb": frame["snapshot_gb"].max()}
     return frame.rename_axis("model").reset_index()
 
 
-def plan_text(
-    study: PlannedStudy, models: pd.DataFrame, table: pd.DataFrame, rates: Sequence[Mapping[str, str]]
-) -> str:
-    """Returns the plan for a terminal: the table, jobs, peak disk, and every assumption behind the numbers."""
-    formats = dict.fromkeys(COLUMNS.values(), _rounded) | dict.fromkeys(("revisions", "jobs"), "{:,.0f}".format)
-    del formats["model"]
-    if not study.trained:
-        del formats[COLUMNS["students_hours"]]
-        table = table.drop(columns="students_hours")
-    cells = table.rename(columns=COLUMNS).to_string(index=False, formatters=formats, na_rep="unknown")
-    jobs = ", ".join(f"{name} {number:,}" for name, number in count_jobs(study).items())
-    peak = study.snapshots * float(table["snapshot_gb"].fillna(0).max())
-    lines = [
-        cells,
-        "",
-        f"jobs: {jobs}, and a few per study",
-        f"peak on the scratch disk: {_rounded(peak)} GB ({study.snapshots} snapshots of the largest model)",
-    ]
-    if uncounted := [f"datasets.{name}.pairs" for name, pairs in study.pairs.items() if pairs is None]:
-        lines.append(f"unknown without {', '.join(uncounted)}: {COLUMNS['gpu_hours']}; {COLUMNS['features_gb']}")
-    if unknown := [name for name in study.used if name not in models.index]:
-        lines.append(
-            f"without a cost here (not on the Hub, or not in resources/costs/models.tsv): {', '.join(unknown)}"
-        )
-    lines += [_holes_text(name, holes) for name, holes in study.holes.items() if holes]
-    lines += ["", "These numbers rest on:"]
-    for name, model in models.iterrows():
-        lines.append(f"  {name}: {model['parameters'] / 1e9:.2f} billion parameters, {model['source']}")
-    lines += [f"  {row['name']}: {row['value']} {row['unit']}, {row['status']}: {row['source']}" for row in rates]
-    return "\n".join(lines) + "\n"
+def _seconds(rule: str, seconds: Mapping[str, Mapping[str, float]] | None, models: pd.DataFrame) -> pd.Series:
+    """Measured seconds of a rule's job per model; NaN where there are none."""
+    return pd.Series((seconds or {}).get(rule, {}), dtype=float).reindex(models.index)
 
 
-def _holes_text(name: str, holes: Sequence[tuple[int, int]]) -> str:
-    named = ", ".join(f"{before:,} and {after:,}" for before, after in holes[:5])
-    more = f", and in {len(holes) - 5} more places" if len(holes) > 5 else ""
-    return f"the list of {name} lacks revisions between steps {named}{more}"
-
-
-def _rounded(value: float) -> str:
-    """Returns a number with three digits that count: a laptop's gigabyte shows as well as a cluster's terabytes."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+def _column(name: str, models: pd.DataFrame) -> pd.Series:
+    """What is known of models that are trained here; 0 of all others."""
+    return models[name].fillna(0.0) if name in models else pd.Series(0.0, index=models.index)

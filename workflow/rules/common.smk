@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.iocontainers import Wildcards
 from snakemake.logging import logger
 
-from w2sg.command import ending, record
+from w2sg.command import ending, record, sizes
 from w2sg.data.door import check_files, first_texts
 from w2sg.report.catalogue import FIGURES, GROUP_FIGURES, as_percent
 from w2sg.revisions import environment, offline, scratch
@@ -104,6 +104,7 @@ def present_run():
         executor=workflow.executor_plugin.name,
         project=str(ROOT),
         environments=str(environments.resolve()) if "conda" in methods else "",
+        hours=planned_hours(),
         jobs=record.describe_jobs(workflow.dag),
         config=config,
     )

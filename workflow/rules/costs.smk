@@ -7,7 +7,7 @@ localrules:
 
 
 rule plan:
-    """Shows revisions, jobs, download, disk and GPU hours of the study; runs nothing else."""
+    """Shows revisions, jobs, download, disk, hours and bottleneck of the study; runs nothing else."""
     input:
         "<study>/plan.txt",
     log:
@@ -31,7 +31,8 @@ rule plan_study:
     conda:
         "../../envs/analysis.yaml"
     params:
-        study=planned_study(),
+        study=lambda wildcards: planned_study(),
+        benchmarks=measured_jobs(),
         audits=[path for path in audit_tables() if Path(path).exists()],
         recipe=recipes.PLAN,
     script:

@@ -409,6 +409,31 @@ def made_theory():
 # costs
 
 
+def own_sizes(model):
+    """Returns what the plan knows of a model that is not on the Hub."""
+    entry = config["models"][model]
+    if entry["source"] == "pretrain":
+        return sizes.trained_sizes(entry)
+    if entry["source"] == "hub":
+        return {}
+    return sizes.folder_sizes(
+        models.local_folder(
+            entry, models.files_of(USED[model][-1], published_of(model)), place_of(model, USED[model][-1])
+        )
+    )
+
+
+def planned_hours():
+    """Returns the planned hours of the whole study, None where they are unknown; from committed sizes, before any audit."""
+    from w2sg.command import planning  # only here: pandas is slow to load
+    from w2sg.study import costs
+
+    folder = ROOT / "resources" / "costs"
+    facts = {"costs": folder / "models.tsv", "rates": folder / "rates.tsv", "benchmarks": measured_jobs()}
+    hours = planning.make_plan(costs.PlannedStudy(**planned_study()), audits={}, **facts).bound.hours
+    return None if hours != hours else hours
+
+
 def planned_study():
     """Returns what the study's costs depend on."""
     return {
@@ -418,7 +443,8 @@ def planned_study():
         },
         "used": {name: len(names) for name, names in USED.items()},
         "repos": {name: config["models"][name]["repo"] for name in HUB_MODELS},
-        "dtypes": {name: config["models"][name]["dtype"] for name in HUB_MODELS},
+        "dtypes": {name: config["models"][name]["dtype"] for name in USED},
+        "own": {name: facts for name in USED if (facts := own_sizes(name))},
         "pairs": {name: counted_pairs(config["datasets"][name]) for name in DATASETS},
         "layers": config["activations"]["layers"],
         "students": config["students"],

@@ -1,12 +1,13 @@
 """Writes what the study will cost, as a table and as text, from its configuration and the committed rates."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from w2sg.command.planning import make_plan
 from w2sg.runtime import jobs
 from w2sg.runtime.files import atomic_path
-from w2sg.study.costs import PlannedStudy, cost_table, plan_text, read_models, read_rates
+from w2sg.study.costs import PlannedStudy
 from w2sg.tables import schemas
 from w2sg.tables.files import read_table
 
@@ -15,24 +16,31 @@ if TYPE_CHECKING:
 
 
 def main(
-    *, study: Mapping[str, Any], audits: Mapping[str, str], costs: str, rates: str, table: str, text: str, log: str
+    *,
+    study: Mapping[str, Any],
+    audits: Mapping[str, str],
+    benchmarks: Mapping[str, Sequence[str]],
+    costs: str,
+    rates: str,
+    table: str,
+    text: str,
+    log: str,
 ) -> None:
     with jobs.log_to(log):
-        described = PlannedStudy(**study)
         listed = {model: read_table(path, schemas.AUDIT) for model, path in audits.items()}
-        models = read_models(Path(costs), listed, described.repos)
-        measured = read_rates(Path(rates))
-        rows = cost_table(described, models, measured)
+        described = PlannedStudy(**study)
+        plan = make_plan(described, costs=Path(costs), rates=Path(rates), audits=listed, benchmarks=benchmarks)
         with atomic_path(table) as path:
-            rows.to_csv(path, sep="\t", index=False, float_format="%.6g")
+            plan.table.to_csv(path, sep="\t", index=False, float_format="%.6g")
         with atomic_path(text) as path:
-            path.write_text(plan_text(described, models, rows, measured), encoding="utf-8")
+            path.write_text(plan.text, encoding="utf-8")
 
 
 if __name__ == "__main__":
     main(
         study=snakemake.params["study"],
         audits={Path(path).stem: path for path in snakemake.params["audits"]},
+        benchmarks=snakemake.params["benchmarks"],
         log=snakemake.log[0],
         **snakemake.input,
         **snakemake.output,

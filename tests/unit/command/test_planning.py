@@ -1,0 +1,111 @@
+"""The plan in words: units, the bottleneck, and what is unknown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests import tiny
+from tests.unit.study.test_costs import RATES, known, study
+from w2sg.command import planning, sizes
+from w2sg.command.planning import Machine
+from w2sg.study import costs
+
+ROOT = Path(__file__).resolve().parents[3]
+MACHINE = Machine(cores=2, gpu=False, free=10**12)
+
+
+def text_of(given: costs.PlannedStudy, models: pd.DataFrame, machine: Machine = MACHINE) -> str:
+    return planning.plan_text(given, models, costs.cost_table(given, models, RATES), RATES_SAID, machine)
+
+
+RATES_SAID = costs.read_rates(ROOT / "resources" / "costs" / "rates.tsv")
+
+
+def test_a_study_of_unknown_models_names_them():
+    models = costs.read_models(ROOT / "resources" / "costs" / "models.tsv", {}, {"s": "nobody/knows"})
+    assert list(costs.cost_table(study(), models, RATES)["model"]) == ["total"]
+    assert "without a cost here (not in resources/costs/models.tsv): s, w" in text_of(study(), models)
+
+
+def test_holes_of_a_list_are_named_and_counted():
+    holes = {"s": [(n * 1000, n * 1000 + 500) for n in range(1, 8)], "w": []}
+    text = text_of(study(holes=holes), known("s"))
+    assert "the list of s lacks revisions between steps 1,000 and 1,500, 2,000 and 2,500" in text
+    assert "and in 2 more places" in text and "the list of w" not in text
+
+
+def test_numbers_have_units_and_the_peak_is_that_of_the_largest():
+    text = text_of(study(repos={"s": "o/s", "w": "o/w"}), known("s", "w"))
+    assert "peak on the scratch disk: 6 GB (3 snapshots of the largest model)" in text
+    assert "20 GB" in text.splitlines()[1]
+    assert "nan " not in text
+
+
+def test_a_dataset_of_unknown_size_leaves_unknown_what_depends_on_it_and_nothing_else():
+    text = text_of(study(pairs={"a": 100, "mine": None}), known("s"))
+    assert "unknown without datasets.mine.pairs" in text
+    assert "time: unknown" in text
+    assert "nan " not in text
+    assert "unknown without" not in text_of(study(), known("s"))
+
+
+@pytest.mark.parametrize(
+    ("machine", "size", "bottleneck", "device"),
+    [
+        (Machine(cores=2, gpu=False, free=10**12), 10**8, "CPU", "CPU"),
+        (Machine(cores=16, gpu=True, free=10**12), 10**7, "download", "GPU"),
+        (Machine(cores=2, gpu=False, free=10**12), 10**11, "GPU", "GPU"),
+        (Machine(cores=2, gpu=True, free=10**6), 10**9, "disk", "GPU"),
+    ],
+)
+def test_what_bounds_a_study_is_named(machine, size, bottleneck, device):
+    models = known("s").assign(parameters=size)
+    table = costs.cost_table(study(), models, RATES)
+    found = planning.bound_of(study(), models, table, machine)
+    assert (found.bottleneck, found.device) == (bottleneck, device)
+    total = table.iloc[-1]
+    if bottleneck == "CPU":
+        assert found.hours == pytest.approx((total["cpu_hours"] + total["heads_hours"]) / 2)
+    if bottleneck == "download":
+        assert found.hours == total["download_hours"]
+    assert f"the {bottleneck} is the bottleneck" in text_of(study(), models, machine) or bottleneck == "download"
+
+
+def test_the_plan_counts_a_study_that_is_trained_here(tmp_path):
+    entry = {
+        "architecture": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    }
+    entry["pretraining"] = {
+        "steps": 64,
+        "save_every": 16,
+        "batch_size": 4,
+        "sequence_length": 32,
+        "vocabulary_size": 300,
+    }
+    found = sizes.trained_sizes(entry)
+    assert (found["trained"], found["layers"], found["saved"]) == (64 * 4 * 32, 3, 8)
+    assert found["parameters"] == 2 * 300 * 32 + 2 * (4 * 32**2 + 2 * 32 * 64)
+    given = study(used={"s": 10}, repos={}, own={"s": found}, dtypes={"s": "float32"})
+    Path(tmp_path, "s.tsv").write_text("s\th:m:s\n20.0\t0\n")
+    plan = planning.make_plan(
+        given,
+        costs=ROOT / "resources" / "costs" / "models.tsv",
+        rates=ROOT / "resources" / "costs" / "rates.tsv",
+        audits={},
+        benchmarks={"pretrain_family": [str(tmp_path / "s.tsv"), str(tmp_path / "t.tsv")]},
+    )
+    assert plan.table.iloc[-1]["revisions"] == 10
+    assert plan.bound.hours > 20 / 3600 / planning.Machine.here().cores
+    assert "peak on the scratch disk" not in plan.text
+
+
+def test_a_folder_says_its_sizes(tmp_path):
+    tiny.save_revisions(tmp_path, "gpt_neox", [8])
+    found = sizes.folder_sizes(tmp_path / "step8")
+    assert found["width"] == tiny.SIZES["hidden_size"]
+    assert found["layers"] == tiny.SIZES["num_hidden_layers"] + 1
+    assert found["size"] == (tmp_path / "step8" / "model.safetensors").stat().st_size
+    assert sizes.folder_sizes(tmp_path) == {}
