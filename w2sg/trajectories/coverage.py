@@ -133,7 +133,8 @@ def completeness(
         datasets: Datasets of the study.
         kinds: ``students.kinds``.
     """
-    own = measured.assign(kind=measured["protocol"].where(measured["protocol"].isin(list(kinds)), LINEAR))
+    protocol = measured["protocol"].astype(str)
+    own = measured.assign(kind=protocol.where(protocol.isin(list(kinds)), LINEAR))
     found = set(own[["family", "dataset", "revision", "kind"]].itertuples(index=False, name=None))
     rows = [
         (family, dataset, revision, step, kind, (family, dataset, revision, kind) in found)

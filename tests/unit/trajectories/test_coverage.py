@@ -112,7 +112,9 @@ def test_trained_students_that_are_missing_are_named_by_kind_and_revision():
         for step in (0, 8)
         for protocol in ("paper", "converged")
     ]
-    measured = pd.DataFrame([*heads, keys | {"revision": "step0", "protocol": "lora"}])
+    measured = pd.DataFrame([*heads, keys | {"revision": "step0", "protocol": "lora"}]).astype(
+        "category"
+    )  # as it is read
     wanted = {"a": {"step0": 0, "step8": 8, "step64": 64}}
     assert describe_missing(completeness(measured, wanted, ["d"])) == ["a on d: 1 of 3 revisions are missing: step64"]
     assert describe_missing(completeness(measured, wanted, ["d"], ["linear", "lora", "full"])) == [
