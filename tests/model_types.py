@@ -6,6 +6,7 @@ with names of types behind it, it tries those and writes nothing.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import sys
 import warnings
@@ -247,6 +248,25 @@ def _brief(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:100]
 
 
+def linear_layers(kind: str) -> list[str]:
+    """Returns the last parts of the names of a type's linear layers, with and without what some settings leave out; no weights."""
+    found = set[str]()
+    for without in VARIANTS:
+        sizes = {name: value for name, value in SIZES.items() if name not in without}
+        for changed in ({}, {"q_lora_rank": None}):
+            with contextlib.suppress(Exception):  # there is no such model
+                config = tiny_config(kind, sizes)
+                for name, value in changed.items():
+                    setattr(config, name, value)
+                with torch.device("meta"):
+                    decoder = take_apart(AutoModelForCausalLM.from_config(config), None).decoder
+                linear = (name for name, module in decoder.named_modules() if isinstance(module, torch.nn.Linear))
+                found |= {name.rsplit(".", 1)[-1] for name in linear}
+        if found:
+            break
+    return sorted(found)
+
+
 def causal_types() -> list[str]:
     """Every type for which the library has a causal language model."""
     return sorted({*MODEL_FOR_CAUSAL_LM_MAPPING_NAMES})
@@ -271,6 +291,9 @@ if __name__ == "__main__":
     old = Outcome(how="packed", why="package hf_olmo, read as olmo or llama")
     with TYPES.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(("type", "how", "why"))
-        writer.writerows((kind, one.how, one.why) for kind, one in sorted([*found.items(), ("hf_olmo", old)]))
+        writer.writerow(("type", "how", "why", "linear"))
+        linear = {kind: linear_layers(kind) for kind in found}
+        linear["hf_olmo"] = sorted({*linear["olmo"], *linear["llama"]})
+        rows = sorted([*found.items(), ("hf_olmo", old)])
+        writer.writerows((kind, one.how, one.why, " ".join(linear[kind])) for kind, one in rows)
     sys.exit(any(one.how == "wrong" for one in found.values()))

@@ -26,8 +26,16 @@ from typing import Any
 
 import pandas as pd
 
-from w2sg.revisions.facts.comparison import chat_fault, differences_from_most, named, odd_ones, together, window_notes
-from w2sg.revisions.facts.descriptions import Description, layer_fault
+from w2sg.revisions.facts.comparison import (
+    asked_fault,
+    chat_fault,
+    differences_from_most,
+    named,
+    odd_ones,
+    together,
+    window_notes,
+)
+from w2sg.revisions.facts.descriptions import Description
 from w2sg.revisions.offline import Published
 from w2sg.study.lists.rows import HUB_DEFAULT
 from w2sg.tables.schemas import AUDIT
@@ -79,7 +87,7 @@ def audit_table(model: str, published: Sequence[Published]) -> pd.DataFrame:
 def warn_of(
     table: pd.DataFrame, published: Sequence[Published], *, layers: str | Sequence[int], config: Mapping[str, Any]
 ) -> None:
-    """Names on the terminal what an audit flags, and which revisions lack a wanted layer or chat template, or cut texts sooner.
+    """Names on the terminal what an audit flags, and which revisions lack a wanted layer, target of LoRA or chat template, or cut texts sooner.
 
     Args:
         table: What :func:`audit_table` returns.
@@ -94,7 +102,7 @@ def warn_of(
     known = {item.revision: item.description for item in published}
     asked = {row["revision"]: known[row["revision"]] for row in rows}
     faults = [
-        (name, layer_fault(layers, one.depth) or (chat_fault(config, one) if one.tokenizer else ""))
+        (name, asked_fault(config, layers, one) or (chat_fault(config, one) if one.tokenizer else ""))
         for name, one in asked.items()
     ]
     for text in [*together(faults), *window_notes(config, asked)]:

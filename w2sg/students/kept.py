@@ -22,18 +22,22 @@ class KeptStudents:
     folder: Path
     """Where they lie."""
     made: Mapping[str, Any]
-    """What decides all of them, plain values: those of another configuration, or of other weights, are not taken."""
+    """What decides all of them, plain values, ``dataset`` among them: those of another configuration, or of other weights, are
+    not taken."""
 
     def __call__(self, keys: Mapping[str, Any], train: Callable[[], TrainedStudent]) -> TrainedStudent:
         """Returns the student of these keys: an earlier attempt's, or one that is trained and kept now."""
         name = sha256(json.dumps([dict(self.made), dict(keys)], sort_keys=True, default=str).encode())
         path = self.folder / f"{name}.safetensors"
+        named = ", ".join([str(self.made["dataset"]), *(f"{key} {value}" for key, value in keys.items())])
         if path.is_file():
+            print(f"{named}: trained by an earlier attempt")
             found = load_file(path)
             watched = dict(zip(found["steps"].tolist(), found["accuracies"].tolist(), strict=True))
             loss = float(found["progressive_loss"])
             return TrainedStudent(margins=found["margins"], progressive_loss=loss, watched=watched)
         student = train()
+        print(f"{named}: trained, progressive loss {student.progressive_loss:.4f}")
         arrays = {
             "margins": student.margins,
             "progressive_loss": np.array(student.progressive_loss),

@@ -11,7 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from w2sg.revisions.facts.descriptions import Description, describe_folder, layer_fault, window_note
+from w2sg.revisions.facts.descriptions import (
+    Description,
+    describe_folder,
+    layer_fault,
+    target_fault,
+    window_note,
+)
 from w2sg.revisions.offline import read_answers
 from w2sg.study.families import Family, kept_layers, used_revisions
 from w2sg.study.fields import ConfigError, Mistake
@@ -72,6 +78,8 @@ def check_local(config: Mapping[str, Any], families: Mapping[str, Family]) -> li
     mistakes, odd = [], []
     for model, revisions in used_revisions(families).items():
         entry = config["models"][model]
+        if entry["source"] == "pretrain" and (fault := target_fault(config["students"], "gpt_neox")):
+            mistakes.append(Mistake(("models", model), fault))
         if entry["source"] != "local":
             continue
         folders = local_folders(config, families, model, revisions)
@@ -83,7 +91,7 @@ def check_local(config: Mapping[str, Any], families: Mapping[str, Family]) -> li
         known = {name: describe_folder(folder, tokenizer=tokenizer) for name, folder in folders.items()}
         for name, one in known.items():
             layers = kept_layers(config["activations"]["layers"], families, model, name)
-            if fault := one.fault or layer_fault(layers, one.depth) or chat_fault(config, one):
+            if fault := one.fault or asked_fault(config, layers, one) or chat_fault(config, one):
                 mistakes.append(Mistake(("models", model, "path"), f"revision {name}: {fault}"))
         odd += [
             f"models.{model}: revision {name}: {reason}; it will be flagged and left out (audit.exclude)"
@@ -93,6 +101,12 @@ def check_local(config: Mapping[str, Any], families: Mapping[str, Family]) -> li
     if mistakes:
         raise ConfigError(mistakes)
     return odd
+
+
+def asked_fault(config: Mapping[str, Any], layers: str | Sequence[int], one: Description) -> str:
+    """Returns what a study asks of a revision that it lacks, in words: layers, or targets of LoRA."""
+    kind = str(one.config.get("model_type"))
+    return layer_fault(layers, one.depth) or target_fault(config["students"], kind)
 
 
 def local_folders(
@@ -105,7 +119,7 @@ def local_folders(
 
 
 def check_audited(config: Mapping[str, Any], families: Mapping[str, Family], folder: Path) -> None:
-    """Raises :class:`ConfigError` if a Hub model lacks a wanted layer, as far as earlier audits tell.
+    """Raises :class:`ConfigError` if a Hub model lacks a wanted layer or target of LoRA, as far as earlier audits tell.
 
     Args:
         config: The checked configuration.
@@ -119,7 +133,7 @@ def check_audited(config: Mapping[str, Any], families: Mapping[str, Family], fol
         faults = []
         for name in (name for name in revisions if name in answers):
             layers = kept_layers(config["activations"]["layers"], families, model, name)
-            faults.append((name, layer_fault(layers, answers[name].description.depth)))
+            faults.append((name, asked_fault(config, layers, answers[name].description)))
         mistakes += [Mistake(("models", model, "repo"), text) for text in together(faults)]
     if mistakes:
         raise ConfigError(mistakes)

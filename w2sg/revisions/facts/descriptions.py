@@ -241,6 +241,24 @@ def layer_fault(layers: str | Sequence[int], depth: int | None) -> str:
     return f"activations.layers: {missing} is not among its layers 0 to {depth}" if missing else ""
 
 
+def target_fault(students: Mapping[str, Any], kind: str) -> str:
+    """Returns which targets of LoRA a model type lacks, in words; empty text if none, or nobody knows, or LoRA is not asked for.
+
+    Args:
+        students: Section ``students``.
+        kind: The type, as ``model_type`` of a configuration.
+    """
+    row, targets = model_types().get(kind, {"how": "untried"}), students["lora"]["targets"]
+    if "lora" not in students["kinds"] or row["how"] in ("refused", "untried"):
+        return ""
+    known = row["linear"].split()
+    missing = [] if isinstance(targets, str) else [name for name in targets if name not in known]
+    if known and not missing:
+        return ""
+    there = f"linear layers of type {kind} are {', '.join(known)}" if known else f"type {kind} has no linear layers"
+    return f"students.lora.targets: {missing or targets} not found; {there}"
+
+
 def window_note(max_tokens: int, context: int | None) -> str:
     """Returns in words that texts are cut sooner than at ``max_tokens``; empty text if not, or nobody knows."""
     if context is None or max_tokens <= context:

@@ -112,6 +112,7 @@ def study(tmp_path):
             "activations": {"layers": "all", "max_tokens": 64},
             "sweep": {"datasets": ["mine"]},
             "datasets": {"mine": {"chat": False}},
+            "students": {"kinds": ["linear"], "lora": {"targets": "all-linear"}},
         },
         {"f": family},
     )
@@ -146,6 +147,27 @@ def test_layers_count_for_swept_revisions_only(study):
     ) as error:
         check_local(config, families)
     assert "step4" not in str(error.value)
+
+
+def test_targets_of_lora_are_looked_for_by_the_type(study):
+    folder, config, families = study
+    config["students"]["lora"]["targets"] = ["query_key_value"]
+    assert check_local(config, families) == []  # no student has adapters
+    config["students"]["kinds"] = ["linear", "lora"]
+    with pytest.raises(ConfigError, match=r"models.strong.path: revision step0: students.lora.targets: \['query_key_value'\] not found; "
+                       "linear layers of type llama are down_proj, gate_proj,") as error:  # fmt: skip
+        check_local(config, families)
+    assert "models.weak" not in str(error.value)
+    config["models"]["strong"] = {"source": "pretrain"}
+    assert check_local(config, families) == []
+    config["students"]["lora"]["targets"] = ["q_proj"]
+    with pytest.raises(ConfigError, match=r"models.strong: students.lora.targets: \['q_proj'\] not found"):
+        check_local(config, families)
+    config["models"]["strong"] = {"source": "hub", "repo": "owner/strong"}
+    answers = [Published(revision="step0", origin="hub", description=described(model_type="gpt2"))]
+    keep_answers(folder / "strong.json", "owner/strong", answers, earlier={})
+    with pytest.raises(ConfigError, match=r"models.strong.repo: revision step0: .*type gpt2 has no linear layers"):
+        check_audited(config, families, folder)
 
 
 def test_texts_that_a_model_cuts_sooner_are_said_once(study):
