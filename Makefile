@@ -74,7 +74,7 @@ audit: .venv/tools/audit.stamp
 check: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakefmt --check workflow
 	$(BIN)/pyright
 	$(BIN)/codespell
 
@@ -89,7 +89,7 @@ readme: .venv/run.stamp
 format: .venv/test.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/snakefmt Snakefile workflow/rules
+	$(BIN)/snakefmt workflow
 
 # Whatever version is found, an older one than 3.11 fails here and not somewhere inside.
 .venv/pip.stamp: requirements/uv.txt

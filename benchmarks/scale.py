@@ -64,7 +64,14 @@ def write_study(folder: Path, revisions: int) -> None:
 def arguments(*more: str) -> list[str]:
     """Returns Snakemake's arguments for the study in the working directory."""
     profile = str(ROOT / "profiles" / "default")
-    fixed = ["--snakefile", str(ROOT / "Snakefile"), "--workflow-profile", profile, "--configfile", "study.yaml"]
+    fixed = [
+        "--snakefile",
+        str(ROOT / "workflow" / "Snakefile"),
+        "--workflow-profile",
+        profile,
+        "--configfile",
+        "study.yaml",
+    ]
     return [*fixed, "--cores", "2", *more]
 
 

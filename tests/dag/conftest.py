@@ -138,7 +138,14 @@ class Workflow:
         """Returns Snakemake's arguments; the configuration file is written anew."""
         path = self.folder / "study.yaml"
         path.write_text(yaml.safe_dump(self.config))
-        fixed = ["--snakefile", ROOT / "Snakefile", "--workflow-profile", ROOT / "profiles" / "default", "--cores", 2]
+        fixed = [
+            "--snakefile",
+            ROOT / "workflow" / "Snakefile",
+            "--workflow-profile",
+            ROOT / "profiles" / "default",
+            "--cores",
+            2,
+        ]
         return [*map(str, fixed), "--configfile", str(path), *more]
 
     def command(self, *arguments: str) -> list[str]:

@@ -39,9 +39,7 @@ def test_a_study_in_an_odd_place(tmp_path):
     (place / PAIRS).write_text("\n".join(map(json.dumps, rows)))
     (place / TEXT).write_text("One paragraph.\n\nAnd another.\n")
     (place / "the study {x}.yaml").write_text(yaml.safe_dump({"w2sg": STUDY, "own": 1}))
-    module = (
-        f'module w2sg:\n    snakefile: "{ROOT / "Snakefile"}"\n    config: config["w2sg"]\n\n\nuse rule * from w2sg\n'
-    )
+    module = f'module w2sg:\n    snakefile: "{ROOT / "workflow" / "Snakefile"}"\n    config: config["w2sg"]\n\n\nuse rule * from w2sg\n'
     (place / "Snakefile").write_text(module)
     given = "w2sg={intervals: {bootstrap: 60}, statistics: {late: 0.25}}"
     targets = ("resources/corpora/text.parquet", "resources/pairs/mine.parquet")
@@ -55,6 +53,6 @@ def test_a_study_in_an_odd_place(tmp_path):
 
 def test_a_project_in_a_folder_with_braces_is_refused_by_name(tmp_path):
     (tmp_path / "a {b}").symlink_to(ROOT)
-    arguments = ["--snakefile", str(tmp_path / "a {b}" / "Snakefile"), "--cores", "1", "-n"]
+    arguments = ["--snakefile", str(tmp_path / "a {b}" / "workflow" / "Snakefile"), "--cores", "1", "-n"]
     status, text = run_snakemake(arguments, folder=tmp_path, environment=os.environ)
     assert status != 0 and f"the project lies in {tmp_path / 'a {b}'}" in text and "without braces" in text

@@ -51,7 +51,7 @@ def test_the_dry_run_counts_every_job(paper, mode, fetches):
 
 def test_another_workflow_plans_the_same_jobs_with_this_one_as_a_module(paper):
     other = paper.folder / "Snakefile"
-    other.write_text(f'module w2sg:\n    snakefile: "{ROOT / "Snakefile"}"\n\n\nuse rule * from w2sg\n')
+    other.write_text(f'module w2sg:\n    snakefile: "{ROOT / "workflow" / "Snakefile"}"\n\n\nuse rule * from w2sg\n')
     planned = counts(paper.run("-n", "-q", "rules", "--snakefile", str(other)))
     assert planned["total"] == 1441
 

@@ -131,7 +131,7 @@ def test_the_same_study_may_change_its_mind(workflow):
 )
 def test_a_raised_recipe_number_reaches_everything_that_is_made_of_it(workflow, tmp_path, recipe, reached):
     project = tmp_path / "project"
-    for name in ("Snakefile", "w2sg", "workflow", "config", "profiles", "resources", "envs"):
+    for name in ("w2sg", "workflow", "config", "profiles", "resources", "envs"):
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(
             ROOT / name, (project.mkdir(exist_ok=True), project / name)[1]
         )
@@ -141,6 +141,6 @@ def test_a_raised_recipe_number_reaches_everything_that_is_made_of_it(workflow, 
     )
     assert raised != recipes.read_text()
     recipes.write_text(raised)
-    jobs = planned(workflow, "--snakefile", str(project / "Snakefile"))
+    jobs = planned(workflow, "--snakefile", str(project / "workflow" / "Snakefile"))
     assert {name: count for name, count in jobs.items() if name in reached} == reached
     assert "fetch_pairs" not in jobs

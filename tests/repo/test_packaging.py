@@ -17,6 +17,7 @@ from tests.conda.channel import normal
 from tests.repo.imports import ROOT, asked_by_extra, imported, lacking, parsed
 from w2sg import __version__
 
+LISTS = ("resources/revisions", "resources/costs")
 PLUGIN = ROOT / "snakemake_logger_plugin_w2sg"
 
 
@@ -29,9 +30,12 @@ def wheel(tmp_path_factory) -> Path:
 
 
 def test_the_wheel_holds_every_module_and_data_file(wheel):
-    inside = [path for folder in (ROOT / "w2sg", PLUGIN) for path in folder.rglob("*") if path.is_file()]
-    files = {path.relative_to(ROOT).as_posix() for path in inside}
-    expected = {name for name in files if "__pycache__" not in name}
+    def below(*folders: str) -> set[str]:
+        files = {path.relative_to(ROOT).as_posix() for name in folders for path in (ROOT / name).rglob("*.*")}
+        return {name for name in files if "__pycache__" not in name and (ROOT / name).is_file()}
+
+    expected = below("w2sg", PLUGIN.name) | {"w2sg/project/workflow/Snakefile"}
+    expected |= {f"w2sg/project/{n}" for n in below("workflow", "config", "profiles", "envs", *LISTS)}
     assert {"w2sg/py.typed", "w2sg/report/page.html.j2", "w2sg/plotting/paper.mplstyle"} <= expected
     held = set(zipfile.ZipFile(wheel).namelist())
     assert {name for name in held if ".dist-info/" not in name} == expected
@@ -48,6 +52,8 @@ def test_an_installed_package_works_from_another_folder(wheel, tmp_path):
         import w2sg
         for module in pkgutil.walk_packages(w2sg.__path__, "w2sg."):
             __import__(module.name)
+        from w2sg.runtime.project import installed_project
+        assert (installed_project() / "config" / "models.yaml").is_file()
         print(w2sg.__file__, closed_forms.__file__, len([name for name in sys.modules if name.startswith("w2sg.")]))
     """
     done = subprocess.run(

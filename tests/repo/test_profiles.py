@@ -20,7 +20,7 @@ PLUGINS = ("storage-s3-",)
 
 def rules() -> tuple[set[str], set[str]]:
     """All rules, and those that run where Snakemake runs."""
-    text = "\n".join(path.read_text() for path in [ROOT / "Snakefile", *ROOT.glob("workflow/rules/*.smk")])
+    text = "\n".join(path.read_text() for path in [ROOT / "workflow" / "Snakefile", *ROOT.glob("workflow/rules/*.smk")])
     named = re.findall(r"^rule (\w+):|^use rule \w+ as (\w+) with", text, flags=re.M)
     local = re.findall(r"^localrules:\n((?:    \w+,\n)+)", text, flags=re.M)
     return {first or second for first, second in named}, {name for block in local for name in re.findall(r"\w+", block)}

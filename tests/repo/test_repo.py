@@ -62,7 +62,12 @@ def test_nothing_of_snakemake_is_replaced_and_every_dependency_is_real():
         r"need[r]un|_input_changed|register_resource|anc[i]ent\(|import snakemake\.(dag|persistence|jobs)"
         r"|from snakemake\.(dag|persistence|jobs|workflow) import|setattr\(|def (ensure|temp|touch|protected)\("
     )
-    files = [ROOT / "Snakefile", *(ROOT / "workflow").rglob("*.smk"), *SCRIPTS, *(ROOT / "w2sg").rglob("*.py")]
+    files = [
+        ROOT / "workflow" / "Snakefile",
+        *(ROOT / "workflow").rglob("*.smk"),
+        *SCRIPTS,
+        *(ROOT / "w2sg").rglob("*.py"),
+    ]
     found = [
         f"{path.name}: {line}"
         for path in files

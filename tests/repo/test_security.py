@@ -13,7 +13,7 @@ from w2sg.study import fields
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = sorted([*ROOT.glob("w2sg/**/*.py"), *ROOT.glob("workflow/**/*.py"), *ROOT.glob("benchmarks/*.py")])
-RULES = [ROOT / "Snakefile", *sorted((ROOT / "workflow" / "rules").glob("*.smk"))]
+RULES = [ROOT / "workflow" / "Snakefile", *sorted((ROOT / "workflow" / "rules").glob("*.smk"))]
 BANNED_MODULES = {"cloudpickle", "dill", "marshal", "shelve"}
 HARMLESS = {"pickle.UnpicklingError"}
 BANNED_CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "pd.read_pickle", "joblib.load"}

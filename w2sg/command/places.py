@@ -13,8 +13,9 @@ from pathlib import Path
 import yaml
 
 from w2sg.command.record import FILE, Run, read_record
+from w2sg.runtime.project import installed_project
 
-PARTS = ("Snakefile", "workflow/rules/common.smk", "config/config.yaml")
+PARTS = ("workflow/Snakefile", "workflow/rules/common.smk", "config/config.yaml")
 """What tells the project's folder from others."""
 
 _NOISE = ("Using workflow specific profile", "Config file ")
@@ -28,16 +29,19 @@ class CommandError(Exception):
 
 
 def find_project(folder: Path | None) -> Path:
-    """Returns the folder of the project: the one that is given, else the present one.
+    """Returns the folder of the project: the one that is given, else the present one, else that of the installed package.
 
     Raises:
-        CommandError: If it holds no Snakefile of this workflow, as where only the package was installed.
+        CommandError: If it holds no Snakefile of this workflow.
     """
     here = (folder or Path()).resolve()
     missing = [part for part in PARTS if not (here / part).is_file()]
+    installed = installed_project()
+    if missing and folder is None and installed is not None:
+        return installed
     if missing:
         raise CommandError(
-            f"{here} is not a folder of the w2sg workflow (no {missing[0]}): the package alone holds no rules. "
+            f"{here} is not a folder of the w2sg workflow (no {missing[0]}). "
             "Go to a clone of the repository, or name it with --directory"
         )
     return here
@@ -118,11 +122,10 @@ def asked(directory: Path | None, words: Sequence[str]) -> Asked:
         except yaml.YAMLError as error:
             raise CommandError(f"{word} is no YAML: {error}") from None
         files.append(found[0].resolve())
-    return Asked(
-        project=project,
-        files=files,
-        words=[word for word in words if word not in (*named, "--configfile", "--configfiles")],
-    )
+    handed_on = [word for word in words if word not in (*named, "--configfile", "--configfiles")]
+    if directory is None and project != Path.cwd() and not {"-d", "--directory"} & {*words}:
+        handed_on += ["--directory", str(Path.cwd())]  # the workflow lies elsewhere, the study works here
+    return Asked(project=project, files=files, words=handed_on)
 
 
 def environment() -> dict[str, str]:

@@ -33,10 +33,18 @@ def test_every_subcommand_explains_itself_and_has_json(name):
 
 def test_a_folder_without_the_workflow_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    found = CliRunner().invoke(command.app, ["plan"])
+    found = CliRunner().invoke(command.app, ["plan", "--directory", str(tmp_path)])
     assert isinstance(found.exception, places.CommandError)
     assert f"{tmp_path} is not a folder of the w2sg workflow" in str(found.exception)
     assert "--directory" in str(found.exception)
+
+
+def test_elsewhere_the_installed_workflow_works_in_the_present_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = places.asked(None, ["-n"])
+    assert given.project == ROOT  # that of the wheel, where one is installed
+    assert (given.words, given.folder) == (["-n", "--directory", str(tmp_path)], tmp_path)
+    assert places.asked(None, ["--directory", "other"]).words == ["--directory", "other"]
 
 
 def test_words_are_sorted_into_files_and_what_snakemake_takes(tmp_path):
