@@ -199,6 +199,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     """Draws share of revisions and width of each design beside the exhaustive sweep's, with the goals."""
     plt.style.use(STYLE)
     part = table[table["sweep"] == "adaptive"]
+    part = part.assign(times_as_wide=part["times_as_wide"].where(part["design"] != "absent"))
     figure, axes = plt.subplots(1, 3, figsize=(9.0, 2.6), layout="constrained")
     for offset, (name, rows) in enumerate(part.groupby("list", sort=False)):
         places = np.arange(len(rows)) + 0.25 * (offset - 1)
@@ -209,7 +210,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     axes[1].axhline(1.2, color="grey", lw=0.8)
     axes[1].set(ylabel="onset interval, doublings:\ntimes the exhaustive sweep's", ylim=(0.9, None))
     axes[2].axhline(SETTINGS.confidence, color="grey", lw=0.8)
-    axes[2].set(ylabel="onset intervals that hold the truth", ylim=(0.9, 1.005))
+    axes[2].set(ylabel="onset intervals\nthat hold the truth", ylim=(0.9, 1.005))
     axes[0].legend()
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)

@@ -19,7 +19,7 @@ from w2sg.revisions.facts import comparison, examples
 from w2sg.revisions.folders import RevisionError, check_weights
 from w2sg.runtime import driver, slurm
 from w2sg.runtime.files import atomic_path, file_sha256
-from w2sg.study import config as study, definitions, families, fields, recipes
+from w2sg.study import config as study, definitions, families, fields, recipes, rounds
 from w2sg.study.datasets import counted_pairs, required_inputs
 from w2sg.study.lists import models, rows, selection
 from w2sg.theory.experiments.catalogue import EXPERIMENTS, describe_experiment, experiment_of
@@ -48,7 +48,10 @@ ORIGINS = study.Origins(
 try:
     config = study.complete_config(config, ORIGINS)
     SWEPT = [member for name in config["sweep"]["families"] for member in families.members(name, config)]
-    FAMILIES = {name: families.resolve_family(name, config, ROOT) for name in SWEPT}
+    LISTED = {name: families.resolve_family(name, config, ROOT) for name in SWEPT}
+    # What the rounds of adaptive families have chosen so far is read at the start of each run, which extends the sweep by it.
+    ROUNDS = rounds.read_rounds(config, LISTED, Path("results") / config["study"] / "selection")
+    FAMILIES = rounds.narrow(LISTED, ROUNDS)
     DATASETS = list(config["sweep"]["datasets"])
     study.check_sources(config, FAMILIES, DATASETS)
     if workflow.is_main_process:
@@ -58,6 +61,8 @@ try:
             logger.warning(note)
         for line in examples.show_examples(config, FAMILIES, first_texts(config, DATASETS)):
             logger.info(line)
+        for one in ROUNDS.values():
+            logger.info(one.describe())
         for name in families.used_revisions(FAMILIES):
             if others := models.unlisted_folders(name, config["models"][name], ROOT):
                 named = f"folders with a model that its list does not name ({len(others)})"
@@ -108,6 +113,14 @@ def present_run():
         jobs=record.describe_jobs(workflow.dag),
         config=config,
     )
+
+
+onsuccess:
+    if workflow.is_main_process and not set(workflow.dag_settings.targets or ["all"]) - {"all", "show"}:
+        for one in rounds.read_rounds(config, LISTED, STUDY / "selection").values():
+            logger.info(
+                one.describe() if one.end else f"{one.describe()}: the same command measures these"
+            )
 
 
 onstart:
@@ -163,6 +176,7 @@ wildcard_constraints:
     dataset=NAME,
     corpus=NAME,
     vocabulary=r"\d+",
+    round=r"\d+",
 
 
 def present(paths):

@@ -290,6 +290,68 @@ def family_tables(name):
     }
 
 
+def round_tables():
+    """Returns the tables of rounds of adaptive families: those there were, and the next one; none in a partial study."""
+    files = [(one.name, number) for one in ROUNDS.values() for number in one.files if not PARTIAL]
+    return [f"{STUDY}/selection/{name}/{number}.tsv" for name, number in files]
+
+
+def round_inputs(wildcards):
+    """Returns what a round is chosen from: tables of heads and students at the revisions chosen before, and published audits."""
+    one = ROUNDS[wildcards.family]
+    names, kinds = [row.revision for row in one.before(int(wildcards.round))], ("metrics", *STUDENT_METRICS)
+    folders = [
+        f"{STUDY}/{kind}/{member}/{name}" for kind in kinds for member in one.members for name in names
+    ]
+    hub = (
+        {FAMILIES[member].strong for member in one.members} & {*HUB_MODELS}
+        if config["audit"]["exclude"]
+        else ()
+    )
+    return {
+        "heads": [f"{folder}/{dataset}.parquet" for folder in folders for dataset in DATASETS],
+        "audits": [f"results/audit/{model}.parquet" for model in sorted(hub)],
+    }
+
+
+def chosen_before(wildcards):
+    """Returns what the rounds before one have chosen, row by row."""
+    return [list(vars(row).values()) for row in ROUNDS[wildcards.family].before(int(wildcards.round))]
+
+
+def round_sweep(wildcards):
+    """Returns what the rounds of a family are chosen from and by."""
+    one = ROUNDS[wildcards.family]
+    return {
+        "revisions": [[listed.name, listed.step, listed.tokens] for listed in one.candidates],
+        "rule": one.rule.model_dump(),
+        "late_step": one.late_step,
+        "confidence": config["statistics"]["confidence"],
+    }
+
+
+def made_round(wildcards):
+    """Returns what decides a table of rounds."""
+    made = {"recipes.ROUNDS": recipes.ROUNDS}
+    for member in ROUNDS[wildcards.family].members:
+        for dataset in DATASETS:
+            made |= DECIDING.heads(member, dataset)
+            if TRAINED:
+                made |= DECIDING.students(member, dataset, role="strong")
+        if FAMILIES[member].strong in HUB_MODELS:
+            made |= DECIDING.audit(FAMILIES[member].strong, listed_revisions(FAMILIES[member].strong))
+    return made
+
+
+def listed_families():
+    """Returns what the revisions of adaptive families were chosen from, by family."""
+    return {
+        member: {"count": len(one.candidates), "late_step": one.late_step}
+        for one in ROUNDS.values()
+        for member in one.members
+    }
+
+
 def prediction_tables():
     """Returns the margins of every family's heads on the test pairs, by revision and dataset."""
     names = [(f, one.name, d) for f, found in CELLS.items() for one in FAMILIES[f].revisions for d in found]
@@ -325,6 +387,7 @@ def made_metrics():
 def made_statistics():
     """Returns what decides transitions and correlations."""
     own = {"statistics": config["statistics"], "audit": config["audit"], "groups": GROUPS}
+    own |= {"listed": listed} if (listed := listed_families()) else {}
     return made_metrics() | made_audit() | own | {"recipes.CORRELATIONS": recipes.CORRELATIONS}
 
 

@@ -2,9 +2,29 @@
 
 
 localrules:
+    choose_revisions,
     collect_family,
     collect_metrics,
     correlate,
+
+
+rule choose_revisions:
+    """Chooses the revisions of an adaptive family's next round from what was measured at those before; the next run measures them."""
+    input:
+        unpack(round_inputs),
+    output:
+        "<study>/selection/{family}/{round}.tsv",
+    log:
+        "logs/choose_revisions/{family}/{round}.log",
+    conda:
+        "../../envs/analysis.yaml"
+    params:
+        chosen=chosen_before,
+        sweep=round_sweep,
+        confidence=lookup(dpath="intervals/confidence", within=config),
+        made=made_round,
+    script:
+        "../scripts/choose_revisions.py"
 
 
 rule collect_family:

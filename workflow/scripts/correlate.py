@@ -17,7 +17,7 @@ from w2sg.trajectories import coverage
 from w2sg.trajectories.correlations import correlate_all
 from w2sg.trajectories.prediction import predict_all
 from w2sg.trajectories.selection import headline_rows
-from w2sg.trajectories.series import collect_series
+from w2sg.trajectories.series import Listed, collect_series
 from w2sg.trajectories.transitions import estimate_transition
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def main(
         frame = read_table(metrics, schemas.METRICS, where=headline_rows())
         if made["audit"]["exclude"]:
             frame = coverage.exclude_flagged(frame, read_table(audited, schemas.AUDIT))
-        series, resampling = list(collect_series(frame, confidence=confidence)), Statistics(**made["statistics"])
+        listed = {name: Listed(**one) for name, one in made.get("listed", {}).items()}
+        series = list(collect_series(frame, confidence=confidence, listed=listed))
+        resampling = Statistics(**made["statistics"])
         found = frame[_REVISION].drop_duplicates().itertuples(index=False, name=None)
         steps = {(str(family), str(revision)): int(step) for family, revision, step in found}
         answers = agreement.collect_answers(_read(predictions, steps))

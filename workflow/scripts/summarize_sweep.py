@@ -14,6 +14,7 @@ from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_table
 from w2sg.trajectories import bands, coverage, summary
 from w2sg.trajectories.selection import shown_rows
+from w2sg.trajectories.series import Listed
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -48,6 +49,7 @@ def main(
                 groups=groups,
                 settings=settings,
                 confidence=confidence,
+                listed={name: Listed(**one) for name, one in made.get("listed", {}).items()},
             ),
             "acceptance": bands.judge_nano(frame, families=banded, late_share=settings.late),
             "excluded": named,

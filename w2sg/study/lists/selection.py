@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from w2sg.study.fields import Count, Listed, Positive, Rate, Section
+from w2sg.study.lists.adaptive import Adaptive
 from w2sg.study.lists.rows import Revision
 
 SPACINGS = ("stride", "count", "log", "tokens", "share")
@@ -41,6 +42,7 @@ class Selection(Section):
     """Keep every n-th of the selected ones and the last."""
     add: list[str] = []
     """Names taken in any case."""
+    adaptive: Adaptive | None = None
 
 
 def select(revisions: Sequence[Revision], rule: Selection) -> tuple[Revision, ...]:
@@ -50,6 +52,7 @@ def select(revisions: Sequence[Revision], rule: Selection) -> tuple[Revision, ..
     ``first: 100, count: 317`` the 217 others are spaced evenly up to the end, the last one included. With ``stride`` or
     ``count`` alone nothing is taken first; ``log``, ``tokens`` and ``share`` take no first block. Multiples of ``thin`` are
     nested: what ``thin: 16`` took is part of what ``thin: 4`` takes, so a sweep can be refined without repeating anything.
+    With ``adaptive``, these are those among which its rounds choose.
 
     Raises:
         ValueError: If a number does not fit the list or another one, or a name is unknown.
@@ -135,6 +138,8 @@ def _check_selection(total: int, rule: Selection) -> None:
         raise ValueError(f"{given[0]} and {given[1]} exclude each other")
     if rule.first and given and given[0] not in ("stride", "count"):
         raise ValueError(f"first and {given[0]} exclude each other")
+    if rule.adaptive and rule.add:
+        raise ValueError("adaptive and add exclude each other")
     if length > total:
         raise ValueError(f"last: position {length} is past the end of a list of {total}")
     if rule.first and rule.first > length:

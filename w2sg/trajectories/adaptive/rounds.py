@@ -46,6 +46,8 @@ class Choice:
     """Places among the candidates, ascending; none where no revision is worth it."""
     worth: tuple[float, ...]
     """By which share of an interval's width each is expected to narrow it, in sum over the cases."""
+    serves: tuple[int, ...]
+    """Case of which each is expected to narrow the interval most."""
     widths: tuple[float, ...]
     """Doublings in which the onset of each case lies; without an onset so far, up to one after the last revision."""
 
@@ -102,17 +104,18 @@ def choose(
         low_end, high_end = (np.full(DRAWS, open_ends[place + 1]) for place in (low, high))
         states.append(_State(low_end, high_end, scores < -critical, scores > critical, float(np.log2(within))))
     widths = tuple(float(state.high[0] - state.low[0]) for state in states)
-    chosen: dict[int, float] = {}
+    chosen: dict[int, tuple[float, int]] = {}
     while len(chosen) < min(each, len(free)):
-        narrowed = np.sum([state.narrowed(doublings[free]) for state in states], axis=0)
-        best = int(np.argmax(narrowed))
-        if narrowed[best] < WORTH:
+        narrowed = np.stack([state.narrowed(doublings[free]) for state in states])
+        best = int(np.argmax(total := narrowed.sum(0)))
+        if total[best] < WORTH:
             break
-        chosen[int(free[best])] = float(narrowed[best])
+        chosen[int(free[best])] = float(total[best]), int(np.argmax(narrowed[:, best]))
         for state in states:
             state.take(best, float(doublings[free[best]]))
     places = tuple(sorted(chosen))
-    return Choice(places=places, worth=tuple(chosen[place] for place in places), widths=widths)
+    found = [chosen[place] for place in places]
+    return Choice(places=places, worth=tuple(w for w, _ in found), serves=tuple(c for _, c in found), widths=widths)
 
 
 def _between(case: KnownGain, onset: Estimate, n: int, critical: float) -> tuple[int, int]:
