@@ -23,6 +23,7 @@ from w2sg import __version__
 from w2sg.command import begin, frames, places
 from w2sg.command.places import Asked, CommandError, asked, find_run
 from w2sg.command.state import Status, status_of
+from w2sg.study.rounds import unfinished
 
 app = typer.Typer(
     name="w2sg",
@@ -254,7 +255,7 @@ def revisions(
 
 
 def _start(given: Asked, targets: Sequence[str], *, cores: int | None, profile: str, as_json: bool) -> None:
-    """Hands over to Snakemake; with ``as_json`` waits for it, and what it prints goes to standard error."""
+    """Hands over to Snakemake, for an adaptive study again and again; with ``as_json`` what it prints goes to standard error."""
     if not (given.project / "profiles" / profile).is_dir():
         known = sorted(path.name for path in (given.project / "profiles").iterdir())
         raise CommandError(f"--profile {profile}: expected one of {', '.join(known)}")
@@ -263,11 +264,16 @@ def _start(given: Asked, targets: Sequence[str], *, cores: int | None, profile: 
     command = given.command(
         *targets, cores=cores, profile="" if profile == "default" else profile, options=_logger(given)
     )
-    if as_json:
-        done = subprocess.run(command, cwd=given.project, stdout=sys.stderr, env=places.environment())
-        if done.returncode:
-            raise typer.Exit(done.returncode)
-        return
+    if as_json or given.adaptive:  # a round is a run: another one follows while the last one chose more to measure
+        left: dict[str, str] = {}
+        while True:
+            shown = sys.stderr if as_json else None
+            done = subprocess.run(command, cwd=given.project, stdout=shown, env=places.environment())
+            if done.returncode:
+                raise typer.Exit(done.returncode)
+            before, left = left, unfinished(given.results / "selection") if given.adaptive else {}
+            if not left or left == before:
+                return
     os.chdir(given.project)
     os.execve(command[0], command, places.environment())
 

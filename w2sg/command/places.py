@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -61,11 +62,20 @@ class Asked:
     @property
     def study(self) -> str:
         """Returns the name of the study that the files describe."""
+        given = [word.partition("=")[2] for word in self.words if word.startswith("study=")]
+        return given[-1] if given else str(self._config["study"])
+
+    @property
+    def adaptive(self) -> bool:
+        """Returns whether a family that the files sweep is selected adaptively."""
+        entries = [self._config["families"].get(name, {}) for name in self._config["sweep"]["families"]]
+        return any("adaptive" in (entry.get("select") or {}) for entry in entries)
+
+    @property
+    def _config(self) -> dict[str, Any]:
         from w2sg.study.config import lay_over
 
-        given = [word.partition("=")[2] for word in self.words if word.startswith("study=")]
-        files = [*(self.project / "config" / f"{name}.yaml" for name in SHIPPED), *self.files]
-        return given[-1] if given else str(lay_over(files, {})["study"])
+        return lay_over([*(self.project / "config" / f"{name}.yaml" for name in SHIPPED), *self.files], {})
 
     @property
     def folder(self) -> Path:

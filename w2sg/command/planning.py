@@ -12,7 +12,7 @@ import pandas as pd
 
 from w2sg.command.ending import duration, file_size
 from w2sg.command.places import usable_cores
-from w2sg.study.costs import COLUMNS, PlannedStudy, add_own, cost_table, count_jobs, read_models, read_rates
+from w2sg.study.costs import BOUNDS, COLUMNS, PlannedStudy, add_own, cost_table, count_jobs, read_models, read_rates
 
 _LARGE = 1e9
 """Parameters from which nobody sweeps a model on CPUs."""
@@ -77,10 +77,41 @@ def make_plan(
         benchmarks: What Snakemake measured of the study's jobs, files by rule; missing ones are left out.
     """
     models = add_own(read_models(costs, audits, study.repos), study.own)
-    assumed, machine = read_rates(rates), Machine.here()
-    table = cost_table(study, models, assumed, measured_seconds(benchmarks))
-    bound = bound_of(study, models, table, machine)
-    return Plan(table=table, text=plan_text(study, models, table, assumed, machine), bound=bound)
+    assumed, machine, seconds = read_rates(rates), Machine.here(), measured_seconds(benchmarks)
+    cases = {case: study.at(case) for case in BOUNDS}
+    tables = {case: cost_table(one, models, assumed, seconds) for case, one in cases.items()}
+    expected, table = cases["expected"], tables["expected"]
+    text = plan_text(expected, models, table, assumed, machine)
+    if study.adaptive:
+        hours = {case: bound_of(cases[case], models, one, machine).hours for case, one in tables.items()}
+        text = f"{bounds_text(study, tables, hours)}\n\nexpected:\n{text}"
+    return Plan(table=table, text=text, bound=bound_of(expected, models, table, machine))
+
+
+def bounds_text(study: PlannedStudy, tables: Mapping[str, pd.DataFrame], hours: Mapping[str, float]) -> str:
+    """Returns least, expected and most cost of a study with adaptive families, beside that of all revisions listed.
+
+    Args:
+        study: What is planned.
+        tables: Costs by case of :data:`w2sg.study.costs.BOUNDS`.
+        hours: How long the study takes, by case.
+    """
+    names = ", ".join(f"{name} ({numbers['all listed']} revisions listed)" for name, numbers in study.adaptive.items())
+    totals = pd.DataFrame({case: table.iloc[-1] for case, table in tables.items()}).T
+    shown = pd.DataFrame(
+        {
+            "adaptive": list(totals.index),
+            COLUMNS["revisions"]: totals["revisions"].map("{:,.0f}".format).tolist(),
+            COLUMNS["download_tb"]: [file_size(value * 1e12) if value else "-" for value in totals["download_tb"]],
+            COLUMNS["gpu_hours"]: [_hours(value) for value in totals["gpu_hours"]],
+            "time": [_hours(hours[case]) for case in totals.index],
+        }
+    )
+    return f"adaptive: {names}; in rounds, each a run of its own\n{shown.to_string(index=False)}"
+
+
+def _hours(value: float) -> str:
+    return "unknown" if value != value else duration(value * 3600)
 
 
 def bound_of(study: PlannedStudy, models: pd.DataFrame, table: pd.DataFrame, machine: Machine) -> Bound:
@@ -145,12 +176,9 @@ def _cells(study: PlannedStudy, table: pd.DataFrame) -> str:
     def size(unit: float) -> Any:
         return lambda value: "unknown" if value != value else file_size(value * unit) if value else "-"
 
-    def hours(value: float) -> str:
-        return "unknown" if value != value else duration(value * 3600)
-
     formats: dict[str, Any] = {"revisions": "{:,.0f}".format, "jobs": "{:,.0f}".format}
     formats |= {"download_tb": size(1e12), "snapshot_gb": size(1e9), "features_gb": size(1e9)}
-    formats |= dict.fromkeys(("gpu_hours", "students_hours"), hours)
+    formats |= dict.fromkeys(("gpu_hours", "students_hours"), _hours)
     formats |= dict.fromkeys(
         ("cpu_hours", "heads_hours"), lambda value: "unknown" if value != value else f"{value:,.3g}"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,10 @@ COLUMNS = {
     "heads_hours": "heads, core h", "features_gb": "kept",
 }  # fmt: skip
 """Columns of the cost table (terabytes, gigabytes, hours) with their headings."""
+
+
+BOUNDS = ("least", "expected", "most", "all listed")
+"""Cases of what an adaptive family measures; the last one is what it would without ``adaptive``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +53,17 @@ class PlannedStudy:
     """
     students: Mapping[str, Any] = field(default_factory=lambda: {"kinds": ["linear"]})
     """Section ``students``."""
+
+    adaptive: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Revisions of each adaptive family in the cases :data:`BOUNDS`."""
+
+    def at(self, bound: str) -> PlannedStudy:
+        """Returns the study with as many revisions of its adaptive families as a case of :data:`BOUNDS` says."""
+        used, families = dict(self.used), dict(self.families)
+        for name, numbers in self.adaptive.items():
+            used[families[name]["strong"]] += numbers[bound] - families[name]["revisions"]
+            families[name] = {**families[name], "revisions": numbers[bound]}
+        return replace(self, used=used, families=families)
 
     @property
     def trained(self) -> list[str]:

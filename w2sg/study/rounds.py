@@ -69,10 +69,16 @@ class Rounds:
         """Returns the revisions that were chosen before a round."""
         return [row for row in self.rows if row.round < number]
 
-    def expected(self, cases: int) -> int:
-        """Returns how many revisions are expected for so many datasets and protocols (benchmarks/results/adaptive.tsv)."""
-        first = len(self.before(2))
-        return min(self.rule.most, len(self.candidates), first + PER_CASE[0] + PER_CASE[1] * (cases - 1))
+    def bounds(self, cases: int) -> dict[str, int]:
+        """Returns least, expected and most revisions of a sweep of so many datasets and protocols, and how many there are.
+
+        What is expected is the mean over simulated studies (``benchmarks/results/adaptive.tsv``).
+        """
+        now, most = len(self.rows), min(self.rule.most, len(self.candidates))
+        each, further = PER_CASE
+        mean = len(self.before(2)) + each + further * (cases * len(self.members) - 1)
+        ended = {"least": now, "expected": now, "most": now, "all listed": self.total}
+        return ended if self.end else {**ended, "expected": max(now, min(mean, most)), "most": max(now, most)}
 
     def describe(self) -> str:
         """Returns where the sweep stands, in a line."""
@@ -145,3 +151,21 @@ def narrow(families: Mapping[str, Family], rounds: Mapping[str, Rounds]) -> dict
             revisions = tuple(revision for revision in families[member].revisions if revision.name in chosen)
             narrowed[member] = replace(families[member], revisions=revisions)
     return narrowed
+
+
+def unfinished(folder: Path) -> dict[str, str]:
+    """Returns the newest table of rounds of each entry of ``families`` whose sweep goes on, by its name; none where all have ended.
+
+    Args:
+        folder: Where the tables of the rounds lie, as for :func:`read_rounds`.
+    """
+    found = {}
+    for entry in sorted(folder.glob("*/2.tsv")):
+        number = 2
+        while (path := entry.with_name(f"{number}.tsv")).is_file():
+            text, number = path.read_text(encoding="utf-8"), number + 1
+            found[entry.parent.name] = text
+            if "ended: " in text:
+                del found[entry.parent.name]
+                break
+    return found

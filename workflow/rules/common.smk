@@ -115,14 +115,6 @@ def present_run():
     )
 
 
-onsuccess:
-    if workflow.is_main_process and not set(workflow.dag_settings.targets or ["all"]) - {"all", "show"}:
-        for one in rounds.read_rounds(config, LISTED, STUDY / "selection").values():
-            logger.info(
-                one.describe() if one.end else f"{one.describe()}: the same command measures these"
-            )
-
-
 onstart:
     if workflow.is_main_process:
         if not workflow.local_exec:
@@ -157,7 +149,15 @@ onstart:
 
 onsuccess:
     if workflow.is_main_process and not PARTIAL and not workflow.dag_settings.targets:
-        logger.info(f"study {config['study']} is done: {STUDY / 'report.html'}", extra={"w2sg_end": True})
+        following = rounds.read_rounds(config, LISTED, STUDY / "selection")
+        for one in following.values():
+            logger.info(one.describe())
+        report = f"{STUDY / 'report.html'}"
+        if all(one.end for one in following.values()):
+            logger.info(f"study {config['study']} is done: {report}", extra={"w2sg_end": True})
+        else:
+            said = f"the same command measures the next round; the report on those so far: {report}"
+            logger.info(said, extra={"w2sg_end": True})
 
 
 onerror:

@@ -499,6 +499,8 @@ def planned_hours():
 
 def planned_study():
     """Returns what the study's costs depend on."""
+    protocols = 2 + len(config["students"]["kinds"]) - 1
+    cases = len(DATASETS) * protocols
     return {
         "families": {
             name: {"strong": family.strong, "weak": family.weak, "revisions": len(family.revisions)}
@@ -511,6 +513,7 @@ def planned_study():
         "pairs": {name: counted_pairs(config["datasets"][name]) for name in DATASETS},
         "layers": config["activations"]["layers"],
         "students": config["students"],
+        "adaptive": {member: one.bounds(cases) for one in ROUNDS.values() for member in one.members},
         "holes": {
             family.strong: selection.holes_in(published_of(family.strong))
             for family in FAMILIES.values()

@@ -14,7 +14,7 @@ from w2sg.study.rounds import Chosen
 from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_table
 from w2sg.trajectories import coverage
-from w2sg.trajectories.adaptive.table import Sweep, next_round, place_tables
+from w2sg.trajectories.adaptive.table import AdaptiveSweep, next_round, place_tables
 from w2sg.trajectories.selection import headline_rows
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def main(
     with jobs.log_to(log):
         origins.trace("choose_revisions", made, [*heads, *audits], config=config)
         threadpool_limits(1)  # sums are formed in the same order on every machine
-        described = Sweep(**{**sweep, "rule": Adaptive(**sweep["rule"])})
+        described = AdaptiveSweep(**{**sweep, "rule": Adaptive(**sweep["rule"])})
         tables: dict[tuple[str, str], list[pd.DataFrame]] = {}
         for path in heads:  # a path ends in family/revision/dataset.parquet
             family, revision = Path(path).parts[-3:-1]

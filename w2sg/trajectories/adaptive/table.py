@@ -15,7 +15,7 @@ from w2sg.trajectories.series import Series, collect_series
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep:
+class AdaptiveSweep:
     """What a round is chosen from."""
 
     revisions: Sequence[tuple[str, int, float]]
@@ -33,7 +33,7 @@ class Sweep:
         return {name: place for place, (name, _, _) in enumerate(self.revisions)}
 
 
-def place_tables(tables: Mapping[tuple[str, str], Sequence[pd.DataFrame]], sweep: Sweep) -> pd.DataFrame:
+def place_tables(tables: Mapping[tuple[str, str], Sequence[pd.DataFrame]], sweep: AdaptiveSweep) -> pd.DataFrame:
     """Returns the headline rows of several families' revisions with family, step and tokens, as METRICS has them.
 
     Args:
@@ -47,7 +47,7 @@ def place_tables(tables: Mapping[tuple[str, str], Sequence[pd.DataFrame]], sweep
     return pd.concat(parts, ignore_index=True)
 
 
-def known_gains(series: Sequence[Series], sweep: Sweep) -> dict[str, KnownGain]:
+def known_gains(series: Sequence[Series], sweep: AdaptiveSweep) -> dict[str, KnownGain]:
     """Returns the gain at the measured revisions by family, dataset and protocol: last layer, mean over head seeds."""
     steps = np.array([step for _, step, _ in sweep.revisions])
     last = {(one.family, one.dataset, one.protocol): one for one in sorted(series, key=lambda one: one.layer)}
@@ -59,7 +59,9 @@ def known_gains(series: Sequence[Series], sweep: Sweep) -> dict[str, KnownGain]:
     }
 
 
-def next_round(chosen: Sequence[Chosen], metrics: pd.DataFrame, sweep: Sweep, *, confidence: float) -> pd.DataFrame:
+def next_round(
+    chosen: Sequence[Chosen], metrics: pd.DataFrame, sweep: AdaptiveSweep, *, confidence: float
+) -> pd.DataFrame:
     """Returns the table of rounds after one more: what was chosen before, then the next revisions or why there are none.
 
     Args:
@@ -87,7 +89,7 @@ def next_round(chosen: Sequence[Chosen], metrics: pd.DataFrame, sweep: Sweep, *,
     return table.astype({"round": int, "step": "Int64"})[list(COLUMNS)]
 
 
-def _why_ended(widths: Sequence[float], chosen: int, sweep: Sweep) -> str:
+def _why_ended(widths: Sequence[float], chosen: int, sweep: AdaptiveSweep) -> str:
     widest = max(widths)
     if widest <= np.log2(sweep.rule.within):
         return f"ended: every onset is known within a factor of {sweep.rule.within:g} in tokens"
