@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,9 @@ import pandas as pd
 import pyarrow as pa
 from sklearn.isotonic import IsotonicRegression
 
-from w2sg.study.protocols import protocols_in
+from w2sg.plotting.style import LABELS
+from w2sg.report.cells import records
+from w2sg.study.protocols import protocol_title, protocols_in
 from w2sg.tables.schemas import FIGURE
 from w2sg.trajectories.prediction import RISING
 from w2sg.trajectories.selection import INTERVAL, case_rows, final_means, floor_levels, rows_with, seed_means
@@ -22,14 +23,26 @@ NO_REVISION = -1
 Parts = Iterator[pd.DataFrame]
 """Rows of a figure, a panel or a series at a time."""
 
-Errors = Mapping[str, float]
-"""Errors of predicting held-out W2SG accuracy, by panel ``<protocol>:<predictor>`` of the figure ``prediction``."""
-
 TWIN = 0
 """Step of the random twin: weights that no training has changed."""
 
 DRAWN = ("probe", "loss")
 """Predictors that the figure `prediction` shows."""
+
+CAPTIONS = {
+    "trajectory": "Test accuracy against pre-training. Bands: intervals, averaged over head seeds; grey: onset with its interval; the last "
+    "panel: evaluation loss.",
+    "probe": "Linear probe of the last layer against pre-training, with both texts of a pair on one side of the split, and with texts dealt "
+    "singly.",
+    "recovery": "Share of the gap between supervisor and ceiling that is recovered (PGR), and expected calibration error.",
+    "prediction": "W2SG accuracy against what predicts it. Bars: intervals of each revision; line: monotone least-squares fit; held-out error: "
+    "root mean square of predicting W2SG accuracy where it was left out.",
+    "layers": "Test accuracy at every layer and revision; layer 0 is the embedding.",
+}
+"""How the caption of each figure begins."""
+
+NOTHING = pd.DataFrame(columns=FIGURE.fields.names)
+"""No rows."""
 
 _TYPES: dict[str, Any] = {
     f.name: "int64" if f.type == pa.int64() else "float64" for f in FIGURE.fields if f.type != pa.string()
@@ -43,7 +56,7 @@ def figure_table(
     *,
     family: str,
     dataset: str,
-    errors: Errors = MappingProxyType({}),
+    concluded: pd.DataFrame = NOTHING,
 ) -> pd.DataFrame:
     """Returns what a figure of :data:`w2sg.report.catalogue.FIGURES` shows of one family on one dataset, schema FIGURE.
 
@@ -52,16 +65,24 @@ def figure_table(
 
     The table is empty if there are no W2SG accuracies for this selection: all revisions may have been left out.
 
+    Args:
+        name: The figure.
+        metrics: Schema METRICS.
+        floors: Schema FLOORS.
+        family: One of its families.
+        dataset: One of its datasets.
+        concluded: Rows of :func:`conclusion_rows` that the figure shows too.
+
     Raises:
         ValueError: On an unknown figure.
     """
     if name not in _TABLES:
         raise ValueError(f"figure must be one of {sorted(_TABLES)}, got {name!r}")
     if rows_with(metrics, family=family, dataset=dataset, head="w2s", metric="accuracy").empty:
-        return _joined([], {})
+        return _joined([])
     rows = case_rows(metrics, family=family, dataset=dataset)
     levels = floor_levels(floors, rows, dataset=dataset)
-    return _joined(_TABLES[name](rows, levels), errors if name == "prediction" else {})
+    return _joined([*_TABLES[name](rows, levels), concluded])
 
 
 def group_table(
@@ -71,7 +92,7 @@ def group_table(
     *,
     members: Sequence[str],
     dataset: str,
-    errors: Errors = MappingProxyType({}),
+    concluded: pd.DataFrame = NOTHING,
 ) -> pd.DataFrame:
     """Returns what one of ``GROUP_FIGURES`` shows of all pre-training seeds of a family, schema FIGURE.
 
@@ -81,7 +102,7 @@ def group_table(
     found = {one: figure_table(name, metrics, floors, family=one, dataset=dataset) for one in members}
     found = {one: table for one, table in found.items() if len(table)}
     if not found:
-        return _joined([], {})
+        return _joined([])
     first = next(iter(found.values()))
     parts = [first[first["x"].isna()]]
     singles = pd.concat(
@@ -97,14 +118,68 @@ def group_table(
     else:
         for panel, points in singles.groupby("panel", sort=False):
             parts.append(monotone_fit(points, rising=RISING[str(panel).partition(":")[2]]).assign(panel=panel))
-    return _joined(parts, errors)
+    return _joined([*parts, concluded])
 
 
-def prediction_errors(summary: pd.DataFrame, *, family: str, dataset: str) -> dict[str, float]:
-    """Returns the prediction errors of the table of conclusions for the figure of one family on one dataset, by its panels."""
+def conclusion_rows(name: str, summary: pd.DataFrame, *, family: str, dataset: str) -> pd.DataFrame:
+    """Returns the rows of the table of conclusions that a figure of one family on one dataset shows, in columns of FIGURE.
+
+    A trajectory shows the onset, whose step is ``x`` with its interval; a prediction the errors that held-out W2SG accuracy is
+    predicted with. Every other figure shows none.
+    """
     rows = rows_with(summary, family=family, dataset=dataset)
-    rows = rows[rows["quantity"].isin([f"error_{name}" for name in DRAWN])]
-    return dict(zip(rows["protocol"] + ":" + rows["quantity"].str.removeprefix("error_"), rows["value"], strict=True))
+    level = {"layer": NO_REVISION, "step": NO_REVISION}
+    if name == "trajectory":
+        rows = rows[(rows["quantity"] == "onset_step") & rows["value"].notna()]
+        ends = {"x": rows["value"], "x_low": rows["low"], "x_high": rows["high"]}
+        shown = rows.assign(panel=rows["protocol"], series="onset", **ends, value=np.nan, low=np.nan, high=np.nan)
+    elif name == "prediction":
+        rows = rows[rows["quantity"].isin([f"error_{one}" for one in DRAWN]) & rows["value"].notna()]
+        panel = rows["protocol"] + ":" + rows["quantity"].str.removeprefix("error_")
+        shown = rows.assign(panel=panel, series="error", low=np.nan, high=np.nan)
+    else:
+        return NOTHING
+    return shown.assign(**level).reindex(columns=FIGURE.fields.names)
+
+
+def caption(name: str, table: pd.DataFrame, *, family: str, dataset: str, coverage: str) -> str:
+    """Returns the caption of a figure for print: what it shows, its revisions, and its numbers, with intervals of a coverage."""
+    if table.empty:
+        return f"{family} on {dataset}: no revision is left to show.\n"
+    steps = sorted(set(table.loc[table["step"] >= 0, "step"]))
+    lead = f"{CAPTIONS[name]} {family} on {dataset}, {len(steps)} revisions, steps {steps[0]:,} to {steps[-1]:,}; {coverage} intervals."
+    said = [
+        f"{place}: {'; '.join(found)}." for place, part in _captioned(name, table) if (found := list(_numbers(part)))
+    ]
+    return " ".join([lead, *said]) + "\n"
+
+
+def _captioned(name: str, table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The panels whose numbers a caption gives, with what each is called there."""
+    for protocol in protocols_in(table["panel"].str.partition(":")[0]):
+        if name == "trajectory":
+            yield protocol_title(protocol), table[table["panel"] == protocol]
+        elif name == "prediction":
+            for predictor in DRAWN:
+                part = table[(table["panel"] == f"{protocol}:{predictor}") & (table["series"] == "error")]
+                yield f"{protocol_title(protocol)}, {LABELS[predictor]}", part
+    if name == "probe":
+        yield "accuracy", table[table["panel"] == "accuracy"]
+
+
+def _numbers(part: pd.DataFrame) -> Iterator[str]:
+    """The last value of each curve, the level of the supervisor, the onset and the held-out error."""
+    for series in ("w2s", "ceiling", "probe", "pair", "weak"):
+        rows = part[part["series"] == series]
+        if len(rows):
+            last = rows.sort_values("step").iloc[-1]
+            ends = f" [{last['low']:.3f}, {last['high']:.3f}]" if np.isfinite(last["low"]) else ""
+            yield f"{LABELS[series]} {last['value']:.3f}{ends}"
+    for row in records(part[part["series"] == "onset"]):
+        low = f"{row.x_low:,.0f}" if np.isfinite(row.x_low) else "?"
+        yield f"onset at step {row.x:,.0f} [{low}, {row.x_high:,.0f}]"
+    for row in records(part[part["series"] == "error"]):
+        yield f"held-out error {row.value:.4f}"
 
 
 def monotone_fit(points: pd.DataFrame, *, rising: bool) -> pd.DataFrame:
@@ -119,14 +194,9 @@ def monotone_fit(points: pd.DataFrame, *, rising: bool) -> pd.DataFrame:
     )
 
 
-def _joined(parts: Iterable[pd.DataFrame], errors: Errors) -> pd.DataFrame:
-    levels = [
-        pd.DataFrame([{"panel": panel, "series": "error", "layer": NO_REVISION, "step": NO_REVISION, "value": value}])
-        for panel, value in errors.items()
-        if np.isfinite(value)
-    ]
-    whole = [part.reindex(columns=FIGURE.fields.names) for part in (*parts, *levels) if len(part)]
-    table = pd.concat(whole, ignore_index=True) if whole else pd.DataFrame(columns=FIGURE.fields.names)
+def _joined(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    whole = [part.reindex(columns=FIGURE.fields.names) for part in parts if len(part)]
+    table = pd.concat(whole, ignore_index=True) if whole else NOTHING
     return table.astype(_TYPES)
 
 

@@ -176,7 +176,7 @@ FIGURE = declare(
     text(
         "series",
         "what is drawn: a head, `twin:<revision>` (random twin), `loss:<text>`, `bits` (per byte), `floor:<name>`, `revision` (point), "
-        "`monotone` (fit) or `error` (held-out error of the predictor); of one of several pre-training seeds with `@<family>`",
+        "`monotone` (fit), `onset` (step in `x`) or `error` (held-out error of the predictor); of one of several pre-training seeds with `@<family>`",
     ),
     _LAYER,
     whole("step", "optimiser steps of the revision; -1 for a level or a fit, which belong to none"),

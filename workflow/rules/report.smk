@@ -26,6 +26,7 @@ rule plot_figures:
         pdf=collect("<study>/figures/{figure}/{{family}}/{{dataset}}.pdf", figure=FIGURES),
         png=collect("<study>/figures/{figure}/{{family}}/{{dataset}}.png", figure=FIGURES),
         parquet=collect("<study>/figures/{figure}/{{family}}/{{dataset}}.parquet", figure=FIGURES),
+        caption=collect("<study>/figures/{figure}/{{family}}/{{dataset}}.txt", figure=FIGURES),
     log:
         "logs/plot_figures/{family}/{dataset}.log",
     conda:
@@ -64,6 +65,7 @@ rule plot_groups:
         pdf=collect("<study>/figures/{figure}/{{family}}/{{dataset}}.pdf", figure=GROUP_FIGURES),
         png=collect("<study>/figures/{figure}/{{family}}/{{dataset}}.png", figure=GROUP_FIGURES),
         parquet=collect("<study>/figures/{figure}/{{family}}/{{dataset}}.parquet", figure=GROUP_FIGURES),
+        caption=collect("<study>/figures/{figure}/{{family}}/{{dataset}}.txt", figure=GROUP_FIGURES),
     log:
         "logs/plot_groups/{family}/{dataset}.log",
     wildcard_constraints:

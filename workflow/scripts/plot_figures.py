@@ -7,6 +7,7 @@ import pandas as pd
 
 from w2sg.report import figure_tables
 from w2sg.runtime import jobs
+from w2sg.runtime.files import atomic_path
 from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_table, write_table
 
@@ -21,6 +22,7 @@ def main(
     dataset: str,
     outputs: Mapping[str, Mapping[str, str]],
     groups: Mapping[str, Sequence[str]],
+    coverage: str,
     made: Mapping[str, Any],
     config: Mapping[str, Any],
     log: str,
@@ -30,7 +32,7 @@ def main(
 
         from w2sg.plotting import style
         from w2sg.report import plots
-        from w2sg.trajectories import coverage
+        from w2sg.trajectories.coverage import exclude_flagged
         from w2sg.trajectories.selection import shown_rows
         from w2sg.trajectories.summary import read_summary
 
@@ -41,22 +43,27 @@ def main(
         tables = [read_table(inputs["metrics"], schemas.METRICS, where=shown_rows(name)) for name in members]
         frame = pd.concat(tables, ignore_index=True)
         if made["audit"]["exclude"]:
-            frame = coverage.exclude_flagged(frame, read_table(inputs["audit"], schemas.AUDIT))
+            frame = exclude_flagged(frame, read_table(inputs["audit"], schemas.AUDIT))
         given: dict[str, Any] = {
             "metrics": frame,
             "floors": read_table(inputs["floors"], schemas.FLOORS),
             "dataset": dataset,
-            "errors": figure_tables.prediction_errors(read_summary(inputs["summary"]), family=family, dataset=dataset),
         }
+        summary = read_summary(inputs["summary"])
         for name, paths in outputs.items():
+            given["concluded"] = figure_tables.conclusion_rows(name, summary, family=family, dataset=dataset)
             if family in groups:
                 shown = figure_tables.group_table(name, members=members, **given)
             else:
                 shown = figure_tables.figure_table(name, family=family, **given)
             write_table(shown, paths["parquet"], schemas.FIGURE, provenance={**origin, "figure": name})
-            seeds = f", {len(members)} pre-training seeds" if family in groups else ""
-            figure = plots.plot_figure(name, shown, title=f"{family} on {dataset}{seeds}")
+            figure = plots.plot_figure(name, shown)
             style.save_figure(figure, {kind: paths[kind] for kind in style.METADATA}, origin)
+            with atomic_path(paths["caption"]) as path:
+                path.write_text(
+                    figure_tables.caption(name, shown, family=family, dataset=dataset, coverage=coverage),
+                    encoding="utf-8",
+                )
 
 
 if __name__ == "__main__":
@@ -65,10 +72,11 @@ if __name__ == "__main__":
         family=snakemake.wildcards["family"],
         dataset=snakemake.wildcards["dataset"],
         outputs={
-            name: {kind: snakemake.output[kind][place] for kind in ("svg", "pdf", "png", "parquet")}
+            name: {kind: snakemake.output[kind][place] for kind in ("svg", "pdf", "png", "parquet", "caption")}
             for place, name in enumerate(snakemake.params["figures"])
         },
         groups=snakemake.params["groups"],
+        coverage=snakemake.params["coverage"],
         made=snakemake.params["made"],
         config=snakemake.config,
         log=snakemake.log[0],

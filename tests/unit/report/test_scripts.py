@@ -70,12 +70,12 @@ def drawn(inputs: dict[str, str], family: str, folder: Path) -> dict[str, pd.Dat
     """The plotted tables of a family's figures, or of those of a group."""
     from workflow.scripts import plot_figures
 
-    kinds = ("svg", "pdf", "png", "parquet")
+    kinds = ("svg", "pdf", "png", "parquet", "caption")
     outputs = {name: {kind: str(folder / f"{name}.{kind}") for kind in kinds} for name in GROUP_FIGURES}
     made: dict[str, Any] = {"audit": {"exclude": True}}
     plot_figures.main(
         inputs=inputs, family=family, dataset="newsgroups_tech", outputs=outputs, groups={"nano": SEEDS}, made=made, config={},
-        log=str(folder / "log"),
+        coverage="95 %", log=str(folder / "log"),
     )  # fmt: skip
     assert all(Path(path).stat().st_size for paths in outputs.values() for path in paths.values())
     return {name: read_table(paths["parquet"], schemas.FIGURE) for name, paths in outputs.items()}

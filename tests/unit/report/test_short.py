@@ -59,7 +59,7 @@ def test_a_page_and_figures_of_one_revision():
     html = page.render(made_evidence(effect=True, metrics=metrics, groups={"nano": SEEDS}, **shown))
     assert "1 revisions; at least 3 are needed" in html
     for name in ("trajectory", "prediction"):
-        plots.plot_figure(name, figure_table(name, metrics, made_floors(), **CASE), title="few")
+        plots.plot_figure(name, figure_table(name, metrics, made_floors(), **CASE))
         plt.close("all")
 
 
