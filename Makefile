@@ -12,7 +12,7 @@ WORKERS ?= 2
 SHOW := --logger w2sg
 BIN := .venv/bin
 
-.PHONY: help sweep theory test check docs readme format lock wheel clean slurm-test kubernetes-test fault-test types-test conda-test conda-lock audit
+.PHONY: help sweep theory test check docs readme format lock wheel image clean slurm-test kubernetes-test fault-test types-test conda-test conda-lock audit
 
 help:
 	@echo 'make sweep   pre-train the miniature suite, sweep it, write its report'
@@ -29,6 +29,7 @@ help:
 	@echo 'make docs    build the documentation site, build/site/index.html'
 	@echo 'make readme  take over the result of a finished embedded study into README and docs/results'
 	@echo 'make wheel   build the package and try it in an empty environment; needs a package index'
+	@echo 'make image   build the container image w2sg:local; needs Docker. Apptainer: apptainer build w2sg.sif w2sg.def'
 	@echo 'make format  format code and rules'
 	@echo 'make lock    resolve the dependencies in pyproject.toml anew into requirements/*.lock'
 	@echo 'make clean   remove what killed runs left behind; results stay'
@@ -144,6 +145,10 @@ wheel: .venv/pip.stamp
 	@$(BIN)/uv pip install --quiet --python build/wheel/venv/bin/python build/wheel/*.whl
 	@cd build/wheel && venv/bin/python -c 'from w2sg.theory.model import closed_forms'
 	@echo 'wheel:' build/wheel/*.whl
+
+# make image TORCH_INDEX=https://download.pytorch.org/whl/cpu takes torch without CUDA.
+image:
+	docker build --tag w2sg:local --build-arg TORCH_INDEX=$(TORCH_INDEX) .
 
 clean: .venv/run.stamp
 	@$(BIN)/snakemake --unlock --quiet
