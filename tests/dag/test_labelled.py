@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +18,7 @@ import pytest
 
 from tests import tiny
 from tests.dag.conftest import Workflow, study
+from tests.dag.kills import Attacked, left_behind
 from w2sg.study.protocols import SPLITS
 from w2sg.tables import schemas
 from w2sg.tables.files import read_table
@@ -83,3 +92,40 @@ def test_every_number_of_labelled_texts_is_there_and_right(labelled):
 
 def test_everything_was_made_as_the_configuration_says(labelled):
     labelled.run("--", "verify")
+
+
+def kill_when(attacked: Attacked, folder: Path, count: int) -> list[str]:
+    """Kills the study once so many students are kept; returns what the log of the killed attempt says of trained ones."""
+    options: Any = {"start_new_session": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    command = attacked.workflow.command("--", *attacked.targets)
+    process = subprocess.Popen(command, cwd=attacked.workflow.folder, **options)
+    while process.poll() is None and len(list(folder.glob("**/[!.]*.safetensors"))) < count:
+        time.sleep(0.005)
+    assert process.poll() is None, "it was done before the blow"
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    attacked.bring_back()
+    return [path.name for path in folder.glob("**/[!.]*.safetensors")]
+
+
+def test_killed_students_of_all_kinds_go_on_where_they_were(labelled, tmp_path):
+    workflow = Workflow(folder=tmp_path / "run", config=labelled.config)
+    shutil.copytree(labelled.folder, workflow.folder)
+    study = workflow.folder / "results/texts"
+    made = [*study.glob("students/*/*/*.parquet"), *study.glob("student_predictions/*/*/*.parquet")]
+    for path in made:
+        path.unlink()
+    targets = [str(path.relative_to(workflow.folder)) for path in made]
+    attacked = Attacked(workflow=workflow, targets=targets, rng=np.random.default_rng(0), longest=0.0)
+    # Of each kind ceiling, student and permuted labels: the fourth is the first one of the second kind.
+    kept = [kill_when(attacked, study / "kept_students", count) for count in (1, 4)]
+    assert 1 <= len(kept[0]) < 6 and set(kept[0]) <= set(kept[1]) and len(kept[1]) < 6
+    workflow.run("--", *targets)
+    log = next(workflow.folder.glob("logs/train_students/**/*.log")).read_text()
+    assert log.count("trained by an earlier attempt") == len(kept[1])
+    assert log.count(": trained, progressive loss") == 6 - len(kept[1])
+    assert {"lora", "full"} == {kind for kind in ("lora", "full") if f"kind {kind}" in log}
+    assert workflow.tables() == labelled.tables()
+    assert not (study / "kept_students").exists() or not any((study / "kept_students").rglob("*.safetensors"))
+    assert left_behind(workflow.folder) == []
