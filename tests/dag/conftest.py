@@ -140,7 +140,7 @@ class Workflow:
         path.write_text(yaml.safe_dump(self.config))
         fixed = [
             "--snakefile",
-            ROOT / "workflow" / "Snakefile",
+            ROOT / "Snakefile",
             "--workflow-profile",
             ROOT / "profiles" / "default",
             "--cores",
