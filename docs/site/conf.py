@@ -27,7 +27,7 @@ root_doc = "docs/index"
 include_patterns = ["docs/**.md", "*.md", "config/README.md", "results/README.md", "resources/README.md"]
 exclude_patterns = [
     *(".*", "build", "benchmarks", "logs", "scratch", "tests", "workflow", "w2sg", "requirements", "envs", "profiles"),
-    *("results/*/**", "resources/*/**"),
+    *("results/*/**", "resources/*/**", "paper.md"),
 ]
 
 extensions = [
