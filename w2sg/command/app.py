@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -267,15 +268,21 @@ def _start(given: Asked, targets: Sequence[str], *, cores: int | None, profile: 
     if as_json or given.adaptive:  # a round is a run: another one follows while the last one chose more to measure
         left: dict[str, str] = {}
         while True:
-            shown = sys.stderr if as_json else None
-            done = subprocess.run(command, cwd=given.project, stdout=shown, env=places.environment())
-            if done.returncode:
-                raise typer.Exit(done.returncode)
+            if status := _call(command, given.project, shown=sys.stderr if as_json else None):
+                raise typer.Exit(status)
             before, left = left, unfinished(given.results / "selection") if given.adaptive else {}
             if not left or left == before:
                 return
     os.chdir(given.project)
     os.execve(command[0], command, places.environment())
+
+
+def _call(command: Sequence[str], folder: Path, *, shown: Any) -> int:
+    """Returns the exit status of a command, which is left to end by itself when it is interrupted."""
+    with subprocess.Popen(command, cwd=folder, stdout=shown, env=places.environment()) as process:
+        signal.signal(signal.SIGINT, lambda *_: None)  # a terminal sends it to both
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        return process.wait()
 
 
 def _logger(given: Asked) -> list[str]:

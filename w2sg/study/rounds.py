@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,9 @@ from w2sg.study.lists.rows import Revision
 
 COLUMNS = ("round", "revision", "step", "tokens_billion", "worth", "reason")
 """Columns of a table of rounds, tab-separated; a row without a revision says why the sweep ended."""
+
+NOTE = "begun.json"
+"""File that says how many rounds there were when a run began."""
 
 PER_CASE = (10, 5)
 """Revisions that a sweep is expected to measure after its first round: for one dataset and protocol, and for each further one."""
@@ -89,7 +93,9 @@ class Rounds:
         return f"families.{self.name}: adaptive: {chosen}, of at most {self.rule.most}; round {self.number}: {now}"
 
 
-def read_rounds(config: Mapping[str, Any], families: Mapping[str, Family], folder: Path) -> dict[str, Rounds]:
+def read_rounds(
+    config: Mapping[str, Any], families: Mapping[str, Family], folder: Path, *, begun: bool = False
+) -> dict[str, Rounds]:
     """Returns the rounds of every swept entry of ``families`` that is selected adaptively, by its name.
 
     Args:
@@ -97,11 +103,14 @@ def read_rounds(config: Mapping[str, Any], families: Mapping[str, Family], folde
         families: All families of the study, with all revisions among which theirs may be chosen.
         folder: Where the tables of the rounds lie, ``<name>/<number>.tsv``. One that was not made of the rounds before it, or names
             others than the list, does not count, and it is made anew.
+        begun: Whether those are meant that there were when the present run began (:func:`note_rounds`): a job on another
+            node must see no round that was chosen since.
 
     Raises:
         ConfigError: If the pre-training seeds of an entry have different lists.
     """
-    found = {}
+    found, note = {}, folder / NOTE
+    last = json.loads(note.read_text(encoding="utf-8")) if begun and note.is_file() else {}
     for name in config["sweep"]["families"]:
         entry: FamilyEntry = read(FamilyEntry, config["families"][name], ("families", name))
         if entry.select.adaptive is None:
@@ -117,17 +126,22 @@ def read_rounds(config: Mapping[str, Any], families: Mapping[str, Family], folde
         kinds = ["the first", *["spaced by log tokens"] * EARLY, *["late"] * LATE]
         rows = tuple(Chosen(1, listed[place].name, "", kind) for place, kind in zip(first, kinds, strict=False))
         among = tuple(listed[place] for place in candidates(tokens, late, entry.select.adaptive.within))
-        begun = Rounds(
+        first_only = Rounds(
             name=name, members=named, rule=entry.select.adaptive, total=len(listed), candidates=among,
             late_step=listed[late_places(len(listed), late)[0]].step, rows=rows,
         )  # fmt: skip
-        found[name] = _continued(begun, folder / name)
+        found[name] = _continued(first_only, folder / name, last.get(name))
     return found
 
 
-def _continued(rounds: Rounds, folder: Path) -> Rounds:
+def note_rounds(rounds: Mapping[str, Rounds]) -> str:
+    """Returns the text of :data:`NOTE`: how many rounds there are when a run begins."""
+    return json.dumps({name: one.number for name, one in rounds.items()})
+
+
+def _continued(rounds: Rounds, folder: Path, last: int | None) -> Rounds:
     known = {one.name for one in rounds.candidates}
-    while not rounds.end and (path := folder / f"{rounds.number + 1}.tsv").is_file():
+    while not rounds.end and rounds.number != last and (path := folder / f"{rounds.number + 1}.tsv").is_file():
         with path.open(encoding="utf-8", newline="") as file:
             table = list(csv.DictReader(file, delimiter="\t"))
         rows = tuple(

@@ -50,7 +50,8 @@ try:
     SWEPT = [member for name in config["sweep"]["families"] for member in families.members(name, config)]
     LISTED = {name: families.resolve_family(name, config, ROOT) for name in SWEPT}
     # What the rounds of adaptive families have chosen so far is read at the start of each run, which extends the sweep by it.
-    ROUNDS = rounds.read_rounds(config, LISTED, Path("results") / config["study"] / "selection")
+    chosen = Path("results") / config["study"] / "selection"
+    ROUNDS = rounds.read_rounds(config, LISTED, chosen, begun=not workflow.is_main_process)
     FAMILIES = rounds.narrow(LISTED, ROUNDS)
     DATASETS = list(config["sweep"]["datasets"])
     study.check_sources(config, FAMILIES, DATASETS)
@@ -128,11 +129,18 @@ onstart:
         if set(workflow.dag_settings.targets or ["all"]) - {"plan", "verify"}:
             with atomic_path(STUDY / definitions.FILE) as path:
                 path.write_text(definitions.as_json(DEFINITIONS), encoding="utf-8")
+            if ROUNDS:
+                with atomic_path(STUDY / "selection" / rounds.NOTE) as path:
+                    path.write_text(rounds.note_rounds(ROUNDS), encoding="utf-8")
             if not PARTIAL:
                 run = present_run()
                 path = record.leave_record(STUDY, run)
                 logger.info(ending.beginning(run), extra={"w2sg_run": str(path)})
         scratch.tidy(Path(config["scratch"]), Path("results/snapshots"))
+        if ROUNDS and workflow.executor_plugin.name == "kubernetes":
+            raise WorkflowError(
+                "select: adaptive needs a results folder that all jobs see, which pods have not; run this study on one machine or with Slurm"
+            )
         if FETCHED and HUB_MODELS and workflow.executor_plugin.name == "kubernetes":
             raise WorkflowError(
                 "fetch.mode split and students.kinds lora or full need a scratch folder that all jobs see, which pods have not; "

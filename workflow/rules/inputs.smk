@@ -435,9 +435,15 @@ def measured_jobs():
 def study_settings():
     """Returns what decides the report's numbers, section by section in the order of the configuration."""
     names = "study sweep audit activations evaluation heads students probe intervals statistics".split()
-    return {name: config[name] for name in names} | {
-        "activations": definitions.forward_settings(config["activations"])
+    adaptive = {
+        name: {"revisions": len(one.rows), "listed": one.total, "rounds": one.number, **one.rule.model_dump()}
+        for name, one in ROUNDS.items()
     }
+    return (
+        {name: config[name] for name in names}
+        | {"activations": definitions.forward_settings(config["activations"])}
+        | ({"adaptive": adaptive} if adaptive else {})
+    )
 
 
 @cache

@@ -74,6 +74,24 @@ def test_run_becomes_snakemake(monkeypatch):
     assert "expected one of default, kubernetes, slurm" in str(found.exception)
 
 
+def test_run_goes_on_until_the_rounds_of_an_adaptive_study_have_ended(monkeypatch, tmp_path):
+    table, said = tmp_path / "results" / "nano" / "selection" / "nano", ["2\tstep1\tbecause\n", "3\t\tended: enough\n"]
+    called: list[list[str]] = []
+
+    def measure(words, folder, *, shown):
+        called.append(words)
+        table.mkdir(parents=True, exist_ok=True)
+        (table / f"{len(called) + 1}.tsv").write_text("".join(said[: len(called)]))
+        return 0
+
+    study = tmp_path / "mine.yaml"
+    study.write_text("study: nano\nfamilies:\n  nano: {select: {adaptive: {within: 1.5}}}\n")
+    monkeypatch.setattr(command, "_call", measure)
+    monkeypatch.chdir(ROOT)
+    call("run", str(study), "--", "--directory", str(tmp_path))
+    assert len(called) == 2 and called[0] == called[1]
+
+
 @pytest.fixture
 def inputs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

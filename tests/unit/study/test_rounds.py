@@ -13,12 +13,12 @@ from w2sg.study.fields import ConfigError
 from w2sg.study.lists.adaptive import Adaptive
 from w2sg.study.lists.rows import Revision
 from w2sg.study.lists.selection import Selection, select
-from w2sg.study.rounds import COLUMNS, PER_CASE, narrow, read_rounds, unfinished
+from w2sg.study.rounds import COLUMNS, NOTE, PER_CASE, narrow, note_rounds, read_rounds, unfinished
 
 REVISIONS = tuple(Revision(name=f"step{k}", step=k, tokens=float(k)) for k in range(40))
 
 
-def study(folder: Path, *, seeds: tuple[str, ...] = (), **adaptive):
+def study(folder: Path, *, seeds: tuple[str, ...] = (), begun: bool = False, **adaptive):
     """Rounds of a family of forty revisions, or of several seeds; and the families themselves."""
     entry = {"strong": "s", "weak": "w", "select": {"adaptive": adaptive}}
     config = {
@@ -32,7 +32,7 @@ def study(folder: Path, *, seeds: tuple[str, ...] = (), **adaptive):
         name: families.Family(name=name, strong="s", weak="w", weak_revision="main", revisions=REVISIONS)
         for name in names
     }
-    return read_rounds(config, found, folder), found
+    return read_rounds(config, found, folder, begun=begun), found
 
 
 def write(folder: Path, number: int, rows: list[tuple[int, str]], *, end: str = "", first=None):
@@ -76,6 +76,14 @@ def test_a_table_that_does_not_follow_from_the_rounds_before_does_not_count(tmp_
     assert study(tmp_path)[0]["f"].number == 2
     write(tmp_path, 2, [(2, "step999")])  # of another list
     assert study(tmp_path)[0]["f"].number == 1
+
+
+def test_a_job_sees_the_rounds_that_there_were_when_its_run_began(tmp_path):
+    write(tmp_path, 2, [(2, "step5")])
+    (tmp_path / NOTE).write_text(note_rounds(study(tmp_path)[0]))
+    write(tmp_path, 3, [(2, "step5"), (3, "step7")])
+    assert study(tmp_path)[0]["f"].number == 3
+    assert study(tmp_path, begun=True)[0]["f"].number == 2
 
 
 def test_costs_lie_between_the_first_round_and_the_most(tmp_path):
