@@ -131,11 +131,12 @@ class Classroom:
                 watch=self._watch,
             )
             margins = self._margins(len(self.texts[TEST].row_ids))
+            last = _accuracy(margins[: self.settings.watched])
             whole = np.isfinite(margins).all() and np.isfinite(course.progressive_loss)
             return TrainedStudent(
                 margins=margins if whole else np.zeros_like(margins),
                 progressive_loss=course.progressive_loss if whole else np.inf,
-                watched=course.watched,
+                watched={**course.watched, len(course.losses): last},
             )
 
         return self.kept(keys, train)
@@ -148,7 +149,7 @@ class Classroom:
         return scores[: len(scores) // 2] - scores[len(scores) // 2 :]
 
     def _watch(self) -> float:
-        return float(np.mean(0.5 * (1.0 + np.sign(self._margins(self.settings.watched)))))
+        return _accuracy(self._margins(self.settings.watched))
 
     def grid(self, head: str, target: np.ndarray, split: Literal["ground_truth", "weak_supervision"]) -> StudentGrid:
         """Returns students at every rate and seed, the labels being (S, n).
@@ -167,6 +168,10 @@ class Classroom:
                 f"students of kind {self.kind} ({head}) diverge at every rate of {rates}; add smaller ones"
             )
         return made
+
+
+def _accuracy(margins: np.ndarray) -> float:
+    return float(np.mean(0.5 * (1.0 + np.sign(margins))))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -93,6 +95,34 @@ class Adapters:
                 drawn = torch.nn.init.kaiming_uniform_(torch.empty(down.shape), a=5**0.5)
                 down.data.copy_(drawn)
                 up.data.zero_()
+
+
+@contextlib.contextmanager
+def adapters_added(decoder: torch.nn.Module) -> Iterator[None]:
+    """Lets layers with adapters multiply once during the block, by the sum of both weights, where these are in float32.
+
+    For passes without gradients: the sum is made anew for each, and no weight is changed. Of weights in half precision it would
+    lose most of the adapter.
+    """
+    modules: Any = decoder.modules()
+    found = [
+        module
+        for module in modules
+        if hasattr(module, "lora_A")
+        and isinstance(module.get_base_layer(), torch.nn.Linear)
+        and module.weight.dtype == torch.float32
+    ]
+    for module in found:
+        module.forward = partial(_multiply_once, module)
+    try:
+        yield
+    finally:
+        for module in found:
+            del module.forward
+
+
+def _multiply_once(module: Any, states: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.linear(states, module.weight + module.get_delta_weight(ADAPTER), module.bias)
 
 
 def check_targets(decoder: torch.nn.Module, targets: str | Sequence[str]) -> None:

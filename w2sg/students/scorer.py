@@ -13,6 +13,7 @@ from accelerate import Accelerator
 from w2sg.activations.attention import last_rows_suffice, packed_attention
 from w2sg.activations.models import LoadedModel
 from w2sg.activations.packing import Packed, pack, plan_batches
+from w2sg.students.kinds import adapters_added
 
 
 class Scorer(torch.nn.Module):
@@ -36,7 +37,7 @@ class Scorer(torch.nn.Module):
         super().__init__()
         decoder: Any = model.decoder
         embedding: Any = model.embedding
-        self.model, self.decoder = model, model.decoder
+        self.model, self.decoder, self.mixed_precision = model, model.decoder, mixed_precision
         self.accelerator = Accelerator(
             mixed_precision="bf16" if mixed_precision else "no",
             cpu=model.device.type == "cpu",
@@ -122,7 +123,8 @@ class Scorer(torch.nn.Module):
             batch_tokens: Rows of a forward pass.
         """
         scores = np.empty(len(ids))
-        with torch.inference_mode(), self.attending(training=False), self.accelerator.autocast():
+        once = contextlib.nullcontext() if self.mixed_precision else adapters_added(self.decoder)
+        with torch.inference_mode(), once, self.attending(training=False), self.accelerator.autocast():
             for places in plan_batches(ids, batch_tokens=batch_tokens):
                 scores[places] = self([ids[place] for place in places]).double().cpu().numpy()
         return scores

@@ -77,7 +77,7 @@ def train_student(
         seed: Of the order, the sides, and what is drawn.
         loss: How the labels are learned.
         margin: Loss on s(first) - s(second), or on each text alone with labels p and 1 - p.
-        watch: Called every ``settings.every`` steps and after the last one.
+        watch: Called every ``settings.every`` steps, but after the last one.
 
     Raises:
         ValueError: If a target is not a probability.
@@ -115,7 +115,7 @@ def train_student(
                 judged.append((losses[-1], len(index)))
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
-            if watch is not None and ((done + 1) % settings.every == 0 or done + 1 == total):
+            if watch is not None and (done + 1) % settings.every == 0 and done + 1 < total:
                 watched[done + 1] = watch()
     weights = np.array(judged)
     progressive = float(np.average(weights[:, 0], weights=weights[:, 1]))

@@ -104,7 +104,7 @@ def test_a_supervisors_own_student_has_its_rows():
 
 def test_a_killed_job_trains_nothing_twice_and_its_tables_are_the_same(tmp_path):
     read, frame = pairs()
-    own = {"kept": KeptStudents(folder=tmp_path, made={"recipe": 1})}
+    own = {"kept": KeptStudents(folder=tmp_path, made={"dataset": "mine", "recipe": 1})}
     whole = teach(room(read, frame, **own), labels(frame), layer=2)
     made = sorted(tmp_path.glob("*.safetensors"))
     assert len(made) == 2 * (2 + 2 + 1)  # seeds by rates of ceiling and student, and the control's one rate
@@ -115,7 +115,7 @@ def test_a_killed_job_trains_nothing_twice_and_its_tables_are_the_same(tmp_path)
     assert {path: path.stat().st_mtime_ns for path in made[3:]} == times
     pd.testing.assert_frame_equal(again.metrics, whole.metrics, check_exact=True)
     pd.testing.assert_frame_equal(again.predictions, whole.predictions, check_exact=True)
-    other = {"kept": KeptStudents(folder=tmp_path, made={"recipe": 2})}
+    other = {"kept": KeptStudents(folder=tmp_path, made={"dataset": "mine", "recipe": 2})}
     teach(room(read, frame, **other), labels(frame), layer=2)
     assert len(list(tmp_path.glob("*.safetensors"))) == 2 * len(made)
 

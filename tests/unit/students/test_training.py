@@ -13,7 +13,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from tests import tiny
 from w2sg.activations.models import take_apart
 from w2sg.heads import sides
-from w2sg.students.kinds import KINDS, check_targets
+from w2sg.students.kinds import KINDS, adapters_added, check_targets
 from w2sg.students.scorer import Scorer
 from w2sg.students.training import Task, train_student
 from w2sg.study.sections import LoraAdapters, Students
@@ -116,6 +116,24 @@ def test_students_do_not_depend_on_those_before_them(kind):
     np.testing.assert_array_equal(train_student(scorer, trained, task, **options).losses, before)
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_adapters_and_their_layers_multiply_once_to_the_same_scores(architecture):
+    task, model = pairs(), loaded(architecture)
+    scorer, trained = Scorer(model), KINDS["lora"](model, SETTINGS)
+    train_student(scorer, trained, task, settings=SETTINGS, rate=RATE, seed=SEED)
+    texts = [text for text in task.first if text is not None]
+    with torch.inference_mode(), scorer.attending(training=False):
+        apart = scorer(texts).numpy()
+    added = scorer.score(texts, batch_tokens=4096)
+    np.testing.assert_allclose(added, apart, atol=1e-5 * np.abs(apart).max())
+    assert np.abs(apart).max() > 0.01
+    with torch.inference_mode(), scorer.attending(training=False):
+        assert (scorer(texts).numpy() == apart).all()  # nothing is left of it
+    bare = loaded(architecture)
+    with adapters_added(bare.decoder):  # a model without adapters
+        assert not any("forward" in vars(module) for module in bare.decoder.modules())
+
+
 def test_an_untrained_head_scores_zero_and_the_accuracy_is_looked_at_as_often_as_wanted():
     task, model = pairs(), loaded("gpt_neox")
     scorer = Scorer(model)
@@ -130,7 +148,7 @@ def test_an_untrained_head_scores_zero_and_the_accuracy_is_looked_at_as_often_as
         seed=SEED,
         watch=lambda: seen.append(1) or len(seen),
     )
-    assert course.watched == {10: 1, 20: 2, 21: 3}
+    assert course.watched == {10: 1, 20: 2}
     judged = course.losses[10:]  # the second half of the 21 batches, all of one size
     assert course.progressive_loss == pytest.approx(judged.mean(), rel=1e-5)
 
