@@ -43,7 +43,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "workflow" / "scripts")]
 import train_heads  # noqa: E402 (the path is set above)
 
 from w2sg.activations.features import ID_BYTES, Features, open_features, split_features  # noqa: E402
-from w2sg.heads import evaluate  # noqa: E402
+from w2sg.heads.supervision import trained  # noqa: E402
 from w2sg.study.protocols import FIELDS, SOURCES, SPLITS  # noqa: E402
 from w2sg.study.sections import Heads, Intervals, Probe  # noqa: E402
 from w2sg.tables import schemas  # noqa: E402
@@ -97,7 +97,7 @@ def write_inputs(folder: Path, layers: int) -> None:
     weak = states(g, rng, share=0.8, width=WEAK_WIDTH).float().numpy()[:, None]
     tokens = np.ones((2, len(ids)), dtype=np.int32)
     features = Features(chosen=weak[0], rejected=weak[1], row_ids=ids, tokens=tokens, layers=(0,), metadata={})
-    made = evaluate.supervise(split_features(features, pairs.assign(**empty)), heads=Heads(), intervals=Intervals())
+    made = trained.supervise(split_features(features, pairs.assign(**empty)), heads=Heads(), intervals=Intervals())
     origin = {"model": "weak", "revision": "last", "commit": "0" * 40} | MADE
     write_table(made.labels, folder / "labels.parquet", schemas.LABELS, provenance=origin)
     size = layers * len(g) * WIDTH

@@ -12,6 +12,7 @@ from w2sg.activations import extraction
 from w2sg.activations.features import open_features, split_features
 from w2sg.activations.models import load_model
 from w2sg.heads import evaluate
+from w2sg.heads.supervision import trained
 from w2sg.study.sections import Heads, Intervals, Probe
 from w2sg.tables.files import read_table
 from w2sg.tables.schemas import PAIRS
@@ -74,7 +75,7 @@ def test_the_metrics_of_eight_revisions_are_recomputed(finished, tmp_path, datas
         for metric, value in expected.items():
             assert found[metric] == pytest.approx(value, abs=TOLERANCE[metric], nan_ok=True), (metric, cells)
 
-    supervision = evaluate.supervise(package("smoke-weak", 64), **sections)
+    supervision = trained.supervise(package("smoke-weak", 64), **sections)
     weak_states, supervisor = recomputed("smoke-weak", 64), {}
     for seed in heads.seeds:
         for protocol, setting in SETTINGS.items():

@@ -118,6 +118,23 @@ def deal_both(features: Splits, *, heads: Heads) -> list[np.ndarray]:
     return dealt if all(len(halves) for halves in dealt) else [halves[:0] for halves in dealt]
 
 
+def half_labels(labels: Labels, weak: Features, halves: np.ndarray, protocol: str, *, heads: Heads) -> np.ndarray:
+    """Returns the P(chosen > rejected) by supervisors of halves of their own pairs in each half, (2 D, n), one half elsewhere.
+
+    Args:
+        labels: Of the supervisor.
+        weak: Features of the weak-supervision pairs.
+        halves: From :func:`w2sg.heads.halves.deal_halves`, (D, 2, m).
+        protocol: That of the supervisor.
+        heads: Section of the configuration, whose seeds are the draws.
+    """
+    target = np.full((2 * len(halves), len(weak.row_ids)), 0.5)
+    for run, rows in enumerate(halves.reshape(-1, halves.shape[2])):
+        draw, half = draws_of(heads.seeds)[run // 2], run % 2 + 1
+        target[run, rows] = chosen_probability(labels(protocol, draw, WEAK, tuple(weak.row_ids[rows]), half))
+    return target
+
+
 def widen_students(
     rows: pd.DataFrame, final: Final, labels: Labels, *, heads: Heads, intervals: Intervals
 ) -> pd.DataFrame:
@@ -130,10 +147,7 @@ def widen_students(
     runs = [(i, draw, half) for i, draw in enumerate(draws) for half in (0, 1)]
     share = of_weak.shape[2] / n
     for name in FITS:
-        target = np.full((len(runs), n), 0.5)
-        for run, (i, draw, half) in enumerate(runs):
-            own = of_weak[i, half]
-            target[run, own] = chosen_probability(labels(name, draw, WEAK, tuple(weak.row_ids[own]), half + 1))
+        target = half_labels(labels, weak, of_weak, name, heads=heads)
         shown = [labels(name, draw, TEST, tuple(test.row_ids), half + 1)["margin"] for _, draw, half in runs]
         supervisor = accuracies(np.stack(shown)).reshape(-1, 2)
         for head, split, known, halves in (

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,32 +16,17 @@ import pandas as pd
 
 from w2sg.activations.features import TEST, TRAIN, WEAK, Features, Splits
 from w2sg.heads import controls
-from w2sg.heads.cleaning.labels import clean, clean_halves, clean_labels
+from w2sg.heads.cleaning.labels import clean_labels
 from w2sg.heads.controls import Final, Labels, unrelated_rows
 from w2sg.heads.crossval import Standardised
 from w2sg.heads.fits import FITS, Trained, true_labels
-from w2sg.heads.halves import accuracies, draws_of, training_sd, widen
 from w2sg.heads.paper import score_pairs
 from w2sg.heads.probes import fit_plain, fit_probes, standardise_texts
 from w2sg.heads.rows import head_rows, plain_rows, probe_rows, subspace_row
-from w2sg.heads.sides import label_weakly, probability
+from w2sg.heads.supervision.tables import look_up
+from w2sg.heads.supervision.trained import Others
 from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.study.sections import Heads, Intervals, Probe
-
-Others = Mapping[str, Callable[[], Features]]
-"""Functions that return a revision's features of another dataset's test pairs, final layer, by the dataset's name."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Supervision:
-    """What a weak supervisor leaves behind."""
-
-    labels: pd.DataFrame
-    """Schema LABELS."""
-    metrics: pd.DataFrame
-    """Schema RESULTS without model, revision, commit, dataset and tested_on."""
-    transfer: pd.DataFrame
-    """The same of other datasets, with tested_on; empty without them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,88 +39,6 @@ class Measured:
     """The same of other datasets, with tested_on; empty without them."""
     predictions: pd.DataFrame = field(default_factory=pd.DataFrame)
     """Schema PREDICTIONS without model, revision, commit and dataset."""
-
-
-def supervise(
-    features: Splits,
-    *,
-    heads: Heads,
-    intervals: Intervals,
-    others: Others | None = None,
-) -> Supervision:
-    """Returns the labels and the metrics of a supervisor trained on true labels of its final layer, and of its own student.
-
-    The student learns the supervisor's soft labels from the supervisor's features: what is gained without a stronger model.
-    Labels are also those of supervisors trained on halves of the pairs, for students of halves.
-
-    Args:
-        features: The supervisor's features.
-        heads: Section of the configuration, as the one that follows.
-        intervals: Of all metrics.
-        others: Other datasets that the supervisor is tested on.
-    """
-    seeds = heads.seeds
-    train, weak, test = (features[name].layer(-1) for name in (TRAIN, WEAK, TEST))
-    splits = {TRAIN: train, WEAK: weak, TEST: test}
-    labels, rows, weights, shared = [], [], {}, {"heads": heads, "seeds": seeds}
-    for protocol, fit in FITS.items():
-        made = fit(train, true_labels(train, len(seeds)), heads=heads)
-        on_weak, on_test = (score_pairs(made.weights, split.chosen, split.rejected)[0] for split in (weak, test))
-        weights["weak", protocol] = made.weights[0, :, -1]
-        for position, seed in enumerate(seeds):
-            for name, split, margins in ((WEAK, weak, on_weak), (TEST, test, on_test)):  # margins: (S, K, n)
-                shown = label_weakly(margins[position, -1], seed=seed)
-                labels.append(shown.assign(row_id=split.row_ids, protocol=protocol, seed=seed, half=0, split=name))
-        soft = clean(weak.chosen[0] - weak.rejected[0], probability(on_weak[:, -1]), groups=weak.clusters, **shared)
-        student = fit(weak, soft, heads=heads, loss=heads.loss)
-        own = score_pairs(student.weights, test.chosen, test.rejected)[0]
-        more, found = _half_supervisors(splits, made, student, protocol, heads=heads)
-        labels += more
-        for head, trained, margins, teacher in (
-            ("weak", made, on_test, None),
-            ("weak_on_weak", student, own, on_test[:, -1]),
-        ):
-            axes, keys = (test.layers, seeds, trained.settings), {"head": head, "protocol": protocol}
-            given = {"weak": teacher, "clusters": test.clusters, "classes": test.classes, "extras": trained.extras}
-            got = head_rows(margins[None], axes, keys=keys, intervals=intervals, **given)
-            headline = got["setting"] == trained.settings[-1]
-            rows += [got[~headline], widen(got[headline], found.get(head, {}), confidence=intervals.confidence)]
-    transfer = controls.score_elsewhere(weights, others or {}, HEADLINE_SETTINGS, heads=heads, intervals=intervals)
-    return Supervision(
-        labels=pd.concat(labels, ignore_index=True), metrics=pd.concat(rows, ignore_index=True), transfer=transfer
-    )
-
-
-def _half_supervisors(
-    splits: Splits, made: Trained, student: Trained, protocol: str, *, heads: Heads
-) -> tuple[list[pd.DataFrame], dict[str, dict[str, float]]]:
-    """Returns the labels of supervisors trained on halves, and how much training pairs move supervisor and own student."""
-    train, weak, test = (splits[name] for name in (TRAIN, WEAK, TEST))
-    of_train, of_weak = controls.deal_both(splits, heads=heads)
-    if not len(of_train):
-        return [], {}
-    runs = 2 * len(of_train)
-    trained = controls.refit(train, true_labels(train, runs), of_train, made, protocol, heads=heads, student=False)
-    on_weak, on_test = (
-        score_pairs(trained[None], split.chosen, split.rejected)[0] for split in (weak, test)
-    )  # (D, 2, n)
-    soft = probability(on_weak).reshape(runs, -1)
-    soft = clean_halves(weak, soft, of_weak, heads=heads, draws=draws_of(heads.seeds))
-    learnt = controls.refit(weak, soft, of_weak, student, protocol, heads=heads, student=True)
-    right, own = accuracies(on_test), accuracies(score_pairs(learnt[None], test.chosen, test.rejected)[0])
-    share, labels = of_weak.shape[2] / len(weak.row_ids), []
-    for i, draw in enumerate(draws_of(heads.seeds)):
-        for half in (0, 1):
-            for name, split, margins, rows in (
-                (WEAK, weak, on_weak, of_weak[i, half]),
-                (TEST, test, on_test, slice(None)),
-            ):
-                shown = label_weakly(margins[i, half], seed=draw).assign(row_id=split.row_ids).iloc[rows]
-                labels.append(shown.assign(protocol=protocol, seed=draw, half=half + 1, split=name))
-    return labels, {
-        "weak": {"accuracy": training_sd(right, share=share)},
-        "weak_on_weak": {"accuracy": training_sd(own, share=share), "gain": training_sd(own - right, share=share)},
-    }
 
 
 def evaluate_revision(
@@ -174,7 +77,7 @@ def evaluate_revision(
     """
     if heads.cleaning is not None:
         weak_labels = clean_labels(weak_labels, parts[-1]()[WEAK].layer(-1), heads=heads)
-    labels = lru_cache(partial(_labelled, _by_cell(weak_labels)))  # looked up once for all layers
+    labels = look_up(weak_labels)
     asked = {"heads": heads, "intervals": intervals}
     probes, trained = partial(_probe_rows, probe=probe, **asked), partial(_head_rows, labels=labels, **asked)
     final = partial(_final_heads, labels=labels, others=others or {}, **asked)
@@ -282,29 +185,3 @@ def _subspace_rows(features: Splits, *, supervisor: Callable[[], Features] | Non
     """Returns the row of the norm that predicts without labels; none without the supervisor's features."""
     found = pd.DataFrame() if supervisor is None else subspace_row(features[WEAK].layer(-1), supervisor())
     return Measured(metrics=found)
-
-
-def _by_cell(labels: pd.DataFrame) -> dict[Any, pd.DataFrame]:
-    """Returns the rows of LABELS by protocol, seed, split and half."""
-    return dict(iter(labels.groupby(["protocol", "seed", "split", "half"], sort=False)))
-
-
-def _labelled(
-    cells: Mapping[Any, pd.DataFrame],
-    protocol: str,
-    seed: int,
-    name: str,
-    row_ids: tuple[str, ...],
-    half: int = 0,
-) -> pd.DataFrame:
-    """Returns the supervisor's labels of the given pairs of a split, in their order."""
-    rows = cells.get((protocol, seed, name, half), next(iter(cells.values()))[:0])
-    index = pd.Index(rows["row_id"])
-    place = index.get_indexer(pd.Index(row_ids)) if index.is_unique else np.full(len(row_ids), -1)
-    if (place < 0).any() or len(rows) != len(row_ids):
-        missing = [row_id for row_id, at in zip(row_ids, place, strict=True) if at < 0]
-        raise ValueError(
-            f"the supervisor labelled {len(rows)} pairs of split {name}, the student has {len(row_ids)}; "
-            f"{len(missing)} of them have no label, such as {missing[:1]}"
-        )
-    return rows.iloc[place]

@@ -46,9 +46,14 @@ def label_weakly(margins: np.ndarray, *, seed: int) -> pd.DataFrame:
     return pd.DataFrame({"swapped": swapped, "probability": probability(shown), "margin": margins})
 
 
+LEFT_OUT = -1.0
+"""Probability of pairs that no student learns, in tables."""
+
+
 def chosen_probability(labels: pd.DataFrame) -> np.ndarray:
-    """Returns P(chosen > rejected), (n,), of labels as :func:`label_weakly` gives them."""
-    return np.where(labels["swapped"], 1.0 - labels["probability"], labels["probability"])
+    """Returns P(chosen > rejected), (n,), of labels as :func:`label_weakly` gives them; NaN for pairs that are left out."""
+    shown = labels["probability"].where(labels["probability"] != LEFT_OUT)
+    return np.where(labels["swapped"], 1.0 - shown, shown)
 
 
 def check_inputs(target: np.ndarray, **states: np.ndarray) -> None:

@@ -14,6 +14,7 @@ import yaml
 from w2sg.study.datasets import required_inputs
 from w2sg.study.families import PretrainedModel, expand_seeds
 from w2sg.study.fields import ConfigError, Key, Mistake, did_you_mean, read
+from w2sg.study.labels.supervisors import check_supervisors, label_files, name_lists
 from w2sg.study.lists.models import local_folder
 from w2sg.study.lists.rows import RANDOM
 from w2sg.study.sections import Study
@@ -87,13 +88,18 @@ def complete_config(config: Mapping[str, Any], origins: Origins) -> dict[str, An
         ConfigError: If a key is unknown or missing, or a value is of a wrong kind, out of range, or fits no other.
     """
     study = read(Study, origins.retype(config))
-    mistakes = [*_check_names(study), *_check_sizes(study), *_check_layers(study), *_check_students(study)]
+    mistakes = [
+        *_check_names(study),
+        *_check_sizes(study),
+        *_check_layers(study),
+        *_check_students(study),
+    ]
     if READ_SPLIT not in study.probe.splits:
         text = f"got {study.probe.splits}, {READ_SPLIT!r} must be one of them; statistics read the pair split"
         mistakes.append(Mistake(("probe", "splits"), text))
     if mistakes:
         raise ConfigError(mistakes)
-    return expand_seeds(study.model_dump())
+    return expand_seeds(name_lists(study.model_dump()))
 
 
 def check_sources(config: Mapping[str, Any], families: Mapping[str, Any], datasets: Sequence[str]) -> None:
@@ -102,6 +108,8 @@ def check_sources(config: Mapping[str, Any], families: Mapping[str, Any], datase
     entries = {("datasets", name): config["datasets"][name] for name in datasets}
     entries["corpora", scored] = config["corpora"][scored]
     files = [(key, path) for key, entry in entries.items() for path in required_inputs(entry)]
+    labels = label_files(config, [family.supervisor for family in families.values()], datasets)
+    files += [(key, path) for key, (_, path) in labels.items()]
     there = f"paths are relative to the working directory {Path.cwd()}"
     mistakes = [Mistake(key, f"no file {path}; {there}") for key, path in files if not Path(path).is_file()]
     mistakes += [
@@ -111,7 +119,8 @@ def check_sources(config: Mapping[str, Any], families: Mapping[str, Any], datase
     ]
     for family in families.values():
         needed = [(family.strong, one.name, one.place) for one in family.revisions if one.name != RANDOM]
-        for name, revision, place in (*needed, (family.weak, family.weak_revision, family.weak_place)):
+        needed += [(one.name, one.revision, one.place) for one in family.supervisor.models]
+        for name, revision, place in needed:
             if config["models"][name]["source"] == "local":
                 folder = local_folder(config["models"][name], revision, place)
                 mistakes += (
@@ -122,6 +131,7 @@ def check_sources(config: Mapping[str, Any], families: Mapping[str, Any], datase
 
 
 def _check_names(study: Study) -> Iterator[Mistake]:
+    yield from check_supervisors(study.supervisors, study.models, study.datasets)
     named: list[tuple[Key, str, str]] = [(("evaluation", "corpus"), study.evaluation.corpus, "corpora")]
     for section in ("families", "datasets"):
         named += [
@@ -133,7 +143,9 @@ def _check_names(study: Study) -> Iterator[Mistake]:
             if hasattr(entry, "corpus"):
                 named.append(((section, name, "corpus"), entry.corpus, "corpora"))
     for name, family in study.families.items():
-        named += [(("families", name, role), getattr(family, role), "models") for role in ("strong", "weak")]
+        named.append((("families", name, "strong"), family.strong, "models"))
+        weak = [family.weak] if isinstance(family.weak, str) else family.weak
+        named += [(("families", name, "weak"), one, "models") for one in weak if one not in study.supervisors]
     for key, name, section in named:
         known = getattr(study, section)
         if name not in known:

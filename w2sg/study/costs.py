@@ -30,7 +30,8 @@ class PlannedStudy:
     """The part of a study that costs."""
 
     families: Mapping[str, Mapping[str, Any]]
-    """Per family: strong, weak, and the number of revisions."""
+    """Per family: strong, weak (a name, or a list of those that true labels teach), the number of revisions, and one_model:
+    whether its supervisor is a single model."""
     used: Mapping[str, int]
     """Revisions per model, supervisors included."""
     repos: Mapping[str, str]
@@ -107,7 +108,8 @@ def read_models(path: Path, audits: Mapping[str, pd.DataFrame], repos: Mapping[s
 
 def count_jobs(study: PlannedStudy) -> dict[str, int]:
     """Returns the jobs per rule that a fresh run plans, for the rules whose number grows with the study."""
-    weak = {family["weak"] for family in study.families.values()}
+    named = [family["weak"] for family in study.families.values()]
+    weak = {one for names in named for one in ([names] if isinstance(names, str) else names)}
     datasets, hub = len(study.pairs), [model for model in study.used if model in study.repos]
     counts = {
         "extract_activations": sum(study.used.values()),
@@ -117,7 +119,7 @@ def count_jobs(study: PlannedStudy) -> dict[str, int]:
     }
     if study.trained:
         counts["train_students"] = sum(family["revisions"] for family in study.families.values())
-        counts["train_weak_students"] = len(study.families)
+        counts["train_weak_students"] = sum(family.get("one_model", True) for family in study.families.values())
     if study.mode == "split" or study.trained:
         counts["fetch_revision"] = sum(study.used[model] for model in hub)
     return counts

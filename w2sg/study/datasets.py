@@ -252,7 +252,7 @@ def counted_pairs(spec: Mapping[str, Any]) -> float | None:
 
 def required_inputs(spec: Mapping[str, Any]) -> list[str]:
     """Returns the local files that an entry reads whose content is not pinned; of ``datasets`` in the order of the splits."""
-    if spec["source"] == "file":
+    if spec["source"] in ("file", "labels"):
         return [spec["path"]]
     if spec["source"] != "files":
         return []

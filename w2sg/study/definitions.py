@@ -18,6 +18,7 @@ from typing import Any
 from w2sg.study import recipes
 from w2sg.study.families import Family, kept_layers, used_revisions
 from w2sg.study.fields import ConfigError, Mistake
+from w2sg.study.labels.supervisors import Supervisor
 from w2sg.study.texts.files import data_files
 
 SHARED_NAMES = ("activations", "audit", "pretrained", "snapshots")
@@ -53,7 +54,7 @@ def shared_definitions(config: Mapping[str, Any], families: Mapping[str, Family]
     models = {name: config["models"][name] for name in used}
     corpora = [entry["corpus"] for entry in (*datasets.values(), *models.values()) if "corpus" in entry]
     settings = forward_settings(config["activations"])
-    places = {(one.weak, one.weak_revision): one.weak_place for one in families.values()}
+    places = {(o.name, o.revision): o.place for family in families.values() for o in family.supervisor.models}
     places |= {(f.strong, one.name): one.place for f in families.values() for one in f.revisions}
     return {
         "corpora": {name: config["corpora"][name] for name in {*corpora, config["evaluation"]["corpus"]}},
@@ -191,25 +192,47 @@ class Deciding:
         return self._passes(model) | self.pairs(dataset) | {"layers": layers}
 
     def supervision(self, family: str, dataset: str) -> dict[str, Any]:
-        """Returns it for a supervisor's labels and metrics: its final layer is there whatever is kept.
+        """Returns it for a supervisor's labels and metrics: a model's final layer is there whatever is kept.
 
-        It is tested on the study's other datasets too.
+        A model is tested on the study's other datasets too.
         """
-        own = {name: self.config[name] for name in ("heads", "intervals")} | {"recipes.SUPERVISOR": recipes.SUPERVISOR}
-        pairs = {key: value for name in self.config["sweep"]["datasets"] for key, value in self.pairs(name).items()}
-        return self._passes(self.families[family].weak) | pairs | self.pairs(dataset) | own
+        return self._labels(self.families[family].supervisor, dataset)
+
+    def _labels(self, supervisor: Supervisor, dataset: str) -> dict[str, Any]:
+        made = {name: self.config[name] for name in ("heads", "intervals")} | {"recipes.SUPERVISOR": recipes.SUPERVISOR}
+        made |= self.pairs(dataset)
+        if supervisor.own:
+            made |= self.all_pairs() | self._passes(supervisor.own.name)
+        else:
+            made[f"supervisors.{supervisor.name}"] = self.supervisor_settings(supervisor.name, dataset)
+        for one in supervisor.of:
+            made |= {} if one is supervisor.own else self._labels(one, dataset)
+        return made
+
+    def supervisor_settings(self, name: str, dataset: str) -> dict[str, Any]:
+        """Returns an entry of ``supervisors`` as far as it decides the labels of a dataset; its file counts by its content."""
+        entry = self.config["supervisors"][name]
+        if entry["source"] != "labels":
+            return entry
+        files = {"source": "labels", "path": entry["files"][dataset]}
+        return {"source": "labels", "content": list(self.content(files))}
+
+    def all_pairs(self) -> dict[str, Any]:
+        """Returns it for the pairs of all datasets of the study: heads are tested on them."""
+        return {key: value for name in self.config["sweep"]["datasets"] for key, value in self.pairs(name).items()}
 
     def heads(self, family: str, dataset: str) -> dict[str, Any]:
         """Returns it for the heads of a family's revisions."""
         strong = self.families[family]
         features = self.features(strong.strong, strong.revisions[0].name, dataset)
         own = {"probe": self.config["probe"], "recipes.HEADS": recipes.HEADS}
-        return features | self.supervision(family, dataset) | own
+        return features | self.supervision(family, dataset) | self.all_pairs() | own
 
     def students(self, family: str, dataset: str, *, role: str) -> dict[str, Any]:
         """Returns it for the students whose backbone is trained; ``role``: of the ``strong`` or the ``weak`` model."""
         own = {name: self.config[name] for name in ("students", "heads", "intervals")}
-        model = getattr(self.families[family], role)
+        taught = self.families[family]
+        model = taught.strong if role == "strong" or taught.supervisor.own is None else taught.supervisor.own.name
         made = {key: value for key, value in self.supervision(family, dataset).items() if key != "layers"}
         return self._passes(model) | made | own | {"recipes.STUDENTS": recipes.STUDENTS}
 
@@ -222,7 +245,8 @@ class Deciding:
         for dataset in datasets:
             made |= self.heads(name, dataset)
             if self.config["students"]["kinds"] != ["linear"]:
-                made |= self.students(name, dataset, role="strong") | self.students(name, dataset, role="weak")
+                roles = ("strong", "weak") if family.supervisor.own else ("strong",)
+                made |= {k: v for role in roles for k, v in self.students(name, dataset, role=role).items()}
         return made | self.loss(family.strong)
 
     def audit(self, model: str, listed: Sequence[str]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,11 +23,11 @@ from w2sg.study.fields import (
     Positive,
     Section,
     Text,
-    did_you_mean,
     read,
 )
-from w2sg.study.lists.models import place_of, revisions_of, supervises_as_main, with_twin
-from w2sg.study.lists.rows import HUB_DEFAULT, Revision
+from w2sg.study.labels.supervisors import Supervisor, resolve_supervisor
+from w2sg.study.lists.models import revisions_of, with_twin
+from w2sg.study.lists.rows import Revision
 from w2sg.study.lists.selection import Selection, select
 from w2sg.study.pretraining import Architecture, PretrainingSettings
 
@@ -110,11 +110,14 @@ class FamilyEntry(Section):
 
     strong: Name
     """Name from models."""
-    weak: Name
-    """Name from models."""
+    weak: Annotated[
+        Annotated[Name, Tag("name")] | Annotated[Listed[Name], Field(min_length=2), Tag("names")],
+        Discriminator(lambda value: "names" if isinstance(value, list) else "name"),
+    ]
+    """Name from models or supervisors; a list of them is the mean of their probabilities."""
     weak_revision: str = "last"
-    """Revision of the supervisor: last, that of its list; main, the final one of any Hub model, or the model in a local
-    model's folder itself; or a name.
+    """Revision of the supervisor, of several models that of each: last, that of its list; main, the final one of any Hub
+    model, or the model in a local model's folder itself; or a name.
     """
     select: Selection = Selection()
     seeds: Seeds | None = None
@@ -132,13 +135,26 @@ class Family:
     strong: str
     """Name of the strong model in ``models``."""
     weak: str
-    """Name of the weak model in ``models``."""
+    """Name of the supervisor: a model in ``models``, or an entry of ``supervisors``."""
     weak_revision: str
-    """Revision of the weak model that supervises."""
+    """Revision of the weak model that supervises, or as of :class:`w2sg.study.labels.supervisors.Supervisor`."""
     revisions: tuple[Revision, ...]
     """Selected revisions of the strong model, by step; where its list has no step 0 a random twin comes first."""
     weak_place: Mapping[str, str] = field(default_factory=dict)
     """Where the supervising revision lies, as far as its name does not say it."""
+    made: Supervisor | None = None
+    """The supervisor, unless it is a model that true labels taught."""
+
+    @property
+    def supervisor(self) -> Supervisor:
+        """The supervisor."""
+        own = {"name": self.weak, "revision": self.weak_revision, "place": self.weak_place}
+        return self.made or Supervisor(**own, source="model")
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Plain values, without the supervisors behind its own."""
+        return {key: value for key, value in asdict(self).items() if key != "made"}
 
 
 def members(name: str, config: Mapping[str, Any]) -> list[str]:
@@ -212,7 +228,7 @@ def resolve_family(name: str, config: Mapping[str, Any], root: Path) -> Family:
     """
     place, models = ("families", name), config["models"]
     entry: FamilyEntry = read(FamilyEntry, config["families"][name], place)
-    listed, weak_listed = (revisions_of(model, models[model], root) for model in (entry.strong, entry.weak))
+    listed = revisions_of(entry.strong, models[entry.strong], root)
     try:
         revisions = select(listed, entry.select)
     except ValueError as error:
@@ -225,21 +241,15 @@ def resolve_family(name: str, config: Mapping[str, Any], root: Path) -> Family:
             )
             raise ConfigError([Mistake((*place, "select"), text)])
     _check_tokens(revisions, entry.strong, models[entry.strong], place)
-    weak_names = [revision.name for revision in weak_listed]
-    wanted = entry.weak_revision
-    if wanted == HUB_DEFAULT and supervises_as_main(models[entry.weak]):
-        weak_names.append(HUB_DEFAULT)
-    if wanted != "last" and wanted not in weak_names:
-        text = f"no revision {wanted!r}; {did_you_mean(wanted, weak_names)}the last is {weak_names[-1]!r}"
-        raise ConfigError([Mistake((*place, "weak_revision"), text)])
-    weak_revision = weak_names[-1] if wanted == "last" else wanted
+    weak = resolve_supervisor(str(entry.weak), entry.weak_revision, config, root, place)
     return Family(
         name=name,
         strong=entry.strong,
-        weak=entry.weak,
-        weak_revision=weak_revision,
+        weak=weak.name,
+        weak_revision=weak.revision,
         revisions=with_twin(listed, revisions),
-        weak_place=place_of(weak_revision, weak_listed, models[entry.weak]),
+        weak_place=weak.place,
+        made=None if weak.source == "model" else weak,
     )
 
 
@@ -266,7 +276,8 @@ def used_revisions(families: Mapping[str, Family]) -> dict[str, list[str]]:
     for family in families.values():
         used.setdefault(family.strong, []).extend(revision.name for revision in family.revisions)
     for family in families.values():
-        used.setdefault(family.weak, []).append(family.weak_revision)
+        for one in family.supervisor.models:
+            used.setdefault(one.name, []).append(one.revision)
     return {model: list(dict.fromkeys(names)) for model, names in used.items()}
 
 

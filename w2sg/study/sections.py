@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag
 
 from w2sg.study.datasets import DatasetEntry
 from w2sg.study.families import FamilyEntry, ModelEntry
-from w2sg.study.fields import Count, KeyMistake, Listed, Name, Named, Natural, Positive, Rate, Section, Share, Text
-from w2sg.study.protocols import CleaningMethod, Loss, StudentKind
+from w2sg.study.fields import Count, Listed, Name, Named, Natural, Positive, Rate, Section, Share, Text
+from w2sg.study.labels.cleaning import Cleaning
+from w2sg.study.labels.supervisors import SupervisorEntry
+from w2sg.study.protocols import Loss, StudentKind
 from w2sg.study.texts.corpora import CorpusEntry
 
 AtLeastTwo = Annotated[int, Field(ge=2)]
@@ -100,45 +102,6 @@ class ConvergedProtocol(Section):
     """Grid; mean loss + penalty/2 |w|^2 on standardised features."""
     folds: AtLeastTwo = 5
     """Folds of the cross-validation on the training split."""
-
-
-class Cleaning(Section):
-    """What is done about weak labels that the student's own features contradict, final layer, before students learn them."""
-
-    by: CleaningMethod
-    """What estimates a pair's label from other pairs: the mean of its nearest neighbours (knn), or a logistic probe of the other
-    folds (probe).
-    """
-    action: Literal["relabel", "filter"] = "relabel"
-    """relabel: students learn the estimates; filter: they learn the labels that are nearest to them."""
-    neighbours: Count | None = None
-    """Of knn: number of neighbours; default 20."""
-    penalty: Positive | None = None
-    """Of probe: L2 penalty on standardised features; default 0.01."""
-    keep: Share | None = None
-    """Of filter: share of the pairs that are kept; default 0.5."""
-
-    @model_validator(mode="after")
-    def _keys_fit(self) -> Self:
-        fits = {"neighbours": self.by == "knn", "penalty": self.by == "probe", "keep": self.action == "filter"}
-        for key, meant in fits.items():
-            if getattr(self, key) is not None and not meant:
-                raise KeyMistake(key, f"cleaning by {self.by} with action {self.action} has none; remove {key}")
-        return self
-
-    @property
-    def nearest(self) -> int:
-        """Number of neighbours."""
-        return self.neighbours or 20
-
-    @property
-    def strength(self) -> float:
-        """Penalty of the probe."""
-        return self.penalty or 1e-2
-
-    def kept_of(self, n: int) -> int:
-        """Returns how many of n pairs are learned."""
-        return max(1, round(n * (self.keep or 0.5))) if self.action == "filter" else n
 
 
 class Heads(Section):
@@ -303,5 +266,7 @@ class Study(Section):
     """Preference datasets."""
     models: Named[ModelEntry] = {}
     """Models and where their revisions come from."""
+    supervisors: Named[SupervisorEntry] = {}
+    """Supervisors that are no single model taught by true labels."""
     families: Named[FamilyEntry] = {}
     """Pairs of models, with the revisions to sweep."""

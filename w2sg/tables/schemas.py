@@ -129,7 +129,10 @@ LABELS = declare(
     _SPLIT,
     _ROW_ID,
     flag("swapped", "whether the student saw the rejected text first; of a labelled text, minus its state"),
-    real("probability", "the supervisor's P(first > second), in the order shown to the student"),
+    real(
+        "probability",
+        "the supervisor's P(first > second), in the order shown to the student; -1 for a pair on which supervisors disagree, left out",
+    ),
     real(
         "margin", "s(chosen) - s(rejected) of the supervisor; of a labelled text its score with the sign of its class"
     ),

@@ -4,7 +4,6 @@ import re
 import shlex
 import sys
 import time
-from dataclasses import asdict
 from functools import cache
 
 from snakemake.exceptions import WorkflowError
@@ -12,7 +11,7 @@ from snakemake.iocontainers import Wildcards
 from snakemake.logging import logger
 
 from w2sg.command import ending, record, sizes
-from w2sg.data.door import check_files, first_texts
+from w2sg.data.door import check_files, check_labels, first_texts
 from w2sg.report.catalogue import FIGURES, GROUP_FIGURES, as_percent
 from w2sg.revisions import environment, offline, scratch
 from w2sg.revisions.facts import comparison, examples
@@ -57,6 +56,9 @@ try:
     study.check_sources(config, FAMILIES, DATASETS)
     if workflow.is_main_process:
         check_files(config, DATASETS)
+        check_labels(
+            config, [family.supervisor for family in FAMILIES.values()], DATASETS, Path("resources/pairs")
+        )
         comparison.check_audited(config, FAMILIES, Path("results/audit"))
         for note in comparison.check_local(config, FAMILIES):
             logger.warning(note)
@@ -75,6 +77,8 @@ except study.ConfigError as error:
 
 STUDY = Path("results") / config["study"]
 USED = families.used_revisions(FAMILIES)
+# All whose labels are made, also for others: of a family, of a mean, of a chain.
+SUPERVISORS = {(one.name, one.revision): one for family in FAMILIES.values() for one in family.supervisor.all}
 HUB_MODELS = [name for name in USED if config["models"][name]["source"] == "hub"]
 texts = [*(config["datasets"][name] for name in DATASETS), config["corpora"][config["evaluation"]["corpus"]]]
 if HUB_MODELS or any(entry["source"] == "hub" for entry in texts):
@@ -181,6 +185,7 @@ wildcard_constraints:
     family=NAME,
     model=NAME,
     revision=NAME,
+    supervisor=NAME,
     dataset=NAME,
     corpus=NAME,
     vocabulary=r"\d+",

@@ -28,6 +28,52 @@ rule train_supervisor:
         "../scripts/train_supervisor.py"
 
 
+use rule train_supervisor as train_chain with:
+    input:
+        unpack(chain_inputs),
+        pairs="resources/pairs/{dataset}.parquet",
+    output:
+        labels="<study>/chain_labels/{supervisor}/{revision}/{dataset}.parquet",
+        metrics="<study>/chain_metrics/{supervisor}/{revision}/{dataset}.parquet",
+    log:
+        "logs/train_chain/{supervisor}/{revision}/{dataset}.log",
+    params:
+        own=lambda wildcards: named_supervisor(wildcards).own.facts,
+
+
+rule join_supervisors:
+    """Joins the labels of several supervisors to their mean; writes it and its metrics."""
+    input:
+        labels=joined_labels,
+        pairs="resources/pairs/{dataset}.parquet",
+    output:
+        labels="<study>/mean_labels/{supervisor}/{revision}/{dataset}.parquet",
+        metrics="<study>/mean_metrics/{supervisor}/{revision}/{dataset}.parquet",
+    log:
+        "logs/join_supervisors/{supervisor}/{revision}/{dataset}.log",
+    priority: 20
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        heads=lookup(dpath="heads", within=config),
+        intervals=lookup(dpath="intervals", within=config),
+        entry=lambda wildcards: DECIDING.supervisor_settings(wildcards.supervisor, wildcards.dataset),
+        recipe=recipes.SUPERVISOR,
+    script:
+        "../scripts/join_supervisors.py"
+
+
+use rule join_supervisors as read_labels with:
+    input:
+        file=label_file,
+        pairs="resources/pairs/{dataset}.parquet",
+    output:
+        labels="<study>/given_labels/{supervisor}/{revision}/{dataset}.parquet",
+        metrics="<study>/given_metrics/{supervisor}/{revision}/{dataset}.parquet",
+    log:
+        "logs/read_labels/{supervisor}/{revision}/{dataset}.log",
+
+
 rule train_heads:
     """Fits the probe, trains the ceiling on true and the W2SG head on weak labels: all layers, seeds and rates; and controls."""
     input:

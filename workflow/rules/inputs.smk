@@ -40,7 +40,10 @@ def unread_datasets(wildcards):
     if Path(f"results/pretrained/{wildcards.model}/manifest.tsv").exists():
         return []
     pairs = [f"resources/pairs/{name}.parquet" for name in DATASETS]
-    paths = [*pairs, f"resources/corpora/{config['evaluation']['corpus']}.parquet"]
+    given = [
+        label_table(one, name) for one in SUPERVISORS.values() if one.source == "labels" for name in DATASETS
+    ]
+    paths = [*pairs, *given, f"resources/corpora/{config['evaluation']['corpus']}.parquet"]
     return [path for path in paths if not Path(path).exists()]
 
 
@@ -104,12 +107,12 @@ def made_audit():
 
 def teachers_of(family, known=frozenset()):
     """Returns the supervisors that stand behind the labels of a family, as (model, revision): its own, that one's, and so on."""
-    own = (family.weak, family.weak_revision)
-    if own in known:
+    own = {(one.name, one.revision) for one in family.supervisor.models}
+    if own <= known:
         return known
-    found = known | {own}
+    found = known | own
     for other in FAMILIES.values():
-        if other.strong == family.weak:
+        if other.strong in {name for name, _ in own}:
             found |= teachers_of(other, found)
     return found
 
@@ -121,8 +124,8 @@ def fetched_after(wildcards):
     """
     model, revision = wildcards.model, wildcards.revision
     families = [f for f in FAMILIES.values() if f.strong == model and (model, revision) not in teachers_of(f)]
-    folders = {f"{STUDY}/weak_labels/{f.weak}/{f.weak_revision}" for f in families if TRAINED}
-    return [f"{folder}/{dataset}.parquet" for folder in sorted(folders) for dataset in DATASETS]
+    tables = {label_table(f.supervisor, dataset) for f in families if TRAINED for dataset in DATASETS}
+    return sorted(tables)
 
 
 # activations
@@ -215,6 +218,37 @@ def other_datasets(dataset):
     return sorted({*DATASETS} - {dataset})
 
 
+def label_table(supervisor, dataset, kind="labels"):
+    """Returns the table of a supervisor's labels, or of its own metrics."""
+    maker = {"model": "weak", "labels": "given"}.get(supervisor.source, supervisor.source)
+    return f"{STUDY}/{maker}_{kind}/{supervisor.path}/{dataset}.parquet"
+
+
+def named_supervisor(wildcards):
+    """Returns the supervisor that a job makes the labels of."""
+    return SUPERVISORS[wildcards.supervisor, wildcards.revision]
+
+
+def joined_labels(wildcards):
+    """Returns the labels of the supervisors that another one is the mean of."""
+    return [label_table(one, wildcards.dataset) for one in named_supervisor(wildcards).of]
+
+
+def label_file(wildcards):
+    """Returns the file of the user's own that has the labels of a dataset."""
+    return local(config["supervisors"][wildcards.supervisor]["files"][wildcards.dataset])
+
+
+def chain_inputs(wildcards):
+    """Returns what a student in a chain learns: the labels of the one before, on features of its own."""
+    weaker, own = named_supervisor(wildcards).of
+    own_revision = Wildcards(fromdict={"revision": own.revision, "dataset": wildcards.dataset})
+    return transfer_inputs(own.name, own_revision) | {
+        "features": f"results/activations/{own.path}/{wildcards.dataset}.safetensors",
+        "taught": label_table(weaker, wildcards.dataset),
+    }
+
+
 def transfer_inputs(model, wildcards):
     """Returns a revision's features of the study's other datasets, and their pairs."""
     names, revision = other_datasets(wildcards.dataset), wildcards.revision
@@ -225,12 +259,13 @@ def transfer_inputs(model, wildcards):
 
 
 def head_inputs(wildcards):
-    """Returns a revision's features, and the labels and features of its family's weak supervisor."""
+    """Returns a revision's features, and the labels of its family's supervisor, with its features if it is one model."""
     family = FAMILIES[wildcards.family]
+    own = family.supervisor.own
     return transfer_inputs(family.strong, wildcards) | {
         "features": f"results/activations/{family.strong}/{wildcards.revision}/{wildcards.dataset}.safetensors",
-        "labels": f"{STUDY}/weak_labels/{family.weak}/{family.weak_revision}/{wildcards.dataset}.parquet",
-        "weak_features": f"results/activations/{family.weak}/{family.weak_revision}/{wildcards.dataset}.safetensors",
+        "labels": label_table(family.supervisor, wildcards.dataset),
+        "weak_features": f"results/activations/{own.path}/{wildcards.dataset}.safetensors" if own else [],
         "pairs": f"resources/pairs/{wildcards.dataset}.parquet",
     }
 
@@ -242,7 +277,8 @@ def of_role(role, function):
     """Returns a function of a model's revision as one of a family's revision, whose ``strong`` or ``weak`` model is meant."""
 
     def found(wildcards):
-        model = getattr(FAMILIES[wildcards.family], role)
+        family = FAMILIES[wildcards.family]
+        model = family.strong if role == "strong" else family.supervisor.own.name
         return function(Wildcards(fromdict={"model": model, "revision": wildcards.revision}))
 
     return found
@@ -253,11 +289,10 @@ def lesson_inputs(role):
 
     def found(wildcards):
         family, model = FAMILIES[wildcards.family], of_role(role, lambda own: own.model)(wildcards)
-        labels = f"{STUDY}/weak_labels/{family.weak}/{family.weak_revision}"
         features = f"results/activations/{model}/{wildcards.revision}"
         return {
             "pairs": [f"resources/pairs/{dataset}.parquet" for dataset in DATASETS],
-            "labels": [f"{labels}/{dataset}.parquet" for dataset in DATASETS],
+            "labels": [label_table(family.supervisor, dataset) for dataset in DATASETS],
             "features": [f"{features}/{dataset}.safetensors" for dataset in DATASETS],
             "published": of_role(role, published)(wildcards),
             "ticket": of_role(role, ticket)(wildcards),
@@ -270,14 +305,18 @@ def lesson_inputs(role):
 STUDENT_METRICS, STUDENT_MARGINS = (["students"], ["student_predictions"]) if TRAINED else ([], [])
 
 
+def weak_student_tables(family, dataset, kinds):
+    """Returns the tables of the supervisor's own model trained on its labels, if it is one model."""
+    own = family.supervisor.own
+    return [f"{STUDY}/weak_{kind}/{family.name}/{own.revision}/{dataset}.parquet" for kind in kinds if own]
+
+
 # trajectories
 
 
 def family_tables(name):
     """Returns the tables of one family: heads and losses per revision, and its supervisor's."""
     family = FAMILIES[name]
-    weak = f"{STUDY}/weak_metrics/{family.weak}/{family.weak_revision}"
-    taught = [f"{STUDY}/weak_{kind}/{family.name}/{family.weak_revision}" for kind in STUDENT_METRICS]
     return {
         "heads": [
             path
@@ -286,7 +325,14 @@ def family_tables(name):
             for path in head_tables(family.name, dataset, kind)
         ],
         "losses": present(loss_table(family.strong, one.name) for one in family.revisions),
-        "weak": present(f"{folder}/{dataset}.parquet" for folder in (weak, *taught) for dataset in DATASETS),
+        "weak": present(
+            path
+            for dataset in DATASETS
+            for path in (
+                label_table(family.supervisor, dataset, "metrics"),
+                *weak_student_tables(family, dataset, STUDENT_METRICS),
+            )
+        ),
     }
 
 
@@ -350,6 +396,13 @@ def listed_families():
         for one in ROUNDS.values()
         for member in one.members
     }
+
+
+def joined_family(family):
+    """Returns what is said of a family in its table; under which names a supervisor that is no single model stands there."""
+    kinds, students = [kind for kind in config["students"]["kinds"] if kind != "linear"], config["students"]
+    named = {"kinds": kinds, "protocol": students["supervisor"], "seeds": students["seeds"]}
+    return family.facts if family.supervisor.own or not kinds else family.facts | {"as_students": named}
 
 
 def prediction_tables():
@@ -509,7 +562,12 @@ def planned_study():
     cases = len(DATASETS) * protocols
     return {
         "families": {
-            name: {"strong": family.strong, "weak": family.weak, "revisions": len(family.revisions)}
+            name: {
+                "strong": family.strong,
+                "weak": family.supervisor.taught_by_truth if family.made else family.weak,
+                "revisions": len(family.revisions),
+                "one_model": family.supervisor.own is not None,
+            }
             for name, family in FAMILIES.items()
         },
         "used": {name: len(names) for name, names in USED.items()},
@@ -564,17 +622,16 @@ def joined_origins():
     """Returns the same for the study's heads, tables, figures and pages."""
     files = {}
     for family, datasets in CELLS.items():
-        weak = f"{FAMILIES[family].weak}/{FAMILIES[family].weak_revision}"
+        supervisor = FAMILIES[family].supervisor
         for dataset in datasets:
-            for kind in ("weak_labels", "weak_metrics"):
-                files[f"{STUDY}/{kind}/{weak}/{dataset}.parquet"] = DECIDING.supervision(family, dataset)
+            for kind in ("labels", "metrics"):
+                files[label_table(supervisor, dataset, kind)] = DECIDING.supervision(family, dataset)
             for kind in ("metrics", "predictions"):
                 files |= dict.fromkeys(head_tables(family, dataset, kind), DECIDING.heads(family, dataset))
             for kind in (*STUDENT_METRICS, *STUDENT_MARGINS):
                 strong, own = (DECIDING.students(family, dataset, role=role) for role in ("strong", "weak"))
                 files |= dict.fromkeys(head_tables(family, dataset, kind), strong)
-                revision = FAMILIES[family].weak_revision
-                files[f"{STUDY}/weak_{kind}/{family}/{revision}/{dataset}.parquet"] = own
+                files |= dict.fromkeys(weak_student_tables(FAMILIES[family], dataset, [kind]), own)
             for name in FIGURES:
                 figure = f"{STUDY}/figures/{name}/{family}/{dataset}"
                 files |= {f"{figure}.{kind}": made_figures() for kind in ("svg", "pdf", "png", "parquet")}

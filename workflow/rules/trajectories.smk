@@ -38,7 +38,7 @@ rule collect_family:
     conda:
         "../../envs/analysis.yaml"
     params:
-        family=lambda wildcards: asdict(FAMILIES[wildcards.family]),
+        family=lambda wildcards: joined_family(FAMILIES[wildcards.family]),
         made=lambda wildcards: made_family(wildcards.family),
     script:
         "../scripts/collect_family.py"

@@ -20,7 +20,7 @@ def main(
     pairs: str,
     other_features: Sequence[str],
     other_pairs: Sequence[str],
-    weak_features: str,
+    weak_features: str | None,
     output: str,
     predictions: str,
     keys: Mapping[str, str],
@@ -48,7 +48,8 @@ def main(
         asked["others"] = open_others(other_features, frames, keys=keys)
         supervisor = {key: read_provenance(labels)[key] for key in ("model", "revision", "commit")}
         given = {"keys": {key: supervisor[key] for key in ("model", "revision")}, "split": WEAK}
-        asked["supervisor"] = open_others([weak_features], [frame], **given)[keys["dataset"]]
+        if weak_features is not None:
+            asked["supervisor"] = open_others([weak_features], [frame], **given)[keys["dataset"]]
         made = evaluate.evaluate_revision(parts, weak, **asked, workers=threads)
         inputs = [features, labels, pairs, *other_features, *other_pairs]
         origin = origins.trace("train_heads", {**sections, "recipes.HEADS": recipe}, inputs)
@@ -66,7 +67,7 @@ if __name__ == "__main__":
         pairs=snakemake.input["pairs"],
         other_features=snakemake.input["other_features"],
         other_pairs=snakemake.input["other_pairs"],
-        weak_features=snakemake.input["weak_features"],
+        weak_features=snakemake.input["weak_features"] or None,
         output=snakemake.output["metrics"],
         predictions=snakemake.output["predictions"],
         keys={

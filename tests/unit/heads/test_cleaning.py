@@ -17,7 +17,9 @@ from w2sg.heads.cleaning.labels import clean, clean_labels
 from w2sg.heads.crossval import deal_folds
 from w2sg.heads.fits import FITS
 from w2sg.heads.sides import chosen_probability, generator
-from w2sg.study.sections import Cleaning, Heads, Probe
+from w2sg.heads.supervision import trained
+from w2sg.study.labels.cleaning import Cleaning
+from w2sg.study.sections import Heads, Probe
 
 N, D, K = 60, 5, 7
 RNG = np.random.default_rng(3)
@@ -118,5 +120,5 @@ def test_students_of_cleaned_labels_and_their_controls(supervision, by, action):
     rows = made[made["setting"].isin(["selected", "cv"]) & (made["metric"] != "pgr")]
     assert np.isfinite(rows["value"]).all()
     assert {"w2s", "permuted"} <= set(rows["head"]) and "gain_training_sd" in set(rows["metric"])
-    again = evaluate.supervise(STRONG, **options).metrics
+    again = trained.supervise(STRONG, **options).metrics
     assert np.isfinite(again.loc[again["head"] == "weak_on_weak", "value"]).all()

@@ -11,6 +11,7 @@ from w2sg.heads import evaluate
 from w2sg.heads.controls import permute, unrelated_labels
 from w2sg.heads.halves import deal_halves, draws_of, training_sd, widen
 from w2sg.heads.sides import label_weakly
+from w2sg.heads.supervision import trained
 from w2sg.study.protocols import HEADLINE_SETTINGS, SPLITS
 from w2sg.study.sections import ConvergedProtocol, Heads, Intervals, PaperProtocol, Probe
 from w2sg.trajectories.selection import UNRELATED
@@ -42,8 +43,8 @@ STRONG, OTHER = states(signal=2.0, seed=2), states(signal=2.0, seed=5)
 
 
 @pytest.fixture(scope="module")
-def supervision() -> evaluate.Supervision:
-    return evaluate.supervise(states(signal=1.0, seed=1), **ASKED, others={"more": lambda: OTHER[TEST]})
+def supervision() -> trained.Supervision:
+    return trained.supervise(states(signal=1.0, seed=1), **ASKED, others={"more": lambda: OTHER[TEST]})
 
 
 @pytest.fixture(scope="module")

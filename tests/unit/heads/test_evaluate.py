@@ -11,6 +11,7 @@ import pytest
 from w2sg.activations.features import Features, open_features, split_features, split_layers, write_features
 from w2sg.heads import evaluate
 from w2sg.heads.rows import token_rows
+from w2sg.heads.supervision import trained
 from w2sg.study.protocols import SPLITS
 from w2sg.study.sections import ConvergedProtocol, Heads, Intervals, PaperProtocol, Probe
 
@@ -37,7 +38,7 @@ def dataset(*, signal: float, seed: int = 0) -> tuple[Features, pd.DataFrame]:
 
 @pytest.fixture(scope="module")
 def study() -> dict:
-    weak = evaluate.supervise(split_features(*dataset(signal=1.2, seed=1)), heads=HEADS, intervals=INTERVALS)
+    weak = trained.supervise(split_features(*dataset(signal=1.2, seed=1)), heads=HEADS, intervals=INTERVALS)
     strong = split_features(*dataset(signal=3.0, seed=2))
     made = evaluate.evaluate_revision([lambda: strong], weak.labels, heads=HEADS, probe=PROBE, intervals=INTERVALS)
     return {"weak": weak, "strong": strong, "made": made, "rows": made.metrics}
@@ -81,7 +82,7 @@ def test_linked_pairs_widen_the_intervals_of_heads_and_probes_and_move_no_value(
     linked = pairs.assign(chosen_source=[f"post {i // 10}" for i in range(len(pairs))])
     strong = split_features(features, linked)
     assert {name: len(set(part.clusters)) for name, part in strong.items()} == dict.fromkeys(SPLITS, N // 10)
-    weak = evaluate.supervise(split_features(dataset(signal=1.2, seed=1)[0], linked), heads=HEADS, intervals=INTERVALS)
+    weak = trained.supervise(split_features(dataset(signal=1.2, seed=1)[0], linked), heads=HEADS, intervals=INTERVALS)
     again = evaluate.evaluate_revision(
         [lambda: strong], weak.labels, heads=HEADS, probe=PROBE, intervals=INTERVALS
     ).metrics
@@ -195,7 +196,7 @@ def test_test_labels_choose_neither_rate_nor_penalty(study):
 @pytest.mark.parametrize(("loss", "changed"), [("logconf", {"paper"}), ("hard", {"paper", "converged"})])
 def test_another_loss_is_the_students_alone(study, loss, changed):
     heads = HEADS.model_copy(update={"loss": loss})
-    weak = evaluate.supervise(split_features(*dataset(signal=1.2, seed=1)), heads=heads, intervals=INTERVALS)
+    weak = trained.supervise(split_features(*dataset(signal=1.2, seed=1)), heads=heads, intervals=INTERVALS)
     pd.testing.assert_frame_equal(weak.labels, study["weak"].labels)
     own, theirs = (one.metrics[one.metrics["head"] == "weak"] for one in (weak, study["weak"]))
     pd.testing.assert_frame_equal(own, theirs)

@@ -24,6 +24,7 @@ from w2sg.activations.features import (
 from w2sg.heads import evaluate
 from w2sg.heads.controls import unrelated_labels
 from w2sg.heads.rows import token_rows
+from w2sg.heads.supervision import trained
 from w2sg.measures.floors import measure_floors
 from w2sg.study.protocols import SPLITS
 from w2sg.study.sections import ConvergedProtocol, Heads, Intervals, PaperProtocol, Probe
@@ -91,8 +92,8 @@ def plain_head(x: np.ndarray, p: np.ndarray, penalty: float) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def supervision() -> evaluate.Supervision:
-    return evaluate.supervise(split_features(features(WEAK_STATES), PAIRS), **ASKED)
+def supervision() -> trained.Supervision:
+    return trained.supervise(split_features(features(WEAK_STATES), PAIRS), **ASKED)
 
 
 def value(rows: pd.DataFrame, metric: str, **cells: Any) -> float:
@@ -155,12 +156,12 @@ def test_the_probe_learns_and_tests_each_text_once(supervision):
 
 def test_swapped_classes_and_the_loss_of_single_texts_change_nothing(supervision):
     single = {**ASKED, "heads": ASKED["heads"].model_copy(update={"margin": "single"})}
-    again = evaluate.supervise(split_features(features(WEAK_STATES), PAIRS), **single)
+    again = trained.supervise(split_features(features(WEAK_STATES), PAIRS), **single)
     pd.testing.assert_frame_equal(supervision.metrics, again.metrics)
     own = features(WEAK_STATES)
     given: Any = {"row_ids": own.row_ids, "layers": (0,), "metadata": {}}
     turned = Features(chosen=own.rejected, rejected=own.chosen, tokens=own.tokens[::-1], **given)
-    other = evaluate.supervise(split_features(turned, PAIRS), **ASKED).metrics
+    other = trained.supervise(split_features(turned, PAIRS), **ASKED).metrics
     keys = ["head", "protocol", "setting", "seed", "metric"]
     both = supervision.metrics.merge(other, on=keys, validate="one_to_one").query("protocol == 'converged'")
     np.testing.assert_allclose(both["value_x"], both["value_y"], atol=1e-3)

@@ -85,12 +85,13 @@ def clean_labels(labels: pd.DataFrame, split: Features, *, heads: Heads) -> pd.D
     own = own.assign(place=place, target=chosen_probability(own), pairs=own["seed"].where(own["half"] > 0, -1))
     difference, learned = split.chosen[0] - split.rejected[0], []
     for _, cell in own.groupby(["half", "pairs"]):  # labels of the same pairs
-        wide = cell.pivot(index=["protocol", "seed"], columns="place", values="target")
+        wide = cell.pivot(index=["protocol", "seed"], columns="place", values="target").dropna(axis=1)
         rows, seeds = wide.columns.to_numpy(), wide.index.get_level_values("seed").tolist()
         groups = None if split.clusters is None else split.clusters[rows]
         found = clean(difference[rows], wide.to_numpy(), groups=groups, heads=heads, seeds=seeds)
         at = wide.index.get_indexer(pd.MultiIndex.from_frame(cell[["protocol", "seed"]]))
-        learned.append(pd.Series(found[at, np.searchsorted(rows, cell["place"])], index=cell.index))
+        column = wide.columns.get_indexer(pd.Index(cell["place"]))  # -1 for a pair that is left out
+        learned.append(pd.Series(np.where(column < 0, np.nan, found[at, column]), index=cell.index))
     target = pd.concat(learned).reindex(own.index)
     shown = target.where(~own["swapped"].astype(bool), 1.0 - target)
     return labels.assign(probability=shown.reindex(labels.index).where(labels["split"] == WEAK, labels["probability"]))

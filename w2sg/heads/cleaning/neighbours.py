@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from w2sg.study.sections import Cleaning, Heads
+from w2sg.study.labels.cleaning import Cleaning
+from w2sg.study.sections import Heads
 
 ROWS = 1024
 """Pairs whose distances to all others are in memory at once."""

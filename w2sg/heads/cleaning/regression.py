@@ -8,7 +8,8 @@ import numpy as np
 
 from w2sg.heads.crossval import deal_folds, fit_given, standardise
 from w2sg.heads.sides import generator, probability
-from w2sg.study.sections import Cleaning, Heads
+from w2sg.study.labels.cleaning import Cleaning
+from w2sg.study.sections import Heads
 
 
 def held_out_probability(

@@ -114,7 +114,8 @@ def local_folders(
 ) -> dict[str, Path]:
     """Returns the folders of a local model's used revisions, by name; a random twin has none of its own."""
     places = {one.name: one.place for family in families.values() if family.strong == model for one in family.revisions}
-    places |= {one.weak_revision: one.weak_place for one in families.values() if one.weak == model}
+    behind = [one for family in families.values() for one in family.supervisor.models]
+    places |= {one.revision: one.place for one in behind if one.name == model}
     return {name: local_folder(config["models"][model], name, places[name]) for name in revisions if name != RANDOM}
 
 
