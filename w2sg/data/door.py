@@ -99,13 +99,14 @@ def read_labels(path: str) -> dict[str, tuple[int, float]]:
         for column in ("row_id", "probability"):
             if column not in row:
                 raise ValueError(f"{place}: no column {column!r}; columns are {', '.join(map(brief, row))}")
-        name, value = str(row["row_id"]), row["probability"]
+        name: str = str(row["row_id"])
+        value: Any = row["probability"]
         try:
             probability = math.nan if isinstance(value, bool) else float(value)
         except (TypeError, ValueError):
             probability = math.nan
         if not 0.0 <= probability <= 1.0:
-            raise ValueError(f"{place}: probability is {brief(value)}, expected a number from 0 to 1")
+            raise ValueError(f"{place}: probability is {brief(str(value))}, expected a number from 0 to 1")
         if name in found:
             raise ValueError(f"{place}: row id {brief(name)} is that of row {found[name][0]} too")
         found[name] = number, probability

@@ -72,7 +72,7 @@ def test_students_of_joined_labels_have_all_controls_but_those_of_one_model(both
         made.loc[~made["metric"].isin(["pgr"]) & made["setting"].isin(["cv", "selected"]), "value"]
     ).all()
     rows = tables.label_rows(labels, PAIRS, **ASKED)
-    margins = sorted_(labels).loc[("paper", 1, 0, TEST), "margin"]
+    margins = labels.query("protocol == 'paper' and seed == 1 and half == 0 and split == 'test'")["margin"].to_numpy()
     found = rows.query("protocol == 'paper' and seed == 1 and metric == 'accuracy'")["value"].item()
     assert found == np.mean(margins > 0) and set(rows["head"]) == {"weak"}
     assert rows.loc[rows["metric"] == "training_sd", "value"].between(1e-4, 0.1).all()
@@ -114,8 +114,8 @@ def test_labels_of_a_file_stand_for_every_protocol_seed_and_half(single):
     p = labels["row_id"].map(found)
     np.testing.assert_allclose(chosen_probability(labels), np.where(side, 1 - p, p))
     assert np.isfinite(labels["margin"]).all() and not labels.duplicated(CELL).any()
-    sizes = labels[labels["split"] == WEAK].groupby(["protocol", "half", "seed"]).size()
-    assert sizes.loc["paper"].to_dict() == {(0, 0): N, (0, 1): N} | {(h, s): N // 2 for h in (1, 2) for s in (0, 1, 2)}
+    sizes = labels.query("split == 'weak_supervision' and protocol == 'paper'").groupby(["half", "seed"]).size()
+    assert sizes.to_dict() == {(0, 0): N, (0, 1): N} | {(h, s): N // 2 for h in (1, 2) for s in (0, 1, 2)}
     if not single:
         made = evaluate.evaluate_revision([lambda: STRONG], labels, **ASKED, probe=Probe()).metrics
         assert "gain_training_sd" in set(made["metric"])

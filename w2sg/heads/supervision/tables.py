@@ -67,7 +67,7 @@ def mean_labels(tables: Sequence[pd.DataFrame], *, keep: float | None = None) ->
             marked as left out. Disagreement is the standard deviation of their probabilities, averaged over protocols and,
             of all pairs, over seeds, so that all students learn the same pairs.
 
-    Equation: (S1).
+    Equation: (L7).
 
     Raises:
         ValueError: If the tables are not of the same pairs, shown in the same order.
