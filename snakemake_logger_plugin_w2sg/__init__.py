@@ -127,12 +127,12 @@ class LogHandler(LogHandlerBase):
     def _failed(self, job: Mapping[str, Any]) -> None:
         if self._stopping or self._ended:
             return
-        from w2sg.command.state import error_in
+        from w2sg.command.state import reason_in
 
+        named = f"{job['rule_name']} {_name(self._jobs.get(job['jobid'], job))}".strip()
         logs = [str(path) for path in job.get("log") or []]
-        reason = next((found for path in logs if (found := error_in(Path(path)))), "it ended without a word")
-        named = f"{job['rule_name']} {_name(job)}".strip()
-        self._say(f"failed: {named}: {reason}\n    {', '.join(logs)}", style="red")
+        reason = reason_in(Path(logs[0])) if logs else "its rule has no log"
+        self._say(f"failed: {named}: {reason}\n    {', '.join(logs)}".rstrip(), style="red")
 
     def _message(self, record: LogRecord) -> None:
         text = self.format(record)

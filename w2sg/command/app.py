@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,9 +19,9 @@ from rich.text import Text
 
 from w2sg import __version__
 from w2sg.command import begin, frames, places
-from w2sg.command.places import Asked, CommandError, asked, find_run
+from w2sg.command.partial import newest_summary, write_partial
+from w2sg.command.places import CommandError, asked, find_run
 from w2sg.command.state import Status, status_of
-from w2sg.study.rounds import unfinished
 
 app = typer.Typer(
     name="w2sg",
@@ -124,10 +121,26 @@ def init(
 
 
 @app.command(context_settings=PASS)
+def check(words: Words = None, directory: Directory = None, as_json: AsJson = False) -> None:
+    """Say in about a minute what a run would stop at: revisions, disk, rate limits, one text through one revision."""
+    given = asked(directory, words or [])
+    command = given.command("check", options=places.QUIET)
+    done = subprocess.run(command, cwd=given.project, stdout=subprocess.PIPE, text=True, env=places.environment())
+    lines = [
+        line.partition(": ") for line in done.stdout.splitlines() if line.partition(": ")[0] in ("ok", "note", "fault")
+    ]
+    if as_json:
+        _print([{"state": state, "text": text} for state, _, text in lines])
+    else:
+        print(*(f"{state:<6}{text}" for state, _, text in lines), sep="\n")
+    raise typer.Exit(done.returncode)
+
+
+@app.command(context_settings=PASS)
 def plan(words: Words = None, directory: Directory = None, as_json: AsJson = False) -> None:
     """Show what a study costs before it runs: revisions, jobs, download, disk, hours, and what bounds it."""
     given = asked(directory, words or [])
-    said = given.call(given.command("plan", cores=1, options=["--quiet", "all"]), quiet=True)
+    said = given.call(given.command("plan", cores=1, options=places.QUIET), quiet=True)
     if as_json:
         _print(_table(given.results / "plan.tsv"))
     else:
@@ -144,7 +157,7 @@ def run(
 ) -> None:
     """Run a study, or go on with it: `snakemake` with the profile, and whatever else is given."""
     given = asked(directory, words or [])
-    _start(given, [], cores=cores, profile=profile, as_json=as_json)
+    places.start(given, [], cores=cores, profile=profile, as_json=as_json)
     if as_json:
         _print(asdict(_status(given.folder, given.study)))
 
@@ -159,7 +172,7 @@ def show(
 ) -> None:
     """Run what is missing of a study, then print its result."""
     given = asked(directory, words or [])
-    _start(given, ["show"], cores=cores, profile=profile, as_json=as_json)
+    places.start(given, ["show"], cores=cores, profile=profile, as_json=as_json)
     if as_json:
         _print(_table(given.results / "tables" / "summary.csv"))
 
@@ -187,14 +200,14 @@ def status(
         ):
             while True:
                 found = _status(directory, known.study)
-                live.update(Group(frames.status_frame(found), _cut(_summary(path.parent))), refresh=True)
+                live.update(Group(frames.status_frame(found), _cut(newest_summary(path.parent))), refresh=True)
                 if not found.alive:
                     break
                 time.sleep(every)
     else:
         found = _status(directory, known.study)
         console.print(frames.status_frame(found))
-        console.print(_summary(path.parent), soft_wrap=True, markup=False, highlight=False)
+        console.print(newest_summary(path.parent), soft_wrap=True, markup=False, highlight=False)
         while watch and found.alive:
             time.sleep(every)
             found = _status(directory, known.study)
@@ -217,7 +230,7 @@ def report(
     if partial:
         place = _partial(given.folder, given.study, project=given.project) / "report.html"
     else:
-        _start(given, [str(place.relative_to(given.folder))], cores=cores, profile="default", as_json=True)
+        places.start(given, [str(place.relative_to(given.folder))], cores=cores, profile="default", as_json=True)
     _print({"report": str(place)}) if as_json else print(place)
 
 
@@ -226,7 +239,7 @@ def verify(words: Words = None, directory: Directory = None, as_json: AsJson = F
     """Compare every file of a study with its configuration; computes nothing."""
     given = asked(directory, words or [])
     try:
-        said = given.call(given.command("verify", cores=1, options=["--quiet", "all"]), quiet=True)
+        said = given.call(given.command("verify", cores=1, options=places.QUIET), quiet=True)
     except CommandError as error:
         if not as_json:
             raise
@@ -255,61 +268,14 @@ def revisions(
         _print({"output": str(output), "revisions": len(read_revisions(output))})
 
 
-def _start(given: Asked, targets: Sequence[str], *, cores: int | None, profile: str, as_json: bool) -> None:
-    """Hands over to Snakemake, for an adaptive study again and again; with ``as_json`` what it prints goes to standard error."""
-    if not (given.project / "profiles" / profile).is_dir():
-        known = sorted(path.name for path in (given.project / "profiles").iterdir())
-        raise CommandError(f"--profile {profile}: expected one of {', '.join(known)}")
-    if profile == "default" and places.has_slurm():
-        print("Slurm is here: --profile slurm submits the jobs to it", file=sys.stderr)
-    command = given.command(
-        *targets, cores=cores, profile="" if profile == "default" else profile, options=_logger(given)
-    )
-    if as_json or given.adaptive:  # a round is a run: another one follows while the last one chose more to measure
-        left: dict[str, str] = {}
-        while True:
-            if status := _call(command, given.project, shown=sys.stderr if as_json else None):
-                raise typer.Exit(status)
-            before, left = left, unfinished(given.results / "selection") if given.adaptive else {}
-            if not left or left == before:
-                return
-    os.chdir(given.project)
-    os.execve(command[0], command, places.environment())
-
-
-def _call(command: Sequence[str], folder: Path, *, shown: Any) -> int:
-    """Returns the exit status of a command, which is left to end by itself when it is interrupted."""
-    with subprocess.Popen(command, cwd=folder, stdout=shown, env=places.environment()) as process:
-        signal.signal(signal.SIGINT, lambda *_: None)  # a terminal sends it to both
-        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-        return process.wait()
-
-
-def _logger(given: Asked) -> list[str]:
-    own = {"--logger", "-n", "--dry-run", "--dryrun", "-q", "--quiet"} & set(given.words)
-    return [] if own or importlib.util.find_spec("snakemake_logger_plugin_w2sg") is None else ["--logger", "w2sg"]
-
-
 def _status(folder: Path, study: str) -> Status:
     path, known = find_run(folder, study)
     return status_of(known, path, folder=folder)
 
 
 def _partial(folder: Path, study: str, *, project: Path | None = None) -> Path:
-    from w2sg.command.partial import write_partial
-
     _, known = find_run(folder, study)
     return write_partial(project or Path(known.project), known, folder=folder)
-
-
-def _summary(results: Path) -> str:
-    """The newest summary that is there, partial or whole, with its time."""
-    texts = [results / part / "tables" / "summary.txt" for part in ("partial", ".")]
-    found = max((text for text in texts if text.is_file()), key=lambda text: text.stat().st_mtime, default=None)
-    if found is None:
-        return "no summary yet: --html writes one of what is there"
-    when = time.strftime("%a %H:%M", time.localtime(found.stat().st_mtime))
-    return f"\n{found} of {when}:\n{found.read_text(encoding='utf-8').rstrip()}"
 
 
 def _cut(text: str) -> Text:

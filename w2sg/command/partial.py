@@ -8,11 +8,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from w2sg.command.places import PARTS, CommandError
+from w2sg.command.places import NOISE, PARTS, QUIET, CommandError
 from w2sg.command.record import Run
 from w2sg.runtime.files import atomic_path
 
@@ -65,7 +66,7 @@ def _mirror(own: Path, place: Path, study: str) -> None:
     """Links every file that the study's tables are joined from."""
     results = own / "results"
     roots = [results / "activations", results / "audit", own / "resources" / "pairs", own / "benchmarks"]
-    parts = [part for part in (results / study).iterdir() if part.name not in _JOINED]
+    parts = [part for part in (results / study).iterdir() if part.is_dir() and part.name not in _JOINED]
     for path in (file for root in [*roots, *parts] for file in _below(root)):
         if path.suffix in (".parquet", ".json", ".tsv"):
             _link(place / path.relative_to(own), path)
@@ -106,9 +107,20 @@ def _run(project: Path, place: Path, run: Run, config: dict[str, Any]) -> None:
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(project / PARTS[0]), "--directory", str(place)),
         *("--workflow-profile", "none", "--cores", "2", "--scheduler", "greedy", "--rerun-triggers", "mtime", *conda),
-        *("--no-hooks", "--quiet", "all", "--allowed-rules", *RULES, "--configfile", str(settings)),
+        *("--no-hooks", *QUIET, "--allowed-rules", *RULES, "--configfile", str(settings)),
     ]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True)
     if done.returncode:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        said = done.stderr.partition("RuleException")[0].strip() or done.stderr.strip()
+        lines = [line for line in said.splitlines() if line.strip() and not line.startswith(NOISE)]
         raise CommandError("no partial report could be written:\n  " + "\n  ".join(lines[-12:]))
+
+
+def newest_summary(results: Path) -> str:
+    """Returns the newest summary of a study that is there, partial or whole, with its time."""
+    texts = [results / part / "tables" / "summary.txt" for part in ("partial", ".")]
+    found = max((text for text in texts if text.is_file()), key=lambda text: text.stat().st_mtime, default=None)
+    if found is None:
+        return "no summary yet: --html writes one of what is there"
+    when = time.strftime("%a %H:%M", time.localtime(found.stat().st_mtime))
+    return f"\n{found} of {when}:\n{found.read_text(encoding='utf-8').rstrip()}"

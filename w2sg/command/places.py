@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,11 +17,25 @@ import yaml
 
 from w2sg.command.record import FILE, Run, read_record
 from w2sg.runtime.project import installed_project
+from w2sg.study.rounds import unfinished
 
 PARTS = ("workflow/Snakefile", "workflow/rules/common.smk", "config/config.yaml")
 """What tells the project's folder from others."""
 
-_NOISE = ("Using workflow specific profile", "Config file ")
+QUIET = ("--quiet", "host", "progress", "reason", "rules")
+"""Options with which Snakemake says errors only; ``all`` would keep these back too."""
+
+NOISE = (
+    "Using workflow specific profile",
+    "Config file ",
+    "Assuming unrestricted",
+    "Building DAG",
+    "host: ",
+    "Complete log",
+    "Elapsed",
+    "datasets.",
+)
+"""How lines of Snakemake begin that tell a user nothing."""
 
 SHIPPED = ("datasets", "models", "config")
 """Configuration files that every study is laid over."""
@@ -108,7 +124,7 @@ class Asked:
         done = subprocess.run(command, cwd=self.project, capture_output=quiet, text=True, env=environment())
         if done.returncode and quiet:
             lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
-            raise CommandError("\n".join(line for line in lines if not line.startswith(_NOISE))[-4000:])
+            raise CommandError("\n".join(line for line in lines if not line.startswith(NOISE))[-4000:])
         if done.returncode:
             raise CommandError("")
         return done.stdout or ""
@@ -171,3 +187,38 @@ def find_run(folder: Path, study: str) -> tuple[Path, Run]:
         return path, read_record(path)
     except ValueError as error:
         raise CommandError(str(error)) from None
+
+
+def start(given: Asked, targets: Sequence[str], *, cores: int | None, profile: str, as_json: bool) -> None:
+    """Hands over to Snakemake, for an adaptive study again and again; with ``as_json`` what it prints goes to standard error."""
+    if not (given.project / "profiles" / profile).is_dir():
+        known = sorted(path.name for path in (given.project / "profiles").iterdir())
+        raise CommandError(f"--profile {profile}: expected one of {', '.join(known)}")
+    if profile == "default" and has_slurm():
+        print("Slurm is here: --profile slurm submits the jobs to it", file=sys.stderr)
+    command = given.command(
+        *targets, cores=cores, profile="" if profile == "default" else profile, options=_logger(given)
+    )
+    if as_json or given.adaptive:  # a round is a run: another one follows while the last one chose more to measure
+        left: dict[str, str] = {}
+        while True:
+            if status := _call(command, given.project, shown=sys.stderr if as_json else None):
+                raise CommandError("")
+            before, left = left, unfinished(given.results / "selection") if given.adaptive else {}
+            if not left or left == before:
+                return
+    os.chdir(given.project)
+    os.execve(command[0], command, environment())
+
+
+def _call(command: Sequence[str], folder: Path, *, shown: Any) -> int:
+    """Returns the exit status of a command, which is left to end by itself when it is interrupted."""
+    with subprocess.Popen(command, cwd=folder, stdout=shown, env=environment()) as process:
+        signal.signal(signal.SIGINT, lambda *_: None)  # a terminal sends it to both
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        return process.wait()
+
+
+def _logger(given: Asked) -> list[str]:
+    own = {"--logger", "-n", "--dry-run", "--dryrun", "-q", "--quiet"} & set(given.words)
+    return [] if own or importlib.util.find_spec("snakemake_logger_plugin_w2sg") is None else ["--logger", "w2sg"]

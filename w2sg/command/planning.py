@@ -41,7 +41,7 @@ class Bound:
     """How long a study takes, and why not less."""
 
     hours: float
-    """NaN where the number of texts is unknown."""
+    """NaN where the number of texts is unknown, or what a model costs."""
     device: str
     """``GPU`` or ``CPU``."""
     bottleneck: str
@@ -131,7 +131,10 @@ def bound_of(study: PlannedStudy, models: pd.DataFrame, table: pd.DataFrame, mac
     times["download"] = total["download_hours"]
     longest = max(times, key=lambda name: (times[name] != times[name], times[name]))
     full = disk_needed(study, table) > machine.free
-    return Bound(hours=float(times[longest]), device=device, bottleneck="disk" if full else longest)
+    known = set(study.used) <= set(models.index)
+    return Bound(
+        hours=float(times[longest]) if known else float("nan"), device=device, bottleneck="disk" if full else longest
+    )
 
 
 def disk_needed(study: PlannedStudy, table: pd.DataFrame) -> float:
@@ -155,8 +158,8 @@ def plan_text(
         lines.append(
             f"peak on the scratch disk: {file_size(peak * 1e9)} ({study.snapshots} snapshots of the largest model)"
         )
-    needed = disk_needed(study, table)
-    lines.append(f"disk in all: {file_size(needed)}, of which {file_size(machine.free)} are free here")
+    if table.iloc[-1]["features_gb"] == table.iloc[-1]["features_gb"]:
+        lines.append(f"disk in all: {file_size(disk_needed(study, table))}; free here: {file_size(machine.free)}")
     lines.append(_time_text(study, bound_of(study, models, table, machine), table, machine))
     if uncounted := [f"datasets.{name}.pairs" for name, pairs in study.pairs.items() if pairs is None]:
         lines.append(f"unknown without {', '.join(uncounted)}: hours of GPU and CPU; what is kept")

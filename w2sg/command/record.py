@@ -100,12 +100,17 @@ def leave_record(folder: Path, run: Run) -> Path:
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(asdict(run)) + "\n", encoding="utf-8")
     with contextlib.suppress(OSError):  # a file system without locks
-        _HELD.append(share_lock(path))
+        _HELD[path.resolve()] = share_lock(path)
     return path
 
 
-_HELD: list[int | None] = []
-"""Descriptors that are closed when the process ends."""
+_HELD: dict[Path, int | None] = {}
+"""Descriptors by file, closed when the process ends."""
+
+
+def is_own(path: Path) -> bool:
+    """Returns whether this process left a file; one that only reads a study has no run."""
+    return path.resolve() in _HELD
 
 
 def read_record(path: Path) -> Run:

@@ -30,10 +30,15 @@ def folder_sizes(folder: Path) -> dict[str, float]:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    size = sum(entry.stat().st_size for entry in os.scandir(folder) if is_weights(entry.name))
+    size = weights_size(folder)
     width = next((config[key] for key in ("hidden_size", "n_embd", "d_model") if config.get(key)), None)
     blocks = next((config[key] for key in ("num_hidden_layers", "n_layer", "n_layers") if config.get(key)), None)
     if not size or width is None or blocks is None:
         return {}
     each = 2 if "16" in str(config.get("dtype") or config.get("torch_dtype")) else 4
     return {"parameters": size / each, "size": size, "width": width, "layers": blocks + 1}
+
+
+def weights_size(folder: Path) -> int:
+    """Returns the bytes of all weight files in a folder."""
+    return sum(entry.stat().st_size for entry in os.scandir(folder) if is_weights(entry.name))

@@ -126,7 +126,7 @@ def status_of(run: Run, path: Path, *, folder: Path = Path(), disk: bool = True)
             Stage(
                 stage=stage,
                 subject=subject,
-                counts=Counter(states[index] for index in members),
+                counts=_counted(states[index] for index in members),
                 seconds=_mean(measured[index] for index in members),
                 hourly=len(finished) / elapsed * 3600 if finished else None,
             )
@@ -138,7 +138,7 @@ def status_of(run: Run, path: Path, *, folder: Path = Path(), disk: bool = True)
         alive=alive,
         planned_hours=run.hours,
         stages=rows,
-        counts=Counter(states),
+        counts=_counted(states),
         left=left,
         at_least=at_least,
         failures=[_failure(job, folder) for job, state in zip(run.jobs, states, strict=True) if state == "failed"],
@@ -186,10 +186,14 @@ def last_line(log: Path) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
+def reason_in(log: Path) -> str:
+    """Returns why a job failed, in one line: the error that ends its log, without the name of its module."""
+    error = re.sub(r"^(\w+\.)+", "", error_in(log))
+    return error or "it was killed, such as by the system where memory is short"
+
+
 def _failure(job: Job, folder: Path) -> Failure:
-    error = error_in(folder / job.log)
-    reason = re.sub(r"^(\w+\.)+", "", error) or "it was killed, such as by the system where memory is short"
-    return Failure(rule=job.rule, name=job.name, reason=reason, log=job.log)
+    return Failure(rule=job.rule, name=job.name, reason=reason_in(folder / job.log), log=job.log)
 
 
 def _in_order(stages: Mapping[tuple[str, str], list[int]]) -> list[tuple[tuple[str, str], list[int]]]:
@@ -214,7 +218,12 @@ def _time_left(
             each = _mean(known.get((job.rule, job.subject), known.get((job.rule, ""), []))) if job.benchmark else _SHORT
             at_least |= each is None
             total += (each or 0.0) * (0.5 if state == "running" else 1.0)
-    return total / (at_once or max(Counter(states)["running"], 1)), at_least
+    return total / (at_once or max(states.count("running"), 1)), at_least
+
+
+def _counted(states: Iterable[str]) -> dict[str, int]:
+    found = Counter(states)
+    return {state: found[state] for state in STATES}
 
 
 def _benchmark(path: Path) -> float | None:

@@ -11,11 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from huggingface_hub.utils import RateLimitInfo, build_hf_headers, get_session, parse_ratelimit_headers
+
 from w2sg.revisions import download, hub, offline
 from w2sg.revisions.facts.descriptions import describe_files, describe_folder
 from w2sg.revisions.folders import RevisionError, is_weights
 from w2sg.revisions.offline import Published
-from w2sg.revisions.retries import NoSuchRevision, Patience
+from w2sg.revisions.retries import NoSuchRevision, Patience, persist
 from w2sg.runtime.files import atomic_path, file_sha256
 from w2sg.runtime.jobs import Progress
 
@@ -69,6 +71,22 @@ def keep_answers(path: Path, repo: str, answers: Sequence[Published], *, earlier
     kept = {name: asdict(answer) for name, answer in sorted({**earlier, **learned}.items())}
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps({"repo": repo, "answers": kept}, indent=1) + "\n", encoding="utf-8")
+
+
+def requests_left(repo: str, *, patience: Patience | None = None) -> tuple[int, float] | None:
+    """Returns how many requests the Hub still answers, and for how many seconds that holds; None where it does not say.
+
+    Raises:
+        RevisionError: If the Hub cannot be reached.
+    """
+    address = hub.endpoint()
+
+    def ask() -> RateLimitInfo | None:
+        response = get_session().get(f"{address}/api/models/{repo}/refs", headers=build_hf_headers(), timeout=30)
+        return parse_ratelimit_headers(response.headers)
+
+    found = persist(ask, what=f"ask {address} for its rate limit", patience=patience or Patience())
+    return None if found is None else (found.remaining, float(found.reset_in_seconds))
 
 
 class _Contents:

@@ -129,8 +129,8 @@ onstart:
                 slurm.refuse_leftovers(Path.cwd())
             except slurm.QueueError as error:
                 raise WorkflowError(str(error)) from None
-        # A plan and a comparison make no files by these names, so that no other study need mean the same.
-        if set(workflow.dag_settings.targets or ["all"]) - {"plan", "verify"}:
+        # A check, a plan and a comparison make no files by these names, so that no other study need mean the same.
+        if set(workflow.dag_settings.targets or ["all"]) - {"check", "plan", "verify"}:
             with atomic_path(STUDY / definitions.FILE) as path:
                 path.write_text(definitions.as_json(DEFINITIONS), encoding="utf-8")
             if ROUNDS:
@@ -160,7 +160,7 @@ onstart:
 
 
 onsuccess:
-    if workflow.is_main_process and not PARTIAL and not workflow.dag_settings.targets:
+    if record.is_own(STUDY / record.FILE) and not workflow.dag_settings.targets:
         following = rounds.read_rounds(config, LISTED, STUDY / "selection")
         for one in following.values():
             logger.info(one.describe())
@@ -173,7 +173,7 @@ onsuccess:
 
 
 onerror:
-    if workflow.is_main_process and not PARTIAL and (STUDY / record.FILE).exists():
+    if record.is_own(STUDY / record.FILE):
         logger.error(ending.ending(STUDY / record.FILE), extra={"w2sg_end": True})
 
 

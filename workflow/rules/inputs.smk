@@ -587,6 +587,23 @@ def planned_study():
     }
 
 
+# check
+
+
+def checked_models():
+    """Returns what a check is told of each model: its entry, the last used revision, all of them, and where they are known."""
+    return {
+        name: {
+            "entry": identity(Wildcards(fromdict={"model": name, "revision": used[-1]})),
+            "revision": used[-1],
+            "used": used,
+            "root": f"results/pretrained/{name}",
+            "kept": f"results/audit/{name}.json",
+        }
+        for name, used in USED.items()
+    }
+
+
 # verify
 
 

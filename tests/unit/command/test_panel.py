@@ -62,8 +62,8 @@ def begin(to: LogHandler, path: Path) -> None:
 
 def failing(to: LogHandler) -> None:
     Path("step2.log").write_text(TRACEBACK)
-    facts = {"rule_name": "extract_activations", "wildcards": {"model": "strong", "revision": "step2"}}
-    tell(to, level=logging.ERROR, event=LogEvent.JOB_ERROR, jobid=2, log=["step2.log"], **facts)
+    facts = {"rule_name": "extract_activations", "log": ["step2.log"]}
+    tell(to, level=logging.ERROR, event=LogEvent.JOB_ERROR, jobid=2, **facts)
 
 
 def test_lines_without_a_terminal(study):
@@ -77,7 +77,7 @@ def test_lines_without_a_terminal(study):
     lines = shown.console.export_text().splitlines()
     assert lines[0] == "study mine: 3 jobs, 1 of them done before"
     assert lines[1].endswith("activations strong/step1 · 3 jobs: 2 done, 1 waiting · about 60 s left")
-    assert lines[2].startswith("failed: extract_activations strong/step2: w2sg.revisions.folders.RevisionError: model")
+    assert lines[2].startswith("failed: extract_activations strong/step2: RevisionError: model")
     assert lines[3:] == ["    step2.log", "the disk is nearly full"]
 
 

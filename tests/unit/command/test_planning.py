@@ -42,6 +42,7 @@ def test_numbers_have_units_and_the_peak_is_that_of_the_largest():
     assert "peak on the scratch disk: 6 GB (3 snapshots of the largest model)" in text
     assert "20 GB" in text.splitlines()[1]
     assert "nan " not in text
+    assert "time: unknown" in text_of(study(), known("s"))  # what w costs is not known
 
 
 def test_a_dataset_of_unknown_size_leaves_unknown_what_depends_on_it_and_nothing_else():
@@ -62,16 +63,16 @@ def test_a_dataset_of_unknown_size_leaves_unknown_what_depends_on_it_and_nothing
     ],
 )
 def test_what_bounds_a_study_is_named(machine, size, bottleneck, device):
-    models = known("s").assign(parameters=size)
-    table = costs.cost_table(study(), models, RATES)
-    found = planning.bound_of(study(), models, table, machine)
+    models, given = known("s").assign(parameters=size), study(used={"s": 10})
+    table = costs.cost_table(given, models, RATES)
+    found = planning.bound_of(given, models, table, machine)
     assert (found.bottleneck, found.device) == (bottleneck, device)
     total = table.iloc[-1]
     if bottleneck == "CPU":
         assert found.hours == pytest.approx((total["cpu_hours"] + total["heads_hours"]) / 2)
     if bottleneck == "download":
         assert found.hours == total["download_hours"]
-    assert f"the {bottleneck} is the bottleneck" in text_of(study(), models, machine) or bottleneck == "download"
+    assert f"the {bottleneck} is the bottleneck" in text_of(given, models, machine) or bottleneck == "download"
 
 
 def test_the_plan_counts_a_study_that_is_trained_here(tmp_path):

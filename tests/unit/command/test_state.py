@@ -71,7 +71,7 @@ def test_a_job_that_was_killed_failed_if_its_run_goes_on_and_waits_otherwise(stu
     assert "killed" in state.status_of(run, path).failures[0].reason
     copy = tmp_path / "copy.json"
     copy.write_bytes(path.read_bytes())
-    assert state.status_of(run, copy).counts == {"done": 1, "waiting": 4}
+    assert state.status_of(run, copy).counts == {"done": 1, "running": 0, "failed": 0, "waiting": 4}
 
 
 @pytest.mark.parametrize("error", ["w2sg.runtime.jobs.JobTerminated: 143", "KeyboardInterrupt"])
@@ -87,7 +87,7 @@ def test_what_an_earlier_run_left_is_no_failure_and_no_success(study):
     finish("step3", 30.0)
     for name in ("step2.log", "step3.log", "step3.parquet", "step3.tsv"):
         os.utime(name, (run.started - 100, run.started - 100))
-    assert state.status_of(run, path).counts == {"done": 1, "waiting": 4}
+    assert state.status_of(run, path).counts == {"done": 1, "running": 0, "failed": 0, "waiting": 4}
 
 
 def test_a_temporary_output_counts_as_done_once_its_job_was_measured(study):
