@@ -203,7 +203,7 @@ def start(given: Asked, targets: Sequence[str], *, cores: int | None, profile: s
         left: dict[str, str] = {}
         while True:
             if status := _call(command, given.project, shown=sys.stderr if as_json else None):
-                raise CommandError("")
+                raise SystemExit(status)
             before, left = left, unfinished(given.results / "selection") if given.adaptive else {}
             if not left or left == before:
                 return

@@ -86,7 +86,7 @@ def test_run_goes_on_until_the_rounds_of_an_adaptive_study_have_ended(monkeypatc
 
     study = tmp_path / "mine.yaml"
     study.write_text("study: nano\nfamilies:\n  nano: {select: {adaptive: {within: 1.5}}}\n")
-    monkeypatch.setattr(command, "_call", measure)
+    monkeypatch.setattr(places, "_call", measure)
     monkeypatch.chdir(ROOT)
     call("run", str(study), "--", "--directory", str(tmp_path))
     assert len(called) == 2 and called[0] == called[1]
