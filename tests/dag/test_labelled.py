@@ -47,6 +47,7 @@ def labelled(tmp_path_factory) -> Workflow:
     config |= {"sweep": {"families": ["one"], "datasets": ["texts"]}}
     rates = {"lora": [1.0e-3], "full": [1.0e-3]}
     config["students"] = {"kinds": ["linear", "lora", "full"], "learning_rates": rates, "batch_size": 8, "every": 2}
+    config["students"] |= {"keep": True}
     config["heads"] |= {"cleaning": {"by": "knn", "action": "filter", "neighbours": 5}}
     made = Workflow(folder=folder, config=config)
     made.run()
@@ -94,6 +95,17 @@ def test_everything_was_made_as_the_configuration_says(labelled):
     labelled.run("--", "verify")
 
 
+def test_trained_students_stay_where_they_are_asked_to(labelled):
+    for role, names in (("students", {"ceiling", "w2s", "permuted"}), ("weak_students", {"weak_on_weak"})):
+        kept = list(labelled.folder.glob(f"results/texts/{role}/one/*/texts/*"))
+        assert {path.name for path in kept} == {
+            f"{kind}-{name}-lr0.001-seed0" for kind in ("lora", "full") for name in names
+        }
+        for path in kept:
+            assert (path / "head.safetensors").is_file()
+            assert (path / "adapter_model.safetensors").is_file() == path.name.startswith("lora")
+
+
 def kill_when(attacked: Attacked, folder: Path, count: int) -> list[str]:
     """Kills the study once so many students are kept; returns what the log of the killed attempt says of trained ones."""
     options: Any = {"start_new_session": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -113,7 +125,7 @@ def test_killed_students_of_all_kinds_go_on_where_they_were(labelled, tmp_path):
     workflow = Workflow(folder=tmp_path / "run", config=labelled.config)
     shutil.copytree(labelled.folder, workflow.folder)
     study = workflow.folder / "results/texts"
-    made = [*study.glob("students/*/*/*.parquet"), *study.glob("student_predictions/*/*/*.parquet")]
+    made: list[Path] = [*study.glob("students/*/*/*.parquet"), *study.glob("student_predictions/*/*/*.parquet")]
     for path in made:
         path.unlink()
     targets = [str(path.relative_to(workflow.folder)) for path in made]

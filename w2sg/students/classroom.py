@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from safetensors.torch import save_file
 
 from w2sg.activations.features import TEST
 from w2sg.activations.tokens import ReadPairs
@@ -110,6 +112,8 @@ class Classroom:
     """Of all metrics."""
     batch_tokens: int
     """Rows of a forward pass without gradients."""
+    weights: Path | None = None
+    """Folder in which trained students stay, each in one of its own; None: nothing of them does."""
     kept: Kept = lambda keys, train: train()
     """What keeps trained students over a kill."""
 
@@ -132,6 +136,8 @@ class Classroom:
             )
             margins = self._margins(len(self.texts[TEST].row_ids))
             last = _accuracy(margins[: self.settings.watched])
+            if self.weights is not None:
+                self._save(self.weights / f"{self.kind}-{head}-lr{rate:g}-seed{seed}")
             whole = np.isfinite(margins).all() and np.isfinite(course.progressive_loss)
             return TrainedStudent(
                 margins=margins if whole else np.zeros_like(margins),
@@ -140,6 +146,12 @@ class Classroom:
             )
 
         return self.kept(keys, train)
+
+    def _save(self, folder: Path) -> None:
+        """Writes what was trained, and the head's weights beside it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.trained.save(folder)
+        save_file({"weight": self.scorer.head.weight.detach().cpu()}, folder / "head.safetensors")
 
     def _margins(self, most: int) -> np.ndarray:
         test = self.texts[TEST]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from safetensors.torch import save_file
 
 from w2sg.activations.models import LoadedModel
 from w2sg.study.protocols import StudentKind
@@ -28,6 +30,10 @@ class Trainable(Protocol):
         """Makes the decoder that of the revision again; ``seed`` draws what is drawn."""
         ...
 
+    def save(self, folder: Path) -> None:
+        """Writes what is trained into a folder, for ``from_pretrained`` of transformers or peft."""
+        ...
+
 
 class FullBackbone:
     """All weights of the decoder; copies of them lie in the host's memory meanwhile."""
@@ -35,6 +41,7 @@ class FullBackbone:
     def __init__(self, model: LoadedModel, settings: Students) -> None:
         """Keeps a copy of the weights."""
         model.decoder.requires_grad_(True)
+        self._decoder: Any = model.decoder
         self._own = list(model.decoder.parameters())
         self._copies = [parameter.detach().to("cpu", copy=True) for parameter in self._own]
 
@@ -47,6 +54,10 @@ class FullBackbone:
         with torch.no_grad():
             for parameter, kept in zip(self._own, self._copies, strict=True):
                 parameter.copy_(kept)
+
+    def save(self, folder: Path) -> None:
+        """Writes the decoder, for ``AutoModel.from_pretrained``."""
+        self._decoder.save_pretrained(folder)
 
 
 class Adapters:
@@ -74,6 +85,7 @@ class Adapters:
         )
         inject_adapter_in_model(config, model.decoder, adapter_name=ADAPTER)
         inner: Any = model.decoder
+        self._config, self._decoder = config, inner
         self._pairs = [
             (module.lora_A[ADAPTER].weight, module.lora_B[ADAPTER].weight)
             for module in inner.modules()
@@ -95,6 +107,15 @@ class Adapters:
                 drawn = torch.nn.init.kaiming_uniform_(torch.empty(down.shape), a=5**0.5)
                 down.data.copy_(drawn)
                 up.data.zero_()
+
+    def save(self, folder: Path) -> None:
+        """Writes the adapters alone, for ``PeftModel.from_pretrained`` beside the revision's own decoder (``AutoModel``)."""
+        from peft import get_peft_model_state_dict
+
+        self._config.save_pretrained(str(folder))
+        found = get_peft_model_state_dict(self._decoder, adapter_name=ADAPTER)
+        named = {f"base_model.model.{name}": tensor.contiguous().cpu() for name, tensor in found.items()}
+        save_file(named, folder / "adapter_model.safetensors", metadata={"format": "pt"})
 
 
 @contextlib.contextmanager

@@ -52,6 +52,7 @@ def teach_revision(
     drawn: bool,
     kept: Path,
     made: Mapping[str, Mapping[str, Any]],
+    weights: Mapping[str, Path] | None = None,
 ) -> Iterator[tuple[str, Taught]]:
     """Yields each dataset with what its students of all kinds reached.
 
@@ -65,6 +66,7 @@ def teach_revision(
         drawn: Whether weights are drawn instead of read.
         kept: Folder of students that are trained already.
         made: What decides the students of each dataset.
+        weights: Folder for the weights of each dataset's students; None: nothing of them stays.
 
     Raises:
         MemoryError: If a training would not fit.
@@ -102,6 +104,7 @@ def teach_revision(
                 kind=kind,
                 texts=split_texts(read[dataset], lesson.pairs, most=students.pairs),
                 batch_tokens=settings.rows(model.device),
+                weights=weights[dataset] if weights else None,
                 kept=KeptStudents(folder=kept, made=keys),
             )
             found[dataset].append(ROLES[role](room, lesson.labels, layer=model.depth))

@@ -168,6 +168,10 @@ class Students(Section):
     checkpointing: bool = False
     """Whether blocks are run again on the way back, for less memory."""
     lora: LoraAdapters = LoraAdapters()
+    keep: bool = False
+    """Whether the weights of trained students stay on the disk, beside their tables: all of a fully trained one, else its
+    adapters.
+    """
 
 
 class Probe(Section):

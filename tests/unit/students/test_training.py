@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from peft import PeftModel
 from torch.nn.functional import binary_cross_entropy_with_logits
+from transformers import AutoModel
 
 from tests import tiny
 from w2sg.activations.models import take_apart
@@ -132,6 +134,26 @@ def test_adapters_and_their_layers_multiply_once_to_the_same_scores(architecture
     bare = loaded(architecture)
     with adapters_added(bare.decoder):  # a model without adapters
         assert not any("forward" in vars(module) for module in bare.decoder.modules())
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # of peft
+@pytest.mark.parametrize("kind", ["lora", "full"])
+def test_a_student_that_is_kept_is_read_by_the_libraries_own_means(kind, tmp_path):
+    task, model = pairs(), loaded("llama")
+    scorer, trained = Scorer(model), KINDS[kind](model, SETTINGS)
+    train_student(scorer, trained, task, settings=SETTINGS, rate=RATE, seed=SEED)
+    trained.save(tmp_path)
+    if kind == "lora":
+        found = PeftModel.from_pretrained(loaded("llama").decoder, str(tmp_path))
+        assert len(list(tmp_path.glob("*.safetensors"))) == 1  # nothing but the adapters
+    else:
+        found = AutoModel.from_pretrained(tmp_path)
+    texts = [text for text in task.first if text is not None][:8]
+    with torch.no_grad():
+        states = torch.stack([found(input_ids=torch.tensor([text]))[0][0, -1] for text in texts])
+        scores = (states @ scorer.head.weight[0]).numpy()
+    expected = scorer.score(texts, batch_tokens=4096)
+    np.testing.assert_allclose(scores, expected, atol=1e-5 * np.abs(expected).max())
 
 
 def test_an_untrained_head_scores_zero_and_the_accuracy_is_looked_at_as_often_as_wanted():
