@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from w2sg.study.lists.adaptive import FIRST_ROUND, LATE, candidates, doublings, first_round, late_places
+from tests.studies import made_metrics
+from w2sg.study.lists.adaptive import FIRST_ROUND, LATE, Adaptive, candidates, doublings, first_round, late_places
+from w2sg.study.rounds import Chosen
 from w2sg.trajectories.adaptive.rounds import KnownGain, choose, draw_scores, locate_onset
+from w2sg.trajectories.adaptive.table import AdaptiveSweep, next_round, place_tables
 from w2sg.trajectories.onset import find_onset
 
 PYTHIA = [0.002097152 * step for step in [0, *(2**k for k in range(10)), *range(1000, 143001, 1000)]]
@@ -129,3 +133,49 @@ def test_those_that_might_have_been_chosen_count_as_tested():
     gain, error = np.array([-0.2, -0.1, 0.031, 0.031]), np.full(4, 0.01)
     assert np.isfinite(find_onset(gain, error, late=1, confidence=0.95).value)
     assert np.isnan(find_onset(gain, error, late=1, confidence=0.95, listed=200).value)
+
+
+STEPS = [0, *range(64, 2561, 64)]
+
+
+def described(**rule) -> tuple[AdaptiveSweep, list[Chosen], pd.DataFrame]:
+    """A list of forty revisions, its first round, and what is measured of all of them."""
+    metrics = made_metrics(effect=True, steps=STEPS)
+    revisions = [(f"step{step}", step, step * 1e-6) for step in STEPS]
+    sweep = AdaptiveSweep(revisions=revisions, rule=Adaptive(**rule), late_step=STEPS[-8], confidence=0.95)
+    places = first_round([tokens for *_, tokens in revisions], 0.2)
+    return sweep, [Chosen(1, revisions[place][0], "", "first") for place in places], metrics
+
+
+def measured(metrics: pd.DataFrame, chosen: list[Chosen], sweep: AdaptiveSweep) -> pd.DataFrame:
+    """What :func:`place_tables` makes of the tables of the chosen revisions, which have neither family nor step."""
+    names = [row.revision for row in chosen]
+    tables = {
+        ("nano", name): [metrics[metrics["revision"] == name].drop(columns=["family", "step", "tokens"])]
+        for name in names
+    }
+    return place_tables(tables, sweep)
+
+
+def test_the_table_of_rounds_grows_by_revisions_with_their_reasons_until_it_says_why_it_ended():
+    sweep, chosen, metrics = described(within=1.2, most=20)
+    for number in range(2, 8):
+        table = next_round(chosen, measured(metrics, chosen, sweep), sweep, confidence=0.95)
+        assert table["revision"].head(len(chosen)).tolist() == [row.revision for row in chosen]
+        new = table.iloc[len(chosen) :]
+        assert (new["round"] == number).all()
+        if new["revision"].isna().all():
+            break
+        assert new["reason"].str.match(r"onset of nano, newsgroups_tech, (paper|converged): within \d").all()
+        assert (new["tokens_billion"] == new["step"] * 1e-6).all()
+        chosen += [
+            Chosen(int(r), name, worth, why)
+            for r, name, worth, why in new[["round", "revision", "worth", "reason"]].values
+        ]
+    assert new["reason"].item().startswith("ended: ") and len(chosen) <= 20 and number > 2
+
+
+def test_a_sweep_that_may_measure_no_more_says_so():
+    sweep, chosen, metrics = described(within=1.01, most=8)
+    table = next_round(chosen, measured(metrics, chosen, sweep), sweep, confidence=0.95)
+    assert table["reason"].iloc[-1] == "ended: 8 revisions were measured, and most is 8"
