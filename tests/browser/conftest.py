@@ -39,9 +39,11 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def visit(browser) -> Iterator[Any]:
     """Returns a function that opens a file and records what happens."""
-    page = browser.new_page(viewport={"width": 1100, "height": 900})
+    pages = []
 
-    def opened(file: Path) -> Visit:
+    def opened(file: Path, *, width: int = 1280, scheme: str = "light") -> Visit:
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        pages.append(page)
         found = Visit(page=page)
         own = file.as_uri()
         page.on("request", lambda request: request.url.split("#")[0] == own or found.requests.append(request.url))
@@ -53,4 +55,5 @@ def visit(browser) -> Iterator[Any]:
         return found
 
     yield opened
-    page.close()
+    for page in pages:
+        page.close()

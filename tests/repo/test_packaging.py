@@ -36,7 +36,7 @@ def test_the_wheel_holds_every_module_and_data_file(wheel):
 
     expected = below("w2sg", PLUGIN.name) | {"w2sg/project/workflow/Snakefile"}
     expected |= {f"w2sg/project/{n}" for n in below("workflow", "config", "profiles", "envs", *LISTS)}
-    assert {"w2sg/py.typed", "w2sg/report/page.html.j2", "w2sg/plotting/paper.mplstyle"} <= expected
+    assert {"w2sg/py.typed", "w2sg/report/html/page.html.j2", "w2sg/plotting/paper.mplstyle"} <= expected
     held = set(zipfile.ZipFile(wheel).namelist())
     assert {name for name in held if ".dist-info/" not in name} == expected
     assert wheel.name == f"w2sg-{__version__}-py3-none-any.whl"

@@ -19,6 +19,7 @@ STYLE = Path(__file__).with_name("paper.mplstyle")
 COLOURS = {
     "w2s": "#0072B2", "ceiling": "#009E73", "probe": "#CC79A7", "weak": "#D55E00", "loss": "#444444", "pair": "#CC79A7",
     "text": "#E69F00", "permuted": "#56B4E9", "weak_on_weak": "#D55E00",
+    "corrected": "#009E73", "spoiled": "#D55E00",
 }  # fmt: skip
 """One colour per series (Okabe and Ito 2008), the same in every figure."""
 
@@ -29,11 +30,13 @@ SHAPES = {
     "pair": "triangle-up",
     "text": "diamond",
     "loss": "circle",
-}
+    "corrected": "circle", "spoiled": "square",
+}  # fmt: skip
 """Mark of a series in the words of Vega, so that series differ without colour; what has none is a line alone."""
 
 DASHES: dict[str, tuple[float, ...]] = {
-    "ceiling": (6, 2), "probe": (2, 1.5), "text": (6, 2), "permuted": (5, 1.5, 1, 1.5), "weak_on_weak": (5, 2), "chance": (1, 3), "onset": (3, 1),
+    "ceiling": (6, 2), "probe": (2, 1.5), "text": (6, 2), "permuted": (5, 1.5, 1, 1.5), "weak_on_weak": (5, 2), "chance": (1, 3),
+    "onset": (3, 1), "spoiled": (6, 2),
     "floor:longer_response": (1, 2), "floor:tfidf": (4, 2), "floor:fewer_tokens": (6, 2, 1, 2), "floor:majority": (2, 4),
 }  # fmt: skip
 """Lengths of dashes and gaps of a series, in widths of its line; what has none is drawn through."""
@@ -47,7 +50,7 @@ LABELS = {
     "floor:longer_response": "floor: longer response", "floor:tfidf": "floor: TF-IDF", "floor:fewer_tokens": "floor: fewer tokens",
     "floor:majority": "floor: majority",
     "permuted": "student of permuted labels", "weak_on_weak": "weak on weak", "bits": "bits per byte",
-    "chance": "chance", "onset": "onset, with its interval",
+    "chance": "chance", "onset": "onset, with its interval", "corrected": "corrected", "spoiled": "spoiled",
 }  # fmt: skip
 """Legend text of the series."""
 

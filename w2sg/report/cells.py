@@ -10,9 +10,13 @@ import numpy as np
 import pandas as pd
 
 from w2sg.measures.bootstrap import TOO_SHORT
+from w2sg.plotting.style import in_si
 from w2sg.report.conclusions import SEEDS, Case, Finding, cases
 from w2sg.report.onsets import onset_cell
 from w2sg.trajectories.selection import CASE, headline_statistics, rows_with
+
+SI = "tokens"
+"""Format of billions of tokens: as a count in units of the SI."""
 
 SPANS = {"all": "all revisions", "before_saturation": "before saturation"}
 """Spans in words; ``first_<n>`` is read as it stands."""
@@ -22,10 +26,10 @@ STATISTICS = {"r2": "R²", "spearman": "Spearman's rho", "r2_given_log_tokens": 
 
 ESTIMATES = {
     "onset_step": ("onset, step", ",.0f"),
-    "onset_tokens": ("onset, billion tokens", ".4g"),
-    "sigmoid_midpoint": ("midpoint of the rise, billion tokens", ".4g"),
+    "onset_tokens": ("onset, tokens", SI),
+    "sigmoid_midpoint": ("midpoint of the rise, tokens", SI),
     "sigmoid_width": ("width of the rise, doublings of tokens", ".2f"),
-    "change_point": ("change point, billion tokens", ".4g"),
+    "change_point": ("change point, tokens", SI),
     "saturation": ("late accuracy", ".3f"),
     "saturation_gain": ("late gain over the supervisor", "+.3f"),
     "fluctuation": ("late fluctuation", ".4f"),
@@ -48,8 +52,8 @@ CONCLUSIONS = {
     "pgr": ("share of the gap recovered, PGR", ".2f"),
     "fluctuation": ("late fluctuation", ".4f"),
     "onset_step": ("onset, step", ",.0f"),
-    "onset_tokens": ("onset, billion tokens", ".4g"),
-    "saturation_tokens": ("saturation, billion tokens", ".4g"),
+    "onset_tokens": ("onset, tokens", SI),
+    "saturation_tokens": ("saturation, tokens", SI),
     "error_probe": ("error of predicting held-out W2SG accuracy from: linear probe", ".4f"),
     "error_loss": ("evaluation loss", ".4f"),
     "error_step": ("log step", ".4f"),
@@ -159,22 +163,33 @@ def aligned(shown: pd.DataFrame) -> list[str]:
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in [*lines, rule, *rows]]
 
 
+def formatted(value: float, form: str) -> str:
+    """Returns a number in a format; billions of tokens in that of :data:`SI`."""
+    return in_si(1e9 * value) if form == SI else format(value, form)
+
+
 def number(finding: Finding, form: str) -> str:
     """Returns a finding's value; a dash where it is undefined."""
-    return format(finding.value, form) if finding.known else "—"
+    return formatted(finding.value, form) if finding.known else "—"
 
 
 def interval(finding: Finding, form: str) -> str:
     """Returns a finding's interval such as `` [0.95, 0.99]``; nothing where there is none. A dagger: it may be too short."""
-    ends = [format(end, form) if np.isfinite(end) else "?" for end in (finding.low, finding.high)]
+    ends = [formatted(end, form) if np.isfinite(end) else "?" for end in (finding.low, finding.high)]
     shown = "" if ends == ["?", "?"] or not finding.known else f" [{', '.join(ends)}]"
     return shown + ("†" if shown and finding.cut else "")
 
 
 def format_correlations(table: pd.DataFrame) -> pd.DataFrame:
-    """Returns CORRELATIONS of the last layer: a row per family, dataset, heads, span and statistic; none of an empty one."""
+    """Returns CORRELATIONS of the last layer: a row per family, dataset, heads, span and statistic; none of an empty one.
+
+    Spans of no revision, or of the same revisions as all, are left out.
+    """
     keys, order = [*CASE, "span", "statistic"], list(STATISTICS)
     rows = headline_statistics(table)
+    whole = rows_with(rows, span="all").set_index([*CASE, "predictor", "statistic"])["n"]
+    same = whole.reindex(pd.MultiIndex.from_frame(rows[whole.index.names])).to_numpy() == rows["n"].to_numpy()
+    rows = rows[(rows["span"] == "all") | (~same & (rows["n"] > 0))]
     if rows.empty:
         return pd.DataFrame()
     cells = rows.assign(cell=[with_interval(row, ".3f") for row in records(rows)])
@@ -258,8 +273,8 @@ def with_interval(row: Any, form: str) -> str:
     """
     if not np.isfinite(row.value):
         return row.note or "undefined"
-    ends = [format(end, form) if np.isfinite(end) else "?" for end in (row.low, row.high)]
+    ends = [formatted(end, form) if np.isfinite(end) else "?" for end in (row.low, row.high)]
     interval = f" ({ends[0]} to {ends[1]})" if ends != ["?", "?"] else ""
     if row.note.startswith(TOO_SHORT):
-        return format(row.value, form) + interval + "†"
-    return format(row.value, form) + interval + (f"; {row.note}" if row.note else "")
+        return formatted(row.value, form) + interval + "†"
+    return formatted(row.value, form) + interval + (f"; {row.note}" if row.note else "")

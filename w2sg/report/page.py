@@ -5,35 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
-import vl_convert
 import yaml
-from markupsafe import Markup
 
 from w2sg import __version__
-from w2sg.report import cells, charts, controls
-from w2sg.report.catalogue import FIGURES, GROUP_FIGURES, as_percent
-from w2sg.report.readings import reading_table
-from w2sg.report.sentences import answer, describe_doubts, describe_missing
+from w2sg.report import cells, controls
+from w2sg.report.catalogue import as_percent
+from w2sg.report.charts import marks, overview, panels
+from w2sg.report.charts import rows as charts
+from w2sg.report.html.base import chart_library, render_page
+from w2sg.report.html.head import dataset_facts, family_facts, reading_table
+from w2sg.report.sentences import answer, describe_doubts, describe_missing, short_answer
 from w2sg.runtime import provenance
 from w2sg.tables.theory import tally
 from w2sg.trajectories.selection import case_rows, trained_layers
-
-TEMPLATE = Path(__file__).with_name("page.html.j2")
-"""Jinja template; every value is escaped."""
-
-VEGA_LITE = "6.4"
-"""Version of Vega-Lite for which altair writes specifications."""
-
-_PARQUET = ("metrics", "floors", "audit", "readings", "correlations", "transitions", "completeness")
-
-FILES = {name: f"tables/{name}.parquet" for name in _PARQUET} | {"summary": "tables/summary.csv"}
-"""Tables that the page links to, relative to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,26 +58,35 @@ class Evidence:
     """Families of several pre-training seeds with the family of each."""
     agreement: pd.DataFrame | None = None
     """Schema AGREEMENT: which pairs students correct; None or empty where predictions were not compared."""
+    date: str = ""
+    """Day on which the tables were made; empty where it is not known."""
     origin: Mapping[str, Any]
     """What the page says of its origin: :func:`w2sg.runtime.provenance.origin`, with the configuration."""
 
 
 def render(evidence: Evidence) -> str:
     """Returns the report's HTML; equal evidence gives an equal page."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        **_answer(evidence), **_plots(evidence), **_tables(evidence), **_origin(evidence)
-    )
+    parts = _answer(evidence) | _plots(evidence) | _tables(evidence) | _origin(evidence)
+    return render_page("page", **parts, contents=_contents(parts))
 
 
-def as_script(value: Any) -> Markup:
-    """Returns a value as JSON that cannot end the script element it stands in."""
-    return Markup(json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"))
+CONTENTS = {
+    "answer": "Answer", "overview": "All cases", "trajectories": "Trajectories", "prediction": "Prediction", "controls": "Controls",
+    "transfer": "Transfer", "transitions": "Onset", "theory": "Theory", "readings": "Texts", "provenance": "Provenance",
+}  # fmt: skip
+"""Sections by their ids."""
+
+
+def _contents(parts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    shown = {"overview": parts["overview"], "trajectories": parts["charts"]}
+    shown |= {name: parts[name] is not None for name in ("transfer", "theory", "readings")}
+    return [(name, title) for name, title in CONTENTS.items() if shown.get(name, True)]
 
 
 def _answer(evidence: Evidence) -> dict[str, Any]:
     return {
         "missing": describe_missing(evidence.completeness),
+        "short": short_answer(evidence.summary),
         "answer": answer(evidence.summary),
         "excluded": describe_doubts(evidence.excluded),
     }
@@ -97,40 +94,33 @@ def _answer(evidence: Evidence) -> dict[str, Any]:
 
 def _plots(evidence: Evidence) -> dict[str, Any]:
     shown, pooled, layers = [], [], {}
-    keys = evidence.metrics.loc[evidence.metrics["head"] == "w2s", ["family", "dataset"]].drop_duplicates()
+    metrics, tables = evidence.metrics, {"transitions": evidence.transitions, "agreement": evidence.agreement}
+    keys = metrics.loc[metrics["head"] == "w2s", ["family", "dataset"]].drop_duplicates()
     for family, dataset in keys.sort_values(["family", "dataset"]).itertuples(index=False, name=None):
         title, where = f"{family} on {dataset}", {"family": family, "dataset": dataset}
-        rows = charts.chart_rows(evidence.metrics, evidence.floors, **where)
-        files = [(figure.title, f"figures/{name}/{family}/{dataset}.pdf") for name, figure in FIGURES.items()]
-        shown.append(
-            {
-                "title": title,
-                "spec": as_script(charts.chart(rows, corpus=evidence.study["evaluation"]["corpus"])),
-                "files": files,
-            }
-        )
-        layers[title] = trained_layers(case_rows(evidence.metrics, **where))
+        rows = charts.chart_rows(metrics, evidence.floors, **where, **tables)
+        drawn = panels.case_charts(rows, corpus=evidence.study["evaluation"]["corpus"], title=title)
+        name = f"{family}-{dataset}"
+        shown.append({"title": title, "name": name, "rows": rows, "menus": marks.menus(rows), "charts": drawn})
+        layers[title] = trained_layers(case_rows(metrics, **where))
     for family, members in evidence.groups.items():
-        for dataset in dict.fromkeys(
-            dataset for name, dataset in keys.itertuples(index=False, name=None) if name in members
-        ):
-            files = [(FIGURES[name].title, f"figures/{name}/{family}/{dataset}.pdf") for name in GROUP_FIGURES]
-            pooled.append({"title": f"{family} on {dataset}, {len(members)} pre-training seeds", "files": files})
-    errors = charts.error_chart(evidence.summary)
+        found = [dataset for name, dataset in keys.itertuples(index=False, name=None) if name in members]
+        pooled += [f"{family} on {dataset}, {len(members)} pre-training seeds" for dataset in dict.fromkeys(found)]
+    over: dict[str, Any] = {"overview": [], "overview_rows": None, "overview_key": []}
+    if shown:
+        rows, lines = charts.overview_rows(metrics, evidence.summary, evidence.groups)
+        over = {"overview": overview.overview_charts(rows, lines), "overview_rows": rows}
+        over |= {"overview_key": overview.line_looks(lines)}
+    error_rows, errors = overview.error_charts(evidence.summary)
     return {
         "charts": shown,
         "pooled": pooled,
-        "errors": None if errors is None else as_script(errors),
+        "errors": errors,
+        "error_rows": error_rows,
         "layers_note": charts.describe_thinning(layers),
-        "library": _library(),
+        "library": chart_library(),
+        **over,
     }
-
-
-@lru_cache(maxsize=1)
-def _library() -> Markup:
-    """Vega, Vega-Lite and Vega-Embed as one script that cannot end its own element."""
-    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", VEGA_LITE)
-    return Markup(bundle.replace("</script", "<\\/script"))
 
 
 def _tables(evidence: Evidence) -> dict[str, Any]:
@@ -155,12 +145,15 @@ def _tables(evidence: Evidence) -> dict[str, Any]:
 
 def _origin(evidence: Evidence) -> dict[str, Any]:
     found, computing = evidence.origin["versions"], ("extract_activations", "train_heads")
+    config = json.loads(evidence.origin["config"])
     weights = evidence.metrics[["model", "revision", "step", "commit"]].drop_duplicates()
     return {
         "study": evidence.study,
         "settings": yaml.safe_dump(dict(evidence.study), sort_keys=False),
         "coverage": {name: as_percent(evidence.study[name]["confidence"]) for name in ("intervals", "statistics")},
-        "files": list(FILES.items()),
+        "families": family_facts(config, evidence.metrics),
+        "datasets": list(dataset_facts(config, evidence.metrics)),
+        "date": evidence.date,
         "version": __version__,
         "origin": json.dumps(evidence.origin, sort_keys=True),
         "code": evidence.origin["code"],

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from w2sg.report.cells import FIRST_NOTE, MARKS, aligned, format_summary, interval, records
+from w2sg.report.cells import FIRST_NOTE, MARKS, SI, aligned, format_summary, formatted, interval, records
 from w2sg.report.conclusions import Case, Finding, answering, cases
 from w2sg.report.onsets import ONSETS, onset_number, onset_of
 from w2sg.study.protocols import LINEAR, protocol_title
@@ -52,6 +52,81 @@ WORDS: dict[str, dict[str, str]] = {
 """How each verdict on a quantity is worded: before a list of the cases that have it."""
 
 
+SHORT: dict[str, dict[str, str]] = {
+    "gain": {
+        "above": "the student ends above its supervisor in {count} (late gain {span})",
+        "below": "ends below it in {count} ({span})",
+        "unclear": "cannot be told from it in {count}",
+        "undefined": "has no late gain to speak of in {count}",
+    },
+    "gain_beyond_weak_on_weak": {
+        "above": "it gains more than a student of the supervisor's own features in {count}",
+        "below": "gains less in {count}",
+        "unclear": "that cannot be told in {count}",
+    },
+    "gain_first": {
+        "above": "a random twin's student exceeds the supervisor, too, in {count}",
+        "below": "a random twin's student stays below the supervisor in {count}",
+        "unclear": "a random twin's student cannot be told from the supervisor in {count}",
+    },
+    "error_probe_minus_loss": {
+        "below": "the linear probe predicts held-out W2SG accuracy better than evaluation loss in {count}",
+        "above": "evaluation loss predicts held-out W2SG accuracy better than the linear probe in {count}",
+        "unclear": "which of linear probe and evaluation loss predicts held-out W2SG accuracy better cannot be told in {count}",
+        "undefined": "what predicts W2SG accuracy cannot be told in {count}",
+    },
+}
+"""How cases are counted by their verdict on a quantity."""
+
+
+def short_answer(summary: pd.DataFrame) -> list[str]:
+    """Returns the answer in at most three sentences: in how many cases students gain and from when on, beyond which controls, what predicts it.
+
+    They count the verdicts that :func:`answer` gives case by case, and say nothing else.
+    """
+    found = answering(cases(summary))
+    if not found:
+        return answer(summary)
+    levels = {case.pooled for case in found}
+    level = (
+        "In one run or over pre-training seeds"
+        if len(levels) > 1
+        else "Over pre-training seeds"
+        if found[0].pooled
+        else "In one run each"
+    )
+    placed = [case["onset_step"].value for case in found if onset_of(case) == "bounded"]
+    onset = "no onset can be placed"
+    if placed:
+        ends = (
+            f"at step {placed[0]:,.0f}"
+            if min(placed) == max(placed)
+            else f"between steps {min(placed):,.0f} and {max(placed):,.0f}"
+        )
+        onset = f"the gain sets in {ends} in the {len(placed)} where an onset can be placed"
+    twins = [case for case in _with(found, "gain_first") if FIRST_NOTE in case["w2s_first"].note]
+    controls = [
+        *_counted(_with(found, "gain_beyond_weak_on_weak"), "gain_beyond_weak_on_weak"),
+        *_counted(twins, "gain_first"),
+    ]
+    predicted = "; ".join(_counted(found, "error_probe_minus_loss"))
+    said = [f"{level}, {', '.join(_counted(found, 'gain'))}; {onset}", "; ".join(controls), predicted]
+    return [f"{sentence[0].upper()}{sentence[1:]}." for sentence in said if sentence]
+
+
+def _counted(found: Sequence[Case], quantity: str) -> list[str]:
+    """Returns a part of a sentence for each verdict that some cases have, the first with what is counted."""
+    parts: list[str] = []
+    for verdict, phrase in SHORT[quantity].items():
+        same = [case[quantity].value for case in found if case[quantity].decided == verdict]
+        if same:
+            ends = [format(value, "+.3f") for value in (min(same), max(same))]
+            span = ends[0] if ends[0] == ends[1] else " to ".join(ends)
+            count = str(len(same)) if parts else f"{len(same)} of {len(found)} case{'s' if len(found) > 1 else ''}"
+            parts.append(phrase.format(count=count, span=span))
+    return parts
+
+
 def answer(summary: pd.DataFrame) -> list[str]:
     """Returns the answer of a study: whether and when students gain, what errors cost and controls reach, what predicts it.
 
@@ -86,7 +161,7 @@ def _gains(found: Sequence[Case]) -> list[str]:
     return [
         *_judged(found, "gain"),
         *_told(found, onset_of, dated, onset_number),
-        *_listed(late, "accuracy saturates (billion tokens)", "saturation_tokens", ".4g"),
+        *_listed(late, "accuracy saturates (tokens)", "saturation_tokens", SI),
         *_judged(_with(found, "gain_beyond_weak_on_weak"), "gain_beyond_weak_on_weak"),
         *_listed(chance, unknowing, "weak", ".3f"),
     ]
@@ -171,7 +246,7 @@ def _shown(finding: Finding, form: str) -> str:
     if not finding.known:
         return finding.note
     shown = interval(finding, form)
-    return format(finding.value, form) + (shown or (f", {finding.note}" if finding.note else ""))
+    return formatted(finding.value, form) + (shown or (f", {finding.note}" if finding.note else ""))
 
 
 def describe_missing(completeness: pd.DataFrame) -> list[str]:

@@ -14,9 +14,12 @@ import pytest
 from tests.conclusions import ABSENT, NOISE, made_conclusions, nothing, transferred
 from tests.studies import made_evidence, made_floors, made_metrics, without_costs
 from w2sg.measures.bootstrap import TOO_SHORT
-from w2sg.report import charts, controls, page, readme
+from w2sg.report import controls, page, readme
 from w2sg.report.cells import format_correlations, format_stages, format_summary, with_interval
-from w2sg.report.sentences import answer, summary_text
+from w2sg.report.charts import marks, overview, panels
+from w2sg.report.charts import rows as charts
+from w2sg.report.html import base, head
+from w2sg.report.sentences import answer, short_answer, summary_text
 from w2sg.runtime import provenance
 from w2sg.trajectories.selection import rows_with
 
@@ -30,8 +33,9 @@ def found() -> page.Evidence:
 
 
 def shown(html: str) -> str:
-    """Returns the page's text up to its charts, without marks and line breaks."""
-    return " ".join(re.sub("<[^>]+>", " ", html.partition('<h2 id="trajectories"')[0].partition("<h1>")[2]).split())
+    """Returns the page's text, without marks, data and line breaks, and without the spaces that fill numbers up."""
+    text = re.sub("<script.*?</script>", " ", html.partition("<h1>")[2], flags=re.S)
+    return " ".join(re.sub("<[^>]+>", " ", text).split())
 
 
 @pytest.mark.parametrize("changes", [{}, ABSENT, NOISE])
@@ -86,7 +90,6 @@ def test_pre_training_seeds_together_are_linked(found):
     seeds = pd.concat([metrics.assign(family=f"nano-seed{seed}") for seed in (0, 1)])
     html = page.render(dataclasses.replace(found, metrics=seeds, groups={"nano": ["nano-seed0", "nano-seed1"]}))
     assert "nano on newsgroups_tech, 2 pre-training seeds" in html
-    assert 'href="figures/trajectory/nano/newsgroups_tech.pdf"' in html
     assert "Pre-training seeds together" not in page.render(found)
 
 
@@ -118,14 +121,15 @@ def test_one_family_without_revisions_leaves_the_other_as_it_is(found):
     assert "other: nothing was measured (1 revisions wanted)" in html and "nano on newsgroups_tech" in html
 
 
-def test_prediction_errors_are_drawn_with_their_intervals(found):
-    spec = charts.error_chart(made_conclusions())
-    assert spec is not None
-    (data,) = spec["datasets"].values() if "datasets" in spec else [spec["data"]["values"]]
-    drawn = {(row["case"], row["predictor"]): (row["value"], row["low"], row["high"]) for row in data}
-    assert len(drawn) == 14
-    assert drawn["nano on newsgroups_tech, paper", "evaluation loss"] == (0.0155, 0.012, 0.02)
-    assert charts.error_chart(nothing()) is None
+def test_prediction_errors_are_drawn_with_their_intervals():
+    rows, drawn = overview.error_charts(made_conclusions())
+    found = {(row.case, row.predictor): (row.value, row.low, row.high) for row in rows.itertuples()}
+    assert len(found) == 14
+    assert found["nano on newsgroups_tech, paper heads", "evaluation loss"] == (0.0155, 0.012, 0.02)
+    assert [chart.title for chart in drawn] == [
+        "nano on newsgroups_tech, paper heads", "nano on newsgroups_tech, converged heads"
+    ]  # fmt: skip
+    assert overview.error_charts(nothing())[1] == []
 
 
 def test_estimates_are_shown_with_intervals_or_with_the_reason_why_not():
@@ -208,12 +212,11 @@ def test_the_page_says_how_it_came_to_be_and_names_a_mixture_of_versions():
 def test_all_text_is_escaped_and_data_cannot_end_their_script():
     flagged = pd.DataFrame({"model": ["m"], "revision": ["step1"], "reason": [MARK], "excluded": [True]})
     html = page.render(made_evidence(effect=True, dataset=MARK, excluded=flagged))
-    assert html.count("<script") == html.count("</script>") == 2 + 2  # two charts' data, the library, the call
+    parts = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', html, flags=re.S)
+    assert html.count("<script") == html.count("</script>") == len(parts) + 2  # the library, the page's own
     assert "&lt;script&gt;alert(1)" in html
-    spec, errors = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', html, flags=re.S)
-    assert MARK not in spec and MARK not in errors
-    assert json.loads(spec)["params"][0]["name"] == "heads"
-    assert not re.search(r'(src|href)\s*=\s*"?(https?:)?//', html)
+    assert not any(MARK in part for part in parts) and all(map(json.loads, parts))
+    assert re.findall(r'(?:src|href)\s*=\s*"?((?:https?:)?//[^"]*)', html) == ["https://arxiv.org/abs/2605.05710"]
 
 
 def test_the_page_names_the_coverages_that_were_asked_for_exactly():
@@ -224,9 +227,9 @@ def test_the_page_names_the_coverages_that_were_asked_for_exactly():
         "statistics": {"confidence": 0.9},
     }
     html = page.render(made_evidence(effect=True, study=study))
-    assert "nats per token on c4" in html
+    assert "evaluation loss on c4" in html
     assert "Intervals are 99.5 % pair-bootstrap intervals" in html
-    assert "90 % intervals resample blocks" in html and "last layer, with 90 % intervals" in html
+    assert "90 % intervals resample blocks" in html and "With 90 % intervals." in html
 
 
 def test_equal_evidence_gives_an_equal_page_and_costs_stand_apart(found):
@@ -234,3 +237,106 @@ def test_equal_evidence_gives_an_equal_page_and_costs_stand_apart(found):
     with_costs = page.render(made_evidence(effect=True, stages=costs))
     assert "90.0" in with_costs
     assert without_costs(with_costs) == without_costs(page.render(found))
+
+
+def test_the_short_answer_counts_the_verdicts_and_names_its_level():
+    said = short_answer(made_conclusions())
+    assert said == [
+        "In one run each, the student ends above its supervisor in 2 of 2 cases (late gain +0.044); the gain sets in at step 896 in the 2 "
+        "where an onset can be placed.",
+        "It gains more than a student of the supervisor's own features in 2 of 2 cases; a random twin's student stays below the supervisor "
+        "in 2 of 2 cases.",
+        "Which of linear probe and evaluation loss predicts held-out W2SG accuracy better cannot be told in 2 of 2 cases.",
+    ]
+    mixed = pd.concat([made_conclusions(), made_conclusions(ABSENT, dataset="other")])
+    assert short_answer(mixed)[0].startswith(
+        "In one run each, the student ends above its supervisor in 2 of 4 cases (late gain +0.044), ends below it in 2 (-0.174); the gain"
+    )
+    assert "no onset can be placed" in short_answer(made_conclusions(ABSENT))[0]
+    assert short_answer(made_conclusions(level="seeds"))[0].startswith("Over pre-training seeds, ")
+    assert short_answer(nothing()) == answer(nothing())
+    assert all(len(short_answer(made_conclusions(changes))) <= 3 for changes in ({}, ABSENT, NOISE))
+
+
+CONFIG = {
+    "study": "own",
+    "models": {
+        "nano-strong": {"source": "hub", "repo": "EleutherAI/pythia-1.4b"},
+        "nano-weak": {
+            "source": "pretrain", "pretraining": {"vocabulary_size": 2048},
+            "architecture": {"hidden_size": 48, "num_hidden_layers": 2, "intermediate_size": 192},
+        },
+    },
+    "datasets": {"newsgroups_tech": {"source": "hub", "repo": "Anthropic/hh-rlhf", "pairs": 4000}},
+}  # fmt: skip
+
+
+def test_the_head_names_models_with_their_size_and_datasets_with_their_licence(found):
+    (family,) = head.family_facts(CONFIG, found.metrics)
+    assert (family["strong_size"], family["weak_size"]) == ("1.4 G, by its name", "253 k")
+    assert family["strong_link"] == "https://huggingface.co/EleutherAI/pythia-1.4b" and family["weak_link"] == ""
+    assert family["revisions"] == "23 revisions, steps 0 to 2,048, 2.05 M tokens"
+    (dataset,) = head.dataset_facts(CONFIG, found.metrics)
+    assert dataset["pairs"] == "4,000 pairs in each of 3 splits; 2,000 tested" and dataset["licence"] == "MIT"
+    html = page.render(dataclasses.replace(found, origin=provenance.origin("r", {}, config=CONFIG), date="1 May 2026"))
+    text = shown(html)
+    assert "nano-strong (1.4 G, by its name parameters)" in text and "1 May 2026" in text and "licence: MIT" in text
+    assert 'href="https://huggingface.co/datasets/Anthropic/hh-rlhf"' in html
+    assert head.parameters_of({"source": "hub", "repo": "allenai/OLMo-2-0425-1B"}) == "1 G, by its name"
+    assert head.parameters_of({"source": "local", "path": "x"}) == "not stated"
+
+
+def test_decimals_stand_under_each_other():
+    column = pd.DataFrame({"x": ["0.5 (0.1 to 0.9); a note", "+12.25", "3", "—", "none"]})
+    cells = [row[0] for row in base.aligned_rows(column)]
+    lines = [cell.replace("\u2007", "_").replace("\u2008", ",").replace("\u00a0", "~") for cell, _ in cells]
+    assert lines == ["__0.5_~(0.1~to~0.9); a note", "+12.25", "__3,__", "—", "none"]
+    assert [number for _, number in cells] == [True, True, True, True, False]
+
+
+def test_onsets_and_corrected_pairs_are_drawn_with_the_menus(found):
+    agreement = pd.DataFrame(
+        {"family": "nano", "dataset": "newsgroups_tech", "protocol": "paper", "seed": seed, "step": step, "corrected": 0.1 + 0.1 * seed,
+         "spoiled": 0.05, "same_as_last": 0.9, "error_to_last": 0.01, "n": 100}
+        for seed in (0, 1) for step in (0, 2048)
+    )  # fmt: skip
+    rows = charts.chart_rows(
+        found.metrics,
+        found.floors,
+        family="nano",
+        dataset="newsgroups_tech",
+        transitions=found.transitions,
+        agreement=agreement,
+    )
+    onset = rows[(rows["series"] == "onset") & (rows["seed"] == "mean") & (rows["protocol"] == "paper")].iloc[0]
+    expected = rows_with(found.transitions, estimate="onset_step", seed=-1, protocol="paper").iloc[0]
+    assert tuple(onset[["value", "low", "high"]]) == tuple(expected[["value", "low", "high"]])
+    shares = rows_with(rows, series="corrected", seed="mean")
+    assert shares["value"].tolist() == pytest.approx([0.15, 0.15]) and shares["revision"].tolist() == [
+        "step0",
+        "step2048",
+    ]
+    names = [chart.name for chart in panels.case_charts(rows, corpus="c4", title="t")]
+    assert names == ["trajectory", "loss", "corrected", "against_probe", "against_loss"]
+    assert marks.menus(rows) == {"heads": ["paper", "converged"], "seed": ["mean", "0", "1", "2"], "layer": ["4"]}
+
+
+def test_the_overview_lays_cases_over_each_other_and_seeds_under_one_name(found):
+    seeds = pd.concat([found.metrics.assign(family=f"nano-seed{seed}") for seed in (0, 1)])
+    summary = pd.concat([made_conclusions(family=f"nano-seed{seed}", level="one seed") for seed in (0, 1)])
+    summary = pd.concat([summary, made_conclusions(level="seeds")])
+    rows, lines = charts.overview_rows(seeds, summary, {"nano": ["nano-seed0", "nano-seed1"]})
+    assert lines == ["nano on newsgroups_tech"] and len(rows_with(rows, metric="onset")) == 2
+    assert set(rows_with(rows, metric="gain")["family"]) == {"nano-seed0", "nano-seed1"}
+    assert [chart.title for chart in overview.overview_charts(rows, lines)] == ["paper heads", "converged heads"]
+    looks = overview.line_looks([str(k) for k in range(24)])
+    assert len({(look.colour, look.shape, look.dash) for look in looks}) == 24
+
+
+def test_legends_have_the_marks_of_what_they_name(found):
+    html = page.render(found)
+    for name in ("w2s", "ceiling", "floor:tfidf", "onset"):
+        look = marks.look_of(name)
+        (item,) = set(re.findall(rf"<li>((?:(?!<li>).)*?){re.escape(look.label)}</li>", html, flags=re.S))
+        assert f'="{look.colour}"' in item and item.count("<path") == 1 + bool(look.shape) + look.band
+        assert f'stroke-dasharray="{",".join(map(str, look.dash)) or "none"}"' in item

@@ -25,7 +25,8 @@ SEEDS = ["nano-seed0", "nano-seed1"]
 def study(tmp_path, monkeypatch):
     """A function that writes the tables of a study of two pre-training seeds; the weights of all revisions may be the same."""
     monkeypatch.setattr(
-        "w2sg.tables.origins.trace", lambda *_, **__: {"code": "c", "config_sha256": "s", "versions": {}}
+        "w2sg.tables.origins.trace",
+        lambda *_, **__: {"code": "c", "config": "{}", "config_sha256": "s", "versions": {}},
     )
 
     def written(*, same: bool) -> dict[str, str]:

@@ -105,7 +105,7 @@ def test_an_onset_is_told_by_what_bounds_it(tmp_path, row, sentence, cell):
 
 
 def test_saturation_is_told_only_with_both_bounds():
-    assert "accuracy saturates (billion tokens): nano on newsgroups_tech (paper 0.005 [0.004, 0.006]" in told(
+    assert "accuracy saturates (tokens): nano on newsgroups_tech (paper 5 M [4 M, 6 M]" in told(
         {"saturation_tokens": (0.005, 0.004, 0.006)}
     )
     assert "saturates" not in told({"saturation_tokens": (0.005, 0.004, 0.006, "", "unclear")})
@@ -200,5 +200,5 @@ def test_the_table_of_two_tasks_fits_a_wide_terminal():
 def test_the_whole_table_shows_every_interval():
     shown = format_conclusions(made_conclusions()).set_index("quantity")["nano on newsgroups_tech, paper"]
     assert shown["gain over the supervisor"] == "+0.044 (+0.020 to +0.068)"
-    assert shown["saturation, billion tokens"] == "0.005 (0.004 to ?); open above"
+    assert shown["saturation, tokens"] == "5 M (4 M to ?); open above"
     assert shown["W2SG at the first revision"].endswith("random twin: step0")

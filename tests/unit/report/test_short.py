@@ -11,8 +11,10 @@ from matplotlib import pyplot as plt
 
 from tests.conclusions import with_controls
 from tests.studies import made_evidence, made_floors, made_metrics, made_statistics
-from w2sg.report import charts, page, plots
+from w2sg.report import page, plots
 from w2sg.report.catalogue import FIGURES, GROUP_FIGURES
+from w2sg.report.charts import panels
+from w2sg.report.charts import rows as charts
 from w2sg.report.figure_tables import figure_table, group_table
 from w2sg.report.readme import END, START, result_block
 from w2sg.report.sentences import answer, summary_text
@@ -72,4 +74,4 @@ def test_a_study_of_three_revisions_in_which_one_head_was_not_measured(head):
     assert len(result_block(tables["summary"]).splitlines()) > 2
     if head != "w2s":
         rows = charts.chart_rows(metrics, made_floors(), **CASE)
-        assert np.isfinite(rows["value"]).all() and charts.chart(rows, corpus="text")
+        assert np.isfinite(rows["value"]).all() and panels.case_charts(rows, corpus="text", title="few")
