@@ -22,6 +22,7 @@ from w2sg.command import begin, frames, places
 from w2sg.command.partial import newest_summary, write_partial
 from w2sg.command.places import CommandError, asked, find_run
 from w2sg.command.state import Status, status_of
+from w2sg.command.subcommands import sharing
 
 app = typer.Typer(
     name="w2sg",
@@ -170,7 +171,10 @@ def show(
     profile: Annotated[str, typer.Option(help="A folder of profiles/: default, slurm, kubernetes.")] = "default",
     as_json: AsJson = False,
 ) -> None:
-    """Run what is missing of a study, then print its result."""
+    """Run what is missing of a study, then print its result; of an archive that `w2sg export` wrote, print it."""
+    if words and words[0].endswith(".zip"):
+        sharing.show_archive(Path(words[0]), as_json=as_json)
+        return
     given = asked(directory, words or [])
     places.start(given, ["show"], cores=cores, profile=profile, as_json=as_json)
     if as_json:
@@ -266,6 +270,9 @@ def revisions(
         raise typer.Exit(1)
     if as_json:
         _print({"output": str(output), "revisions": len(read_revisions(output))})
+
+
+app.command()(sharing.export)
 
 
 def _status(folder: Path, study: str) -> Status:

@@ -16,7 +16,7 @@ from w2sg.command import app as command
 from w2sg.command import places, record
 
 ROOT = Path(__file__).resolve().parents[3]
-SUBCOMMANDS = ("init", "check", "plan", "run", "status", "show", "report", "revisions", "verify")
+SUBCOMMANDS = ("init", "check", "plan", "run", "status", "show", "report", "revisions", "verify", "export")
 
 
 def call(*words: str, status: int = 0):

@@ -1,0 +1,59 @@
+"""The subcommand ``export``, and ``show`` of what it wrote."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from w2sg.command.places import CommandError, find_run
+from w2sg.runtime.files import atomic_path
+
+
+def export(
+    study: Annotated[str, typer.Argument(help="Name of a study; default the one that ran last.")] = "",
+    directory: Annotated[Path, typer.Option("--directory", "-d", help="Folder in which the study works.")] = Path(),
+    output: Annotated[Path | None, typer.Option(help="File to write; default STUDY.zip.")] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the results, as the Hub names it: cc-by-4.0.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")] = False,
+) -> None:
+    """Pack report, tables, predictions, configuration and origin of a study into one archive, without features."""
+    from w2sg.sharing.archive import ArchiveError, pack_study
+
+    named = directory / "results" / study
+    results = named if study and named.is_dir() else find_run(directory, study)[0].parent
+    try:
+        made = pack_study(results, output or Path(f"{results.resolve().name}.zip"), licence=licence)
+    except ArchiveError as error:
+        raise CommandError(str(error)) from None
+    size = made.path.stat().st_size
+    if as_json:
+        print(json.dumps({"archive": str(made.path), "study": made.study, "files": len(made.files), "bytes": size}))
+    else:
+        print(f"{made.path}: {len(made.files)} files, {size / 1e6:.1f} MB; w2sg show {made.path} opens it anywhere")
+
+
+def show_archive(path: Path, *, as_json: bool = False) -> None:
+    """Prints what an archive concludes, and puts its report where a browser can open it.
+
+    Raises:
+        CommandError: If the file is no archive of a study, or is damaged.
+    """
+    from w2sg.sharing.archive import SUMMARY, ArchiveError, open_archive
+
+    try:
+        found = open_archive(path)
+    except ArchiveError as error:
+        raise CommandError(str(error)) from None
+    report = Path(tempfile.mkdtemp(prefix="w2sg-")) / f"{found.study}.html"
+    with atomic_path(report) as temporary:
+        temporary.write_bytes(found.read("report.html"))
+    said, code = found.read(SUMMARY).decode(), found.origin.get("code") or "unknown"
+    if as_json:
+        print(json.dumps({"study": found.study, "code": code, "summary": said, "report": str(report)}, indent=1))
+    else:
+        print(said.rstrip(), "", f"study {found.study}, code {code}, {len(found.files)} files as packed", sep="\n")
+        print(f"report: {report}")
