@@ -12,6 +12,7 @@ import pandas as pd
 
 from w2sg.command.ending import duration, file_size
 from w2sg.command.places import usable_cores
+from w2sg.command.state import measured_time
 from w2sg.study.costs import BOUNDS, COLUMNS, PlannedStudy, add_own, cost_table, count_jobs, read_models, read_rates
 
 _LARGE = 1e9
@@ -215,8 +216,8 @@ def measured_seconds(files: Mapping[str, Sequence[str]]) -> dict[str, dict[str, 
     found: dict[str, dict[str, list[float]]] = {}
     for rule, paths in files.items():
         for path in map(Path, paths):
-            if rule in ("extract_activations", "pretrain_family") and path.is_file():
+            seconds = measured_time(path) if rule in ("extract_activations", "pretrain_family") else None
+            if seconds is not None:
                 model = path.stem if rule == "pretrain_family" else path.parent.name
-                seconds = float(path.read_text(encoding="utf-8").splitlines()[1].split("\t")[0])
                 found.setdefault(rule, {}).setdefault(model, []).append(seconds)
     return {rule: {model: sum(all_) / len(all_) for model, all_ in models.items()} for rule, models in found.items()}

@@ -108,7 +108,7 @@ def status_of(run: Run, path: Path, *, folder: Path = Path(), disk: bool = True)
     """
     alive = is_alive(path)
     states = [job_state(job, run, folder, alive=alive) for job in run.jobs]
-    measured = [_benchmark(folder / job.benchmark) if job.benchmark else None for job in run.jobs]
+    measured = [measured_time(folder / job.benchmark) if job.benchmark else None for job in run.jobs]
     stages: dict[tuple[str, str], list[int]] = {}
     for index, job in enumerate(run.jobs):
         stage = STAGES.get(job.rule, JOINING)
@@ -118,10 +118,11 @@ def status_of(run: Run, path: Path, *, folder: Path = Path(), disk: bool = True)
         for index, job in enumerate(run.jobs)
         if job.wanted and states[index] == "done" and measured[index] is not None
     ]
+    finished_here = set(own)
     elapsed = max((time.time() if alive else _last_end(run, folder)) - run.started, 1.0)
     rows = []
     for (stage, subject), members in _in_order(stages):
-        finished = [index for index in members if index in set(own)]
+        finished = [index for index in members if index in finished_here]
         rows.append(
             Stage(
                 stage=stage,
@@ -226,7 +227,8 @@ def _counted(states: Iterable[str]) -> dict[str, int]:
     return {state: found[state] for state in STATES}
 
 
-def _benchmark(path: Path) -> float | None:
+def measured_time(path: Path) -> float | None:
+    """Returns the seconds that a benchmark of Snakemake says a job took; None if it is not there, or not whole."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
         return float(lines[1].split("\t")[0])

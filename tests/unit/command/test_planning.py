@@ -91,12 +91,13 @@ def test_the_plan_counts_a_study_that_is_trained_here(tmp_path):
     assert found["parameters"] == 2 * 300 * 32 + 2 * (4 * 32**2 + 2 * 32 * 64)
     given = study(used={"s": 10}, repos={}, own={"s": found}, dtypes={"s": "float32"})
     Path(tmp_path, "s.tsv").write_text("s\th:m:s\n20.0\t0\n")
+    Path(tmp_path, "half.tsv").write_text("s\th:m:s\n")
     plan = planning.make_plan(
         given,
         costs=ROOT / "resources" / "costs" / "models.tsv",
         rates=ROOT / "resources" / "costs" / "rates.tsv",
         audits={},
-        benchmarks={"pretrain_family": [str(tmp_path / "s.tsv"), str(tmp_path / "t.tsv")]},
+        benchmarks={"pretrain_family": [str(tmp_path / name) for name in ("s.tsv", "half.tsv", "none.tsv")]},
     )
     assert plan.table.iloc[-1]["revisions"] == 10
     assert plan.bound.hours > 20 / 3600 / planning.Machine.here().cores
