@@ -31,7 +31,7 @@ help:
 	@echo 'make wheel   build the package and try it in an empty environment; needs a package index'
 	@echo 'make image   build the container image w2sg:local; needs Docker. Apptainer: apptainer build w2sg.sif w2sg.def'
 	@echo 'make format  format code and rules'
-	@echo 'make lock    resolve the dependencies in pyproject.toml anew into requirements/*.lock'
+	@echo 'make lock    resolve the dependencies in pyproject.toml and renew requirements/*.lock'
 	@echo 'make clean   remove what killed runs left behind; results stay'
 
 sweep: .venv/bin/w2sg

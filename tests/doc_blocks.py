@@ -88,7 +88,7 @@ class Checkout:
     """A copy of the project that blocks may write into, with the tables of a small study."""
 
     folder: Path
-    """Where it lies."""
+    """Its path."""
 
     @classmethod
     def at(cls, folder: Path) -> Checkout:

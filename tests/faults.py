@@ -1,7 +1,7 @@
 """The record of what was tried: tests append to it, docs/reliability.md shows it as a table.
 
 ``make fault-test`` sets ``FAULT_RECORD`` to a new file, repeats the killing tests more often (``FAULT_KILLS``), and then
-writes the table anew. Without the variable nothing is recorded.
+writes the table again. Without the variable nothing is recorded.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Random tiny models of every causal type of the installed transformers, and how each goes through a forward pass here.
 
-``python -m tests.model_types`` writes ``w2sg/revisions/facts/types.tsv`` anew and ends with 1 if a type gives wrong numbers;
+``python -m tests.model_types`` writes ``w2sg/revisions/facts/types.tsv`` again and ends with 1 if a type gives wrong numbers;
 with names of types behind it, it tries those and writes nothing.
 """
 

@@ -135,7 +135,7 @@ class Workflow:
     """What --configfile lays over the shipped configuration."""
 
     def arguments(self, *more: str) -> list[str]:
-        """Returns Snakemake's arguments; the configuration file is written anew."""
+        """Returns Snakemake's arguments; the configuration file is written again."""
         path = self.folder / "study.yaml"
         path.write_text(yaml.safe_dump(self.config))
         fixed = [

@@ -279,7 +279,7 @@ def test_broken_revisions_stop_themselves_only_and_are_fetched_again(workflow, r
     finally:
         published |= whole
     reasons = ["config.json is missing", "owner/strong step16"]
-    reasons += ["do not fit GPTNeoXForCausalLM", "run snakemake again to fetch it anew"]
+    reasons += ["do not fit GPTNeoXForCausalLM", "run snakemake again to fetch it"]
     assert [reason for reason in reasons if reason not in text] == []
     assert not left_behind(workflow)
     measured = workflow.folder.glob("results/activations/*/*/loss.parquet")

@@ -83,7 +83,7 @@ def test_a_study_that_means_something_else_by_a_name_is_refused(second, path, va
 
 
 def test_seeds_reuse_the_model_that_is_there_and_share_the_supervisor(workflow):
-    """Of two pre-training seeds one is the model itself: only the other is trained, and nobody teaches anew."""
+    """Of two pre-training seeds one is the model itself: only the other is trained, and nobody teaches again."""
     workflow.config["families"]["smoke"]["seeds"] = [0, 1]
     jobs = planned(workflow)
     assert jobs["pretrain_family"] == 1

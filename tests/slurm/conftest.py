@@ -16,7 +16,7 @@ from tests.slurm.cluster import Cluster, Driver
 
 STEPS = (0, 8)
 LOST = ("results/activations/llama", "results/smoke/metrics/llama")
-"""What the runs with a fault make anew: two GPU jobs, and two tables in one submission."""
+"""What the runs with a fault make again: two GPU jobs, and two tables in one submission."""
 METRICS_TABLE = "results/smoke/tables/metrics.parquet"
 TARGETS = tuple(f"results/smoke/metrics/llama/step{step}/mine.parquet" for step in STEPS)
 

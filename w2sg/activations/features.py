@@ -134,7 +134,7 @@ class FeatureFile:
     """A feature file whose layers are read as they are needed: all of a large model's do not fit into memory."""
 
     path: Path
-    """Where it lies."""
+    """Its path."""
     row_ids: np.ndarray
     """Row id of each pair, str, (pairs,)."""
     tokens: np.ndarray

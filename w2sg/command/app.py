@@ -185,7 +185,9 @@ def show(
 def status(
     study: Annotated[str, typer.Argument(help="Name of a study; default the one that ran last.")] = "",
     directory: Annotated[Path, typer.Option("--directory", "-d", help="Folder in which the study works.")] = Path(),
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it anew every few seconds until it ends.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Show it again every few seconds until it ends.")
+    ] = False,
     html: Annotated[bool, typer.Option("--html", help="Write report and figures of what is there by now.")] = False,
     every: Annotated[float, typer.Option(help="Seconds between two looks.")] = 5.0,
     as_json: AsJson = False,
@@ -228,7 +230,7 @@ def report(
     partial: Annotated[bool, typer.Option("--partial", help="On what is there by now, also beside a run.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make the report of a study (and what it needs), and print its place."""
+    """Make the report of a study (and what it needs), and print its path."""
     given = asked(directory, words or [])
     place = given.results / "report.html"
     if partial:

@@ -144,12 +144,12 @@ def _refit_converged(
 ) -> np.ndarray:
     """Returns heads at the penalty that cross-validation chose."""
     states, labels = _posed(split, np.nan_to_num(target, nan=0.5), heads=heads, loss=loss)
-    learnt = np.zeros(target.shape, dtype=bool)
-    np.put_along_axis(learnt, rows, True, axis=1)
-    learnt = np.tile(learnt, labels.shape[1] // target.shape[1])
+    learned = np.zeros(target.shape, dtype=bool)
+    np.put_along_axis(learned, rows, True, axis=1)
+    learned = np.tile(learned, labels.shape[1] // target.shape[1])
     found = (like.extras["penalty"][-1, :, -1], like.weights[-1, :, -1])
     penalty, start = (_of_runs(values, len(draws), len(rows) // len(draws)) for values in found)
-    return fit_given(standardise(states[0]), labels, learnt, penalty=penalty, start=start)
+    return fit_given(standardise(states[0]), labels, learned, penalty=penalty, start=start)
 
 
 def _of_runs(values: np.ndarray, draws: int, each: int) -> np.ndarray:

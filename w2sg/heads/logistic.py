@@ -179,7 +179,7 @@ def _search(
 ) -> torch.Tensor:
     """Returns step lengths, (C,), that leave at most 0.3 of the slope: Newton's method inside a bracket.
 
-    The slope is the initial one plus its change: summed anew, it would drown in the rounding of ``change``.
+    The slope is the initial one plus its change: summed again, it would drown in the rounding of ``change``.
     """
     weight = problems.weight
     initial = (gradient * direction).sum(1)

@@ -96,7 +96,7 @@ def fit_plain(
 ) -> ProbeResult:
     """Returns the probe of Qian et al. (2024, ChnQ/TracingLLM): scikit-learn's default logistic regression.
 
-    Features are standardised over all texts, the first four fifths are learnt from, the rest is tested; C = 1 on a sum is
+    Features are standardised over all texts, the first four fifths are learned from, the rest is tested; C = 1 on a sum is
     1 / texts on a mean. Of each pair both texts are on the same side. Statistics of tested texts enter the scaling, as there.
 
     Args:
@@ -114,19 +114,19 @@ def fit_plain(
         raise ValueError(f"{n} pairs; at least 2 are needed")
     given = np.arange(2 * n) < n if labels is None else labels
     held = np.flatnonzero(given >= 0)
-    learnt = held % n < first
+    learned = held % n < first
     texts, target = np.concatenate((chosen[0], rejected[0]))[held], given[held].astype(np.int64)
-    options = {"penalties": (1.0 / learnt.sum(),), "tolerance": TOLERANCE, "same_scale": True}
+    options = {"penalties": (1.0 / learned.sum(),), "tolerance": TOLERANCE, "same_scale": True}
     known = ready if ready is not None and len(held) == 2 * n else standardise(texts, intercept=True)
-    fit = fit_selected(known, target[None].astype(np.float64), np.where(learnt, 0, -1)[None], **options)
-    tests = held[~learnt]
+    fit = fit_selected(known, target[None].astype(np.float64), np.where(learned, 0, -1)[None], **options)
+    tests = held[~learned]
     return ProbeResult(
         weights=fit.weights[None, :, None],
         intercept=fit.intercept[None, :, None],
         test_texts=tests[None, None],
-        test_labels=target[~learnt][None, None],
+        test_labels=target[~learned][None, None],
         test_pairs=tests[None, None] % n,
-        test_scores=(texts[~learnt].astype(np.float64) @ fit.weights[0] + fit.intercept[0])[None, None, None],
+        test_scores=(texts[~learned].astype(np.float64) @ fit.weights[0] + fit.intercept[0])[None, None, None],
         converged=fit.converged[None, :, None],
     )
 

@@ -71,7 +71,7 @@ def save_figure(figure: Figure, paths: Mapping[str, str | Path], origin: Mapping
     """
     text = json.dumps(origin, sort_keys=True)
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # what was laid out stays: each kind would do it anew
+    figure.set_layout_engine("none")  # what was laid out stays: each kind would do it again
     for kind, target in paths.items():
         holder, changing = METADATA[kind]
         with atomic_path(target) as path:

@@ -70,7 +70,7 @@ def pretrain(
     """Returns the published revisions of a model, by step, after training whatever of it is not on disk yet.
 
     A run that was killed continues from its last saved state. If revisions are missing or were changed on disk,
-    or settings, data or libraries are others, the training begins anew. In each case the folders end with the
+    or settings, data or libraries are others, the training begins again. In each case the folders end with the
     bytes of an uninterrupted run on the same machine, however many cores there are.
 
     Args:
@@ -172,12 +172,12 @@ def _usable_state(job: _Job, digest: str) -> TrainingState | None:
     if state is None:
         return None
     if state.digest != digest:
-        _log.warning("%s: another configuration was trained here; starting anew", job.label)
+        _log.warning("%s: another configuration was trained here; starting again", job.label)
         return None
     whole = {record.step for record in state.records if is_whole(job.root, record)}
     lost = [step for step in job.settings.schedule if step <= state.training["step"] and step not in whole]
     if lost:
-        _log.warning("%s: revisions of steps %s are missing or were changed; starting anew", job.label, lost)
+        _log.warning("%s: revisions of steps %s are missing or were changed; starting again", job.label, lost)
         return None
     return state
 

@@ -1,6 +1,6 @@
 """The README's result: a block between two comments, made from a committed copy of the table of conclusions.
 
-``python -m w2sg.report.readme`` takes over the embedded study's table and picture and writes the block anew.
+``python -m w2sg.report.readme`` takes over the embedded study's table and picture and writes the block again.
 """
 
 from __future__ import annotations

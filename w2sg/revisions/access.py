@@ -102,7 +102,7 @@ def take_ticket(ticket: str | Path | None, store: Store, *, keep: bool = False) 
 
     Enter this before anything that takes long or may fail: whatever ends the job then also frees the place on the disk.
     The ticket itself stays after a failure: Snakemake ends a whole run when a job that is repeated lacks an input. The
-    end of the run and the next one's beginning take it away, so that the revision is fetched anew.
+    end of the run and the next one's beginning take it away, so that the revision is fetched again.
 
     Raises:
         SnapshotGone: If the ticket leads nowhere.

@@ -45,7 +45,7 @@ def download(
     on_bytes: Callable[[int], None] = lambda count: None,
     patience: Patience | None = None,
 ) -> None:
-    """Brings files of a revision into a folder; one that is not what the Hub lists is deleted and fetched anew.
+    """Brings files of a revision into a folder; one that is not what the Hub lists is deleted and fetched again.
 
     Args:
         listing: The revision.

@@ -151,5 +151,5 @@ def check_published(manifest: Path, folder: Path, revision: str, digest: str) ->
     if rows[revision]["sha256"] != digest:
         raise RevisionError(
             f"weights in {folder} are not those that {manifest} lists (SHA-256 differs); "
-            f"delete {manifest.name} and run snakemake again to make them anew"
+            f"delete {manifest.name} and run snakemake again to make them"
         )

@@ -116,7 +116,7 @@ class Store:
             if lock is None:
                 raise SnapshotGone(
                     f"snapshot {folder} is in use or gone (an attempt that fails leaves its place to another revision); "
-                    "run snakemake again to fetch it anew"
+                    "run snakemake again to fetch it"
                 )
             before = read_lease(folder)
             write_lease(folder, replace(before, state="used", host=socket.gethostname()))
@@ -268,7 +268,7 @@ def tidy(root: Path, tickets: Path) -> None:
 
 
 def drop_dead_tickets(folder: Path) -> None:
-    """Deletes the tickets (split mode) whose snapshot is gone, so that its revision is fetched anew."""
+    """Deletes the tickets (split mode) whose snapshot is gone, so that its revision is fetched again."""
     for path in folder.glob("*/*.json"):
         if not _snapshot_of(path).is_dir():
             path.unlink(missing_ok=True)

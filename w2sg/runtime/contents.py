@@ -74,7 +74,7 @@ def _common_fault(path: Path, size: int, start: bytes) -> str:
     if text.startswith(_PAGES) and path.suffix not in (".html", ".htm", ".xml"):
         return (
             "is a web page, not the file itself: a login or error page was saved, or the page that shows the file; "
-            "download it anew (on the Hub from the address with /resolve/, not /blob/)"
+            "download it again (on the Hub from the address with /resolve/, not /blob/)"
         )
     return ""
 
@@ -163,7 +163,7 @@ def _torch_fault(path: Path, start: bytes) -> str:
     if start.startswith(_LEGACY):
         return _legacy_fault(path)
     if tarfile.is_tarfile(path):
-        return "has the format of torch before 0.2 (tar): load it with that version and save it anew, as safetensors"
+        return "has the format of torch before 0.2 (tar): load it with that version and save it again, as safetensors"
     return f"is {_kind(start) or _quoted(start)} by its content, expected what torch.save writes"
 
 

@@ -47,7 +47,7 @@ class Archive:
     """An archive whose files have the content that its checksums say."""
 
     path: Path
-    """Where it lies."""
+    """Its path."""
     study: str
     """Name of the study; the folder inside."""
     origin: Mapping[str, Any]

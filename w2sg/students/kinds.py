@@ -100,7 +100,7 @@ class Adapters:
         return self._own
 
     def reset(self, seed: int) -> None:
-        """Draws A anew, the same for a seed on every device, and sets B to zero."""
+        """Draws A again, the same for a seed on every device, and sets B to zero."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             for down, up in self._pairs:
@@ -122,7 +122,7 @@ class Adapters:
 def adapters_added(decoder: torch.nn.Module) -> Iterator[None]:
     """Lets layers with adapters multiply once during the block, by the sum of both weights, where these are in float32.
 
-    For passes without gradients: the sum is made anew for each, and no weight is changed. Of weights in half precision it would
+    For passes without gradients: the sum is made again for each, and no weight is changed. Of weights in half precision it would
     lose most of the adapter.
     """
     modules: Any = decoder.modules()

@@ -123,7 +123,7 @@ def dataset_settings(spec: Mapping[str, Any], content: Sequence[str]) -> dict[st
 
 
 def corpus_settings(spec: Mapping[str, Any], content: Sequence[str]) -> dict[str, Any]:
-    """Returns what decides a corpus: its entry without the place of its file, which counts by its content."""
+    """Returns what decides a corpus: its entry without the path of its file, which counts by its content."""
     entry = {key: value for key, value in spec.items() if key != "path"}
     return entry | {"content": list(content)} if content else entry
 

@@ -102,7 +102,7 @@ def read_rounds(
         config: The checked configuration.
         families: All families of the study, with all revisions among which theirs may be chosen.
         folder: Where the tables of the rounds lie, ``<name>/<number>.tsv``. One that was not made of the rounds before it, or names
-            others than the list, does not count, and it is made anew.
+            others than the list, does not count, and it is made again.
         begun: Whether those are meant that there were when the present run began (:func:`note_rounds`): a job on another
             node must see no round that was chosen since.
 

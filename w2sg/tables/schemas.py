@@ -125,7 +125,7 @@ LABELS = declare(
     "weak_labels",
     _PROTOCOL,
     _SEED,
-    whole("half", "0: the supervisor learnt from all pairs; 1, 2: from one of the halves that the seed deals"),
+    whole("half", "0: the supervisor learned from all pairs; 1, 2: from one of the halves that the seed deals"),
     _SPLIT,
     _ROW_ID,
     flag("swapped", "whether the student saw the rejected text first; of a labelled text, minus its state"),

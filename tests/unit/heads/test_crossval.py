@@ -71,7 +71,7 @@ def test_held_out_rows_are_not_seen():
     settings = ConvergedProtocol(penalties=[1e-3, 1e-2])
     found = fit_converged_heads(x, noise, settings=settings, seeds=[0])
     assert (found.cv_loss > np.log(2)).all()
-    # The control: the same rows judged by a fit that has seen them look learnt.
+    # The control: the same rows judged by a fit that has seen them look learned.
     assert log_loss(x[0], noise[0], found.weights[0, 0]).mean() < 0.2
 
 

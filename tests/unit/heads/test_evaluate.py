@@ -1,4 +1,4 @@
-"""The protocol on planted features: what is learnt from what, row ids decide the pairing, test labels choose nothing."""
+"""The protocol on planted features: what is learned from what, row ids decide the pairing, test labels choose nothing."""
 
 from __future__ import annotations
 

@@ -136,11 +136,11 @@ def test_rows_without_weight_have_no_influence():
     spoilt_features, spoilt_target = posed.features.clone(), posed.target.clone()
     spoilt_features[held] *= -5
     spoilt_target[:, held] = 1 - spoilt_target[:, held]
-    clean, spoilt = (
+    clean, spoiled = (
         solve(Problems(features=x, target=t, weight=weight, ratio=posed.ratio, penalty=posed.penalty))
         for x, t in ((posed.features, posed.target), (spoilt_features, spoilt_target))
     )
-    np.testing.assert_allclose(spoilt.coefficients, clean.coefficients, atol=1e-7)
+    np.testing.assert_allclose(spoiled.coefficients, clean.coefficients, atol=1e-7)
 
 
 def test_a_start_at_the_solution_takes_no_step():

@@ -101,9 +101,9 @@ def test_tested_rows_are_not_seen():
     chosen, rejected = data()
     options = {"settings": Probe(splits=["pair"]), "seeds": SEEDS[:1], "tolerance": 1e-9}
     found = fit_probes(chosen, rejected, **options)
-    spoilt = rejected.copy()
-    spoilt[:, found.test_pairs[0, 0]] *= -3
-    other = fit_probes(chosen, spoilt, **options)
+    spoiled = rejected.copy()
+    spoiled[:, found.test_pairs[0, 0]] *= -3
+    other = fit_probes(chosen, spoiled, **options)
     np.testing.assert_allclose(other.weights, found.weights, rtol=1e-4, atol=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""Metrics against definitions spelt out in loops and scikit-learn; intervals against simulation."""
+"""Metrics against definitions spelled out in loops and scikit-learn; intervals against simulation."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def test_a_damaged_revision_is_made_anew(finished, reference, damage, caplog):
     assert published(finished) != reference
     run(finished)
     assert published(finished) == reference
-    assert "are missing or were changed; starting anew" in caplog.text
+    assert "are missing or were changed; starting again" in caplog.text
     state = load_state(finished / ".state" / "state.pt")
     assert state and state.training["step"] == SETTINGS.steps
 

@@ -1,4 +1,4 @@
-"""What a pre-training publishes: the same bytes whenever it is repeated, and anew under another configuration."""
+"""What a pre-training publishes: the same bytes whenever it is repeated, and again under another configuration."""
 
 import csv
 import fcntl
@@ -138,7 +138,7 @@ def test_another_configuration_starts_anew(tmp_path, reference, monkeypatch, cap
             run(tmp_path / "changed")
     run(tmp_path / "changed", **changes)
     assert published(tmp_path / "changed") == published(tmp_path / "fresh")
-    assert "another configuration was trained here; starting anew" in caplog.text
+    assert "another configuration was trained here; starting again" in caplog.text
     assert "recipe" in changes or published(tmp_path / "fresh") != reference
 
 

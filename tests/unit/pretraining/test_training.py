@@ -60,7 +60,7 @@ def distance(ours: dict[str, torch.Tensor], theirs: dict[str, np.ndarray]) -> fl
     for name, expected in theirs.items():
         mine = ours[name].double().numpy()
         if name.endswith("query_key_value.bias"):
-            # A key bias without rotation shifts all scores of a query alike: its gradient is rounding noise,
+            # A key bias without rotation shifts all scores of a query alike: its gradient is rounding error,
             # which AdamW scales up to full steps.
             mine, expected = (bias.reshape(2, 3, 8)[:, ::2] for bias in (mine, expected))
         largest = max(largest, float(np.abs(mine - expected).max()))

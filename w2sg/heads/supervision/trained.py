@@ -113,8 +113,8 @@ def _half_supervisors(
     )  # (D, 2, n)
     soft = probability(on_weak).reshape(runs, -1)
     soft = clean_halves(weak, soft, of_weak, heads=heads, draws=draws_of(heads.seeds))
-    learnt = controls.refit(weak, soft, of_weak, student, protocol, heads=heads, student=True)
-    right, own = accuracies(on_test), accuracies(score_pairs(learnt[None], test.chosen, test.rejected)[0])
+    learned = controls.refit(weak, soft, of_weak, student, protocol, heads=heads, student=True)
+    right, own = accuracies(on_test), accuracies(score_pairs(learned[None], test.chosen, test.rejected)[0])
     share, labels = of_weak.shape[2] / len(weak.row_ids), []
     for i, draw in enumerate(draws_of(heads.seeds)):
         for half in (0, 1):

@@ -181,7 +181,7 @@ def _taken_apart(made: Mapping[str, Any]) -> _Tokenizer:
     model = made.get("model")
     if not isinstance(model, dict) or "vocab" not in model:
         raise ValueError(f"{TOKENIZER} holds no vocabulary")
-    # Cutting and padding are set anew for each call.
+    # Cutting and padding are set again for each call.
     deciding = {key: value for key, value in made.items() if key not in ("version", "truncation", "padding")}
     if isinstance(merges := model.get("merges"), list):
         pairs = [pair.split(" ", 1) if isinstance(pair, str) else pair for pair in merges]

@@ -19,7 +19,7 @@ HUB_DEFAULT = "main"
 """The branch of a Hub repository that holds the final weights; no revision list names it, and audits compare with it."""
 
 RANDOM = "random"
-"""Name of the random twin: the model of a list without a step 0, with weights drawn anew; no list may name it."""
+"""Name of the random twin: the model of a list without a step 0, with weights drawn again; no list may name it."""
 
 COLUMNS = ("revision", "step", "tokens_billion")
 """Columns that every list has."""
@@ -55,7 +55,7 @@ class Revision:
 
     @property
     def place(self) -> dict[str, str]:
-        """What its model's entry and its name do not say of where it lies."""
+        """What the entry and the name of its model do not say of its path."""
         return {key: value for key in ("repo", "subfolder", "commit") if (value := getattr(self, key))}
 
 
