@@ -22,8 +22,8 @@ FLOAT = 4
 def needed_bytes(config: Any, kind: StudentKind, *, rows: int, size: int, settings: Students) -> float:
     """Returns about how many bytes the training of a model takes on its device.
 
-    Weights, what is kept for the way back, and for a fully trained one gradients and both moments of Adam in float32; adapters and
-    the allocator's own loss are left out.
+    Weights, what is kept for the way back, and for a fully trained one gradients and both moments of Adam in float32; adapters,
+    Adafactor's sums and the allocator's own loss are left out.
 
     Args:
         config: The model's configuration.
@@ -38,7 +38,8 @@ def needed_bytes(config: Any, kind: StudentKind, *, rows: int, size: int, settin
     number = 2 if settings.mixed_precision or (kind == "lora" and size == 2) else FLOAT
     block = rows * width * STATES * number
     kept = block + blocks * rows * width * number if settings.checkpointing else blocks * block
-    return parameters * (4 * FLOAT if kind == "full" else size) + kept
+    trained = FLOAT * (4 if settings.optimizer == "adam" else 2)
+    return parameters * (trained if kind == "full" else size) + kept
 
 
 def free_bytes(device: str) -> float:
@@ -73,6 +74,9 @@ def check_memory(
     others = {
         "students.checkpointing: true": needs(kind, checkpointing=True),
         "students.mixed_precision and checkpointing: true": needs(kind, checkpointing=True, mixed_precision=True),
+        "students.mixed_precision and checkpointing: true, optimizer: adafactor": needs(
+            kind, checkpointing=True, mixed_precision=True, optimizer="adafactor"
+        ),
         "kind lora with checkpointing": needs("lora", checkpointing=True),
     }
     fitting = [f"{name} ({value / 1e9:.1f} GB)" for name, value in others.items() if value <= free]

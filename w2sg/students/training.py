@@ -63,8 +63,8 @@ def train_student(
 ) -> Course:
     """Trains a scorer in place, from the revision's weights and a head of zeros.
 
-    As :func:`w2sg.heads.paper.train_paper_heads`: Adam in small batches, order and sides by the seed, learning rate falling
-    to zero as a cosine, no dropout. The head's rate is the larger of the backbone's and ``settings.head_rate``.
+    As :func:`w2sg.heads.paper.train_paper_heads`: Adam (or Adafactor, Shazeer and Stern 2018) in small batches, order and sides by
+    the seed, learning rate falling to zero as a cosine, no dropout. The head's rate is the larger of the backbone's and ``settings.head_rate``.
 
     Equation: (D2).
 
@@ -156,4 +156,10 @@ def _optimiser(scorer: Scorer, trained: Trainable, settings: Students, rate: flo
         {"params": trained.parameters(), "lr": rate, "top": rate},
         {"params": [scorer.head.weight], "lr": 0.0, "top": max(rate, settings.head_rate)},
     ]
+    if settings.optimizer == "adafactor":
+        from transformers.optimization import (
+            Adafactor,
+        )  # torch's own scales its steps by the weights, and the head's are zero
+
+        return Adafactor(groups, lr=rate, scale_parameter=False, relative_step=False)
     return torch.optim.Adam(groups, betas=(BETA1, BETA2), eps=EPSILON, fused=True)

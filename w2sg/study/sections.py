@@ -155,6 +155,10 @@ class Students(Section):
     learning_rates: StudentRates = StudentRates()
     head_rate: Rate = 5e-3
     """Learning rate of the head, unless the backbone's is larger."""
+    optimizer: Literal["adam", "adafactor"] = "adam"
+    """adam, or adafactor, which keeps sums of rows and columns in place of Adam's moments: a 7B model trained whole then
+    fits on a GPU of 80 GB, with mixed precision and checkpointing.
+    """
     batch_size: Count = 16
     """Pairs per step."""
     epochs: Count = 1

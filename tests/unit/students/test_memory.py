@@ -19,6 +19,8 @@ ROWS = 64
 def test_bytes_by_hand():
     plain = memory.needed_bytes(CONFIG, "full", rows=ROWS, size=4, settings=Students())
     assert plain == 16 * PARAMETERS + 8 * ROWS * 64 * 17 * 4
+    factored = memory.needed_bytes(CONFIG, "full", rows=ROWS, size=4, settings=Students(optimizer="adafactor"))
+    assert plain - factored == 8 * PARAMETERS
     few = memory.needed_bytes(CONFIG, "lora", rows=ROWS, size=2, settings=Students(checkpointing=True))
     assert few == 2 * PARAMETERS + ROWS * 64 * 2 * (17 + 8)
 

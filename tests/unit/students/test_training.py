@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from accelerate.state import AcceleratorState
 from peft import PeftModel
 from torch.nn.functional import binary_cross_entropy_with_logits
 from transformers import AutoModel
+from transformers.optimization import Adafactor
 
 from tests import tiny
 from w2sg.activations.models import take_apart
@@ -37,11 +40,13 @@ def pairs(seed: int = 0) -> Task:
     return Task(first=first, second=second, target=rng.random(PAIRS))
 
 
-def plain_loop(model, parameters, task: Task, *, steps: int, margin: str = "pair") -> list[float]:
+def plain_loop(
+    model, parameters, task: Task, *, steps: int, margin: str = "pair", optimizer: Any = torch.optim.Adam
+) -> list[float]:
     """The same protocol as anyone would write it; returns the losses of the first batches."""
     head = torch.zeros(model.config.hidden_size, requires_grad=True)
     groups = [{"params": list(parameters), "lr": RATE}, {"params": [head], "lr": max(RATE, 5e-3)}]
-    optimiser = torch.optim.Adam(groups)
+    optimiser = optimizer(groups)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 0.5 * (1 + math.cos(math.pi * step / 21)))
     order = sides.generator(SEED).permutation(PAIRS)
     losses = []
@@ -86,6 +91,17 @@ def test_losses_of_a_fully_trained_backbone_are_those_of_a_plain_loop(architectu
     expected = plain_loop(other, other.base_model.parameters(), task, steps=20, margin=margin)
     assert course.losses[0] == pytest.approx(math.log(2), abs=1e-6)
     assert np.ptp(course.losses) > 0.01  # it learns
+    np.testing.assert_allclose(course.losses[:20], expected, atol=1e-5)
+
+
+def test_losses_with_a_factored_optimiser_are_those_of_a_plain_loop():
+    task, model = pairs(), loaded("llama")
+    settings = SETTINGS.model_copy(update={"optimizer": "adafactor"})
+    course = train_student(Scorer(model), KINDS["full"](model, settings), task, settings=settings, rate=RATE, seed=SEED)
+    other = tiny.model("llama", seed=1)
+    factored = partial(Adafactor, lr=RATE, scale_parameter=False, relative_step=False)
+    expected = plain_loop(other, other.base_model.parameters(), task, steps=20, optimizer=factored)
+    assert np.ptp(course.losses) > 0.01
     np.testing.assert_allclose(course.losses[:20], expected, atol=1e-5)
 
 
