@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from w2sg.activations.features import TEST
 from w2sg.activations.tokens import ReadPairs
 from w2sg.measures.sources import pair_clusters
+from w2sg.runtime.files import atomic_path
 from w2sg.students.kinds import Trainable
 from w2sg.students.scorer import Scorer
 from w2sg.students.training import Course, Task, Texts, present, train_student
@@ -149,9 +150,10 @@ class Classroom:
 
     def _save(self, folder: Path) -> None:
         """Writes what was trained, and the head's weights beside it."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self.trained.save(folder)
-        save_file({"weight": self.scorer.head.weight.detach().cpu()}, folder / "head.safetensors")
+        with atomic_path(folder) as temporary:
+            temporary.mkdir()
+            self.trained.save(temporary)
+            save_file({"weight": self.scorer.head.weight.detach().cpu()}, temporary / "head.safetensors")
 
     def _margins(self, most: int) -> np.ndarray:
         test = self.texts[TEST]

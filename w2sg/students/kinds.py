@@ -30,7 +30,7 @@ class Trainable(Protocol):
         """Makes the decoder that of the revision again; ``seed`` draws what is drawn."""
         ...
 
-    def save(self, folder: Path) -> None:
+    def save(self, temporary: Path) -> None:
         """Writes what is trained into a folder, for ``from_pretrained`` of transformers or peft."""
         ...
 
@@ -55,9 +55,9 @@ class FullBackbone:
             for parameter, kept in zip(self._own, self._copies, strict=True):
                 parameter.copy_(kept)
 
-    def save(self, folder: Path) -> None:
+    def save(self, temporary: Path) -> None:
         """Writes the decoder, for ``AutoModel.from_pretrained``."""
-        self._decoder.save_pretrained(folder)
+        self._decoder.save_pretrained(temporary)
 
 
 class Adapters:
@@ -108,14 +108,14 @@ class Adapters:
                 down.data.copy_(drawn)
                 up.data.zero_()
 
-    def save(self, folder: Path) -> None:
+    def save(self, temporary: Path) -> None:
         """Writes the adapters alone, for ``PeftModel.from_pretrained`` beside the revision's own decoder (``AutoModel``)."""
         from peft import get_peft_model_state_dict
 
-        self._config.save_pretrained(str(folder))
+        self._config.save_pretrained(str(temporary))
         found = get_peft_model_state_dict(self._decoder, adapter_name=ADAPTER)
         named = {f"base_model.model.{name}": tensor.contiguous().cpu() for name, tensor in found.items()}
-        save_file(named, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+        save_file(named, temporary / "adapter_model.safetensors", metadata={"format": "pt"})
 
 
 @contextlib.contextmanager
