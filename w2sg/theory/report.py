@@ -1,58 +1,51 @@
-"""The theory report: acceptance table, worked radii and figures in one HTML file that opens without network."""
+"""The theory report as an article in one HTML file that opens without network: a result and a figure each, worked radii, all criteria."""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import jinja2
 import pandas as pd
 import yaml
 
 from w2sg import __version__
+from w2sg.report.html.base import render_page
 from w2sg.tables.theory import tally
 from w2sg.theory.figures.catalogue import FIGURES, caption_of
 
-TEMPLATE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="origin" content="{{ origin }}">
-<title>Spiked-Gaussian theory of weak-to-strong generalization</title>
-<style>
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2rem; } img { max-width: 100%; }
-table { border-collapse: collapse; font-size: .82rem; } th, td { padding: .2rem .6rem; text-align: right; }
-th:nth-child(-n+4), td:nth-child(-n+4) { text-align: left; } thead th { border-bottom: 2px solid #444; }
-tbody tr:nth-child(even) { background: #f5f5f5; } .scroll { overflow-x: auto; } .no { color: #b00020; font-weight: 600; }
-</style></head><body>
-<h1>Spiked-Gaussian theory of weak-to-strong generalization</h1>
-<p{% if "FAIL" in verdict %} class="no"{% endif %}>{{ verdict }}.</p>
-<p>A statement of the theory is held to the paper: an order, a threshold, a bound that must be respected. Two computations agree where two
-engines, or an engine and the limit equation, give the same number. A regression value is one that the paper does not state: it equals what
-the design's own simulation or worked example gave, and shows that the code has not changed. The paper gives no numbers of its own to hold.
-<a href="#acceptance">All of them</a>, <a href="#radii">worked radii</a>.</p>
-{% for figure, caption, image, own in figures %}<h2>{{ figure.title }}</h2>
-<img alt="{{ figure.title }}" src="data:image/svg+xml;base64,{{ image }}">
-<p>{{ caption }} <em{% if "FAIL" in own %} class="no"{% endif %}>{{ own }}.</em></p>
-{% endfor %}
-<h2 id="radii">Worked radii of the effective region</h2>
-<div class="scroll"><table><thead><tr>{% for name in radii.columns %}<th>{{ name }}</th>{% endfor %}</tr></thead>
-<tbody>{% for row in radii.values.tolist() %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}
-</tbody></table></div>
-<h2 id="acceptance">All criteria</h2>
-<div class="scroll"><table><thead><tr><th>section</th><th>experiment</th><th>criterion</th><th>kind</th><th>expected</th><th>measured</th>
-<th>standard error</th><th>seeds</th><th>holds</th></tr></thead>
-<tbody>{% for row in rows %}<tr><td>{{ row.section }}</td><td>{{ row.experiment }}</td><td>{{ row.criterion }}</td><td>{{ row.kind }}</td>
-<td>{{ row.expected }}</td><td>{{ "%.4g"|format(row.measured) }}</td>
-<td>{{ "" if row.standard_error != row.standard_error else "%.2g"|format(row.standard_error) }}</td><td>{{ row.seeds }}</td>
-<td{% if not row.holds %} class="no"{% endif %}>{{ "yes" if row.holds else "NO" }}</td></tr>{% endfor %}</tbody></table></div>
-<h2>Provenance</h2>
-<p>w2sg {{ version }}. Tables: <code>results/nano/theory/</code>. Equations and readings: <code>docs/theory.md</code>.</p>
-<pre>{{ settings }}</pre>
-</body></html>
-"""
-"""Jinja template; every value is escaped."""
+SYMBOLS = {
+    "kappa": ("κ", ""), "lam": ("λ", ""), "eta": ("η", ""), "alpha": ("α", ""), "mu": ("μ", ""), "eps": ("ε", ""), "nu": ("ν", ""),
+    "gamma": ("γ", ""), "theta": ("θ", ""), "c_w": ("c", "w"), "D_w": ("D", "w"), "D_T": ("D", "T"), "theta_w": ("θ", "w"), "m0": ("m", "0"),
+    "he3": ("He", "3"), "c_sig": ("c", "σ"), "R_conv": ("R", "conv"), "R_drift": ("R", "drift"), "c1": ("C", "1"), "c2": ("C", "2"), "c3": ("C", "3"),
+    "l1": ("L", "1"), "l2": ("L", "2"),
+}  # fmt: skip
+"""Names in texts, as a letter with its index."""
+
+_NAMES = "|".join(sorted(SYMBOLS, key=len, reverse=True))
+_LETTERS = r"(?P<letter>[dBTNDR])(?= ?[=<>≤≥²/(]| at | to )"
+_FOUND = re.compile(rf"(?<![\w.])(?:(?P<name>{_NAMES})|sqrt\((?P<root>[^)]*)\)|sqrt (?P<of>[d2])|{_LETTERS})(?!\w)")
+
+STATED = 4
+"""Statements of the theory that a result names; more are counted."""
+
+
+def symbols(text: str) -> Iterator[dict[str, Any]]:
+    """Yields the pieces of a text: ``text`` as it stands, or a symbol as ``base`` with its index ``low`` or under a root."""
+    for plain, sign in {"<=": "≤", ">=": "≥", "+-": "±", "^2": "²"}.items():
+        text = text.replace(plain, sign)
+    end = 0
+    for match in _FOUND.finditer(text):
+        if match.start() > end:
+            yield {"text": text[end : match.start()]}
+        root = match["root"] or match["of"]
+        base, low = SYMBOLS.get(match["name"] or "", (root or match["letter"], ""))
+        yield {"base": base, "low": low, "root": bool(root)}
+        end = match.end()
+    if end < len(text):
+        yield {"text": text[end:]}
 
 
 def render_theory(
@@ -60,7 +53,6 @@ def render_theory(
     acceptance: pd.DataFrame,
     radii: pd.DataFrame,
     figures: Mapping[str, str],
-    verdicts: Mapping[str, str],
     settings: Mapping[str, Any],
     origin: Mapping[str, Any],
 ) -> str:
@@ -70,24 +62,46 @@ def render_theory(
         acceptance: Table of ``tables.theory.ACCEPTANCE``.
         radii: Table of ``tables.theory.RADII``.
         figures: SVG text per figure name; embedded as images, so nothing inside them is executed.
-        verdicts: Sentence on the criteria per figure name.
         settings: The part of the configuration that decides the numbers.
         origin: What the page says of its origin.
     """
-    shown = [
-        (figure, caption_of(name, settings), base64.b64encode(figures[name].encode()).decode(), verdicts[name])
-        for name, figure in FIGURES.items()
-    ]
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string(TEMPLATE).render(
+    shown = []
+    for name, figure in FIGURES.items():
+        own = acceptance[acceptance["experiment"] == figure.experiment]
+        image = base64.b64encode(figures[name].encode()).decode()
+        told = {
+            "result": describe_result(own),
+            "failed": bool((~own["holds"]).any()),
+            "caption": caption_of(name, settings),
+        }
+        shown.append({"name": name, "title": figure.title, "image": image, **told})
+    parts = sorted(acceptance.groupby("section"), key=lambda part: [int(number) for number in str(part[0]).split(".")])
+    return render_page(
+        "theory",
         verdict=tally(acceptance),
-        rows=list(acceptance.itertuples()),
-        radii=format_radii(radii),
         figures=shown,
+        radii=format_radii(radii),
+        failed=list(acceptance[~acceptance["holds"]].itertuples()),
+        sections=[(section, list(rows.itertuples()), int(rows["holds"].sum())) for section, rows in parts],
+        symbols=symbols,
+        library="",
         origin=json.dumps(origin, sort_keys=True),
         settings=yaml.safe_dump(dict(settings), sort_keys=False),
         version=__version__,
     )
+
+
+def describe_result(acceptance: pd.DataFrame) -> str:
+    """Returns the result of an experiment in words: how many of its criteria hold, those that fail, and what the theory states with its numbers."""
+    if acceptance.empty:
+        return "No criterion was judged."
+    stated = acceptance[acceptance["kind"] == "theory"].sort_values("holds", kind="stable")
+    named = [
+        f"{row.criterion}: {row.measured:.3g} (expected {row.expected})" for row in stated.head(STATED).itertuples()
+    ]
+    more = f"; and {len(stated) - STATED} more" if len(stated) > STATED else ""
+    numbers = f" In numbers: {'; '.join(named)}{more}." if named else ""
+    return f"{tally(acceptance)}.{numbers}"
 
 
 def format_radii(radii: pd.DataFrame) -> pd.DataFrame:

@@ -105,9 +105,8 @@ rule check_theory:
 
 # One job for all: a process per figure spends more time on its start than on the figure.
 rule plot_theory:
-    """Draws every figure of the synthetic branch, with the verdict on its criteria, and writes the plotted tables."""
+    """Draws every figure of the synthetic branch and writes the plotted tables."""
     input:
-        acceptance="<study>/theory/acceptance.parquet",
         experiments=collect("<study>/theory/experiments/{experiment}.parquet", experiment=EXPERIMENTS),
     output:
         report(
@@ -132,7 +131,7 @@ rule plot_theory:
 
 
 rule write_theory_report:
-    """Writes the self-contained theory report: figures, worked radii, acceptance table."""
+    """Writes the self-contained theory report: results and figures, worked radii, all criteria."""
     input:
         acceptance="<study>/theory/acceptance.parquet",
         radii="<study>/theory/worked_radii.parquet",

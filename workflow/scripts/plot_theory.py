@@ -3,12 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from w2sg.runtime import jobs
 from w2sg.tables import origins
-from w2sg.tables.files import read_table
-from w2sg.tables.theory import ACCEPTANCE
 from w2sg.theory.figures.catalogue import FIGURES
 
 if TYPE_CHECKING:
@@ -18,7 +14,6 @@ if TYPE_CHECKING:
 def main(
     *,
     sources: Mapping[str, str],
-    acceptance: str,
     folder: str,
     threads: int,
     made: Mapping[str, Any],
@@ -30,11 +25,9 @@ def main(
         from concurrent.futures import ProcessPoolExecutor
         from multiprocessing import get_context
 
-        from w2sg.theory.acceptance.judge import criteria_verdict
         from w2sg.theory.figures.drawing import draw
 
-        judged: pd.DataFrame = read_table(acceptance, ACCEPTANCE)
-        origin = origins.trace("plot_theory", made, [acceptance, *sources.values()], config=config)
+        origin = origins.trace("plot_theory", made, list(sources.values()), config=config)
         of = {name: FIGURES[name].experiment for name in figures}
         # Processes, since matplotlib is not safe in threads; new ones, since a fork copies locks that other threads hold.
         with ProcessPoolExecutor(min(threads, len(of)), mp_context=get_context("spawn")) as pool:
@@ -43,7 +36,6 @@ def main(
                     draw,
                     name,
                     source=sources[item],
-                    verdict=criteria_verdict(judged, item),
                     folder=folder,
                     origin=origin,
                 )
@@ -56,7 +48,6 @@ def main(
 if __name__ == "__main__":
     main(
         sources=dict(zip(snakemake.params["experiments"], snakemake.input["experiments"], strict=True)),
-        acceptance=snakemake.input["acceptance"],
         folder=snakemake.output[0],
         threads=snakemake.threads,
         made=snakemake.params["made"],

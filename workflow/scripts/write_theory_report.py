@@ -27,14 +27,11 @@ def main(
 ) -> None:
     with jobs.log_to(log):
         from w2sg.theory import report
-        from w2sg.theory.acceptance.judge import criteria_verdict
 
-        judged = read_table(acceptance, ACCEPTANCE)
         html = report.render_theory(
-            acceptance=judged,
+            acceptance=read_table(acceptance, ACCEPTANCE),
             radii=read_table(radii, RADII),
             figures={name: (Path(figures) / f"{name}.svg").read_text("utf-8") for name in FIGURES},
-            verdicts={name: criteria_verdict(judged, item.experiment) for name, item in FIGURES.items()},
             settings=config["theory"],
             origin=origins.trace("write_theory_report", made, [acceptance, radii], config=config),
         )

@@ -1,6 +1,7 @@
 """Experiments as data, acceptance arithmetic, figures and adaptors, each with a control that must fail."""
 
 import math
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -106,8 +107,8 @@ def test_ledger_decides_and_writes_what_it_decided(tmp_path):
     table = pd.DataFrame(ledger.rows)
     write_table(table, tmp_path / "a.parquet", ACCEPTANCE, provenance={})
     failing = "2 statements of the theory hold, 3 of 5 criteria FAIL: strict; below; undefined"
-    assert judge.criteria_verdict(table, "none") == failing
-    assert judge.criteria_verdict(table.iloc[[1]], "none") == "1 statement of the theory holds"
+    assert tally(table) == failing
+    assert tally(table.iloc[[1]]) == "1 statement of the theory holds"
 
 
 def test_the_tally_keeps_theory_agreement_and_regression_apart():
@@ -174,7 +175,7 @@ def test_tables_keep_their_schema_and_units_are_counted(name, tmp_path, threshol
     for figure in (f for f, item in FIGURES.items() if item.experiment == name):
         shown = drawing.theory_figure_table(figure, read)
         write_table(shown, tmp_path / "f.parquet", FIGURE, provenance={})
-        drawn = drawing.plot_theory_figure(figure, shown, verdict="all 2 acceptance criteria hold")
+        drawn = drawing.plot_theory_figure(figure, shown)
         assert drawn.axes
         plt.close(drawn)
 
@@ -259,7 +260,6 @@ def test_other_scripts_run_without_snakemake(tmp_path, monkeypatch):
     for threads in (1, 2):
         plot_theory.main(
             sources={"kappa_threshold": source},
-            acceptance=str(tmp_path / "a.parquet"),
             folder=str(tmp_path / str(threads)),
             figures=["fig1a"] * threads,
             threads=threads,
@@ -280,7 +280,6 @@ def test_report_shows_failures(threshold):
         acceptance=rows,
         radii=radii.worked_radii(),
         figures={name: "<svg/>" for name in FIGURES},
-        verdicts={name: judge.criteria_verdict(rows, item.experiment) for name, item in FIGURES.items()},
         origin={"study": "<s>"},
         settings={"seeds": 2, "phase": {"dimension": 5000, "grid": 3, "seeds": 7}},
     )
@@ -290,10 +289,25 @@ def test_report_shows_failures(threshold):
         failed
         and f"{failed} of {len(rows)} criteria FAIL" in html
         and "<td>regression</td>" in html
-        and 'class="no">NO' in html
+        and 'class="bad">NO' in html
+        and "<table><caption>Criteria that fail" in html
         and "smoothed ReLU" in html
     )
-    assert "d = 5000, 7 runs per cell" in html and "Means over 8 runs per setting" in html
+    text = re.sub("<[^>]+>", "", html)
+    assert "d = 5000, 7 runs per cell" in text and "Means over 8 runs per setting" in text
+    assert "<math><msub><mi>c</mi><mi>w</mi></msub></math>" in html and "<mi>κ</mi>" in html
+    assert not re.search(r"\b(kappa|lam|c_w|he3|D_w)\b", text.partition("Provenance")[0])
+
+
+def test_symbols_are_told_from_words():
+    from w2sg.theory.report import symbols
+
+    pieces = [
+        piece.get("text") or piece["base"] + piece["low"]
+        for piece in symbols("lam, lambda-like D_w at sqrt(d/N), D at 2; m0 = 0.4")
+    ]
+    assert pieces[:2] == ["λ", ", lambda-like "] and "Dw" in pieces and "d/N" in pieces and "m0" in pieces
+    assert "".join(pieces) == "λ, lambda-like Dw at d/N, D at 2; m0 = 0.4"
 
 
 @pytest.mark.parametrize(
@@ -303,7 +317,7 @@ def test_report_shows_failures(threshold):
         (lambda: schema_of("nothing"), "experiment"),
         (lambda: judge.judge("nothing", pd.DataFrame()), "experiment"),
         (lambda: drawing.theory_figure_table("fig2", pd.DataFrame()), "figure"),
-        (lambda: drawing.plot_theory_figure("fig2", pd.DataFrame(), verdict=""), "figure"),
+        (lambda: drawing.plot_theory_figure("fig2", pd.DataFrame()), "figure"),
         (lambda: caption_of("fig2", {}), "figure"),
         (lambda: describe_experiment("nothing"), "experiment"),
     ],

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from w2sg.tables.theory import tally
 from w2sg.theory.acceptance import criteria_checks, criteria_runs
 from w2sg.theory.acceptance.ledger import Ledger
 from w2sg.theory.experiments.catalogue import experiment_of
@@ -23,8 +22,3 @@ def judge(name: str, table: pd.DataFrame) -> Ledger:
 def acceptance(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Returns the acceptance table of several experiments, in the columns of ``tables.theory.ACCEPTANCE``."""
     return pd.DataFrame([row for name in sorted(tables) for row in judge(name, tables[name]).rows])
-
-
-def criteria_verdict(table: pd.DataFrame, experiment: str) -> str:
-    """Returns one sentence on an experiment's criteria in the acceptance table, those of all sections together."""
-    return tally(table.loc[table["experiment"] == experiment])

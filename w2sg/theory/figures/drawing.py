@@ -19,17 +19,17 @@ from w2sg.theory.figures import maps, plots, tables
 from w2sg.theory.figures.catalogue import figure_of
 
 
-def draw(figure: str, *, source: str, verdict: str, folder: str, origin: Mapping[str, Any]) -> None:
+def draw(figure: str, *, source: str, folder: str, origin: Mapping[str, Any]) -> None:
     """Writes ``<figure>.parquet``, ``.svg`` and ``.png``; equal input gives equal bytes.
 
     A function of a module, not of the script: worker processes import it by name. ``source`` is the file of the
-    experiment's table, ``verdict`` the sentence on its acceptance criteria below the figure; the folder is created.
+    experiment's table; the folder is created.
     """
     plt.style.use(STYLE)
     place = Path(folder) / figure
     shown = theory_figure_table(figure, read_table(source, schema_of(figure_of(figure).experiment)))
     write_table(shown, place.with_suffix(".parquet"), FIGURE, provenance={**origin, "figure": figure})
-    drawn = plot_theory_figure(figure, shown, verdict=verdict)
+    drawn = plot_theory_figure(figure, shown)
     save_figure(drawn, {kind: place.with_suffix(f".{kind}") for kind in ("svg", "png")}, origin)
 
 
@@ -43,14 +43,11 @@ def theory_figure_table(name: str, table: pd.DataFrame) -> pd.DataFrame:
     return getattr(tables, f"table_{name}")(experiment, table).reset_index(drop=True)
 
 
-def plot_theory_figure(name: str, table: pd.DataFrame, *, verdict: str) -> Figure:
-    """Returns a figure from what it shows (``tables.theory.FIGURE``), the sentence on its acceptance criteria below it.
+def plot_theory_figure(name: str, table: pd.DataFrame) -> Figure:
+    """Returns a figure from what it shows (``tables.theory.FIGURE``); its title and what it results in stand beside it.
 
     Raises:
         ValueError: On an unknown figure.
     """
-    item = figure_of(name)
-    figure = getattr(plots if hasattr(plots, name) else maps, name)(table)
-    figure.suptitle(item.title, fontsize=10)
-    figure.supxlabel(verdict, fontsize=7, color="#b00020" if "FAIL" in verdict else "#555555")
-    return figure
+    figure_of(name)
+    return getattr(plots if hasattr(plots, name) else maps, name)(table)
