@@ -16,8 +16,9 @@ from w2sg.report import cells, controls
 from w2sg.report.catalogue import as_percent
 from w2sg.report.charts import marks, overview, panels
 from w2sg.report.charts import rows as charts
-from w2sg.report.html.base import chart_library, render_page
+from w2sg.report.html.base import render_page
 from w2sg.report.html.head import dataset_facts, family_facts, reading_table
+from w2sg.report.html.scripts import as_script, chart_library, data_script
 from w2sg.report.sentences import answer, describe_doubts, describe_missing, short_answer
 from w2sg.runtime import provenance
 from w2sg.tables.theory import tally
@@ -67,7 +68,7 @@ class Evidence:
 def render(evidence: Evidence) -> str:
     """Returns the report's HTML; equal evidence gives an equal page."""
     parts = _answer(evidence) | _plots(evidence) | _tables(evidence) | _origin(evidence)
-    return render_page("page", **parts, contents=_contents(parts))
+    return render_page("page", **parts, contents=_contents(parts), as_script=as_script, data_script=data_script)
 
 
 CONTENTS = {

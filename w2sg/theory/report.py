@@ -75,7 +75,9 @@ def render_theory(
             "caption": caption_of(name, settings),
         }
         shown.append({"name": name, "title": figure.title, "image": image, **told})
-    parts = sorted(acceptance.groupby("section"), key=lambda part: [int(number) for number in str(part[0]).split(".")])
+    parts = sorted(
+        acceptance.groupby("section"), key=lambda part: [(len(item), item) for item in str(part[0]).split(".")]
+    )
     return render_page(
         "theory",
         verdict=tally(acceptance),
