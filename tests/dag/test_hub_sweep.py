@@ -214,8 +214,13 @@ def test_the_papers_datasets_and_evaluation_text_are_read_from_the_hub(workflow,
     rows = [{side: dialogue.format(q, side) for side in ("chosen", "rejected")} for q in questions]
     rows.append({side: dialogue.format("Again?", "Yes.") + dialogue.format("And?", side) for side in rows[0]})
     lines = gzip.compress("\n".join(map(json.dumps, rows)).encode())
+    shipped = yaml.safe_load((ROOT / "config" / "datasets.yaml").read_text())
     hub.branches["datasets/Anthropic/hh-rlhf"] = {
-        "main": {"README.md": b"# rows", "helpful-base/train.jsonl.gz": lines, "helpful-base/test.jsonl.gz": lines}
+        shipped["datasets"]["hh_helpful"]["revision"]: {
+            "README.md": b"# rows",
+            "helpful-base/train.jsonl.gz": lines,
+            "helpful-base/test.jsonl.gz": lines,
+        }
     }
     turns = [
         {
@@ -228,7 +233,7 @@ def test_the_papers_datasets_and_evaluation_text_are_read_from_the_hub(workflow,
     hub.branches["datasets/HuggingFaceH4/cai-conversation-harmless"] = {
         "main": {"README.md": b"# rows", "data/train_prefs-00000-of-00001.parquet": packed.getvalue()}
     }
-    spec = yaml.safe_load((ROOT / "config" / "datasets.yaml").read_text())["corpora"]["c4_news"]
+    spec = shipped["corpora"]["c4_news"]
     pages = "".join(json.dumps({"text": f"Page {number}.", "url": "u"}) + "\n" for number in range(5))
     configs = "configs: [{config_name: en, data_files: [{split: train, path: en/*.json.gz}]}]"
     hub.branches["datasets/allenai/c4"] = {

