@@ -230,7 +230,10 @@ def report(
     partial: Annotated[bool, typer.Option("--partial", help="On what is there by now, also beside a run.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make the report of a study (and what it needs), and print its path."""
+    """Make the report of a study (and what it needs), and print its path; of two finished studies, a page that compares them."""
+    if two := sharing.compared(words or [], directory or Path()):
+        place = sharing.write_comparison(two, Path("compared.html"))
+        return _print({"report": str(place)}) if as_json else print(place)
     given = asked(directory, words or [])
     place = given.results / "report.html"
     if partial:

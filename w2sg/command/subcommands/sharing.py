@@ -1,4 +1,4 @@
-"""The subcommand ``export``, and ``show`` of what it wrote."""
+"""The subcommand ``export``, ``show`` of what it wrote, and ``report`` of two studies."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import typer
 
 from w2sg.command.places import CommandError, find_run
 from w2sg.runtime.files import atomic_path
+
+_SUMMARY = Path("tables", "summary.csv")
 
 
 def export(
@@ -57,3 +59,45 @@ def show_archive(path: Path, *, as_json: bool = False) -> None:
     else:
         print(said.rstrip(), "", f"study {found.study}, code {code}, {len(found.files)} files as packed", sep="\n")
         print(f"report: {report}")
+
+
+def compared(words: list[str], directory: Path) -> list[Path]:
+    """Returns the folders of the two finished studies that words name, by folder or by name; none if they name anything else."""
+    tried = [
+        [place for place in (Path(word), directory / "results" / word) if (place / _SUMMARY).is_file()]
+        for word in words
+    ]
+    found = [places[0] for places in tried if places]
+    return found if len(words) == len(found) == 2 else []
+
+
+def write_comparison(places: list[Path], output: Path) -> Path:
+    """Writes one page on two studies, from the tables in their folders; returns its path.
+
+    Raises:
+        CommandError: If they have nothing in common.
+    """
+    from w2sg.report.html.compare import Compared, render_comparison
+    from w2sg.tables import schemas
+    from w2sg.tables.files import read_table
+    from w2sg.trajectories.selection import shown_rows
+    from w2sg.trajectories.summary import read_summary
+
+    names = [place.resolve().name for place in places]
+    names = names if len(set(names)) == 2 else [str(place) for place in places]
+    studies = [
+        Compared(
+            name=name,
+            metrics=read_table(place / "tables" / "metrics.parquet", schemas.METRICS, where=shown_rows()),
+            summary=read_summary(place / _SUMMARY),
+            origin=json.loads((place / _SUMMARY).with_suffix(".json").read_text("utf-8")),
+        )
+        for name, place in zip(names, places, strict=True)
+    ]
+    try:
+        page = render_comparison(studies)
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+    with atomic_path(output) as path:
+        path.write_text(page, encoding="utf-8")
+    return output
