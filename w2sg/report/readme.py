@@ -1,6 +1,6 @@
 """The README's result: a block between two comments, made from a committed copy of the table of conclusions.
 
-``python -m w2sg.report.readme`` takes over the embedded study's table and picture and writes the block again.
+``python -m w2sg.report.readme`` takes over the embedded study's table and pictures and writes the block again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from w2sg.report.cells import MARKS, SUMMARY_NOTE, format_summary
-from w2sg.report.sentences import answer
+from w2sg.report.sentences import short_answer
 from w2sg.runtime.files import atomic_path
 from w2sg.trajectories.summary import read_summary
 
@@ -24,14 +24,16 @@ COMMITTED, FRESH = Path("docs/results/nano_summary.csv"), Path("results/nano/tab
 TAKEN_OVER = {
     COMMITTED: FRESH,
     Path("docs/images/nano.png"): Path("results/nano/figures/trajectory/nano/newsgroups_order.png"),
+    Path("docs/images/prediction.png"): Path("results/nano/figures/prediction/nano/newsgroups_tech.png"),
+    Path("docs/images/layers.png"): Path("results/nano/figures/layers/nano/newsgroups_order.png"),
     Path("docs/results/nano_trajectory.parquet"): Path("results/nano/figures/trajectory/nano/newsgroups_order.parquet"),
 }
-"""What is committed of a run: table, picture, and what the notebook draws, so that all are of the same."""
+"""What is committed of a run: table, the pictures of README and gallery, and what the notebook draws, so that all are of the same."""
 
 
 def result_block(summary: pd.DataFrame) -> str:
-    """Returns the block in Markdown: the sentences of the answer, the wide table, and what its columns mean; of an empty table the sentence alone."""
-    said = [f"- {sentence}" for sentence in answer(summary)]
+    """Returns the block in Markdown: the answer in short, the wide table, what its columns mean; of an empty table the sentence alone."""
+    said = [f"- {sentence}" for sentence in short_answer(summary)]
     if summary.empty:
         return "\n".join([START, *said, END])
     shown = format_summary(summary)
