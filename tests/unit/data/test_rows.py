@@ -136,7 +136,7 @@ def test_a_long_text_and_blank_lines_are_no_trouble(tmp_path):
         ("f.csv", b"a;b\n1;2\n", "f.csv: the header has no ',' but ';'; save the file with ',' between columns"),
         ("f.tsv", b"a,b\n1,2\n", r"f.tsv: the header has no '\\t' but ','"),
         ("f.csv", "a,b\n1,2\n".encode("utf-16"), r"f.csv, line 1, byte 1 \(0xff\): not UTF-8 \(the file begins with the mark of UTF-16"),
-        ("f.csv.gz", gzip.compress(b"a,b\n1,\xe9\n"), r"f.csv.gz, line 2, byte 7 \(0xe9\): not UTF-8"),
+        ("f.csv.gz", gzip.compress(b"a,b\n1,\xe9\n", mtime=0), r"f.csv.gz, line 2, byte 7 \(0xe9\): not UTF-8"),
         ("f.json", b'{"data": [{"a": 1}]}', "f.json: holds an object with data, expected an array of objects, one for each row"),
         ("f.json", b'{"a": 1}\n{"a": 2}\n', "f.json is not JSON .Extra data.*; name it .jsonl if it has one object per line"),
         ("f.json", b'[{"a": 1, "a": 2}]', "f.json: not JSON .an object has two fields 'a'"),
