@@ -293,7 +293,7 @@ def test_decimals_stand_under_each_other():
     cells = [row[0] for row in base.aligned_rows(column)]
     lines = [cell.replace("\u2007", "_").replace("\u2008", ",").replace("\u00a0", "~") for cell, _ in cells]
     assert lines == ["__0.5_~(0.1~to~0.9); a note", "+12.25", "__3,__", "—", "none"]
-    assert [number for _, number in cells] == [True, True, True, True, False]
+    assert [kept for _, kept in cells] == [False, True, True, True, True]
 
 
 def test_onsets_and_corrected_pairs_are_drawn_with_the_menus(found):

@@ -14,6 +14,9 @@ FOLDER = Path(__file__).parent
 """Folder of the templates; every value is escaped."""
 
 
+SHORT = 32
+"""Characters of a cell without blanks that is not broken."""
+
 _NUMBER = re.compile(r"([+-]?\d[\d,]*)(\.\d+)?(?=$|[ *†%\[(;])( [kMGT]\b)?( [(\[][^)\]]*[)\]])?")
 _DIGIT, _POINT = "\u2007", "\u2008"
 
@@ -27,7 +30,7 @@ def render_page(template: str, **values: Any) -> str:
 
 
 def aligned_rows(table: pd.DataFrame) -> list[list[tuple[str, bool]]]:
-    """Returns the cells of a table as text, row by row, each with whether it is a number.
+    """Returns the cells of a table as text, row by row, each with whether it stays on one line.
 
     Numbers of a column are filled up with spaces as wide as a digit, so that their decimal points stand under each other.
     """
@@ -47,5 +50,5 @@ def _aligned(column: Iterable[str]) -> list[tuple[str, bool]]:
             number = match[1] + (match[2] or "") + (match[3] or "")
             kept = _DIGIT * (whole - len(match[1])) + number + tail + (match[4] or "")
             cell = kept.replace(" ", "\u00a0") + cell[match.end() :]
-        shown.append((cell, bool(match) or cell == "—"))
+        shown.append((cell, " " not in cell and len(cell) <= SHORT))
     return shown
