@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from tests.studies import made_evidence
 from w2sg.report.page import render
@@ -63,11 +64,10 @@ def test_every_chart_is_drawn_within_the_page_and_nothing_is_asked_of_the_networ
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_keeps_a_keyboard_or_a_screen_reader_out(visit, page_file, scheme):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
     page = visit(page_file, width=390, scheme=scheme).page
     page.wait_for_selector(POINTS)
     page.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true; })")
-    found = axe.Axe().run(page).response["violations"]
+    found = Axe().run(page).response["violations"]
     assert [rule["id"] for rule in found if rule["impact"] in ("serious", "critical")] == []
 
 
