@@ -13,6 +13,7 @@ import yaml
 from w2sg.command.places import CommandError
 from w2sg.runtime.files import atomic_path
 from w2sg.study.lists.folders import read_folder
+from w2sg.study.texts.corpora import TEXT_SUFFIXES
 from w2sg.study.texts.files import DATA_SUFFIXES
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -74,6 +75,8 @@ def write_study(new: NewStudy, folder: Path) -> list[Path]:
     if new.text is not None:
         if not new.text.is_file():
             raise CommandError(f"--text: no file {new.text}")
+        if not new.text.name.endswith(TEXT_SUFFIXES):
+            raise CommandError(f"--text {new.text}: expected a file that ends in {', '.join(TEXT_SUFFIXES)}")
         config["corpora"] = {f"{new.name}-text": {"source": "file", "path": str(new.text.resolve())}}
         config["evaluation"] = {"corpus": f"{new.name}-text"}
     with atomic_path(study) as temporary:

@@ -134,6 +134,13 @@ def test_init_names_what_is_wrong(inputs, change, words):
     assert not Path("mine.yaml").exists()
 
 
+def test_init_refuses_a_text_that_a_run_would_refuse(inputs):
+    Path("text.md").write_text("words")
+    found = CliRunner().invoke(command.app, ["init", *inputs, "--tokens-per-step", "128", "--text", "text.md"])
+    assert "--text text.md: expected a file that ends in .jsonl" in str(found.exception)
+    assert not Path("mine.yaml").exists()
+
+
 def test_init_asks_nobody_who_is_not_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = CliRunner().invoke(command.app, ["init", "--weak", "small"])
