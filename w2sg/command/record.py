@@ -95,10 +95,16 @@ def describe_jobs(dag: Any) -> list[Job]:
 
 
 def leave_record(folder: Path, run: Run) -> Path:
-    """Writes a run's file into the folder of its study, holds its lock until this process ends, and returns its path."""
+    """Writes a run's file into the folder of its study, holds its lock until this process ends, and returns its path.
+
+    Where the disk takes no file the run goes on without: it cannot be watched then, and its jobs say what is wrong.
+    """
     path = folder / FILE
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(asdict(run)) + "\n", encoding="utf-8")
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(asdict(run)) + "\n", encoding="utf-8")
+    except OSError:
+        return path
     with contextlib.suppress(OSError):  # a file system without locks
         _HELD[path.resolve()] = share_lock(path)
     return path
