@@ -92,7 +92,7 @@ def test_every_number_of_labelled_texts_is_there_and_right(labelled):
 
 
 def test_everything_was_made_as_the_configuration_says(labelled):
-    labelled.run("--", "verify")
+    assert "files were made with this configuration" in labelled.run("--", "verify")
 
 
 def test_trained_students_stay_where_they_are_asked_to(labelled):

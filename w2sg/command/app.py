@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -48,19 +47,14 @@ Directory = Annotated[
     typer.Option("--directory", "-d", help="Folder of the workflow (its Snakefile); default the present one."),
 ]
 Cores = Annotated[int | None, typer.Option("--cores", "-c", help="Cores to use; default all of this machine.")]
+Profile = Annotated[str, typer.Option(help="A folder of profiles/: default, slurm, kubernetes.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
 
 
 def enter() -> None:
     """Runs the command; an error that a user can correct is one message and exit status 1."""
-    with _told():
-        app(prog_name="w2sg")
-
-
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
     try:
-        yield
+        app(prog_name="w2sg")
     except CommandError as error:
         if str(error):
             print(error, file=sys.stderr)
@@ -153,7 +147,7 @@ def run(
     words: Words = None,
     directory: Directory = None,
     cores: Cores = None,
-    profile: Annotated[str, typer.Option(help="A folder of profiles/: default, slurm, kubernetes.")] = "default",
+    profile: Profile = "default",
     as_json: AsJson = False,
 ) -> None:
     """Run a study, or go on with it: `snakemake` with the profile, and whatever else is given."""
@@ -168,7 +162,7 @@ def show(
     words: Words = None,
     directory: Directory = None,
     cores: Cores = None,
-    profile: Annotated[str, typer.Option(help="A folder of profiles/: default, slurm, kubernetes.")] = "default",
+    profile: Profile = "default",
     as_json: AsJson = False,
 ) -> None:
     """Run what is missing of a study, then print its result; of an archive that `w2sg export` wrote, print it."""

@@ -45,13 +45,18 @@ def finish(name: str, seconds: float) -> None:
     Path(f"{name}.tsv").write_text(f"s\th:m:s\n{seconds}\t0:00:30\n")
 
 
-def test_every_state_is_told_from_the_files_alone(study):
-    run, path = study
+def midway(run: Run, path: Path) -> state.Status:
+    """What is seen while one job is done, one runs and one has failed."""
     finish("step1", 30.0)
     Path("step3.log").write_text(TRACEBACK)
     with log_to("step2.log") as log:
         log.write("extract strong step2: 5/10 tokens (50 %)\n")
-        found = state.status_of(run, path)
+        return state.status_of(run, path)
+
+
+def test_every_state_is_told_from_the_files_alone(study):
+    run, path = study
+    found = midway(run, path)
     assert found.alive
     assert found.counts == {"done": 2, "running": 1, "failed": 1, "waiting": 1}
     assert found.running == [("activations strong/step2", "extract strong step2: 5/10 tokens (50 %)")]
@@ -132,11 +137,7 @@ def test_a_run_that_was_stopped_ends_with_one_line(study):
 
 def test_a_frame_shows_stages_progress_and_failures(study):
     run, path = study
-    finish("step1", 30.0)
-    Path("step3.log").write_text(TRACEBACK)
-    with log_to("step2.log") as log:
-        log.write("extract strong step2: 5/10 tokens (50 %)\n")
-        found = state.status_of(run, path)
+    found = midway(run, path)
     console = Console(record=True, width=80, file=io.StringIO())
     console.print(frames.status_frame(found))
     text = console.export_text()
