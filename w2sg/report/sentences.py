@@ -55,14 +55,14 @@ WORDS: dict[str, dict[str, str]] = {
 SHORT: dict[str, dict[str, str]] = {
     "gain": {
         "above": "the student ends above its supervisor in {count} (late gain {span})",
-        "below": "ends below it in {count} ({span})",
-        "unclear": "cannot be told from it in {count}",
-        "undefined": "has no late gain to speak of in {count}",
+        "below": "the student ends below its supervisor in {count} (late gain {span})",
+        "unclear": "the student cannot be told from its supervisor at the end in {count}",
+        "undefined": "there is no late gain to speak of in {count}",
     },
     "gain_beyond_weak_on_weak": {
-        "above": "it gains more than a student of the supervisor's own features in {count}",
-        "below": "gains less in {count}",
-        "unclear": "that cannot be told in {count}",
+        "above": "the student gains more than a student of the supervisor's own features in {count}",
+        "below": "the student gains less than a student of the supervisor's own features in {count}",
+        "unclear": "whether the student gains more than a student of the supervisor's own features cannot be told in {count}",
     },
     "gain_first": {
         "above": "a random twin's student exceeds the supervisor, too, in {count}",
@@ -76,7 +76,7 @@ SHORT: dict[str, dict[str, str]] = {
         "undefined": "what predicts W2SG accuracy cannot be told in {count}",
     },
 }
-"""How cases are counted by their verdict on a quantity."""
+"""How cases are counted by their verdict on a quantity; each is a sentence of its own, for any of them may be the first."""
 
 
 def short_answer(summary: pd.DataFrame) -> list[str]:

@@ -246,15 +246,21 @@ def test_the_short_answer_counts_the_verdicts_and_names_its_level():
     assert said == [
         "In one run each, the student ends above its supervisor in 2 of 2 cases (late gain +0.044); the gain sets in at step 896 in the 2 "
         "where an onset can be placed.",
-        "It gains more than a student of the supervisor's own features in 2 of 2 cases; a random twin's student stays below the supervisor "
+        "The student gains more than a student of the supervisor's own features in 2 of 2 cases; a random twin's student stays below the supervisor "
         "in 2 of 2 cases.",
         "Which of linear probe and evaluation loss predicts held-out W2SG accuracy better cannot be told in 2 of 2 cases.",
     ]
     mixed = pd.concat([made_conclusions(), made_conclusions(ABSENT, dataset="other")])
     assert short_answer(mixed)[0].startswith(
-        "In one run each, the student ends above its supervisor in 2 of 4 cases (late gain +0.044), ends below it in 2 (-0.174); the gain"
+        "In one run each, the student ends above its supervisor in 2 of 4 cases (late gain +0.044), the student ends below its "
+        "supervisor in 2 (late gain -0.174); the gain"
     )
-    assert "no onset can be placed" in short_answer(made_conclusions(ABSENT))[0]
+    assert short_answer(made_conclusions(ABSENT))[:2] == [
+        "In one run each, the student ends below its supervisor in 2 of 2 cases (late gain -0.174); no onset can be placed.",
+        "The student gains less than a student of the supervisor's own features in 2 of 2 cases; a random twin's student stays below the "
+        "supervisor in 2 of 2 cases.",
+    ]
+    assert short_answer(made_conclusions(NOISE))[1].startswith("Whether the student gains more than")
     assert short_answer(made_conclusions(level="seeds"))[0].startswith("Over pre-training seeds, ")
     assert short_answer(nothing()) == answer(nothing())
     assert all(len(short_answer(made_conclusions(changes))) <= 3 for changes in ({}, ABSENT, NOISE))
