@@ -7,7 +7,9 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -85,17 +87,14 @@ def init(
     tokens_per_step: Annotated[
         float | None, typer.Option(help="Training tokens of a step, where no name says them.")
     ] = None,
-    text: Annotated[
-        Path | None, typer.Option(help="Text for the evaluation loss; default that of the shipped study.")
-    ] = None,
+    text: Annotated[Path | None, typer.Option(help="Text for the evaluation loss; default the shipped one.")] = None,
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16: type of the forward passes.")] = "float32",
     output: Annotated[Path, typer.Option(help="Folder for the files.")] = Path(),
     as_json: AsJson = False,
 ) -> None:
     """Write a new study (and the revision list of a Hub repository); what is not given is asked for."""
-    open_questions = [
-        key for key, value in (("--models", models), ("--weak", weak), ("--pairs", pairs)) if value is None
-    ]
+    needed = {"--models": models, "--weak": weak, "--pairs": pairs}
+    open_questions = [key for key, value in needed.items() if value is None]
     if open_questions and not sys.stdin.isatty():
         raise CommandError(f"nobody to ask: give {', '.join(open_questions)}")
     new = begin.NewStudy(
@@ -121,9 +120,8 @@ def check(words: Words = None, directory: Directory = None, as_json: AsJson = Fa
     given = asked(directory, words or [])
     command = given.command("check", options=places.QUIET)
     done = subprocess.run(command, cwd=given.project, stdout=subprocess.PIPE, text=True, env=places.environment())
-    lines = [
-        line.partition(": ") for line in done.stdout.splitlines() if line.partition(": ")[0] in ("ok", "note", "fault")
-    ]
+    kinds = ("ok: ", "note: ", "fault: ")
+    lines = [line.partition(": ") for line in done.stdout.splitlines() if line.startswith(kinds)]
     if as_json:
         _print([{"state": state, "text": text} for state, _, text in lines])
     else:
@@ -152,9 +150,9 @@ def run(
 ) -> None:
     """Run a study, or go on with it: `snakemake` with the profile, and whatever else is given."""
     given = asked(directory, words or [])
-    places.start(given, [], cores=cores, profile=profile, as_json=as_json)
+    _start(given, [], cores=cores, profile=profile, as_json=as_json)
     if as_json:
-        _print(asdict(_status(given.folder, given.study)))
+        _print(asdict(_look(given.folder, given.study)[1]))
 
 
 @app.command(context_settings=PASS)
@@ -170,7 +168,7 @@ def show(
         sharing.show_archive(Path(words[0]), as_json=as_json)
         return
     given = asked(directory, words or [])
-    places.start(given, ["show"], cores=cores, profile=profile, as_json=as_json)
+    _start(given, ["show"], cores=cores, profile=profile, as_json=as_json)
     if as_json:
         _print(_table(given.results / "tables" / "summary.csv"))
 
@@ -179,39 +177,29 @@ def show(
 def status(
     study: Annotated[str, typer.Argument(help="Name of a study; default the one that ran last.")] = "",
     directory: Annotated[Path, typer.Option("--directory", "-d", help="Folder in which the study works.")] = Path(),
-    watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Show it again every few seconds until it ends.")
-    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it again and again until it ends.")] = False,
     html: Annotated[bool, typer.Option("--html", help="Write report and figures of what is there by now.")] = False,
     every: Annotated[float, typer.Option(help="Seconds between two looks.")] = 5.0,
     as_json: AsJson = False,
 ) -> None:
     """Show how far a study is, while it runs or after; reads files only, and takes no lock."""
-    path, known = find_run(directory, study)
-    made = _partial(directory, known.study) if html else None
+    path, found = _look(directory, study)
+    made = _partial(directory, found.study) if html else None
     if as_json:
-        _print(asdict(_status(directory, known.study)) | ({"partial": str(made)} if made else {}))
+        _print(asdict(found) | ({"partial": str(made)} if made else {}))
         return
     console = Console()
     if watch and console.is_terminal:
-        with (
-            Live(console=console, auto_refresh=False, vertical_overflow="crop") as live,
-            contextlib.suppress(KeyboardInterrupt),
-        ):
-            while True:
-                found = _status(directory, known.study)
-                live.update(Group(frames.status_frame(found), _cut(newest_summary(path.parent))), refresh=True)
-                if not found.alive:
-                    break
-                time.sleep(every)
+        shown = Live(console=console, auto_refresh=False, vertical_overflow="crop")
+        with shown as live, contextlib.suppress(KeyboardInterrupt):
+            for one in _watched(directory, found, every):
+                summary = Text(newest_summary(path.parent), no_wrap=True, overflow="ellipsis")
+                live.update(Group(frames.status_frame(one), summary), refresh=True)
     else:
-        found = _status(directory, known.study)
         console.print(frames.status_frame(found))
         console.print(newest_summary(path.parent), soft_wrap=True, markup=False, highlight=False)
-        while watch and found.alive:
-            time.sleep(every)
-            found = _status(directory, known.study)
-            console.print(frames.head_line(found))
+        for one in islice(_watched(directory, found, every), 1, None) if watch else ():
+            console.print(frames.head_line(one))
     if made:
         console.print(f"partial report: {made / 'report.html'}", soft_wrap=True)
 
@@ -221,19 +209,20 @@ def report(
     words: Words = None,
     directory: Directory = None,
     cores: Cores = None,
+    profile: Profile = "default",
     partial: Annotated[bool, typer.Option("--partial", help="On what is there by now, also beside a run.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make the report of a study (and what it needs), and print its path; of two finished studies, a page that compares them."""
+    """Run what is missing of a study, and print the path of its report; of two finished studies, a page that compares them."""
     if two := sharing.compared(words or [], directory or Path()):
         place = sharing.write_comparison(two, Path("compared.html"))
         return _print({"report": str(place)}) if as_json else print(place)
     given = asked(directory, words or [])
-    place = given.results / "report.html"
     if partial:
         place = _partial(given.folder, given.study, project=given.project) / "report.html"
     else:
-        places.start(given, [str(place.relative_to(given.folder))], cores=cores, profile="default", as_json=True)
+        _start(given, [], cores=cores, profile=profile, as_json=True)
+        place = given.results / "report.html"
     _print({"report": str(place)}) if as_json else print(place)
 
 
@@ -244,10 +233,9 @@ def verify(words: Words = None, directory: Directory = None, as_json: AsJson = F
     try:
         said = given.call(given.command("verify", cores=1, options=places.QUIET), quiet=True)
     except CommandError as error:
-        if not as_json:
-            raise
-        _print({"verified": False, "said": str(error)})
-        raise typer.Exit(1) from None
+        if as_json:
+            _print({"verified": False, "said": str(error)})
+        raise
     _print({"verified": True, "said": said.strip()}) if as_json else print(said, end="")
 
 
@@ -263,9 +251,9 @@ def revisions(
     from w2sg.revisions.list import write_list
     from w2sg.study.lists.rows import read_revisions
 
-    options = [] if pattern is None else ["--pattern", pattern]
-    options += [] if tokens_per_step is None else ["--tokens-per-step", str(tokens_per_step)]
-    if write_list([repo, *options, "--output", str(output)]):
+    given = {"--pattern": pattern, "--tokens-per-step": tokens_per_step, "--output": output}
+    options = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    if write_list([repo, *options]):
         raise typer.Exit(1)
     if as_json:
         _print({"output": str(output), "revisions": len(read_revisions(output))})
@@ -274,18 +262,31 @@ def revisions(
 app.command()(sharing.export)
 
 
-def _status(folder: Path, study: str) -> Status:
+def _start(given: places.Asked, targets: list[str], *, cores: int | None, profile: str, as_json: bool) -> None:
+    """Runs; where that fails, exits with Snakemake's status, with ``as_json`` after printing how far the study is."""
+    if failed := places.start(given, targets, cores=cores, profile=profile, as_json=as_json):
+        if as_json:
+            _print(asdict(_look(given.folder, given.study)[1]))
+        raise typer.Exit(failed)
+
+
+def _look(folder: Path, study: str, *, disk: bool = True) -> tuple[Path, Status]:
+    """The file of a study's last run, and how far it is."""
     path, known = find_run(folder, study)
-    return status_of(known, path, folder=folder)
+    return path, status_of(known, path, folder=folder, disk=disk)
+
+
+def _watched(folder: Path, found: Status, every: float) -> Iterator[Status]:
+    yield found
+    while found.alive:
+        time.sleep(every)
+        found = replace(_look(folder, found.study, disk=False)[1], disk=found.disk)
+        yield found
 
 
 def _partial(folder: Path, study: str, *, project: Path | None = None) -> Path:
     _, known = find_run(folder, study)
     return write_partial(project or Path(known.project), known, folder=folder)
-
-
-def _cut(text: str) -> Text:
-    return Text(text, no_wrap=True, overflow="ellipsis")
 
 
 def _table(path: Path) -> list[dict[str, Any]]:

@@ -8,7 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import yaml
 
 from w2sg.command.record import FILE, Run, read_record
 from w2sg.runtime.project import installed_project
-from w2sg.study.rounds import unfinished
+from w2sg.study.rounds import LEFT
 
 PARTS = ("workflow/Snakefile", "workflow/rules/common.smk", "config/config.yaml")
 """What tells the project's folder from others."""
@@ -78,20 +79,13 @@ class Asked:
     @property
     def study(self) -> str:
         """Returns the name of the study that the files describe."""
-        given = [word.partition("=")[2] for word in self.words if word.startswith("study=")]
-        return given[-1] if given else str(self._config["study"])
-
-    @property
-    def adaptive(self) -> bool:
-        """Returns whether a family that the files sweep is selected adaptively."""
-        entries = [self._config["families"].get(name, {}) for name in self._config["sweep"]["families"]]
-        return any("adaptive" in (entry.get("select") or {}) for entry in entries)
-
-    @property
-    def _config(self) -> dict[str, Any]:
         from w2sg.study.config import lay_over
 
-        return lay_over([*(self.project / "config" / f"{name}.yaml" for name in SHIPPED), *self.files], {})
+        if given := [word.partition("=")[2] for word in self.words if word.startswith("study=")]:
+            return given[-1]
+        return str(
+            lay_over([*(self.project / "config" / f"{name}.yaml" for name in SHIPPED), *self.files], {})["study"]
+        )
 
     @property
     def folder(self) -> Path:
@@ -113,7 +107,8 @@ class Asked:
         chosen = ["--workflow-profile", str(self.project / "profiles" / profile)] if profile else []
         counted = ["--cores", str(cores or usable_cores())] if cores or not profile else []
         given = ["--configfile", *map(str, self.files)] if self.files else []
-        return [sys.executable, "-m", "snakemake", *targets, *counted, *chosen, *options, *self.words, *given]
+        # Some options take every word that follows; what is counted or chosen begins with two dashes, and ends them.
+        return [sys.executable, "-m", "snakemake", *targets, *options, *counted, *chosen, *self.words, *given]
 
     def call(self, command: Sequence[str], *, quiet: bool = False) -> str:
         """Runs Snakemake in the project's folder; ``quiet``: returns what it prints instead of showing it.
@@ -144,9 +139,11 @@ def asked(directory: Path | None, words: Sequence[str]) -> Asked:
         if not found:
             raise CommandError(f"no configuration file {word}; paths are relative to {Path.cwd()} or {project}")
         try:
-            yaml.safe_load(found[0].read_text(encoding="utf-8"))
+            known = yaml.safe_load(found[0].read_text(encoding="utf-8"))
         except yaml.YAMLError as error:
             raise CommandError(f"{word} is no YAML: {error}") from None
+        if not isinstance(known, dict):
+            raise CommandError(f"{word}: expected keys and values, as config/README.md lists them")
         files.append(found[0].resolve())
     handed_on = [word for word in words if word not in (*named, "--configfile", "--configfiles")]
     if directory is None and project != Path.cwd() and not {"-d", "--directory"} & {*words}:
@@ -189,8 +186,11 @@ def find_run(folder: Path, study: str) -> tuple[Path, Run]:
         raise CommandError(str(error)) from None
 
 
-def start(given: Asked, targets: Sequence[str], *, cores: int | None, profile: str, as_json: bool) -> None:
-    """Hands over to Snakemake, for an adaptive study again and again; with ``as_json`` what it prints goes to standard error."""
+def start(given: Asked, targets: Sequence[str], *, cores: int | None, profile: str, as_json: bool) -> int:
+    """Hands over to Snakemake, for an adaptive study again and again, and returns its exit status.
+
+    With ``as_json`` what it prints goes to standard error.
+    """
     if not (given.project / "profiles" / profile).is_dir():
         known = sorted(path.name for path in (given.project / "profiles").iterdir())
         raise CommandError(f"--profile {profile}: expected one of {', '.join(known)}")
@@ -199,21 +199,18 @@ def start(given: Asked, targets: Sequence[str], *, cores: int | None, profile: s
     command = given.command(
         *targets, cores=cores, profile="" if profile == "default" else profile, options=_logger(given)
     )
-    if as_json or given.adaptive:  # a round is a run: another one follows while the last one chose more to measure
-        left: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        left = Path(folder, "left")  # a round is a run, which leaves this file where it chose more to measure
         while True:
-            if status := _call(command, given.project, shown=sys.stderr if as_json else None):
-                raise SystemExit(status)
-            before, left = left, unfinished(given.results / "selection") if given.adaptive else {}
-            if not left or left == before:
-                return
-    os.chdir(given.project)
-    os.execve(command[0], command, environment())
+            left.unlink(missing_ok=True)
+            status = _call(command, given.project, {LEFT: str(left)}, shown=sys.stderr if as_json else None)
+            if status or not left.exists():
+                return status
 
 
-def _call(command: Sequence[str], folder: Path, *, shown: Any) -> int:
+def _call(command: Sequence[str], folder: Path, variables: Mapping[str, str], *, shown: Any) -> int:
     """Returns the exit status of a command, which is left to end by itself when it is interrupted."""
-    with subprocess.Popen(command, cwd=folder, stdout=shown, env=environment()) as process:
+    with subprocess.Popen(command, cwd=folder, stdout=shown, env={**environment(), **variables}) as process:
         signal.signal(signal.SIGINT, lambda *_: None)  # a terminal sends it to both
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         return process.wait()

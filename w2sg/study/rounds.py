@@ -20,6 +20,9 @@ COLUMNS = ("round", "revision", "step", "tokens_billion", "worth", "reason")
 NOTE = "begun.json"
 """File that says how many rounds there were when a run began."""
 
+LEFT = "W2SG_ROUNDS_LEFT"
+"""Variable that names a file for a run to leave where it chose more revisions, so that another run follows."""
+
 PER_CASE = (10, 5)
 """Revisions that a sweep is expected to measure after its first round: for one dataset and protocol, and for each further one."""
 
@@ -165,21 +168,3 @@ def narrow(families: Mapping[str, Family], rounds: Mapping[str, Rounds]) -> dict
             revisions = tuple(revision for revision in families[member].revisions if revision.name in chosen)
             narrowed[member] = replace(families[member], revisions=revisions)
     return narrowed
-
-
-def unfinished(folder: Path) -> dict[str, str]:
-    """Returns the newest table of rounds of each entry of ``families`` whose sweep goes on, by its name; none where all have ended.
-
-    Args:
-        folder: Where the tables of the rounds lie, as for :func:`read_rounds`.
-    """
-    found = {}
-    for entry in sorted(folder.glob("*/2.tsv")):
-        number = 2
-        while (path := entry.with_name(f"{number}.tsv")).is_file():
-            text, number = path.read_text(encoding="utf-8"), number + 1
-            found[entry.parent.name] = text
-            if "ended: " in text:
-                del found[entry.parent.name]
-                break
-    return found

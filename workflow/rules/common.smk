@@ -1,5 +1,6 @@
 """Configuration, families, wildcard constraints and what happens around a run. No cost."""
 
+import os
 import re
 import shlex
 import sys
@@ -160,15 +161,20 @@ onstart:
 
 
 onsuccess:
-    if record.is_own(STUDY / record.FILE) and not workflow.dag_settings.targets:
+    if workflow.is_main_process:
         following = rounds.read_rounds(config, LISTED, STUDY / "selection")
-        for one in following.values():
-            logger.info(one.describe())
-        report = f"{STUDY / 'report.html'}"
-        if all(one.end for one in following.values()):
-            logger.info(f"study {config['study']} is done: {report}", extra={"w2sg_end": True})
-        else:
-            said = f"the same command measures the next round; the report on those so far: {report}"
+        goes_on = [
+            name for name, one in following.items() if not one.end and one.number > ROUNDS[name].number
+        ]
+        if goes_on and rounds.LEFT in os.environ:
+            Path(os.environ[rounds.LEFT]).write_text("\n".join(goes_on), encoding="utf-8")
+        if record.is_own(STUDY / record.FILE) and not workflow.dag_settings.targets:
+            for one in following.values():
+                logger.info(one.describe())
+            report = f"{STUDY / 'report.html'}"
+            said = f"study {config['study']} is done: {report}"
+            if not all(one.end for one in following.values()):
+                said = f"the same command measures the next round; the report on those so far: {report}"
             logger.info(said, extra={"w2sg_end": True})
 
 

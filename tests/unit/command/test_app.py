@@ -6,6 +6,7 @@ import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from tests import tiny
 from w2sg.command import app as command
 from w2sg.command import places, record
+from w2sg.study.rounds import LEFT
 
 ROOT = Path(__file__).resolve().parents[3]
 SUBCOMMANDS = ("init", "check", "plan", "run", "status", "show", "report", "revisions", "verify", "export")
@@ -62,34 +64,65 @@ def test_words_are_sorted_into_files_and_what_snakemake_takes(tmp_path):
         places.asked(ROOT, ["nosuch.yaml"])
 
 
-def test_run_becomes_snakemake(monkeypatch):
-    called = []
-    monkeypatch.setattr(os, "execve", lambda path, words, variables: called.append(words))
+@pytest.fixture
+def calls(monkeypatch):
+    """What Snakemake is called with, which ends as ``status`` says and leaves word of a further round ``rounds`` times."""
+    made = SimpleNamespace(words=[], status=0, rounds=0)
+
+    def called(words, folder, variables, *, shown):
+        made.words.append(words)
+        if len(made.words) <= made.rounds:
+            Path(variables[LEFT]).write_text("nano")
+        return made.status
+
+    monkeypatch.setattr(places, "_call", called)
     monkeypatch.chdir(ROOT)
+    return made
+
+
+def test_run_becomes_snakemake(calls):
     call("run", "config/nano_early.yaml", "--cores", "3", "--until", "train_heads")
-    (words,) = called
+    (words,) = calls.words
     assert words[words.index("--cores") + 1] == "3"
     assert words[-4:] == ["--until", "train_heads", "--configfile", str(ROOT / "config" / "nano_early.yaml")]
     found = CliRunner().invoke(command.app, ["run", "--profile", "lsf"])
     assert "expected one of default, kubernetes, slurm" in str(found.exception)
 
 
-def test_run_goes_on_until_the_rounds_of_an_adaptive_study_have_ended(monkeypatch, tmp_path):
-    table, said = tmp_path / "results" / "nano" / "selection" / "nano", ["2\tstep1\tbecause\n", "3\t\tended: enough\n"]
-    called: list[list[str]] = []
+@pytest.mark.parametrize("options", [("--logger", "w2sg"), places.QUIET])
+@pytest.mark.parametrize("profile", ["", "slurm"])
+def test_no_option_takes_the_targets(options, profile):
+    from snakemake.cli import get_argument_parser
 
-    def measure(words, folder, *, shown):
-        called.append(words)
-        table.mkdir(parents=True, exist_ok=True)
-        (table / f"{len(called) + 1}.tsv").write_text("".join(said[: len(called)]))
-        return 0
+    words = places.asked(ROOT, ["results/a"]).command(profile=profile, options=options)
+    assert set(get_argument_parser().parse_args(words[3:]).targets) == {"results/a"}
 
-    study = tmp_path / "mine.yaml"
-    study.write_text("study: nano\nfamilies:\n  nano: {select: {adaptive: {within: 1.5}}}\n")
-    monkeypatch.setattr(places, "_call", measure)
-    monkeypatch.chdir(ROOT)
-    call("run", str(study), "--", "--directory", str(tmp_path))
-    assert len(called) == 2 and called[0] == called[1]
+
+@pytest.mark.parametrize("name", ["run", "report"])
+def test_a_command_goes_on_until_the_rounds_of_an_adaptive_study_have_ended(calls, name):
+    calls.rounds = 2
+    call(name, "--profile", "slurm")
+    assert len(calls.words) == 3 and calls.words[0] == calls.words[2]
+    assert not {"results/nano/report.html"} & set(calls.words[0])
+    assert str(ROOT / "profiles" / "slurm") in calls.words[0]
+
+
+@pytest.mark.parametrize("name", ["run", "show", "report"])
+def test_a_run_that_fails_says_how_far_it_is_and_fails(calls, tmp_path, name):
+    folder = tmp_path / "results" / "nano"
+    folder.mkdir(parents=True)
+    made = record.Run(study="nano", started=time.time(), cores=1, executor="local", project=str(ROOT), jobs=[])
+    record.leave_record(folder, made)
+    calls.status = 3
+    found = call(name, "--json", "--", "--directory", tmp_path, status=3)
+    assert json.loads(found.stdout)["study"] == "nano"
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "words\n"])
+def test_a_configuration_that_is_none_is_named(tmp_path, text):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(places.CommandError, match=r"mine\.yaml: expected keys and values"):
+        places.asked(ROOT, [str(tmp_path / "mine.yaml")])
 
 
 @pytest.fixture
