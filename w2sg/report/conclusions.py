@@ -87,12 +87,14 @@ def cases(summary: pd.DataFrame) -> list[Case]:
     for row in summary.itertuples():
         key = tuple(getattr(row, name) for name in CASE)
         case = found.setdefault(key, Case(family=key[0], dataset=key[1], protocol=key[2]))
-        case.findings[str(row.quantity)] = _finding(row)
+        case.findings[str(row.quantity)] = finding_of(row)
     return list(found.values())
 
 
-def _finding(row: Any) -> Finding:
-    texts = {name: text if isinstance(text := getattr(row, name), str) else "" for name in ("level", "note", "verdict")}
+def finding_of(row: Any) -> Finding:
+    """Returns a row of that table, or of another with value, low, high, n and note, as a finding."""
+    given = {name: getattr(row, name, "") for name in ("level", "note", "verdict")}
+    texts = {name: text if isinstance(text, str) else "" for name, text in given.items()}
     n = int(row.n) if np.isfinite(row.n) else 0
     return Finding(value=float(row.value), low=float(row.low), high=float(row.high), n=n, **texts)
 

@@ -12,6 +12,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from w2sg.plotting.style import LABELS
 from w2sg.report.cells import records
+from w2sg.report.onsets import placed
 from w2sg.study.protocols import protocol_title, protocols_in
 from w2sg.tables.schemas import FIGURE
 from w2sg.trajectories.prediction import RISING
@@ -124,13 +125,13 @@ def group_table(
 def conclusion_rows(name: str, summary: pd.DataFrame, *, family: str, dataset: str) -> pd.DataFrame:
     """Returns the rows of the table of conclusions that a figure of one family on one dataset shows, in columns of FIGURE.
 
-    A trajectory shows the onset, whose step is ``x`` with its interval; a prediction the errors that held-out W2SG accuracy is
+    A trajectory shows an onset that can be placed, whose step is ``x`` with its interval; a prediction the errors that held-out W2SG accuracy is
     predicted with. Every other figure shows none.
     """
     rows = rows_with(summary, family=family, dataset=dataset)
     level = {"layer": NO_REVISION, "step": NO_REVISION}
     if name == "trajectory":
-        rows = rows[(rows["quantity"] == "onset_step") & rows["value"].notna()]
+        rows = placed(rows_with(rows, quantity="onset_step"))
         ends = {"x": rows["value"], "x_low": rows["low"], "x_high": rows["high"]}
         shown = rows.assign(panel=rows["protocol"], series="onset", **ends, value=np.nan, low=np.nan, high=np.nan)
     elif name == "prediction":
@@ -176,8 +177,7 @@ def _numbers(part: pd.DataFrame) -> Iterator[str]:
             ends = f" [{last['low']:.3f}, {last['high']:.3f}]" if np.isfinite(last["low"]) else ""
             yield f"{LABELS[series]} {last['value']:.3f}{ends}"
     for row in records(part[part["series"] == "onset"]):
-        low = f"{row.x_low:,.0f}" if np.isfinite(row.x_low) else "?"
-        yield f"onset at step {row.x:,.0f} [{low}, {row.x_high:,.0f}]"
+        yield f"onset at step {row.x:,.0f} [{row.x_low:,.0f}, {row.x_high:,.0f}]"
     for row in records(part[part["series"] == "error"]):
         yield f"held-out error {row.value:.4f}"
 

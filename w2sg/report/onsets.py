@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from w2sg.report.conclusions import SEEDS, Case
+import numpy as np
+import pandas as pd
+
+from w2sg.report.conclusions import SEEDS, Case, Finding, finding_of
 from w2sg.trajectories.onset import Status, onset_status
+
+Place = Status | Literal["gap", "unknown"]
+"""``gap``: bounded by two revisions with none between them for long, as the note says; ``unknown``: no statistic, or one that decides nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,11 +27,16 @@ class Wording:
     """What the list says of each."""
 
 
-ONSETS: dict[Status | Literal["unknown"], Wording] = {
+ONSETS: dict[Place, Wording] = {
     "bounded": Wording(
         cell="{onset.value:,.0f}",
         phrase="W2SG sets in (step, with its interval)",
         number="{onset.value:,.0f} of {last:,.0f} [{onset.low:,.0f}, {onset.high:,.0f}]",
+    ),
+    "gap": Wording(
+        cell="by {onset.high:,.0f}",
+        phrase="W2SG sets in between two revisions that lie too far apart for an onset to be placed",
+        number="{onset.note}",
     ),
     "first": Wording(
         cell="by {onset.high:,.0f}",
@@ -50,35 +61,34 @@ ONSETS: dict[Status | Literal["unknown"], Wording] = {
     "never": Wording(cell="none", phrase="the student is above its supervisor at no revision beyond sampling error"),
     "unknown": Wording(cell="?", phrase="when W2SG sets in cannot be told", number="{onset.note}"),
 }
-"""Words of every status; ``unknown`` where there is no statistic, or one whose interval decides nothing."""
+"""Words of every status."""
 
 
-def onset_of(case: Case) -> Status | Literal["unknown"]:
-    """Returns the status of a case's onset."""
-    onset = case["onset_step"]
-    if "onset_step" not in case.findings:
+def onset_of(onset: Finding) -> Place:
+    """Returns the status of an onset; only one that is ``bounded`` can be placed."""
+    if not (onset.known or onset.note):
         return "unknown"
     status = onset_status(onset.value, onset.low, onset.note)
-    return "unknown" if status == "bounded" and not onset.bounded else status
+    if status != "bounded":
+        return status
+    if not onset.bounded:
+        return "unknown"
+    return "gap" if onset.note and onset.level != SEEDS else status  # of seeds, the note says how they were pooled
+
+
+def placed(onsets: pd.DataFrame) -> pd.DataFrame:
+    """Returns the rows of onsets, of the table of conclusions or of TRANSITIONS, that can be placed: no other one is drawn."""
+    found = [onset_of(finding_of(row)) == "bounded" for row in onsets.itertuples()]
+    return onsets[np.array(found, dtype=bool)]
 
 
 def onset_cell(case: Case) -> str:
     """Returns a case's onset as a cell."""
-    onset, status = case["onset_step"], onset_of(case)
-    return f"by {onset.high:,.0f}" if _unseen(case) else ONSETS[status].cell.format(onset=onset)
+    onset = case["onset_step"]
+    return ONSETS[onset_of(onset)].cell.format(onset=onset)
 
 
 def onset_number(case: Case) -> str:
     """Returns what a sentence says of a case's onset."""
     onset = case["onset_step"]
-    if _unseen(case):
-        return onset.note
-    return ONSETS[onset_of(case)].number.format(onset=onset, last=case["last_step"].value).replace(" of nan", "")
-
-
-def _unseen(case: Case) -> bool:
-    """Whether the onset is bounded by two revisions with none between them for long, as its note says."""
-    onset = case["onset_step"]
-    return (
-        onset_of(case) == "bounded" and bool(onset.note) and onset.level != SEEDS
-    )  # of seeds, the note says how they were pooled
+    return ONSETS[onset_of(onset)].number.format(onset=onset, last=case["last_step"].value).replace(" of nan", "")

@@ -266,10 +266,9 @@ def _twin(axis: Axes, part: pd.DataFrame) -> None:
 
 
 def _onset(axis: Axes, part: pd.DataFrame) -> None:
-    """Draws the onset as a vertical line, and its interval as a band; from the left edge where it is open."""
+    """Draws the onset as a vertical line, and its interval as a band."""
     for row in records(part[part["series"] == "onset"]):
-        low = row.x_low if np.isfinite(row.x_low) else 0.0
-        axis.axvspan(low, row.x_high, color="#777777", alpha=0.15, linewidth=0)
+        axis.axvspan(row.x_low, row.x_high, color="#777777", alpha=0.15, linewidth=0)
         axis.axvline(row.x, color="#333333", linewidth=1.0, linestyle=dash_style("onset"), label=LABELS["onset"])
 
 

@@ -95,15 +95,13 @@ def short_answer(summary: pd.DataFrame) -> list[str]:
         if found[0].pooled
         else "In one run each"
     )
-    placed = [case["onset_step"].value for case in found if onset_of(case) == "bounded"]
+    onsets = [case["onset_step"] for case in found if onset_of(case["onset_step"]) == "bounded"]
     onset = "no onset can be placed"
-    if placed:
-        ends = (
-            f"at step {placed[0]:,.0f}"
-            if min(placed) == max(placed)
-            else f"between steps {min(placed):,.0f} and {max(placed):,.0f}"
-        )
-        onset = f"the gain sets in {ends} in the {len(placed)} where an onset can be placed"
+    if onsets:
+        values = [one.value for one in onsets]
+        ends = f"{min(values):,.0f}" + (f" to {max(values):,.0f}" if min(values) < max(values) else "")
+        span = f"{min(one.low for one in onsets):,.0f} to {max(one.high for one in onsets):,.0f}"
+        onset = f"the gain sets in at step {ends} (intervals reach from {span}) in the {len(onsets)} where an onset can be placed"
     twins = [case for case in _with(found, "gain_first") if FIRST_NOTE in case["w2s_first"].note]
     controls = [
         *_counted(_with(found, "gain_beyond_weak_on_weak"), "gain_beyond_weak_on_weak"),
@@ -160,7 +158,7 @@ def _gains(found: Sequence[Case]) -> list[str]:
     unknowing = "the supervisor cannot be told from chance, so that there is little to learn from it"
     return [
         *_judged(found, "gain"),
-        *_told(found, onset_of, dated, onset_number),
+        *_told(found, lambda case: onset_of(case["onset_step"]), dated, onset_number),
         *_listed(late, "accuracy saturates (tokens)", "saturation_tokens", SI),
         *_judged(_with(found, "gain_beyond_weak_on_weak"), "gain_beyond_weak_on_weak"),
         *_listed(chance, unknowing, "weak", ".3f"),

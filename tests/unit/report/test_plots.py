@@ -15,11 +15,15 @@ from sklearn.isotonic import IsotonicRegression
 
 from tests.conclusions import made_conclusions, with_controls
 from tests.studies import STEPS, WEAK, made_floors, made_metrics
+from w2sg.measures.bootstrap import TOO_SHORT
 from w2sg.plotting import style
 from w2sg.report import figure_tables, plots
 from w2sg.report.catalogue import FIGURES, GROUP_FIGURES, as_percent
+from w2sg.report.charts import rows as charts
+from w2sg.report.sentences import short_answer
 from w2sg.tables import schemas
 from w2sg.tables.files import read_table, write_table
+from w2sg.trajectories.selection import rows_with
 
 CHOICE: dict[str, Any] = {"family": "nano", "dataset": "newsgroups_tech"}
 
@@ -147,14 +151,19 @@ def test_captions_give_the_numbers_of_the_figure(metrics):
         )
 
 
-def test_an_onset_open_below_reaches_to_the_left_edge(metrics):
-    first = made_conclusions({"onset_step": (64, np.nan, 128, "open")})
-    concluded = figure_tables.conclusion_rows("trajectory", first, **CHOICE)
-    table = figure_tables.figure_table("trajectory", metrics, made_floors(), **CHOICE, concluded=concluded)
-    figure = plots.plot_figure("trajectory", table)
-    assert any(patch.get_x() == 0 and patch.get_width() == 128 for patch in panel(figure, "a").patches)
-    assert "[?, 128]" in figure_tables.caption("trajectory", table, coverage="95 %", **CHOICE)
-    plt.close(figure)
+@pytest.mark.parametrize(
+    "row", [(64, np.nan, 128, "open"), (64, 0, 64, "no revision between them"), (64, 32, 128, TOO_SHORT)]
+)
+def test_an_onset_that_cannot_be_placed_is_not_drawn(metrics, row):
+    concluded = made_conclusions({"onset_step": row, "onset_tokens": row})
+    assert figure_tables.conclusion_rows("trajectory", concluded, **CHOICE).empty
+    assert rows_with(charts.overview_rows(metrics, concluded, {})[0], metric="onset").empty
+    transitions = (
+        concluded.rename(columns={"quantity": "estimate"}).assign(layer=4, seed=-1).drop(columns=["level", "verdict"])
+    )
+    drawn = charts.chart_rows(metrics, made_floors(), **CHOICE, transitions=transitions)
+    assert rows_with(drawn, series="onset").empty
+    assert "; no onset can be placed." in short_answer(concluded)[0]
 
 
 def test_a_first_revision_that_has_learned_is_no_random_twin(metrics):

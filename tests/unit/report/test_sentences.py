@@ -100,7 +100,7 @@ def test_an_onset_is_told_by_what_bounds_it(tmp_path, row, sentence, cell):
     table = summary.read_summary(tmp_path / "summary.csv")  # as the report reads it
     text = "\n".join(answer(table))
     assert sentence in text
-    assert ("sets in (step" in text) == (cell == "512" or cell == "by 2,048")
+    assert ("sets in (step" in text) == (cell == "512")
     assert format_summary(table)["onset\nstep"].tolist() == [cell, cell]
 
 

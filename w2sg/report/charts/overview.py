@@ -107,7 +107,7 @@ def _overview(rows: pd.DataFrame, lines: Sequence[str], protocol: str, domain: l
     onsets = (
         alt.Chart()
         .transform_filter(f"{own} && datum.metric == 'onset'")
-        .transform_calculate(place=f"({order})[datum.line]", start="isValid(datum.low) ? datum.low : 0")
+        .transform_calculate(place=f"({order})[datum.line]")
     )
     level = alt.Y("place:Q", scale=alt.Scale(domain=[260, 0], range=[260, 0], nice=False, zero=False), axis=None)
     told = [
@@ -116,7 +116,7 @@ def _overview(rows: pd.DataFrame, lines: Sequence[str], protocol: str, domain: l
     ]
     below = alt.layer(
         onsets.mark_rule(size=2).encode(
-            x=alt.X("start:Q", scale=scale, axis=None), x2="high:Q", y=level, color=given["color"]
+            x=alt.X("low:Q", scale=scale, axis=None), x2="high:Q", y=level, color=given["color"]
         ),
         onsets.mark_point(filled=True, size=60, opacity=1).encode(
             x=alt.X("value:Q", scale=scale, axis=None), y=level, color=given["color"], shape=shape, tooltip=told

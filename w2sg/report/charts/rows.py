@@ -9,6 +9,8 @@ import pandas as pd
 
 from w2sg.measures.agreement import MEAN_SEED
 from w2sg.plotting.style import spread
+from w2sg.report.conclusions import ONE_SEED
+from w2sg.report.onsets import placed
 from w2sg.study.protocols import HEADLINE_SETTINGS
 from w2sg.trajectories.selection import (
     INTERVAL,
@@ -123,10 +125,10 @@ def _means(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _onsets(found: pd.DataFrame, layers: Sequence[int]) -> pd.DataFrame:
-    """Onsets of every layer and seed; one that is open below begins at step 0."""
-    found = found[(found["estimate"] == "onset_step") & found["value"].notna() & found["layer"].isin(layers)]
+    """Onsets of every layer and seed that can be placed."""
+    found = placed(found[(found["estimate"] == "onset_step") & found["layer"].isin(layers)])
     seeds = found["seed"].astype(str).mask(found["seed"] == MEAN_SEED, MEAN)
-    return found.assign(head="onset", step=found["value"], low=found["low"].fillna(0.0), seed=seeds)
+    return found.assign(head="onset", step=found["value"], seed=seeds)
 
 
 def _shares(found: pd.DataFrame, rows: pd.DataFrame) -> list[pd.DataFrame]:
@@ -146,8 +148,8 @@ def overview_rows(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Returns what the overview draws, and its lines in order: a family on a dataset, all pre-training seeds as one.
 
-    A row per family, dataset, protocol, revision and metric (``gain`` over the supervisor, ``accuracy``), means over head
-    seeds at the last layer; and per case one of metric ``onset``, whose step with its interval is in ``value``, ``low``, ``high``.
+    A row per family, dataset, protocol and revision of metric ``gain`` (over the supervisor; mean over head seeds, last layer), and one of
+    metric ``onset`` per case where it can be placed: tokens with their interval in ``value``, ``low``, ``high``.
     """
     pooled = {member: name for name, members in groups.items() for member in members}
     keys = metrics.loc[metrics["head"] == "w2s", ["family", "dataset"]].drop_duplicates()
@@ -157,12 +159,11 @@ def overview_rows(
         line = f"{pooled.get(family, family)} on {dataset}"
         names = rows.drop_duplicates("step").set_index("step")["revision"]
         for protocol in HEADLINE_SETTINGS:
-            for metric in ("gain", "accuracy"):
-                found = final_means(rows, "w2s", metric, protocol)
-                found = found.assign(revision=found["step"].map(names), tokens=1e9 * found["tokens"])
-                parts.append(found.assign(line=line, family=family, protocol=protocol, metric=metric))
-    onsets = summary[summary["quantity"].isin(["onset_tokens"]) & summary["value"].notna()]
-    onsets = onsets[onsets["level"] != "one seed"]
+            found = final_means(rows, "w2s", "gain", protocol)
+            found = found.assign(revision=found["step"].map(names), tokens=1e9 * found["tokens"])
+            parts.append(found.assign(line=line, family=family, protocol=protocol, metric="gain"))
+    onsets = placed(rows_with(summary, quantity="onset_tokens"))
+    onsets = onsets[onsets["level"] != ONE_SEED]
     ends = {name: 1e9 * onsets[name] for name in INTERVAL}
     parts.append(onsets.assign(line=onsets["family"] + " on " + onsets["dataset"], metric="onset", **ends))
     whole = pd.concat([part.reindex(columns=OVERVIEW) for part in parts if len(part)], ignore_index=True)
