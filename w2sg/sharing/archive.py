@@ -15,16 +15,17 @@ from w2sg.sharing.card import write_card
 from w2sg.tables.origins import read_origin
 from w2sg.trajectories.summary import read_summary
 
+LABELS = ("weak_labels", "chain_labels", "mean_labels", "given_labels")
+"""Folders of the supervisors' labels: of models, of the middle one of a chain, means, out of a file."""
+
 FOLDERS = (
-    *(
-        "tables",
-        "figures",
-        "predictions",
-        "student_predictions",
-        "weak_student_predictions",
-        "weak_labels",
-        "selection",
-    ),
+    "tables",
+    "figures",
+    "predictions",
+    "student_predictions",
+    "weak_student_predictions",
+    *LABELS,
+    "selection",
 )
 """Folders of a study that are packed; those of its jobs' metrics are joined in its tables."""
 

@@ -66,7 +66,8 @@ def write_card(
             "## What is here",
             "",
             "`tables/` (conclusions, every metric, statistics), `predictions/` (margins of the students on the test pairs, no texts), "
-            "`weak_labels/`, `figures/`, `config.json` (the whole configuration), `origin.json` (code, libraries), `SHA256SUMS`. "
+            "the supervisors' labels (`..._labels/`), `figures/`, `config.json` (the whole configuration), `origin.json` (code, libraries), "
+            "`SHA256SUMS`. "
             "Hidden states and weights are not here. The same again: `snakemake --cores 8 --configfile config.json` at commit "
             f"`{origin.get('code') or 'unknown'}`.",
             "",

@@ -51,34 +51,28 @@ def free_bytes(device: str) -> float:
     return float(psutil.virtual_memory().available)
 
 
-def dtypes_of(settings: Students, swept: str) -> dict[StudentKind, str]:
-    """Returns the type of the weights of each kind that is trained: float32 of all that learn, that of the sweep beside adapters."""
-    return {kind: "float32" if kind == "full" else swept for kind in settings.kinds if kind != "linear"}
-
-
-def check_kinds(config: Any, lengths: Sequence[int], *, swept: str, device: str, settings: Students) -> None:
-    """As :func:`check_memory`, of each kind; ``swept`` is the type of the weights in the sweep."""
-    for kind, dtype in dtypes_of(settings, swept).items():
-        size = getattr(torch, dtype).itemsize
-        check_memory(config, kind, lengths, size=size, device=device, settings=settings)
+def weight_type(kind: StudentKind, swept: str) -> str:
+    """Returns the type of a model's weights: float32 where all of them learn, that of the sweep beside adapters."""
+    return "float32" if kind == "full" else swept
 
 
 def check_memory(
-    config: Any, kind: StudentKind, lengths: Sequence[int], *, size: int, device: str, settings: Students
+    config: Any, kind: StudentKind, lengths: Sequence[int], *, swept: str, device: str, settings: Students
 ) -> None:
     """Raises MemoryError, naming what would fit, if a training would not.
 
     Args:
         config: The model's configuration.
         kind: What is trained.
-        lengths: Tokens of each text; the largest batch may hold the longest ones. None: of the weights alone.
-        size: Bytes of a frozen weight.
+        lengths: Tokens of each text; the largest batch may hold the longest ones.
+        swept: Type of the weights in the sweep.
         device: Where the model is trained.
         settings: Section ``students``.
     """
     rows, free = sum(sorted(lengths)[-2 * settings.batch_size :]), free_bytes(device)
 
     def needs(one: StudentKind, **changed: Any) -> float:
+        size = getattr(torch, weight_type(one, swept)).itemsize
         return needed_bytes(config, one, rows=rows, size=size, settings=settings.model_copy(update=changed))
 
     if needs(kind) <= free:

@@ -20,8 +20,9 @@ from w2sg.students.classroom import Classroom, split_texts
 from w2sg.students.kept import KeptStudents
 from w2sg.students.kinds import KINDS
 from w2sg.students.measure import Taught, teach, teach_weak
-from w2sg.students.memory import check_kinds, dtypes_of
+from w2sg.students.memory import check_memory, weight_type
 from w2sg.students.scorer import Scorer
+from w2sg.study.protocols import StudentKind
 from w2sg.study.sections import Heads, Intervals, Students
 
 ROLES = {"strong": teach, "weak": teach_weak}
@@ -83,9 +84,12 @@ def teach_revision(
         for dataset, one in lessons.items()
     }
     lengths = [len(ids) for one in read.values() for ids in one.ids]
-    check_kinds(config, lengths, swept=settings.dtype, device=device, settings=students)
+    kinds: list[StudentKind] = [kind for kind in students.kinds if kind != "linear"]
+    for kind in kinds:
+        check_memory(config, kind, lengths, swept=settings.dtype, device=device, settings=students)
     decided = {name: [one.facts["ids"], _label_hash(lessons[name].labels)] for name, one in read.items()}
-    for kind, dtype in dtypes_of(students, settings.dtype).items():
+    for kind in kinds:
+        dtype = weight_type(kind, settings.dtype)
         model = check_model(load_model(folder, dtype=dtype, device=device, drawn=drawn), fault=fault)
         options = {name: getattr(students, name) for name in ("mixed_precision", "checkpointing")}
         trained, scorer = KINDS[kind](model, students), Scorer(model, **options)

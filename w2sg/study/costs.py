@@ -60,10 +60,13 @@ class PlannedStudy:
 
     def at(self, bound: str) -> PlannedStudy:
         """Returns the study with as many revisions of its adaptive families as a case of :data:`BOUNDS` says."""
-        used, families = dict(self.used), dict(self.families)
+        families, more = dict(self.families), dict.fromkeys(self.used, 0)
         for name, numbers in self.adaptive.items():
-            used[families[name]["strong"]] += numbers[bound] - families[name]["revisions"]
+            strong = families[name]["strong"]
+            # Families of one model share what they measure.
+            more[strong] = max(more[strong], numbers[bound] - families[name]["revisions"])
             families[name] = {**families[name], "revisions": numbers[bound]}
+        used = {model: number + more[model] for model, number in self.used.items()}
         return replace(self, used=used, families=families)
 
     @property

@@ -174,7 +174,7 @@ class Students(Section):
     lora: LoraAdapters = LoraAdapters()
     keep: bool = False
     """Whether the weights of trained students stay on the disk, beside their tables: all of a fully trained one, else its
-    adapters.
+    adapters. Changing it trains them again.
     """
 
 

@@ -1,7 +1,6 @@
 """Fetches one Hub revision and leaves it ready on the scratch disk; the extraction deletes it (split mode)."""
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,20 +24,7 @@ def main(
         from w2sg.revisions import access
         from w2sg.revisions.scratch import Store
 
-        # Where fetched revisions are used on this machine, students that do not fit are known before their weights arrive.
-        trained, here = config["students"]["kinds"] != ["linear"], config["fetch"]["mode"] == "fused"
-        look = partial(refuse_too_large, model=model, config=config) if trained and here else lambda folder: None
-        access.fetch_revision(model, revision, name=name, store=Store.of(config), ticket=Path(ticket), look=look)
-
-
-def refuse_too_large(folder: Path, *, model: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    from w2sg.activations.models import read_model_config
-    from w2sg.runtime import machine
-    from w2sg.students.memory import check_kinds
-    from w2sg.study.sections import Students
-
-    settings, device = Students.model_validate(config["students"]), machine.pick_device(config["activations"]["device"])
-    check_kinds(read_model_config(folder), [], swept=model["dtype"], device=str(device), settings=settings)
+        access.fetch_revision(model, revision, name=name, store=Store.of(config), ticket=Path(ticket))
 
 
 if __name__ == "__main__":

@@ -63,8 +63,12 @@ def main(
                 lessons[dataset] = students.Lesson(pairs=pairs, labels=labels, entry=config["datasets"][dataset])
             options = {"sections": sections, "settings": settings, "device": claimed, "drawn": "like" in model}
             options |= {"kept": Path(kept), "made": {d: {**keys, "made": one["made"]} for d, one in made.items()}}
+            weights = {d: Path(path).with_suffix("") for d, path in outputs["metrics"].items()}
+            if not Path(kept).exists():  # the first attempt: what stayed is of students that are replaced
+                for place in weights.values():
+                    shutil.rmtree(place, ignore_errors=True)
             if sections["students"]["keep"]:
-                options["weights"] = {d: Path(path).with_suffix("") for d, path in outputs["metrics"].items()}
+                options["weights"] = weights
             for dataset, taught in students.teach_revision(folder.path, lessons, role=role, **options):
                 supervisor = read_provenance(inputs[dataset]["labels"])
                 weak = {key: supervisor[key] for key in ("model", "revision", "commit")}

@@ -28,7 +28,7 @@ def test_bytes_by_hand():
 def test_what_would_fit_is_named(monkeypatch):
     lora = memory.needed_bytes(CONFIG, "lora", rows=ROWS, size=4, settings=Students(checkpointing=True))
     full = memory.needed_bytes(CONFIG, "full", rows=ROWS, size=4, settings=Students(checkpointing=True))
-    given = {"size": 4, "device": "cpu", "settings": Students()}
+    given = {"swept": "float32", "device": "cpu", "settings": Students()}
     monkeypatch.setattr(memory, "free_bytes", lambda device: full + 1)
     with pytest.raises(MemoryError, match=r"kind full takes about .* would fit: students.checkpointing: true"):
         memory.check_memory(CONFIG, "full", LENGTHS, **given)
@@ -38,5 +38,9 @@ def test_what_would_fit_is_named(monkeypatch):
     monkeypatch.setattr(memory, "free_bytes", lambda device: 1.0)
     with pytest.raises(MemoryError, match="take a smaller model"):
         memory.check_memory(CONFIG, "lora", LENGTHS, **given)
+    half = memory.needed_bytes(CONFIG, "lora", rows=ROWS, size=2, settings=Students(checkpointing=True))
+    monkeypatch.setattr(memory, "free_bytes", lambda device: half + 1)
+    with pytest.raises(MemoryError, match=r"would fit: kind lora with checkpointing"):
+        memory.check_memory(CONFIG, "full", LENGTHS, **given | {"swept": "bfloat16"})
     monkeypatch.setattr(memory, "free_bytes", lambda device: 1e12)
     memory.check_memory(CONFIG, "full", LENGTHS, **given)

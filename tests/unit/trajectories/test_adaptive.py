@@ -66,6 +66,19 @@ def test_an_untrained_revision_lies_a_doubling_before_the_next():
     assert doublings([0.0, 1.0, 4.0]) == [-1.0, 0.0, 2.0]
 
 
+@pytest.mark.parametrize("n", range(4, 30))
+@pytest.mark.parametrize("late", [0.05, 0.5, 0.8, 1.0])
+def test_a_first_round_is_found_in_every_list_for_every_share_of_late_revisions(n, late):
+    places = first_round([float(place) for place in range(n)], late)
+    assert len(set(places)) == min(n, 8) and places == sorted(places)
+
+
+def test_nothing_is_chosen_where_nothing_counts_and_an_onset_that_lies_nowhere_is_not_called_known():
+    assert decide([0, 20, 40]).places == ()
+    below = decide([0, 40, 80], case(curve(3.7) - 1.0, [0, 40, 80]))
+    assert below.dated == (False,) and below.widths == (pytest.approx(1.0),)
+
+
 def test_a_round_looks_between_the_last_one_below_and_the_first_above():
     taken = [0, 20, 40, 60, 64, 70, 75, 80]
     choice = decide(taken, case(curve(3.7), taken))

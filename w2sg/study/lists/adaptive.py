@@ -39,8 +39,9 @@ def doublings(tokens: Sequence[float]) -> list[float]:
 
 
 def late_places(n: int, share: float) -> range:
-    """Returns the places (from 0) in a list of n that count as late: a share of them, and no fewer than a grid has."""
-    return range(n - min(n, max(LATE, round(share * n))), n)
+    """Returns the places (from 0) in a list of n that count as late: a share of them, no fewer than a grid has, and not its others."""
+    most = n if n <= FIRST_ROUND else n - 1 - EARLY
+    return range(n - min(most, max(LATE, round(share * n))), n)
 
 
 def first_round(tokens: Sequence[float], late: float) -> list[int]:

@@ -50,6 +50,8 @@ class Choice:
     """Case of which each is expected to narrow the interval most."""
     widths: tuple[float, ...]
     """Doublings in which the onset of each case lies; without an onset so far, up to one after the last revision."""
+    dated: tuple[bool, ...]
+    """Whether it lies between two revisions that were measured."""
 
 
 def locate_onset(case: KnownGain, *, listed: int, late: int, confidence: float) -> Estimate:
@@ -88,7 +90,7 @@ def choose(
     Args:
         doublings: log2 of the candidates' tokens, finite, ascending, (n,).
         taken: Places of those that were chosen before, measured or not.
-        cases: All datasets, protocols and kinds of students.
+        cases: All datasets, protocols and kinds of students; without one nothing is chosen.
         each: Most revisions to choose.
         within: Factor in tokens below which an interval need not be narrowed.
         late: Place from which candidates count as late.
@@ -97,15 +99,16 @@ def choose(
     n, free = len(doublings), np.setdiff1d(np.arange(len(doublings)), np.asarray(taken, dtype=int))
     rng, critical = np.random.default_rng(0), float(stats.norm.isf((1.0 - confidence) / 2 / n))
     open_ends = np.concatenate([[doublings[0] - 1.0], doublings, [doublings[-1] + 1.0]])
-    states = []
+    states, dated = [], []
     for case in cases:
         low, high = _between(case, locate_onset(case, listed=n, late=late, confidence=confidence), n, critical)
         scores = draw_scores(doublings, case, free, rng)
         low_end, high_end = (np.full(DRAWS, open_ends[place + 1]) for place in (low, high))
+        dated.append(low >= 0 and high < n)
         states.append(_State(low_end, high_end, scores < -critical, scores > critical, float(np.log2(within))))
     widths = tuple(float(state.high[0] - state.low[0]) for state in states)
     chosen: dict[int, tuple[float, int]] = {}
-    while len(chosen) < min(each, len(free)):
+    while states and len(chosen) < min(each, len(free)):
         narrowed = np.stack([state.narrowed(doublings[free]) for state in states])
         best = int(np.argmax(total := narrowed.sum(0)))
         if total[best] < WORTH:
@@ -115,7 +118,8 @@ def choose(
             state.take(best, float(doublings[free[best]]))
     places = tuple(sorted(chosen))
     found = [chosen[place] for place in places]
-    return Choice(places=places, worth=tuple(w for w, _ in found), serves=tuple(c for _, c in found), widths=widths)
+    worth, serves = tuple(share for share, _ in found), tuple(case for _, case in found)
+    return Choice(places=places, worth=worth, serves=serves, widths=widths, dated=tuple(dated))
 
 
 def _between(case: KnownGain, onset: Estimate, n: int, critical: float) -> tuple[int, int]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from w2sg.study.lists.adaptive import Adaptive, doublings
 from w2sg.study.rounds import COLUMNS, Chosen
-from w2sg.trajectories.adaptive.rounds import KnownGain, choose
+from w2sg.trajectories.adaptive.rounds import Choice, KnownGain, choose
 from w2sg.trajectories.series import Series, collect_series
 
 
@@ -79,20 +79,28 @@ def next_round(
     )  # fmt: skip
     number, names, rows = chosen[-1].round + 1, list(cases), list(chosen)
     for place, worth, case in zip(choice.places, choice.worth, choice.serves, strict=True):
-        reason = f"onset of {names[case]}: within {choice.widths[case]:.2f} doublings so far"
+        known = f"within {choice.widths[case]:.2f} doublings" if choice.dated[case] else "not between two revisions"
+        reason = f"onset of {names[case]}: {known} so far"
         rows.append(Chosen(number, sweep.revisions[place][0], f"{worth:.4f}", reason))
     table = pd.DataFrame([vars(row) for row in rows])
     places = table["revision"].map(sweep.places)
     table = table.assign(step=steps[places], tokens_billion=tokens[places])
     if not choice.places:
-        table.loc[len(table), ["round", "reason"]] = [number, _why_ended(choice.widths, len(chosen), sweep)]
+        table.loc[len(table), ["round", "reason"]] = [number, _why_ended(choice, len(chosen), sweep)]
     return table.astype({"round": int, "step": "Int64"})[list(COLUMNS)]
 
 
-def _why_ended(widths: Sequence[float], chosen: int, sweep: AdaptiveSweep) -> str:
-    widest = max(widths)
-    if widest <= np.log2(sweep.rule.within):
+def _why_ended(choice: Choice, chosen: int, sweep: AdaptiveSweep) -> str:
+    if not choice.widths:
+        return "ended: no revision that was measured counts, all were left out"
+    widest, open_ones = max(choice.widths), choice.dated.count(False)
+    if widest <= np.log2(sweep.rule.within) and not open_ones:
         return f"ended: every onset is known within a factor of {sweep.rule.within:g} in tokens"
     if chosen >= sweep.rule.most:
         return f"ended: {chosen} revisions were measured, and most is {sweep.rule.most}"
-    return f"ended: no revision is expected to narrow the intervals, the widest of which is {widest:.2f} doublings"
+    known = (
+        f"{open_ones} of {len(choice.dated)} onsets lie between no two revisions"
+        if open_ones
+        else f"the widest is {widest:.2f} doublings"
+    )
+    return f"ended: no revision is expected to narrow an interval of an onset; {known}"
