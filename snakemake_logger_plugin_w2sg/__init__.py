@@ -54,7 +54,8 @@ class LogHandler(LogHandlerBase):
         self._run: Run | None = None
         self._path = Path()
         self._frame: RenderableType = Text()
-        self._looked = 0.0
+        self._line = ""
+        self._looked = -_EVERY
         self._jobs: dict[int, Mapping[str, Any]] = {}
         self._ended = self._stopping = False
         self._last = ""
@@ -67,7 +68,8 @@ class LogHandler(LogHandlerBase):
         elif path := getattr(record, "w2sg_run", None):
             self._begin(Path(path), record.getMessage())
         elif getattr(record, "w2sg_end", False):
-            self._looked = 0.0
+            self._read()  # which jobs failed is known now
+            self._looked = -_EVERY
             self._stop()
             self._say(record.getMessage())
             self._ended = True
@@ -83,15 +85,20 @@ class LogHandler(LogHandlerBase):
             self._message(record)
 
     def _begin(self, path: Path, text: str) -> None:
-        from w2sg.command.record import read_record
-
-        self._path, self._run = path.resolve(), read_record(path)
+        self._path = path.resolve()
+        self._read()
         self._say(text)
         if self.panel:
             self._live = Live(
                 console=self.console, refresh_per_second=1, get_renderable=self._shown, vertical_overflow="crop"
             )
             self._live.start()
+
+    def _read(self) -> None:
+        from w2sg.command.record import read_record
+
+        if self._path.is_file():
+            self._run = read_record(self._path)
 
     def _shown(self) -> RenderableType:
         if time.monotonic() - self._looked > _EVERY:
@@ -111,18 +118,17 @@ class LogHandler(LogHandlerBase):
         return status_of(self._run, self._path, disk=False)
 
     def _finished(self, number: Any) -> None:
-        if self._run is None or self._ended:
-            return
-        if self.panel:
-            self._look()
+        if self._run is None or self._ended or self.panel:  # the panel looks by itself
             return
         from w2sg.command.frames import head_line
         from w2sg.command.state import STAGES
 
+        if time.monotonic() - self._looked > _EVERY:  # it reads the files of all jobs
+            self._looked, self._line = time.monotonic(), head_line(self._status())
         job = self._jobs.get(number, {})
         if job.get("output"):
             named = f"{STAGES.get(job['rule_name'], job['rule_name'])} {_name(job)}".strip()
-            self._say(f"{time.strftime('%H:%M:%S')} {named} · {head_line(self._status())}")
+            self._say(f"{time.strftime('%H:%M:%S')} {named} · {self._line}")
 
     def _failed(self, job: Mapping[str, Any]) -> None:
         if self._stopping or self._ended:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from w2sg.command.record import Run, read_record
+from w2sg.command.record import Run, leave_failed
 from w2sg.command.state import Status, status_of
 
 _MOST = 10
@@ -20,18 +20,18 @@ def beginning(run: Run) -> str:
     return f"study {run.study}: {len(run.jobs):,} jobs{done}{planned}"
 
 
-def ending(path: Path) -> str:
-    """Returns what to do after a run that ended with an error or was stopped; ``path``: the file that it left."""
-    run = read_record(path)
-    return ending_of(status_of(run, path, disk=False))
+def ending(path: Path, failed: Iterable[str] = ()) -> str:
+    """Returns what to do after a run that did not end well: which jobs failed, why, where their logs are, and what to type.
 
-
-def ending_of(status: Status) -> str:
-    """Returns the same from a status: which jobs failed, why, where their logs are, and what to type."""
+    Args:
+        path: The file that the run left.
+        failed: Files that its failed jobs were to make; none where it was stopped.
+    """
+    status = status_of(leave_failed(path, failed), path, disk=False)
     again = "the same command goes on from here and repeats nothing that is done"
     counts = f"{status.counts['done']:,} of {sum(status.counts.values()):,} jobs of study {status.study} are done"
     if not status.failures:
-        return f"stopped: {counts}; {again}"
+        return f"ended before all was done: {counts}; {again}"
     named = [f"  {one.title}: {one.reason}\n    {one.log}" for one in status.failures[:_MOST]]
     more = len(status.failures) - _MOST
     return "\n".join(

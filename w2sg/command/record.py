@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +71,8 @@ class Run:
     """Every job that leaves files, the stages in the order of their first job."""
     config: Mapping[str, Any] = field(default_factory=dict)
     """The checked configuration."""
+    failed: Sequence[str] = field(default_factory=list)
+    """Files that failed jobs were to make, as Snakemake says at the end of a run that did not end well."""
 
 
 def describe_jobs(dag: Any) -> list[Job]:
@@ -100,14 +101,23 @@ def leave_record(folder: Path, run: Run) -> Path:
     Where the disk takes no file the run goes on without: it cannot be watched then, and its jobs say what is wrong.
     """
     path = folder / FILE
-    try:
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(asdict(run)) + "\n", encoding="utf-8")
-    except OSError:
-        return path
-    with contextlib.suppress(OSError):  # a file system without locks
+    with contextlib.suppress(OSError):  # also a file system without locks
+        _write(path, run)
         _HELD[path.resolve()] = share_lock(path)
     return path
+
+
+def leave_failed(path: Path, failed: Iterable[str]) -> Run:
+    """Adds to a run's file which files its failed jobs were to make, and returns the run, which is over."""
+    run = replace(read_record(path), failed=sorted(failed))
+    with contextlib.suppress(OSError):
+        _write(path, run)  # a new file, which nobody locks
+    return run
+
+
+def _write(path: Path, run: Run) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(asdict(run)) + "\n", encoding="utf-8")
 
 
 _HELD: dict[Path, int | None] = {}
@@ -138,13 +148,3 @@ def is_alive(path: Path) -> bool:
         return is_locked(path)
     except OSError:
         return False
-
-
-def began(run: Run) -> str:
-    """Returns when a run began, in words: ``Mon 14:05``."""
-    return time.strftime("%a %H:%M", time.localtime(run.started))
-
-
-def wanted_jobs(run: Run) -> Iterable[Job]:
-    """Returns the jobs that a run has to do."""
-    return (job for job in run.jobs if job.wanted)

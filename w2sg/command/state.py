@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from w2sg.command.record import Job, Run, is_alive
+from w2sg.runtime.files import folder_size
 from w2sg.runtime.locks import is_locked
 
 STATES = ("done", "running", "failed", "waiting")
@@ -26,20 +27,29 @@ STAGES = {
     "measure_floors": "floors",
     "train_tokenizer": "tokenizer",
     "pretrain_family": "pre-training",
+    "choose_revisions": "rounds",
     "audit_revisions": "audit",
     "fetch_revision": "download",
     "extract_activations": "activations",
     "train_supervisor": "supervisor",
+    "train_chain": "supervisor",
+    "join_supervisors": "supervisor",
+    "read_labels": "supervisor",
     "train_heads": "heads",
     "train_weak_students": "supervisor's students",
     "train_students": "trained students",
     "simulate_experiment": "theory",
+    "simulate_landscape": "theory",
     "simulate_phase": "theory",
+    "simulate_first_phase": "theory",
 }
-"""Stages of a study by rule; what is not here joins, draws or writes."""
+"""Stages of a study by rule."""
 
 JOINING = "tables and report"
-"""The stage of all other rules."""
+"""The stage of all other rules, which join, draw or write."""
+
+_STOPPED = ("w2sg.runtime.jobs.JobTerminated", "KeyboardInterrupt")
+"""How the error of a job begins that was told to end."""
 
 _SHORT = 5.0
 """Seconds that a job without a benchmark is taken to last; these stages are short."""
@@ -142,7 +152,7 @@ def status_of(run: Run, path: Path, *, folder: Path = Path(), disk: bool = True)
         counts=_counted(states),
         left=left,
         at_least=at_least,
-        failures=[_failure(job, folder) for job, state in zip(run.jobs, states, strict=True) if state == "failed"],
+        failures=[_failure(job, run, folder) for job, state in zip(run.jobs, states, strict=True) if state == "failed"],
         running=[
             (f"{STAGES.get(job.rule, job.rule)} {job.name}".strip(), last_line(folder / job.log))
             for job, state in zip(run.jobs, states, strict=True)
@@ -155,22 +165,25 @@ def status_of(run: Run, path: Path, *, folder: Path = Path(), disk: bool = True)
 def job_state(job: Job, run: Run, folder: Path, *, alive: bool) -> str:
     """Returns the state of a job: one of :data:`STATES`.
 
-    A job that was killed leaves no traceback: it failed if its run goes on without it, and waits for the next one otherwise.
+    A job that was killed leaves no traceback: it failed if its run goes on without it, or said so at its end, and waits for the
+    next one otherwise.
     """
     if not job.wanted:
         return "done"
     log = folder / job.log
     if all(_written(folder / path) >= run.started - 1 for path in job.output):
         return "done"
-    begun = _written(log) if job.log else 0.0
-    if begun < run.started - 1:
+    if not {*run.failed}.isdisjoint(job.output):
+        return "failed"
+    begun = _begun(job, run, folder)
+    if not begun:
         return "waiting"
     if job.benchmark and _written(folder / job.benchmark) >= begun:
         return "done"  # what it made was temporary
     if alive and (_is_locked(log) or (run.executor != "local" and not error_in(log))):
         return "running"
     if error := error_in(log):
-        return "waiting" if error.startswith(("w2sg.runtime.jobs.JobTerminated", "KeyboardInterrupt")) else "failed"
+        return "waiting" if error.startswith(_STOPPED) else "failed"
     return "failed" if alive else "waiting"
 
 
@@ -189,12 +202,21 @@ def last_line(log: Path) -> str:
 
 def reason_in(log: Path) -> str:
     """Returns why a job failed, in one line: the error that ends its log, without the name of its module."""
-    error = re.sub(r"^(\w+\.)+", "", error_in(log))
-    return error or "it was killed, such as by the system where memory is short"
+    error = error_in(log)
+    if error.startswith(_STOPPED):
+        return "it was told to end, such as at its time limit"
+    return re.sub(r"^(\w+\.)+", "", error) or "it was killed, such as by the system where memory is short"
 
 
-def _failure(job: Job, folder: Path) -> Failure:
-    return Failure(rule=job.rule, name=job.name, reason=reason_in(folder / job.log), log=job.log)
+def _begun(job: Job, run: Run, folder: Path) -> float:
+    """When a job began to write its log in this run; 0 if it has not, or has none."""
+    begun = _written(folder / job.log) if job.log else 0.0
+    return begun if begun >= run.started - 1 else 0.0
+
+
+def _failure(job: Job, run: Run, folder: Path) -> Failure:
+    reason = reason_in(folder / job.log) if _begun(job, run, folder) else "it left no log; that of Snakemake says more"
+    return Failure(rule=job.rule, name=job.name, reason=reason, log=job.log or ".snakemake/log")
 
 
 def _in_order(stages: Mapping[tuple[str, str], list[int]]) -> list[tuple[tuple[str, str], list[int]]]:
@@ -272,18 +294,6 @@ def _tail(path: Path, size: int = 16384) -> str:
 
 def _disk(run: Run, folder: Path) -> dict[str, int]:
     folders = [f"results/{run.study}", "results/activations", "results/pretrained", run.config.get("scratch", "")]
-    used = {name: size for name in folders if name and (size := _size(folder / name))}
+    used = {name: size for name in folders if name and (size := folder_size(folder / name))}
     facts = os.statvfs(folder)
     return used | {"free": facts.f_bavail * facts.f_frsize}
-
-
-def _size(folder: Path) -> int:
-    """Bytes of the files below a folder that are there at this moment."""
-    total = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(place, name)).st_size
-            except OSError:
-                continue
-    return total

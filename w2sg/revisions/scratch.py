@@ -34,6 +34,7 @@ from typing import Any
 from w2sg.revisions.folders import RevisionError
 from w2sg.revisions.leases import LEASE, LOCK, Lease, is_snapshot, read_lease, signs_of_life, write_lease
 from w2sg.runtime.driver import is_queued, present_run, run_is_alive, somebody_works
+from w2sg.runtime.files import folder_size
 from w2sg.runtime.jobs import JobTerminated
 from w2sg.runtime.locks import first_free, is_locked, try_lock
 
@@ -177,7 +178,7 @@ class Store:
     def _has_place(self, size: int, others: list[Path]) -> bool:
         if len(others) >= self.limit:
             return False
-        coming = sum(max(0, read_lease(other).size - _size_of(other)) for other in others)
+        coming = sum(max(0, read_lease(other).size - folder_size(other)) for other in others)
         free = shutil.disk_usage(self.root).free - coming - SPARE
         if size <= free:
             return True
@@ -236,15 +237,6 @@ def _create(folder: Path, size: int) -> int:
     lease = Lease(state="fetching", size=size, host=socket.gethostname(), run=present_run(), queued=is_queued())
     write_lease(folder, lease)
     return lock
-
-
-def _size_of(folder: Path) -> int:
-    total = 0
-    for parent, _, names in os.walk(folder):  # rglob fails where a folder vanishes meanwhile
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):  # parts are renamed while we look
-                total += os.stat(os.path.join(parent, name)).st_size
-    return total
 
 
 def _changed(path: Path) -> float:

@@ -28,6 +28,16 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def folder_size(folder: Path) -> int:
+    """Returns the bytes of the files below a folder that are there at this moment; a link counts as itself."""
+    total = 0
+    for parent, _, names in os.walk(folder):  # rglob fails where a folder vanishes meanwhile
+        for name in names:
+            with contextlib.suppress(OSError):  # parts are renamed while we look
+                total += os.lstat(os.path.join(parent, name)).st_size
+    return total
+
+
 def temporary_beside(path: Path) -> Path:
     """Returns a temporary name beside ``path`` that no output pattern matches and no other process uses."""
     return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")

@@ -180,7 +180,11 @@ onsuccess:
 
 onerror:
     if record.is_own(STUDY / record.FILE):
-        logger.error(ending.ending(STUDY / record.FILE), extra={"w2sg_end": True})
+        jobs = [
+            job for one in workflow.scheduler.failed for job in (one.jobs if one.is_group() else [one])
+        ]
+        failed = [str(file) for job in jobs for file in job.output]
+        logger.error(ending.ending(STUDY / record.FILE, failed), extra={"w2sg_end": True})
 
 
 # What the configuration and revision lists allow is what wildcards match.

@@ -15,7 +15,7 @@ from snakemake_interface_logger_plugins.tests import MockOutputSettings, TestLog
 
 from snakemake_logger_plugin_w2sg import QUIET, LogHandler
 from tests.unit.command.test_state import TRACEBACK, finish, job
-from w2sg.command import record
+from w2sg.command import record, state
 from w2sg.command.record import Run
 from w2sg.runtime import jobs
 
@@ -66,17 +66,21 @@ def failing(to: LogHandler) -> None:
     tell(to, level=logging.ERROR, event=LogEvent.JOB_ERROR, jobid=2, **facts)
 
 
-def test_lines_without_a_terminal(study):
+def test_lines_without_a_terminal(study, monkeypatch):
     shown = handler(terminal=False)
     begin(shown, study)
     finish("step1", 30.0)
     tell(shown, event=LogEvent.JOB_FINISHED, job_id=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "status_of", None)  # none again so soon
+        tell(shown, event=LogEvent.JOB_FINISHED, job_id=1)
     failing(shown)
     tell(shown, "Select jobs to execute...")
     tell(shown, "the disk is nearly full", level=logging.WARNING)
     lines = shown.console.export_text().splitlines()
     assert lines[0] == "study mine: 3 jobs, 1 of them done before"
     assert lines[1].endswith("activations strong/step1 · 3 jobs: 2 done, 1 waiting · about 60 s left")
+    assert lines.pop(2)[8:] == lines[1][8:]
     assert lines[2].startswith("failed: extract_activations strong/step2: RevisionError: model")
     assert lines[3:] == ["    step2.log", "the disk is nearly full"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from w2sg.command import ending, frames, record, state
 from w2sg.command.record import Job, Run
 from w2sg.runtime.jobs import log_to
 
+ROOT = Path(__file__).resolve().parents[3]
 TRACEBACK = """fetch strong step64: 3/9 bytes
 Traceback (most recent call last):
   File "extract.py", line 1, in main
@@ -112,6 +114,17 @@ def test_what_was_not_measured_makes_the_time_a_lower_bound(study):
     assert ending.time_left(found).startswith("at least")
 
 
+def test_every_rule_belongs_to_a_stage():
+    """A rule that is in none of both is new: it joins, draws or writes, or :data:`w2sg.command.state.STAGES` lacks it."""
+    joining = (
+        "all show check plan plan_study verify theory plot_figures plot_groups write_report collect_audit collect_family collect_metrics "
+        "collect_readings correlate summarize_sweep judge_theory check_theory plot_theory write_theory_report"
+    )
+    text = "\n".join(path.read_text() for path in [ROOT / "workflow" / "Snakefile", *ROOT.glob("workflow/rules/*.smk")])
+    rules = {name for pair in re.findall(r"^rule (\w+):|^use rule \w+ as (\w+)", text, re.MULTILINE) for name in pair}
+    assert rules - {""} == {*state.STAGES, *joining.split()}
+
+
 def test_a_record_survives_its_file_and_names_a_foreign_one(study, tmp_path):
     run, path = study
     assert record.read_record(path) == run
@@ -129,6 +142,23 @@ def test_the_end_names_failures_their_logs_and_what_to_type(study):
     assert "the same command goes on" in text
     assert "w2sg status --html" in text
     assert ending.beginning(run) == "study mine: 5 jobs, 1 of them done before; planned for the whole study: 30 min"
+
+
+def test_the_end_names_jobs_that_were_killed_told_to_end_or_have_no_log_and_so_does_every_look_after_it(study):
+    run, path = study
+    run.jobs.append(job("quick", log="", benchmark=""))
+    record.leave_record(path.parent, run)
+    Path("step1.log").write_text("half a li")
+    Path("step2.log").write_text(
+        "Traceback (most recent call last):\n  File 'x'\nw2sg.runtime.jobs.JobTerminated: 143\n"
+    )
+    Path("step3.log").write_text("half a line of a job that the user stopped")
+    text = ending.ending(path, ["step1.parquet", "step2.parquet", "quick.parquet"])
+    assert text.startswith("3 jobs failed, 1 of 6 jobs of study mine are done:")
+    assert "step1: it was killed" in text and "step2: it was told to end, such as at its time limit" in text
+    assert "quick: it left no log; that of Snakemake says more\n    .snakemake/log" in text
+    found = state.status_of(record.read_record(path), path)
+    assert not found.alive and found.counts == {"done": 1, "running": 0, "failed": 3, "waiting": 2}
 
 
 def test_a_run_that_was_stopped_ends_with_one_line(study):
