@@ -14,7 +14,7 @@ import yaml
 from w2sg.study.datasets import required_inputs
 from w2sg.study.families import PretrainedModel, expand_seeds
 from w2sg.study.fields import ConfigError, Key, Mistake, did_you_mean, read
-from w2sg.study.labels.supervisors import check_supervisors, label_files, name_lists
+from w2sg.study.labels.supervisors import MeanOf, check_supervisors, label_files, name_lists
 from w2sg.study.lists.models import local_folder
 from w2sg.study.lists.rows import RANDOM
 from w2sg.study.sections import Study
@@ -159,14 +159,16 @@ def _check_names(study: Study) -> Iterator[Mistake]:
 def _check_sizes(study: Study) -> Iterator[Mistake]:
     """Parts of a split that would be empty; files need not say how many pairs they hold."""
     folds, share = study.heads.converged.folds, study.probe.test_fraction
+    keep = min([one.keep for one in study.supervisors.values() if isinstance(one, MeanOf) and one.keep], default=1.0)
     for name in study.sweep.datasets:
         pairs = study.datasets[name].pairs if name in study.datasets else None
         if pairs is None:
             continue
-        if folds > pairs:
-            text = f"got {folds}, allowed: at most {pairs}, which is datasets.{name}.pairs"
+        if folds > (learned := max(1, round(pairs * keep))):
+            kept = "" if keep == 1 else f" times supervisors.<name>.keep, {keep}"
+            text = f"got {folds}, allowed: at most {learned}, which is datasets.{name}.pairs{kept}"
             yield Mistake(("heads", "converged", "folds"), text)
-        yield from _check_cleaning(study, name, pairs)
+        yield from _check_cleaning(study, name, learned)
         tested = round(pairs * share)
         if not 0 < tested < pairs:
             text = (
@@ -177,7 +179,7 @@ def _check_sizes(study: Study) -> Iterator[Mistake]:
 
 
 def _check_cleaning(study: Study, dataset: str, pairs: int) -> Iterator[Mistake]:
-    """Pairs too few to clean; halves of them are cleaned too."""
+    """Pairs that a supervisor keeps, too few to clean; halves of them are cleaned too."""
     cleaning, folds = study.heads.cleaning, study.heads.converged.folds
     if cleaning is None:
         return

@@ -68,6 +68,19 @@ def test_a_chain_needs_a_model_and_a_revision_must_be_of_every_model():
         resolve_family("nano", complete_config(config, NOWHERE), ROOT)
 
 
+def test_means_of_a_part_of_the_pairs_are_refused_below_another_mean_and_count_when_pairs_are_too_few():
+    part = {"source": "mean", "of": ["nano-weak", "nano-strong"], "keep": 0.01}
+    with pytest.raises(ConfigError, match="supervisors.b.of: 'a' keeps 0.01 of its pairs"):
+        complete_config(asked(a=part, b={"source": "mean", "of": ["a", "nano-weak"]}), NOWHERE)
+    config = put(asked(a=part), "families/nano/weak", "a")
+    with pytest.raises(ConfigError, match="heads.cleaning.neighbours: got 10, allowed: at most 9, .*newsgroups_tech"):
+        complete_config(put(config, "heads/cleaning", {"by": "knn", "neighbours": 10}), NOWHERE)
+    with pytest.raises(
+        ConfigError, match="heads.converged.folds: got 30, allowed: at most 20, .*times supervisors.<name>.keep, 0.01"
+    ):
+        complete_config(put(config, "heads/converged/folds", 30), NOWHERE)
+
+
 def test_every_swept_dataset_needs_its_file_of_labels(tmp_path):
     files = {"newsgroups_tech": str(tmp_path / "none.csv")}
     config = complete_config(put(asked(p={"source": "labels", "files": files}), "families/nano/weak", "p"), NOWHERE)

@@ -31,7 +31,7 @@ class MeanOf(Section):
     source: Literal["mean"]
     """Where the labels come from: other supervisors."""
     of: Annotated[Listed[Name], Field(min_length=2)]
-    """Names from models or supervisors."""
+    """Names from models or supervisors; no mean that has keep."""
     keep: Share | None = None
     """Share of the pairs that students learn: those on which the supervisors disagree least; default all."""
 
@@ -137,7 +137,7 @@ def name_lists(config: Mapping[str, Any]) -> dict[str, Any]:
 def check_supervisors(
     supervisors: Mapping[str, MeanOf | Chain | GivenLabels], models: Mapping[str, Any], datasets: Mapping[str, Any]
 ) -> Iterator[Mistake]:
-    """Yields what is wrong with entries of ``supervisors``: names that are unknown, taken, or lead back to the entry itself."""
+    """Yields what is wrong with entries of ``supervisors``: names that are unknown, taken, or lead back, means of a part of the pairs."""
     known = {*models, *supervisors}
     for name, entry in supervisors.items():
         place = ("supervisors", name)
@@ -149,6 +149,10 @@ def check_supervisors(
             unknown = [(one, known, "models or supervisors") for one in _behind(entry) if one not in known]
             if isinstance(entry, Chain) and entry.middle in supervisors:
                 yield Mistake((*place, "middle"), f"{entry.middle!r} is a supervisor, expected a model, which learns")
+        for one in entry.of if isinstance(entry, MeanOf) else ():
+            if isinstance(below := supervisors.get(one), MeanOf) and below.keep is not None:
+                text = f"{one!r} keeps {below.keep} of its pairs, and others may keep other pairs; set keep here, and none there"
+                yield Mistake((*place, "of"), text)
         for wrong, there, where in unknown:
             yield Mistake(place, f"no entry {wrong!r} in {where}; {did_you_mean(wrong, there)}")
         if not unknown and _leads_to(name, name, supervisors):
