@@ -130,7 +130,7 @@ def test_a_check_names_the_revision_that_cannot_be_run_and_tries_a_text(workflow
     del hub.branches["owner/strong"][BROKEN]["tokenizer.json"]
     text = workflow.run("--quiet", "all", "--", "check", check=False)
     assert f"fault: models.remote: revision {BROKEN}: " in text
-    assert "ok: models.remote: 3 of 4 revisions have weights, a configuration and a tokenizer" in text
+    assert "note: models.remote: 3 of 4 revisions have weights, a configuration and a tokenizer" in text
     assert "ok: models.remote-weak: 1 of 1 revisions" in text
     assert "rate limit: the Hub names none" in text
     assert "tokens went through it on cpu" in text

@@ -54,7 +54,6 @@ def write_study(new: NewStudy, folder: Path) -> list[Path]:
     _check_pairs(new.pairs)
     strong = _model(new.strong, "--models", new.dtype)
     if strong["source"] == "hub":
-        _write_list(new.strong, listed, new.tokens_per_step)
         strong["revisions"] = str(listed.resolve())
     else:
         if new.tokens_per_step is not None:
@@ -79,6 +78,8 @@ def write_study(new: NewStudy, folder: Path) -> list[Path]:
             raise CommandError(f"--text {new.text}: expected a file that ends in {', '.join(TEXT_SUFFIXES)}")
         config["corpora"] = {f"{new.name}-text": {"source": "file", "path": str(new.text.resolve())}}
         config["evaluation"] = {"corpus": f"{new.name}-text"}
+    if strong["source"] == "hub":
+        _write_list(new.strong, listed, new.tokens_per_step)
     with atomic_path(study) as temporary:
         head = f"# Study {new.name}; every key: config/README.md. Laid over the shipped configuration.\n"
         temporary.write_text(head + yaml.safe_dump(config, sort_keys=False), encoding="utf-8")

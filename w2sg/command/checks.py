@@ -17,6 +17,7 @@ from w2sg.revisions.offline import Published, is_offline, read_answers
 from w2sg.revisions.scratch import Store
 from w2sg.study.costs import PlannedStudy
 from w2sg.study.lists.models import local_folder
+from w2sg.study.lists.rows import RANDOM
 
 STATES = ("ok", "note", "fault")
 """How a line of a check begins; a fault stops the study, or a part of it."""
@@ -56,13 +57,15 @@ def check_revisions(models: Mapping[str, Checked]) -> Iterator[tuple[str, str]]:
         if model.entry["source"] != "hub":
             continue
         answers = read_answers(Path(model.kept), model.entry["repo"])
-        known = {one: answers[one] for one in model.used if one in answers}
+        used = [one for one in model.used if one != RANDOM]
+        known = {one: answers[one] for one in used if one in answers}
         wrong = {one: text for one, answer in known.items() if (text := answer.missing or answer.description.fault)}
         unknown = {one: text for one, answer in known.items() if (text := answer.unknown)}
         yield from (("fault", f"models.{name}: {line}") for line in together(wrong.items()))
         yield from (("note", f"models.{name}: {line}") for line in together(unknown.items()))
         good = len(known) - len(wrong) - len(unknown)
-        yield "ok", f"models.{name}: {good:,} of {len(known):,} revisions have weights, a configuration and a tokenizer"
+        text = f"models.{name}: {good:,} of {len(used):,} revisions have weights, a configuration and a tokenizer"
+        yield "ok" if good == len(used) else "note", text
 
 
 def check_disk(study: PlannedStudy, scratch: Path, answers: Mapping[str, Published], **facts: Any) -> tuple[str, str]:
@@ -78,7 +81,6 @@ def check_disk(study: PlannedStudy, scratch: Path, answers: Mapping[str, Publish
     total = plan.table.iloc[-1].fillna(0)
     largest = max([float(total["snapshot_gb"]) * 1e9, *(answer.size for answer in answers.values())])
     snapshots, kept = study.snapshots * largest, float(total["features_gb"]) * 1e9
-    places = {Path(): kept}
     there = next(folder for folder in (scratch, *scratch.absolute().parents) if folder.is_dir())
     same = there.stat().st_dev == Path().stat().st_dev
     places = {Path(): kept + snapshots} if same else {Path(): kept, there: snapshots}
@@ -134,7 +136,7 @@ def try_smallest(models: Mapping[str, Checked], config: Mapping[str, Any]) -> tu
                 ids = loaded.tokenizer.encode(_TEXT)[: min(settings.max_tokens, loaded.context)]
                 options = {"batch_tokens": settings.rows(loaded.device), "pool": "last", "on_batch": lambda done: None}
                 states = extract_states(loaded, [ids], layers=[loaded.depth], **options)
-    except (access.RevisionError, ValueError, OSError) as error:
+    except (access.RevisionError, ValueError, OSError, RuntimeError) as error:  # also of the GPU's memory, or of shapes
         return "fault", f"{named}: {error}"
     return "ok", f"{named}: a text of {len(ids)} tokens went through it on {claimed}, {states.shape[-1]} numbers a text"
 

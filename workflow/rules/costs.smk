@@ -3,37 +3,22 @@
 
 localrules:
     plan,
-    plan_study,
 
 
 rule plan:
-    """Shows revisions, jobs, download, disk, hours and bottleneck of the study; runs nothing else."""
-    input:
-        "<study>/plan.txt",
-    log:
-        "logs/plan.log",
-    conda:
-        "../../envs/analysis.yaml"
-    shell:
-        "cat {input}"
-
-
-rule plan_study:
-    """Computes the study's costs from its configuration, audits that are there already, and committed rates."""
+    """Shows revisions, jobs, download, disk, hours and bottleneck of the study, as this machine and earlier runs have it now."""
     input:
         costs=local(ROOT / "resources" / "costs" / "models.tsv"),
         rates=local(ROOT / "resources" / "costs" / "rates.tsv"),
-    output:
-        table="<study>/plan.tsv",
-        text="<study>/plan.txt",
     log:
-        "logs/plan_study.log",
+        "logs/plan.log",
     conda:
         "../../envs/analysis.yaml"
     params:
         study=lambda wildcards: planned_study(),
         benchmarks=measured_jobs(),
         audits=[path for path in audit_tables() if Path(path).exists()],
+        table=f"{STUDY}/plan.tsv",
         recipe=recipes.PLAN,
     script:
         "../scripts/plan_study.py"

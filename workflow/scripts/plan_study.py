@@ -1,5 +1,6 @@
-"""Writes what the study will cost, as a table and as text, from its configuration and the committed rates."""
+"""Prints what the study will cost, from its configuration and the committed rates, and leaves it as a table."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,6 @@ def main(
     costs: str,
     rates: str,
     table: str,
-    text: str,
     log: str,
 ) -> None:
     with jobs.log_to(log):
@@ -32,8 +32,7 @@ def main(
         plan = make_plan(described, costs=Path(costs), rates=Path(rates), audits=listed, benchmarks=benchmarks)
         with atomic_path(table) as path:
             plan.table.to_csv(path, sep="\t", index=False, float_format="%.6g")
-        with atomic_path(text) as path:
-            path.write_text(plan.text, encoding="utf-8")
+    sys.stdout.write(plan.text)
 
 
 if __name__ == "__main__":
@@ -41,7 +40,8 @@ if __name__ == "__main__":
         study=snakemake.params["study"],
         audits={Path(path).stem: path for path in snakemake.params["audits"]},
         benchmarks=snakemake.params["benchmarks"],
+        costs=snakemake.input["costs"],
+        rates=snakemake.input["rates"],
+        table=snakemake.params["table"],
         log=snakemake.log[0],
-        **snakemake.input,
-        **snakemake.output,
     )

@@ -174,6 +174,15 @@ def test_init_refuses_a_text_that_a_run_would_refuse(inputs):
     assert not Path("mine.yaml").exists()
 
 
+def test_init_writes_no_revision_list_before_all_is_checked(inputs, monkeypatch):
+    monkeypatch.setattr("w2sg.revisions.list.write_list", lambda words: Path(words[-1]).write_text("listed") and 0)
+    given = ["--models", "owner/name", *inputs[2:]]
+    found = CliRunner().invoke(command.app, ["init", *given, "--weak", "nosuch"])
+    assert "--weak nosuch" in str(found.exception) and not Path("mine.tsv").exists()
+    call("init", *given)
+    assert Path("mine.tsv").read_text() == "listed"
+
+
 def test_init_asks_nobody_who_is_not_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = CliRunner().invoke(command.app, ["init", "--weak", "small"])

@@ -117,7 +117,7 @@ def test_what_was_not_measured_makes_the_time_a_lower_bound(study):
 def test_every_rule_belongs_to_a_stage():
     """A rule that is in none of both is new: it joins, draws or writes, or :data:`w2sg.command.state.STAGES` lacks it."""
     joining = (
-        "all show check plan plan_study verify theory plot_figures plot_groups write_report collect_audit collect_family collect_metrics "
+        "all show check plan verify theory plot_figures plot_groups write_report collect_audit collect_family collect_metrics "
         "collect_readings correlate summarize_sweep judge_theory check_theory plot_theory write_theory_report"
     )
     text = "\n".join(path.read_text() for path in [ROOT / "workflow" / "Snakefile", *ROOT.glob("workflow/rules/*.smk")])
