@@ -130,6 +130,21 @@ onstart:
                 slurm.refuse_leftovers(Path.cwd())
             except slurm.QueueError as error:
                 raise WorkflowError(str(error)) from None
+        pods = workflow.executor_plugin.name == "kubernetes"
+        if ROUNDS and pods:
+            raise WorkflowError(
+                "select: adaptive needs a results folder that all jobs see, which pods have not; run this study on one machine or with Slurm"
+            )
+        if FETCHED and HUB_MODELS and pods:
+            raise WorkflowError(
+                "fetch.mode split and students.kinds lora or full need a scratch folder that all jobs see, which pods have not; "
+                "run this study on one machine or with Slurm"
+            )
+        if FETCHED and HUB_MODELS and "downloads" not in workflow.global_resources:
+            raise WorkflowError(
+                "fetch.mode split, or trained students of Hub models: the profile has no 'resources: downloads: 10000' as profiles/default has; "
+                "downloads that wait for a place would keep every extraction from starting"
+            )
         # A check, a plan and a comparison make no files by these names, so that no other study need mean the same.
         if set(workflow.dag_settings.targets or ["all"]) - {"check", "plan", "verify"}:
             with atomic_path(STUDY / definitions.FILE) as path:
@@ -142,21 +157,7 @@ onstart:
                 path = record.leave_record(STUDY, run)
                 logger.info(ending.beginning(run), extra={"w2sg_run": str(path)})
         scratch.tidy(Path(config["scratch"]), Path("results/snapshots"))
-        if ROUNDS and workflow.executor_plugin.name == "kubernetes":
-            raise WorkflowError(
-                "select: adaptive needs a results folder that all jobs see, which pods have not; run this study on one machine or with Slurm"
-            )
-        if FETCHED and HUB_MODELS and workflow.executor_plugin.name == "kubernetes":
-            raise WorkflowError(
-                "fetch.mode split and students.kinds lora or full need a scratch folder that all jobs see, which pods have not; "
-                "run this study on one machine or with Slurm"
-            )
         if FETCHED and HUB_MODELS:
-            if "downloads" not in workflow.global_resources:
-                raise WorkflowError(
-                    "fetch.mode split, or trained students of Hub models: the profile has no 'resources: downloads: 10000' as profiles/default has; "
-                    "downloads that wait for a place would keep every extraction from starting"
-                )
             driver.announce_run(Path(config["scratch"]))
 
 

@@ -552,7 +552,11 @@ def planned_hours():
 
     folder = ROOT / "resources" / "costs"
     facts = {"costs": folder / "models.tsv", "rates": folder / "rates.tsv", "benchmarks": measured_jobs()}
-    hours = planning.make_plan(costs.PlannedStudy(**planned_study()), audits={}, **facts).bound.hours
+    try:
+        hours = planning.make_plan(costs.PlannedStudy(**planned_study()), audits={}, **facts).bound.hours
+    except Exception as error:  # a run needs no plan
+        logger.warning(f"no hours are planned: {error}")
+        return None
     return None if hours != hours else hours
 
 
