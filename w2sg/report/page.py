@@ -59,8 +59,6 @@ class Evidence:
     """Families of several pre-training seeds with the family of each."""
     agreement: pd.DataFrame | None = None
     """Schema AGREEMENT: which pairs students correct; None or empty where predictions were not compared."""
-    date: str = ""
-    """Day on which the tables were made; empty where it is not known."""
     origin: Mapping[str, Any]
     """What the page says of its origin: :func:`w2sg.runtime.provenance.origin`, with the configuration."""
 
@@ -154,7 +152,6 @@ def _origin(evidence: Evidence) -> dict[str, Any]:
         "coverage": {name: as_percent(evidence.study[name]["confidence"]) for name in ("intervals", "statistics")},
         "families": family_facts(config, evidence.metrics),
         "datasets": list(dataset_facts(config, evidence.metrics)),
-        "date": evidence.date,
         "version": __version__,
         "origin": json.dumps(evidence.origin, sort_keys=True),
         "code": evidence.origin["code"],

@@ -1,7 +1,6 @@
 """Reads the study's tables and writes the report; everything is inside one file."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +59,6 @@ def main(
             stages=page.stage_costs(benchmarks),
             theory=read_table(judged, ACCEPTANCE) if judged.exists() else None,
             study=study,
-            date=f"{datetime.fromtimestamp(Path(inputs['metrics']).stat().st_mtime):%-d %B %Y}",
             origin=origin,
         )
         with atomic_path(output) as path:

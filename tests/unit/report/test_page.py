@@ -281,17 +281,35 @@ CONFIG = {
 
 def test_the_head_names_models_with_their_size_and_datasets_with_their_licence(found):
     (family,) = head.family_facts(CONFIG, found.metrics)
-    assert (family["strong_size"], family["weak_size"]) == ("1.4 G, by its name", "253 k")
+    assert (family["strong_is"], family["weak_is"]) == ("1.4 G parameters by its name", "253 k parameters")
     assert family["strong_link"] == "https://huggingface.co/EleutherAI/pythia-1.4b" and family["weak_link"] == ""
     assert family["revisions"] == "23 revisions, steps 0 to 2,048, 2.05 M tokens"
     (dataset,) = head.dataset_facts(CONFIG, found.metrics)
     assert dataset["pairs"] == "4,000 pairs in each of 3 splits; 2,000 tested" and dataset["licence"] == "MIT"
-    html = page.render(dataclasses.replace(found, origin=provenance.origin("r", {}, config=CONFIG), date="1 May 2026"))
+    html = page.render(dataclasses.replace(found, origin=provenance.origin("r", {}, config=CONFIG)))
     text = shown(html)
-    assert "nano-strong (1.4 G, by its name parameters)" in text and "1 May 2026" in text and "licence: MIT" in text
+    assert (
+        "nano-strong (1.4 G parameters by its name)" in text
+        and "nano-weak (253 k parameters) at" in text
+        and "licence: MIT" in text
+    )
     assert 'href="https://huggingface.co/datasets/Anthropic/hh-rlhf"' in html
-    assert head.parameters_of({"source": "hub", "repo": "allenai/OLMo-2-0425-1B"}) == "1 G, by its name"
-    assert head.parameters_of({"source": "local", "path": "x"}) == "not stated"
+    assert head.parameters_of({"source": "hub", "repo": "allenai/OLMo-2-0425-1B"}) == "1 G parameters by its name"
+    assert head.parameters_of({"source": "local", "path": "x"}) == "parameters not stated"
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"source": "mean", "of": ["a", "b"], "keep": None}, "the mean of a and b) at step2048"),
+        ({"source": "chain", "weak": "a", "middle": "b"}, "b, taught by a) at step2048"),
+        ({"source": "labels", "files": {}}, "labels out of files)"),
+    ],
+)
+def test_a_supervisor_that_is_no_model_is_named_by_where_its_labels_come_from(found, entry, said):
+    config = {**CONFIG, "models": {"nano-strong": CONFIG["models"]["nano-strong"]}, "supervisors": {"nano-weak": entry}}
+    html = page.render(dataclasses.replace(found, origin=provenance.origin("r", {}, config=config)))
+    assert f"supervised by nano-weak ({said}</dd>" in html
 
 
 def test_decimals_stand_under_each_other():

@@ -34,21 +34,33 @@ LICENCES = {
 _SIZE = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)([mb])(?![a-z0-9])", re.IGNORECASE)
 
 
+def describe_supervisor(entry: Mapping[str, Any]) -> str:
+    """Returns what an entry of ``models`` or ``supervisors`` is: a model's parameters, or where labels of others come from."""
+    source = entry.get("source")
+    if source == "mean":
+        return f"the mean of {' and '.join(entry['of'])}"
+    if source == "chain":
+        return f"{entry['middle']}, taught by {entry['weak']}"
+    return "labels out of files" if source == "labels" else parameters_of(entry)
+
+
 def parameters_of(entry: Mapping[str, Any]) -> str:
     """Returns the parameters of an entry of ``models`` as text: counted where it is trained here, else as its repository's name says."""
     if entry.get("source") == "pretrain":
         shape, words = entry["architecture"], entry["pretraining"]["vocabulary_size"]
         width, inner = shape["hidden_size"], shape["intermediate_size"]
         layer = 4 * width * width + 2 * width * inner + 9 * width + inner  # attention, MLP, biases, two norms
-        return in_si(2 * words * width + shape["num_hidden_layers"] * layer + 2 * width)
+        return in_si(2 * words * width + shape["num_hidden_layers"] * layer + 2 * width) + " parameters"
     found = _SIZE.search(entry.get("repo", ""))
-    return f"{found[1]} {'M' if found[2].lower() == 'm' else 'G'}, by its name" if found else "not stated"
+    if not found:
+        return "parameters not stated"
+    return f"{found[1]} {'M' if found[2].lower() == 'm' else 'G'} parameters by its name"
 
 
 def family_facts(config: Mapping[str, Any], metrics: pd.DataFrame) -> list[dict[str, str]]:
     """Returns what the head says of each family that was measured: strong and weak model with parameters and links, revisions."""
     shown = []
-    models = config.get("models", {})
+    known = {**config.get("supervisors", {}), **config.get("models", {})}
     taught = rows_with(metrics, head="w2s", metric="accuracy")
     for family, rows in taught.sort_values("step").groupby("family", sort=True):
         first, last = records(rows)[0], records(rows)[-1]
@@ -56,16 +68,16 @@ def family_facts(config: Mapping[str, Any], metrics: pd.DataFrame) -> list[dict[
         strong, weak = last.model, last.weak
         shown.append(
             {"family": str(family), "revisions": f"{rows['step'].nunique()} revisions, {steps}"}
-            | _model("strong", strong, models.get(strong, {}))
-            | _model("weak", weak, models.get(weak, {}))
-            | {"weak_revision": str(last.weak_revision)}
+            | _model("strong", strong, known.get(strong, {}))
+            | _model("weak", weak, known.get(weak, {}))
+            | {"weak_revision": "" if known.get(weak, {}).get("source") == "labels" else str(last.weak_revision)}
         )
     return shown
 
 
 def _model(role: str, name: str, entry: Mapping[str, Any]) -> dict[str, str]:
     repo = entry.get("repo", "")
-    return {role: str(name), f"{role}_size": parameters_of(entry), f"{role}_link": HUB + repo if repo else ""}
+    return {role: str(name), f"{role}_is": describe_supervisor(entry), f"{role}_link": HUB + repo if repo else ""}
 
 
 def dataset_facts(config: Mapping[str, Any], metrics: pd.DataFrame) -> Iterator[dict[str, str]]:
