@@ -78,7 +78,8 @@ def make_plan(
         benchmarks: What Snakemake measured of the study's jobs, files by rule; missing ones are left out.
     """
     models = add_own(read_models(costs, audits, study.repos), study.own)
-    assumed, machine, seconds = read_rates(rates), Machine.here(), measured_seconds(benchmarks)
+    assumed, machine = read_rates(rates), Machine.here()
+    seconds = core_seconds(benchmarks, min(study.threads, machine.cores))
     cases = {case: study.at(case) for case in BOUNDS}
     tables = {case: cost_table(one, models, assumed, seconds) for case, one in cases.items()}
     expected, table = cases["expected"], tables["expected"]
@@ -211,13 +212,17 @@ def _holes_text(name: str, holes: Sequence[tuple[int, int]]) -> str:
     return f"the list of {name} lacks revisions between steps {named}{more}"
 
 
-def measured_seconds(files: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
-    """Returns the mean seconds of jobs that earlier runs measured, by rule and model; ``files``: benchmark files by rule."""
+def core_seconds(files: Mapping[str, Sequence[str]], threads: int) -> dict[str, dict[str, float]]:
+    """Returns the mean core seconds of jobs that earlier runs measured, by rule and model: their wall time on each core they held.
+
+    ``files``: benchmark files by rule; ``threads``: cores of an extraction.
+    """
+    cores = {"extract_activations": threads, "pretrain_family": 1}
     found: dict[str, dict[str, list[float]]] = {}
     for rule, paths in files.items():
         for path in map(Path, paths):
-            seconds = measured_time(path) if rule in ("extract_activations", "pretrain_family") else None
+            seconds = measured_time(path) if rule in cores else None
             if seconds is not None:
                 model = path.stem if rule == "pretrain_family" else path.parent.name
-                found.setdefault(rule, {}).setdefault(model, []).append(seconds)
+                found.setdefault(rule, {}).setdefault(model, []).append(seconds * cores[rule])
     return {rule: {model: sum(all_) / len(all_) for model, all_ in models.items()} for rule, models in found.items()}

@@ -46,6 +46,8 @@ class PlannedStudy:
     """``fused`` or ``split``."""
     snapshots: int
     """Most snapshots on the disk."""
+    threads: int = 1
+    """Threads of an extraction; all other jobs have one."""
     holes: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
     """Steps between which the list of a swept model lacks revisions."""
     own: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -171,7 +173,7 @@ def cost_table(
         study: What is planned.
         models: As :func:`add_own` returns it.
         measured: Rates, see :func:`read_rates`.
-        seconds: Mean seconds of a job that this machine measured before, by rule and model; they stand for the CPU rates.
+        seconds: Mean core seconds of a job that this machine measured before, by rule and model; they stand for the CPU rates.
     """
     rates = {row["name"]: float(row["value"]) for row in measured}
     counts = [float("nan") if pairs is None else pairs for pairs in study.pairs.values()]
@@ -215,7 +217,7 @@ def cost_table(
 
 
 def _seconds(rule: str, seconds: Mapping[str, Mapping[str, float]] | None, models: pd.DataFrame) -> pd.Series:
-    """Measured seconds of a rule's job per model; NaN where there are none."""
+    """Measured core seconds of a rule's job per model; NaN where there are none."""
     return pd.Series((seconds or {}).get(rule, {}), dtype=float).reindex(models.index)
 
 

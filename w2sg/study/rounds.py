@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +29,15 @@ PER_CASE = (10, 5)
 
 @dataclass(frozen=True)
 class Chosen:
-    """A revision that a round chose."""
+    """A revision that a round chose; two are equal whatever is said of them."""
 
     round: int
     """Number of the round."""
     revision: str
     """Name of the revision."""
-    worth: str
+    worth: str = field(compare=False)
     """Share by which it was expected to narrow the onsets' intervals; empty in the first round."""
-    reason: str
+    reason: str = field(compare=False)
     """Why it was chosen."""
 
 

@@ -16,8 +16,8 @@ rule plan:
         "../../envs/analysis.yaml"
     params:
         study=lambda wildcards: planned_study(),
-        benchmarks=measured_jobs(),
-        audits=[path for path in audit_tables() if Path(path).exists()],
+        benchmarks=lambda wildcards: measured_jobs(),
+        audits=lambda wildcards: [path for path in audit_tables() if Path(path).exists()],
         table=f"{STUDY}/plan.tsv",
         recipe=recipes.PLAN,
     script:

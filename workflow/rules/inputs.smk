@@ -580,6 +580,7 @@ def planned_study():
         "own": {name: facts for name in USED if (facts := own_sizes(name))},
         "pairs": {name: counted_pairs(config["datasets"][name]) for name in DATASETS},
         "layers": config["activations"]["layers"],
+        "threads": config["activations"]["threads"],
         "students": config["students"],
         "adaptive": {member: one.bounds(cases) for one in ROUNDS.values() for member in one.members},
         "holes": {

@@ -104,6 +104,20 @@ def test_the_plan_counts_a_study_that_is_trained_here(tmp_path):
     assert "peak on the scratch disk" not in plan.text
 
 
+def test_a_measured_job_costs_the_wall_time_of_every_core_it_held(tmp_path):
+    files = {"extract_activations": ["s/step8.tsv"], "pretrain_family": ["s.tsv"], "train_heads": ["f.tsv"]}
+    for path in (tmp_path / name for names in files.values() for name in names):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("s\th:m:s\n3600.0\t1:00:00\n")
+    placed = {rule: [str(tmp_path / name) for name in names] for rule, names in files.items()}
+    seconds = planning.core_seconds(placed, threads=2)
+    assert seconds == {"extract_activations": {"s": 7200.0}, "pretrain_family": {"s": 3600.0}}
+    given, models = study(used={"s": 10}, threads=2), known("s").assign(parameters=10**6)
+    table = costs.cost_table(given, models, RATES, seconds)
+    hours = planning.bound_of(given, models, table, Machine(cores=8, gpu=False, free=10**12)).hours
+    assert hours == pytest.approx((10 / 4 + 1 / 8) + table.iloc[-1]["heads_hours"] / 8)  # four extractions side by side
+
+
 def test_a_folder_says_its_sizes(tmp_path):
     tiny.save_revisions(tmp_path, "gpt_neox", [8])
     found = sizes.folder_sizes(tmp_path / "step8")

@@ -73,6 +73,13 @@ def test_a_table_that_does_not_follow_from_the_rounds_before_does_not_count(tmp_
     write(tmp_path, 2, [(2, "step5")])
     write(tmp_path, 3, [(3, "step7")], first=[])
     assert study(tmp_path)[0]["f"].number == 2
+    write(
+        tmp_path,
+        2,
+        [(2, "step5")],
+        first=[{**vars(row), "reason": "other words"} for row in study(tmp_path / "new")[0]["f"].rows],
+    )
+    assert study(tmp_path)[0]["f"].number == 2
     write(tmp_path, 2, [(2, "step999")])  # of another list
     assert study(tmp_path)[0]["f"].number == 1
 
