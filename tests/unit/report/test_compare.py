@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -13,12 +12,15 @@ from tests.studies import made_metrics
 from w2sg.command.places import CommandError
 from w2sg.command.subcommands import sharing
 from w2sg.report.html.compare import Compared, compare_conclusions, render_comparison
+from w2sg.revisions.audit import audit_table
+from w2sg.revisions.offline import Published
 from w2sg.runtime.provenance import origin
 from w2sg.tables import schemas
 from w2sg.tables.files import write_table
 
 CONFIG = {"study": "one", "sweep": {"families": ["nano"]}, "families": {"nano": {"strong": "m", "weak": "w"}},
-          "models": {"m": {"source": "local"}}, "heads": {"seeds": [0, 1]}}  # fmt: skip
+          "models": {"m": {"source": "local"}}, "heads": {"seeds": [0, 1]},
+          "audit": {"exclude": True}}  # fmt: skip
 
 
 def study(name: str, summary: pd.DataFrame, **config) -> Compared:
@@ -52,11 +54,16 @@ def test_the_page_names_both_and_what_they_differ_in(two):
     assert "one: nano on newsgroups_tech" in html and "two: nano on newsgroups_tech" in html
 
 
-def test_two_studies_are_named_by_folder_or_name_and_need_a_case_in_common(two, tmp_path):
+def test_two_studies_are_named_by_folder_or_name_and_need_a_case_in_common_of_revisions_that_count(two, tmp_path):
+    listed = [
+        Published(revision=f"step{step}", commit="c", hashes={"model.safetensors": weights * 64})
+        for step, weights in ((0, "a"), (64, "a"), (2048, "b"))
+    ]
     for one, dataset in zip(two, ("newsgroups_tech", "other"), strict=True):
         folder = tmp_path / "results" / one.name / "tables"
         folder.mkdir(parents=True)
         write_table(one.metrics, folder / "metrics.parquet", schemas.METRICS, provenance={})
+        write_table(audit_table("nano-strong", listed), folder / "audit.parquet", schemas.AUDIT, provenance={})
         made_conclusions(dataset=dataset).to_csv(folder / "summary.csv", index=False)
         (folder / "summary.json").write_text(json.dumps(one.origin))
     found = sharing.compared([str(tmp_path / "results" / "one"), "two"], tmp_path)
@@ -65,4 +72,5 @@ def test_two_studies_are_named_by_folder_or_name_and_need_a_case_in_common(two, 
     with pytest.raises(CommandError, match="no family, dataset and kind of students in common"):
         sharing.write_comparison(found, tmp_path / "c.html")
     made_conclusions().to_csv(found[1] / "tables" / "summary.csv", index=False)
-    assert "Conclusions that both have" in sharing.write_comparison(found, Path(tmp_path / "c.html")).read_text()
+    page = sharing.write_comparison(found, tmp_path / "c.html").read_text()
+    assert "Conclusions that both have" in page and "step2048" in page and "step64" not in page, "flagged, so not drawn"

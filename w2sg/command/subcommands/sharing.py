@@ -80,22 +80,22 @@ def write_comparison(places: list[Path], output: Path) -> Path:
     from w2sg.report.html.compare import Compared, render_comparison
     from w2sg.tables import schemas
     from w2sg.tables.files import read_table
+    from w2sg.trajectories.coverage import exclude_flagged
     from w2sg.trajectories.selection import shown_rows
     from w2sg.trajectories.summary import read_summary
 
+    def opened(name: str, place: Path) -> Compared:
+        tables = place / "tables"
+        origin = json.loads((tables / "summary.json").read_text("utf-8"))
+        metrics = read_table(tables / "metrics.parquet", schemas.METRICS, where=shown_rows())
+        if json.loads(origin["config"])["audit"]["exclude"]:
+            metrics = exclude_flagged(metrics, read_table(tables / "audit.parquet", schemas.AUDIT))
+        return Compared(name=name, metrics=metrics, summary=read_summary(place / _SUMMARY), origin=origin)
+
     names = [place.resolve().name for place in places]
     names = names if len(set(names)) == 2 else [str(place) for place in places]
-    studies = [
-        Compared(
-            name=name,
-            metrics=read_table(place / "tables" / "metrics.parquet", schemas.METRICS, where=shown_rows()),
-            summary=read_summary(place / _SUMMARY),
-            origin=json.loads((place / _SUMMARY).with_suffix(".json").read_text("utf-8")),
-        )
-        for name, place in zip(names, places, strict=True)
-    ]
     try:
-        page = render_comparison(studies)
+        page = render_comparison(list(map(opened, names, places)))
     except ValueError as error:
         raise CommandError(str(error)) from None
     with atomic_path(output) as path:

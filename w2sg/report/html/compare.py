@@ -28,7 +28,7 @@ class Compared:
     name: str
     """What it is called on the page; different from the other's."""
     metrics: pd.DataFrame
-    """The long table, schema METRICS."""
+    """The long table, schema METRICS, without revisions that are left out."""
     summary: pd.DataFrame
     """The table of conclusions, :func:`w2sg.trajectories.summary.summarize`."""
     origin: Mapping[str, Any]
