@@ -91,6 +91,22 @@ def test_making_it_anew_takes_over_the_table_of_a_run(tmp_path):
         assert (tmp_path / committed).read_bytes() == (tmp_path / fresh).read_bytes()
 
 
+def test_nothing_is_written_where_a_part_of_the_run_is_missing_or_the_document_has_no_block(tmp_path):
+    for path in (readme.COMMITTED, readme.FRESH):
+        (tmp_path / path).parent.mkdir(parents=True)
+        made_conclusions({"weak": (0.6, 0.58, 0.62)} if path == readme.FRESH else {}).to_csv(tmp_path / path)
+    before = (tmp_path / readme.COMMITTED).read_bytes()
+    with pytest.raises(FileNotFoundError, match=r"newsgroups_order\.png"):
+        readme.renew(tmp_path)
+    for fresh in readme.TAKEN_OVER.values():
+        (tmp_path / fresh).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / fresh).touch(exist_ok=True)
+    (tmp_path / "README.md").write_text("no block")
+    with pytest.raises(ValueError, match="expected one"):
+        readme.renew(tmp_path)
+    assert (tmp_path / readme.COMMITTED).read_bytes() == before
+
+
 @pytest.mark.parametrize("text", ["nothing", readme.START, readme.END + readme.START, 2 * (readme.START + readme.END)])
 def test_a_document_without_one_block_is_refused(text):
     with pytest.raises(ValueError, match=r"README\.md: expected one <!-- result --> and after it one"):

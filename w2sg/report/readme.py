@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -57,14 +56,14 @@ def with_block(text: str, block: str) -> str:
 
 
 def renew(root: Path = Path()) -> None:
-    """Takes over table and picture of a finished run, if there is one, and writes README's block from the table."""
-    for committed, fresh in TAKEN_OVER.items() if (root / FRESH).exists() else ():
-        with atomic_path(root / committed) as path:
-            shutil.copyfile(root / fresh, path)
-    readme = root / "README.md"
-    text = with_block(readme.read_text(encoding="utf-8"), result_block(read_summary(root / COMMITTED)))
-    with atomic_path(readme) as path:
-        path.write_text(text, encoding="utf-8")
+    """Takes over tables and pictures of a finished run, if there is one, and writes README's block; nothing is written before all is read."""
+    ran, readme = (root / FRESH).exists(), Path("README.md")
+    contents = {committed: (root / fresh).read_bytes() for committed, fresh in TAKEN_OVER.items() if ran}
+    block = result_block(read_summary(root / (FRESH if ran else COMMITTED)))
+    contents[readme] = with_block((root / readme).read_text(encoding="utf-8"), block).encode()
+    for name, content in contents.items():
+        with atomic_path(root / name) as path:
+            path.write_bytes(content)
 
 
 if __name__ == "__main__":
