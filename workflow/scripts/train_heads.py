@@ -50,6 +50,7 @@ def main(
         given = {"keys": {key: supervisor[key] for key in ("model", "revision")}, "split": WEAK}
         if weak_features is not None:
             asked["supervisor"] = open_others([weak_features], [frame], **given)[keys["dataset"]]
+            origins.trace("train_heads", sections, [labels, weak_features], without="layers")  # kept layers are its own
         made = evaluate.evaluate_revision(parts, weak, **asked, workers=threads)
         inputs = [features, labels, pairs, *other_features, *other_pairs]
         origin = origins.trace("train_heads", {**sections, "recipes.HEADS": recipe}, inputs)
