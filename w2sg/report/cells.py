@@ -13,6 +13,7 @@ from w2sg.measures.bootstrap import TOO_SHORT
 from w2sg.plotting.style import in_si
 from w2sg.report.conclusions import SEEDS, Case, Finding, cases
 from w2sg.report.onsets import onset_cell
+from w2sg.trajectories.prediction import PREDICTORS
 from w2sg.trajectories.selection import CASE, headline_statistics, rows_with
 
 SI = "tokens"
@@ -54,13 +55,7 @@ CONCLUSIONS = {
     "onset_step": ("onset, step", ",.0f"),
     "onset_tokens": ("onset, tokens", SI),
     "saturation_tokens": ("saturation, tokens", SI),
-    "error_probe": ("error of predicting held-out W2SG accuracy from: linear probe", ".4f"),
-    "error_loss": ("evaluation loss", ".4f"),
-    "error_step": ("log step", ".4f"),
-    "error_ceiling": ("ceiling head", ".4f"),
-    "error_unrelated": ("probe of an unrelated concept", ".4f"),
-    "error_plain": ("probe, scikit-learn's defaults", ".4f"),
-    "error_subspace": ("components that the supervisor lacks, without labels", ".4f"),
+    **{f"error_{name}": (f"held-out error, {label}", ".4f") for name, label in PREDICTORS.items()},
     "error_probe_minus_loss": ("error, probe minus loss", "+.4f"),
     "error_probe_minus_step": ("error, probe minus log step", "+.4f"),
     "error_probe_minus_subspace": ("error, probe minus components", "+.4f"),
@@ -219,9 +214,6 @@ def format_transitions(table: pd.DataFrame) -> pd.DataFrame:
         cells = [with_interval(rows[name], form) for name, (_, form) in ESTIMATES.items()]
         columns["{} on {}, {}".format(*key)] = cells
     return pd.DataFrame(columns)
-
-
-BANDS = ("criterion", "family", "dataset", "heads", "expected", "measured", "holds")
 
 
 def format_bands(bands: pd.DataFrame) -> pd.DataFrame:

@@ -27,8 +27,8 @@ Parts = Iterator[pd.DataFrame]
 TWIN = 0
 """Step of the random twin: weights that no training has changed."""
 
-DRAWN = ("probe", "loss")
-"""Predictors that the figure `prediction` shows."""
+DRAWN = {"probe": "linear-probe accuracy", "loss": "evaluation loss, nats/token"}
+"""Predictors that the figure `prediction` and the report's charts draw, with the titles of their axes."""
 
 CAPTIONS = {
     "trajectory": "Test accuracy against pre-training. Bands: intervals, averaged over head seeds; grey: onset with its interval; the last "

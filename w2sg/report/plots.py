@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from w2sg.plotting.lines import draw_series, finish_step_axis
 from w2sg.plotting.style import COLOURS, LABELS, MARKED, STEP_COLOURS, dash_style, marker_of, spread
 from w2sg.report.cells import records
+from w2sg.report.figure_tables import DRAWN
 from w2sg.study.protocols import protocol_title, protocols_in
 
 COLUMN = 3.3
@@ -105,7 +106,6 @@ def _recovery(table: pd.DataFrame) -> Figure:
 
 
 def _prediction(table: pd.DataFrame) -> Figure:
-    predictors = {"probe": "linear-probe accuracy", "loss": "evaluation loss, nats/token"}
     protocols = _protocols(table)
     rows = len(protocols)
     size = (2 * COLUMN, 2.1 * rows + 0.5)
@@ -114,7 +114,7 @@ def _prediction(table: pd.DataFrame) -> Figure:
     order = {step: place for place, step in enumerate(steps)}
     colours = Normalize(0, max(len(order) - 1, 1))
     for row, protocol in enumerate(protocols):
-        for column, (name, label) in enumerate(predictors.items()):
+        for column, (name, label) in enumerate(DRAWN.items()):
             axis, part = axes[row, column], table[table["panel"] == f"{protocol}:{name}"]
             _scatter(axis, part, order, colours)
             axis.set_title(protocol_title(protocol))
@@ -276,18 +276,13 @@ def _levels(axis: Axes, table: pd.DataFrame, panel: str, *, chance: float | None
     """Draws the supervisor's level with its interval, the floors, and chance."""
     for row in records(table[(table["panel"] == panel) & table["x"].isna()]):
         label = LABELS.get(row.series, row.series.replace(":", ": "))
-        style: dict[str, Any] = {
-            "color": "#777777",
-            "linewidth": 0.9,
-            "linestyle": dash_style(row.series),
-            "label": label,
-        }
+        style: dict[str, Any] = {"color": "#777777", "linewidth": 0.9, "label": label}
         if row.series == "weak":
             style |= {"color": COLOURS["weak"], "linewidth": 1.4}
             axis.axhspan(row.low, row.high, color=COLOURS["weak"], alpha=0.12, linewidth=0)
         elif row.series in CONTROLS:
             style["color"] = COLOURS[row.series]
-        axis.axhline(row.value, **style)
+        axis.axhline(row.value, linestyle=dash_style(row.series), **style)
     if chance is not None:
         axis.axhline(chance, color="#777777", linewidth=0.8, linestyle=dash_style("chance"), label=LABELS["chance"])
 

@@ -14,12 +14,16 @@ from w2sg.measures.bootstrap import FEWEST, is_constant
 from w2sg.measures.estimates import Estimate, undefined
 from w2sg.measures.verdicts import pool_seeds
 from w2sg.study.sections import Statistics
-from w2sg.trajectories.series import OTHERS, Series
+from w2sg.trajectories.series import Series
 
-RISING = {
-    "probe": True, "loss": False, "step": True, "ceiling": True, "unrelated": True, "plain": True, "subspace": False,
+PREDICTORS = {
+    "probe": "linear probe", "loss": "evaluation loss", "step": "log step", "ceiling": "ceiling head",
+    "unrelated": "probe of an unrelated concept", "plain": "probe, default settings", "subspace": "components without labels",
 }  # fmt: skip
-"""Predictors, and whether W2SG accuracy may only rise with them (or only fall)."""
+"""Predictors in words."""
+
+RISING = {name: name not in ("loss", "subspace") for name in PREDICTORS}
+"""Whether W2SG accuracy may only rise with a predictor, or only fall."""
 
 COMPARED = {
     "probe_minus_loss": ("probe", "loss"),
@@ -62,8 +66,8 @@ def _rows(keys: dict[str, Any], held_out: str, found: Mapping[str, Estimate]) ->
 
 def predictors_of(series: Series) -> dict[str, np.ndarray]:
     """Returns the values of each predictor, (n,). Monotone fits use the order, so that step 0 may count as one step."""
-    known = {"probe": series.probe, "loss": series.loss, "step": np.log2(series.steps + 1.0)}
-    return known | {name: getattr(series, name) for name in OTHERS}
+    steps = {"step": np.log2(series.steps + 1.0)}
+    return {name: steps[name] if name in steps else getattr(series, name) for name in PREDICTORS}
 
 
 def predict_revisions(series: Series, *, confidence: float) -> dict[str, Estimate]:

@@ -14,9 +14,6 @@ from w2sg.trajectories.selection import CASE, MEAN_SEED, own_rows, rows_with, se
 
 _NAMES = [*CASE, "layer"]
 
-OTHERS = ("ceiling", "unrelated", "plain", "subspace")
-"""Predictors of a series besides probe, loss and step."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:

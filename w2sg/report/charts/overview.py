@@ -13,6 +13,7 @@ from w2sg.plotting.style import bend_of, in_si, step_ticks
 from w2sg.report.charts.marks import INK, Look
 from w2sg.report.charts.panels import Chart
 from w2sg.study.protocols import protocol_title, protocols_in
+from w2sg.trajectories.prediction import PREDICTORS
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Colours of lines in their order (Okabe and Ito 2008)."""
@@ -22,13 +23,6 @@ FORMS = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 
 STROKES: tuple[tuple[float, ...], ...] = ((), (8, 3), (2, 2), (10, 3, 2, 3))
 """Dashes: the next ones once all colours are used."""
-
-PREDICTORS = {
-    "error_probe": "linear probe", "error_loss": "evaluation loss", "error_step": "log step",
-    "error_ceiling": "ceiling head", "error_unrelated": "unrelated probe", "error_plain": "probe, default settings",
-    "error_subspace": "components without labels",
-}  # fmt: skip
-"""Errors of the table of conclusions, by what predicts."""
 
 ROOM = 10
 """Pixels between the onsets of two lines."""
@@ -136,11 +130,10 @@ def _overview(rows: pd.DataFrame, lines: Sequence[str], protocol: str, domain: l
 
 def error_charts(summary: pd.DataFrame) -> tuple[pd.DataFrame, list[Chart]]:
     """Returns the prediction errors of the table of conclusions as rows, and a chart per case: dots with their intervals."""
-    rows = summary[summary["quantity"].isin(list(PREDICTORS)) & summary["value"].notna()]
+    named = {f"error_{name}": label for name, label in PREDICTORS.items()}
+    rows = summary[summary["quantity"].isin(list(named)) & summary["value"].notna()]
     case = rows["family"] + " on " + rows["dataset"] + ", " + rows["protocol"].map(protocol_title)
-    rows = rows.assign(case=case, predictor=rows["quantity"].map(PREDICTORS))[
-        ["case", "predictor", "value", "low", "high"]
-    ]
+    rows = rows.assign(case=case, predictor=rows["quantity"].map(named))[["case", "predictor", "value", "low", "high"]]
     order = [name for name in PREDICTORS.values() if name in set(rows["predictor"])]
     most = float(rows["high"].fillna(rows["value"]).max()) if len(rows) else 1.0
     charts = [

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
-from w2sg.plotting.style import MARKED, STEP_COLOURS, spread, step_ticks
+from w2sg.plotting.style import MARKED, STEP_COLOURS, bend_of, spread, step_ticks
 from w2sg.report.charts.marks import INK, Look, base, finish, look_of, looks_scale, step_axes, step_label, tooltip
 from w2sg.report.charts.rows import ANY, TAUGHT
+from w2sg.report.figure_tables import DRAWN
 
 CONTROLS = ("permuted",)
 """Controls that are curves."""
@@ -52,7 +52,7 @@ def case_charts(rows: pd.DataFrame, *, corpus: str, title: str) -> list[Chart]:
         charts.append(_losses(rows, corpus, title))
     if found >= set(TAUGHT):
         charts.append(_corrected(rows, title))
-    charts += [_against(rows, name, title) for name in ("probe", "loss") if name in found]
+    charts += [_against(rows, name, title) for name in DRAWN if name in found]
     if len({layer for layer in rows["layer"] if layer != ANY}) > 1:
         charts += [_map(rows, series, title) for series in ("probe", "w2s") if series in found]
     return charts
@@ -140,7 +140,7 @@ def _size(rows: pd.DataFrame) -> int:
 
 def _against(rows: pd.DataFrame, predictor: str, title: str) -> Chart:
     """W2SG accuracy against a predictor, a point per revision."""
-    label = {"probe": "linear-probe accuracy", "loss": "evaluation loss, nats per token"}[predictor]
+    label = DRAWN[predictor]
     wide = (
         base(["w2s", predictor])
         .transform_pivot("series", value="value", groupby=["step", "revision", "tokens"])
@@ -161,7 +161,7 @@ def _against(rows: pd.DataFrame, predictor: str, title: str) -> Chart:
         alt.Y("w2s:Q", title="W2SG accuracy", scale=_padded()),
     )
     order = alt.Color(
-        "step:Q", scale=alt.Scale(type="symlog", constant=_bend(steps), scheme=STEP_COLOURS), legend=shown
+        "step:Q", scale=alt.Scale(type="symlog", constant=bend_of(steps), scheme=STEP_COLOURS), legend=shown
     )
     said = tooltip(label)[1:4] + [alt.Tooltip(f"{name}:Q", title=text, format=".4f") for name, text in values.items()]
     marks = wide.mark_circle(size=55, opacity=1, stroke=INK, strokeWidth=0.4).encode(
@@ -174,10 +174,6 @@ def _against(rows: pd.DataFrame, predictor: str, title: str) -> Chart:
 
 def _padded() -> alt.Scale:
     return alt.Scale(zero=False, padding=12, nice=False)
-
-
-def _bend(steps: Sequence[int]) -> float:
-    return max(1.0, max(steps, default=1) / 128)
 
 
 def _corrected(rows: pd.DataFrame, title: str) -> Chart:
