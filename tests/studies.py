@@ -144,7 +144,7 @@ def made_evidence(
         **{name: tables[name] for name in ("summary", "correlations", "transitions")},
         "bands": bands.judge_nano(metrics, families=["nano"]),
         "excluded": pd.DataFrame(columns=["model", "revision", "reason", "excluded"]),
-        "completeness": coverage.completeness(metrics, {}, []),
+        "completeness": coverage.completeness(metrics, {}, [], ["linear"]),
         "stages": page.stage_costs({}),
         "theory": None,
         "readings": pd.DataFrame(columns=READINGS.fields.names),

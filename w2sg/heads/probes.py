@@ -106,7 +106,7 @@ def fit_plain(
         ready: As for :func:`fit_probes`, where all texts have labels.
 
     Raises:
-        ValueError: If fewer than five pairs are given.
+        ValueError: If fewer than two pairs are given.
     """
     n = chosen.shape[1]
     first = n * 4 // 5

@@ -123,7 +123,7 @@ def completeness(
     measured: pd.DataFrame,
     wanted: Mapping[str, Mapping[str, int]],
     datasets: Sequence[str],
-    kinds: Sequence[str] = (LINEAR,),
+    kinds: Sequence[str],
 ) -> pd.DataFrame:
     """Returns one row per family, dataset, selected revision and kind of students, schema COMPLETENESS.
 

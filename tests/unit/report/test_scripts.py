@@ -49,7 +49,10 @@ def study(tmp_path, monkeypatch):
             "transitions": (found.transitions.head(0 if same else None), schemas.TRANSITIONS),
             "agreement": (schemas.AGREEMENT.fields.empty_table().to_pandas(), schemas.AGREEMENT),
             "readings": (READINGS.fields.empty_table().to_pandas(), READINGS),
-            "completeness": (coverage.completeness(metrics, wanted, ["newsgroups_tech"]), schemas.COMPLETENESS),
+            "completeness": (
+                coverage.completeness(metrics, wanted, ["newsgroups_tech"], ["linear"]),
+                schemas.COMPLETENESS,
+            ),
         }
         inputs = {name: str(tmp_path / f"{name}.parquet") for name in tables}
         for name, (table, schema) in tables.items():

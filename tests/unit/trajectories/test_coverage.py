@@ -116,7 +116,9 @@ def test_trained_students_that_are_missing_are_named_by_kind_and_revision():
         "category"
     )  # as it is read
     wanted = {"a": {"step0": 0, "step8": 8, "step64": 64}}
-    assert describe_missing(completeness(measured, wanted, ["d"])) == ["a on d: 1 of 3 revisions are missing: step64"]
+    assert describe_missing(completeness(measured, wanted, ["d"], ["linear"])) == [
+        "a on d: 1 of 3 revisions are missing: step64"
+    ]
     assert describe_missing(completeness(measured, wanted, ["d"], ["linear", "lora", "full"])) == [
         "a on d, fully trained students: nothing was measured (3 revisions wanted)",
         "a on d: 1 of 3 revisions are missing: step64",

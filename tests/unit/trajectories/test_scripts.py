@@ -38,7 +38,10 @@ def conclude(tmp_path, monkeypatch):
         given = {
             "metrics": (metrics, schemas.METRICS),
             "audit": (audit_table("nano-strong", [*listed, main]), schemas.AUDIT),
-            "completeness": (coverage.completeness(metrics, wanted, ["newsgroups_tech"]), schemas.COMPLETENESS),
+            "completeness": (
+                coverage.completeness(metrics, wanted, ["newsgroups_tech"], ["linear"]),
+                schemas.COMPLETENESS,
+            ),
         }
         inputs = {name: str(tmp_path / f"{name}.parquet") for name in given}
         for name, (table, schema) in given.items():
