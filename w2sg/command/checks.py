@@ -123,8 +123,9 @@ def try_smallest(models: Mapping[str, Checked], config: Mapping[str, Any]) -> tu
     from w2sg.activations.models import load_model, read_model_config
     from w2sg.runtime import machine
 
-    settings = extraction.Settings(**config["activations"] | {"layers": "final"}, dtype=model.entry["dtype"])
-    device = machine.pick_device(settings.device)
+    device = machine.pick_device(config["activations"]["device"])
+    asked = config["activations"] | {"layers": "final", "dtype": machine.compute_type(model.entry["dtype"], device)}
+    settings = extraction.Settings(**asked)
     root, store = Path(model.root), Store.of(config)
     named = f"{name} {model.revision}"
     try:

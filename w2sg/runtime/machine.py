@@ -26,8 +26,8 @@ def pick_device(wanted: str) -> str:
     return ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
 
 
-def compute_type(wanted: str) -> str:
-    """Returns ``float32`` or ``bfloat16``; ``auto`` is bfloat16 on processors that multiply it natively.
+def compute_type(wanted: str, device: str = "cpu") -> str:
+    """Returns ``float32`` or ``bfloat16``; ``auto`` is bfloat16 on a GPU and on processors that multiply it natively.
 
     Without such instructions bfloat16 is emulated, many times slower than float32. ``auto`` lets weights
     depend on the processor beyond rounding. Two processors differ in float32 as well (their kernels sum in
@@ -38,7 +38,7 @@ def compute_type(wanted: str) -> str:
     import torch
 
     known = torch.cpu.get_capabilities()
-    return "bfloat16" if known.get("avx512_bf16") or known.get("amx_bf16") else "float32"
+    return "bfloat16" if device == "cuda" or known.get("avx512_bf16") or known.get("amx_bf16") else "float32"
 
 
 _KEEP = {-1: -1, -4: 0, -8: 1}

@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-FEATURE_BYTES = {"float32": 4, "bfloat16": 2}
-"""Bytes of one stored feature by the model's type."""
+FEATURE_BYTES = {"float32": 4, "bfloat16": 2, "auto": 4}
+"""Bytes of one stored feature by the model's type; of auto at most."""
 
 COLUMNS = {
     "model": "model", "revisions": "revisions", "jobs": "jobs", "download_tb": "download", "snapshot_gb": "one revision",

@@ -31,7 +31,7 @@ from w2sg.study.lists.rows import Revision
 from w2sg.study.lists.selection import Selection, select
 from w2sg.study.pretraining import Architecture, PretrainingSettings
 
-Dtype = Literal["float32", "bfloat16"]
+Dtype = Literal["auto", "float32", "bfloat16"]
 Repo = Annotated[str, Field(pattern=REPO)]
 SeedText = Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+/)?[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Seeds = Annotated[
@@ -46,7 +46,9 @@ def _text_first(values: list[Any]) -> bool:
 
 class _Model(Section):
     dtype: Dtype = "float32"
-    """Type in which forward passes compute and features are kept."""
+    """Type in which forward passes compute and features are kept. auto: bfloat16 on a GPU and on a processor that multiplies it
+    natively, else float32; features then differ beyond rounding from one such machine to another, so sweep a model on one.
+    """
 
 
 class PretrainedModel(_Model):

@@ -43,8 +43,8 @@ def main(
         from w2sg.activations.models import load_model, read_model_config
         from w2sg.runtime import machine
 
-        settings = extraction.Settings(**activations, dtype=model["dtype"])
-        device = machine.pick_device(settings.device)
+        device = machine.pick_device(activations["device"])
+        settings = extraction.Settings(**activations, dtype=machine.compute_type(model["dtype"], device))
         machine.pin_threads(settings.threads)
         frames = {dataset: read_table(path, schemas.PAIRS) for dataset, path in pairs.items()}
         texts = extraction.evaluation_texts(documents, documents_wanted=evaluation["documents"])

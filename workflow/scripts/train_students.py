@@ -41,8 +41,8 @@ def main(
         from w2sg.students import revision as students
         from w2sg.study.sections import Heads
 
-        settings = extraction.Settings(**activations, dtype=model["dtype"])
-        device = machine.pick_device(settings.device)
+        device = machine.pick_device(activations["device"])
+        settings = extraction.Settings(**activations, dtype=machine.compute_type(model["dtype"], device))
         machine.pin_threads(settings.threads)
         own = {**sections, f"models.{name}": definitions.identity(model), "recipes.STUDENTS": recipe}
         own["activations"] = {k: v for k, v in definitions.forward_settings(activations).items() if k != "layers"}

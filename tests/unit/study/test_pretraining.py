@@ -73,6 +73,7 @@ def test_compute_type_follows_the_processor_only_when_asked_to(monkeypatch):
     for found, expected in {"avx2": "float32", "avx512_bf16": "bfloat16", "amx_bf16": "bfloat16"}.items():
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda name=found: {name: True, "cpu_name": "x"})
         assert compute_type("auto") == expected
+        assert compute_type("auto", "cuda") == "bfloat16"
         assert compute_type("float32") == "float32"
         assert compute_type("bfloat16") == "bfloat16"
 
