@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,13 +138,17 @@ def fetch_revision(
     name: str,
     store: Store,
     ticket: Path,
+    look: Callable[[Path], None] = lambda folder: None,
 ) -> None:
     """Fetches a revision of a Hub model's entry and leaves it ready for its extraction; writes the ticket that leads there.
+
+    ``look`` is called with the folder once its configuration is there, before its weights.
 
     Raises:
         RevisionError: If it cannot be fetched; nothing is left then.
     """
-    with _fetched(model, revision, name, store, keep=True) as (folder, snapshot), atomic_path(ticket) as temporary:
+    opened = _fetched(model, revision, name, store, keep=True, look=look)
+    with opened as (folder, snapshot), atomic_path(ticket) as temporary:
         path = folder.path.resolve()
         made = Ticket(path=str(path), commit=folder.commit, snapshot=snapshot, sizes=_sizes(path) if snapshot else {})
         temporary.write_text(json.dumps(made.__dict__) + "\n", encoding="utf-8")
@@ -158,6 +162,7 @@ def _fetched(
     store: Store,
     *,
     keep: bool,
+    look: Callable[[Path], None] = lambda folder: None,
 ) -> Iterator[tuple[RevisionFolder, bool]]:
     from w2sg.revisions import download, hub
 
@@ -187,5 +192,8 @@ def _fetched(
     size = sum(file.size for file in files)
     with store.snapshot(name, revision, size=size, keep=keep) as folder:
         progress = Progress(f"fetch {name} {revision}", max(size, 1), "bytes")
-        download.download(listing, files, folder, on_bytes=progress.update)
+        weights = [file for file in files if is_weights(file.name)]
+        download.download(listing, [file for file in files if file not in weights], folder, on_bytes=progress.update)
+        look(folder)
+        download.download(listing, weights, folder, on_bytes=progress.update)
         yield RevisionFolder(path=folder, commit=commit), True

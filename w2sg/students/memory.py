@@ -42,13 +42,15 @@ def needed_bytes(config: Any, kind: StudentKind, *, rows: int, size: int, settin
     return parameters * (trained if kind == "full" else size) + kept
 
 
-def free_bytes(device: str) -> float:
-    """Returns the memory that is free on a device."""
+def memory_of(device: str) -> tuple[float, float]:
+    """Returns the memory of a device in bytes: what is free, and all of it."""
     if device.startswith("cuda"):
-        return float(torch.cuda.mem_get_info(torch.device(device))[0])
+        free, whole = torch.cuda.mem_get_info(torch.device(device))
+        return float(free), float(whole)
     import psutil
 
-    return float(psutil.virtual_memory().available)
+    memory = psutil.virtual_memory()
+    return float(memory.available), float(memory.total)
 
 
 def weight_type(kind: StudentKind, swept: str) -> str:
@@ -57,7 +59,14 @@ def weight_type(kind: StudentKind, swept: str) -> str:
 
 
 def check_memory(
-    config: Any, kind: StudentKind, lengths: Sequence[int], *, swept: str, device: str, settings: Students
+    config: Any,
+    kind: StudentKind,
+    lengths: Sequence[int],
+    *,
+    swept: str,
+    device: str,
+    settings: Students,
+    empty: bool = False,
 ) -> None:
     """Raises MemoryError, naming what would fit, if a training would not.
 
@@ -68,8 +77,9 @@ def check_memory(
         swept: Type of the weights in the sweep.
         device: Where the model is trained.
         settings: Section ``students``.
+        empty: Whether to look at all memory of the device, as if nothing else held any.
     """
-    rows, free = sum(sorted(lengths)[-2 * settings.batch_size :]), free_bytes(device)
+    rows, free = sum(sorted(lengths)[-2 * settings.batch_size :]), memory_of(device)[empty]
 
     def needs(one: StudentKind, **changed: Any) -> float:
         size = getattr(torch, weight_type(one, swept)).itemsize
@@ -87,6 +97,7 @@ def check_memory(
     }
     fitting = [f"{name} ({value / 1e9:.1f} GB)" for name, value in others.items() if value <= free]
     advice = f"what would fit: {', '.join(fitting)}" if fitting else "nothing of it would fit; take a smaller model"
+    has = f"{free / 1e9:.1f} GB{'' if empty else ' free'}"
     raise MemoryError(
-        f"training a student of kind {kind} takes about {needs(kind) / 1e9:.1f} GB on {device}, which has {free / 1e9:.1f} GB free; {advice}"
+        f"training a student of kind {kind} takes about {needs(kind) / 1e9:.1f} GB on {device}, which has {has}; {advice}"
     )

@@ -1,6 +1,7 @@
 """Fetches one Hub revision and leaves it ready on the scratch disk; the extraction deletes it (split mode)."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,24 @@ def main(
         from w2sg.revisions import access
         from w2sg.revisions.scratch import Store
 
-        access.fetch_revision(model, revision, name=name, store=Store.of(config), ticket=Path(ticket))
+        # In fused mode the students are trained on this kind of machine: those too large for it are known before weights arrive.
+        trained, here = config["students"]["kinds"] != ["linear"], config["fetch"]["mode"] == "fused"
+        look = partial(refuse_too_large, model=model, config=config) if trained and here else lambda folder: None
+        access.fetch_revision(model, revision, name=name, store=Store.of(config), ticket=Path(ticket), look=look)
+
+
+def refuse_too_large(folder: Path, *, model: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    from w2sg.activations.models import read_model_config
+    from w2sg.runtime import machine
+    from w2sg.students.memory import check_memory
+    from w2sg.study.sections import Students
+
+    settings, device = Students.model_validate(config["students"]), machine.pick_device(config["activations"]["device"])
+    swept = machine.compute_type(model["dtype"], device)
+    for kind in settings.kinds:
+        if kind != "linear":
+            described = read_model_config(folder)
+            check_memory(described, kind, [], swept=swept, device=device, settings=settings, empty=True)
 
 
 if __name__ == "__main__":

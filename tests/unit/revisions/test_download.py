@@ -338,3 +338,15 @@ def test_a_transfer_in_a_process_of_its_own_is_watched(last, seconds, said):
     else:
         download.watch_transfer(command, counts.append, silence=1.0)
     assert counts[0] == 100
+
+
+def test_a_model_that_does_not_fit_is_known_before_its_weights_arrive(server, tmp_path):
+    def look(folder: Path) -> None:
+        assert (folder / "config.json").is_file()
+        raise MemoryError("16 GB")
+
+    store, ticket = scratch.Store(root=tmp_path / "scratch", limit=1), tmp_path / "ticket.json"
+    with pytest.raises(MemoryError, match="16 GB"):
+        access.fetch_revision({"repo": REPO}, "step1", name="m", store=store, ticket=ticket, look=look)
+    assert BIG_PATH not in {request.path for request in server.requests if request.method == "GET"}
+    assert not ticket.exists() and not list((tmp_path / "scratch").rglob("config.json"))

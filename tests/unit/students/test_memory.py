@@ -29,18 +29,20 @@ def test_what_would_fit_is_named(monkeypatch):
     lora = memory.needed_bytes(CONFIG, "lora", rows=ROWS, size=4, settings=Students(checkpointing=True))
     full = memory.needed_bytes(CONFIG, "full", rows=ROWS, size=4, settings=Students(checkpointing=True))
     given = {"swept": "float32", "device": "cpu", "settings": Students()}
-    monkeypatch.setattr(memory, "free_bytes", lambda device: full + 1)
+    monkeypatch.setattr(memory, "memory_of", lambda device: (full + 1, 1e12))
     with pytest.raises(MemoryError, match=r"kind full takes about .* would fit: students.checkpointing: true"):
         memory.check_memory(CONFIG, "full", LENGTHS, **given)
-    monkeypatch.setattr(memory, "free_bytes", lambda device: lora + 1)
+    monkeypatch.setattr(memory, "memory_of", lambda device: (lora + 1, 1e12))
     with pytest.raises(MemoryError, match=r"would fit: kind lora with checkpointing"):
         memory.check_memory(CONFIG, "full", LENGTHS, **given)
-    monkeypatch.setattr(memory, "free_bytes", lambda device: 1.0)
+    monkeypatch.setattr(memory, "memory_of", lambda device: (1.0, 1e12))
     with pytest.raises(MemoryError, match="take a smaller model"):
         memory.check_memory(CONFIG, "lora", LENGTHS, **given)
     half = memory.needed_bytes(CONFIG, "lora", rows=ROWS, size=2, settings=Students(checkpointing=True))
-    monkeypatch.setattr(memory, "free_bytes", lambda device: half + 1)
+    monkeypatch.setattr(memory, "memory_of", lambda device: (half + 1, 1e12))
     with pytest.raises(MemoryError, match=r"would fit: kind lora with checkpointing"):
         memory.check_memory(CONFIG, "full", LENGTHS, **given | {"swept": "bfloat16"})
-    monkeypatch.setattr(memory, "free_bytes", lambda device: 1e12)
+    monkeypatch.setattr(memory, "memory_of", lambda device: (1e12, 1.0))
     memory.check_memory(CONFIG, "full", LENGTHS, **given)
+    with pytest.raises(MemoryError, match=r"which has 0\.0 GB; nothing of it would fit"):
+        memory.check_memory(CONFIG, "full", LENGTHS, **given, empty=True)
