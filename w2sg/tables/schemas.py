@@ -28,15 +28,9 @@ PAIRS = declare(
     text("prompt", "text that comes before either response; may be empty"),
     text("chosen", "preferred response; a labelled text of the positive class, empty for one of another"),
     text("rejected", "other response; a labelled text of another class, empty for one of the positive"),
-    text(
-        "chosen_source",
-        "what the preferred response came from: near-duplicate documents, or a shared prompt; else empty",
-    ),
+    text("chosen_source", "source of the preferred response: near-duplicate documents, or a shared prompt; else empty"),
     text("rejected_source", "the same of the other response"),
-    text(
-        "chosen_label",
-        "class of the document that the preferred response came from, or label of the text; empty where there is none",
-    ),
+    text("chosen_label", "class of the preferred response's document, or label of the text; empty where there is none"),
     text("rejected_label", "the same of the other response"),
     keys=("dataset", "split", "row_id"),
 )
@@ -133,9 +127,7 @@ LABELS = declare(
         "probability",
         "the supervisor's P(first > second), in the order shown to the student; -1 for a pair on which supervisors disagree, left out",
     ),
-    real(
-        "margin", "s(chosen) - s(rejected) of the supervisor; of a labelled text its score with the sign of its class"
-    ),
+    real("margin", "the supervisor's s(chosen) - s(rejected); of a labelled text, score with the sign of its class"),
     keys=("protocol", "seed", "half", "split", "row_id"),
 )
 """A supervisor's view of the weak-supervision and test pairs; one of half the pairs sees its half of the former."""
@@ -217,10 +209,7 @@ CORRELATIONS = declare(
     _PROTOCOL,
     _LAYER,
     text("span", "revisions that enter: `all`, `first_50` (or the number configured) or `before_saturation`"),
-    text(
-        "predictor",
-        "`probe` (accuracy), `loss` (nats per token) or `difference` (probe minus loss, from the same resamples)",
-    ),
+    text("predictor", "`probe` (accuracy), `loss` (nats per token), `difference` (probe minus loss, same resamples)"),
     text(
         "statistic",
         "`r2`, `spearman` (of `difference`: of the magnitudes) or `r2_given_log_tokens` (squared partial correlation)",
