@@ -4,6 +4,7 @@ import math
 import re
 import sys
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -220,6 +221,17 @@ def test_the_conditions_where_they_hold_a_student_must_beat_its_supervisor():
         frame.assign(hold=False),
     ):
         assert not judge.acceptance({"conditions": wrong}).query("kind == 'theory'")["holds"].all()
+
+
+def test_slices_of_the_conditions_hold_their_own_cells_whatever_the_last_bit_of_a_cosine():
+    entry, settings = EXPERIMENTS["conditions"], ConditionSettings()
+    axes = (settings.lams, settings.spike_degrees, settings.weak_degrees, settings.etas)
+    cells = pd.DataFrame(product(*axes), columns=["lam", "kappa", "c_w", "eta"]).assign(success=1.0)
+    for name in ("kappa", "c_w"):
+        cells[name] = np.nextafter(np.cos(np.radians(cells[name])), 0.0)
+    cells[list(conditions.CONDITION_NAMES)] = 1.0
+    shown = tables.table_four_conditions(entry, cells).query("series == 'success'").groupby("panel").size()
+    assert shown.to_dict() == {"spike": 5 * 6, "supervisor": 6 * 6, "step": 11 * 6}
 
 
 def test_check_script_lists_what_fails(tmp_path, monkeypatch, capsys):

@@ -226,7 +226,7 @@ def table_four_conditions(experiment: Experiment, table: pd.DataFrame) -> pd.Dat
     parts = []
     for panel, plane in CONDITION_PLANES.items():
         fixed = [name for name in at if name not in plane]
-        part = table.loc[np.all([np.isclose(table[name], at[name]) for name in fixed], axis=0)]
+        part = table.loc[np.all([np.isclose(table[name], at[name], rtol=1e-9, atol=0.0) for name in fixed], axis=0)]
         x, y = (np.degrees(np.arccos(part[k])).round(6) if k in ("kappa", "c_w") else part[k] for k in plane)
         for series, values in (("success", part["success"]), ("failing", failing(part))):
             parts.append(_rows(panel, series, x, values, y=y))
