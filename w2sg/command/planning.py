@@ -79,6 +79,9 @@ def make_plan(
     """
     models = add_own(read_models(costs, audits, study.repos), study.own)
     assumed, machine = read_rates(rates), Machine.here()
+    if study.rate:
+        told = {"value": f"{study.rate * 1e6:g}", "status": "told", "source": "fetch.rate of the configuration"}
+        assumed = [row | told if row["name"] == "download" else row for row in assumed]
     seconds = core_seconds(benchmarks, min(study.threads, machine.cores))
     cases = {case: study.at(case) for case in BOUNDS}
     tables = {case: cost_table(one, models, assumed, seconds) for case, one in cases.items()}

@@ -46,6 +46,8 @@ class PlannedStudy:
     """``fused`` or ``split``."""
     snapshots: int
     """Most snapshots on the disk."""
+    rate: float | None = None
+    """Millions of bytes per second of a download, where the configuration says so."""
     threads: int = 1
     """Threads of an extraction; all other jobs have one."""
     holes: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)

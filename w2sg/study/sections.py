@@ -39,6 +39,10 @@ class Fetch(Section):
     """
     snapshots: Count = 3
     """Most downloaded revisions on the disk at once."""
+    rate: Positive | None = None
+    """Millions of bytes per second that the plan reckons with, what your line carries; default 125, a line of 1 Gbit/s. No
+    result depends on it.
+    """
 
 
 class Audit(Section):

@@ -118,6 +118,16 @@ def test_a_measured_job_costs_the_wall_time_of_every_core_it_held(tmp_path):
     assert hours == pytest.approx((10 / 4 + 1 / 8) + table.iloc[-1]["heads_hours"] / 8)  # four extractions side by side
 
 
+def test_the_rate_of_a_line_is_that_of_the_configuration():
+    files = {name: ROOT / "resources" / "costs" / f"{name}.tsv" for name in ("rates", "models")}
+    options = {"costs": files["models"], "rates": files["rates"], "audits": {}, "benchmarks": {}}
+    given = {"used": {"pythia-6.9b": 10}, "repos": {"pythia-6.9b": "EleutherAI/pythia-6.9b"}}
+    given["dtypes"] = {"pythia-6.9b": "bfloat16"}
+    usual, slow = (planning.make_plan(study(**given, rate=rate), **options) for rate in (None, 12.5))
+    assert slow.table["download_hours"].iloc[-1] == pytest.approx(10 * usual.table["download_hours"].iloc[-1])
+    assert "download: 1.25e+07 bytes/s, told: fetch.rate" in slow.text
+
+
 def test_a_folder_says_its_sizes(tmp_path):
     tiny.save_revisions(tmp_path, "gpt_neox", [8])
     found = sizes.folder_sizes(tmp_path / "step8")
