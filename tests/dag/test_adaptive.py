@@ -16,6 +16,7 @@ from w2sg.tables.files import read_provenance, read_table, write_table
 
 STEPS = [0, *range(8, 241, 8)]
 CROSSING = 90
+WRONG = 216
 FILES = {"activations/olmo/{}/loss.parquet": schemas.RESULTS}
 FILES |= {f"activations/olmo/{{}}/{name}.safetensors": None for name in ("mine", "posts")}
 FILES |= {f"smoke/metrics/olmo/{{}}/{name}.parquet": schemas.RESULTS for name in ("mine", "posts")}
@@ -23,13 +24,16 @@ FILES |= {f"smoke/predictions/olmo/{{}}/{name}.parquet": schemas.PREDICTIONS for
 
 
 def simulate(workflow: Workflow) -> None:
-    """Gives local family ``olmo`` thirty revisions, whose tables are those of step 8 but for the gain, which crosses zero."""
+    """Gives local family ``olmo`` thirty revisions, whose tables are those of step 8 but for the gain, which crosses zero.
+
+    At :data:`WRONG`, among the late ones of the first round, lie the weights of the last one, and the gain would move the onset there.
+    """
     folder, results = workflow.folder / "inputs" / "olmo", workflow.folder / "results"
     rng = np.random.default_rng(0)
     for step in STEPS:
         if step > 8:
             shutil.copytree(folder / "step8", folder / f"step{step}")
-        gain = 0.3 * np.tanh((step - CROSSING) / 20) + 0.003 * rng.standard_normal()
+        gain = -0.3 if step == WRONG else 0.3 * np.tanh((step - CROSSING) / 20) + 0.003 * rng.standard_normal()
         for place, schema in FILES.items():
             made, copy = (results / place.format(name) for name in ("step8", f"step{step}"))
             if schema is None:
@@ -40,6 +44,8 @@ def simulate(workflow: Workflow) -> None:
             table, origin = read_table(made, schema), read_provenance(made)
             for column in {"revision"} & {*table.columns}:
                 table[column] = f"step{step}"
+            if "commit" in table:
+                table["commit"] = f"sha256:{STEPS[-1] if step == WRONG else step}"
             if "metrics/" in place:
                 rows = (table["head"] == "w2s") & (table["metric"] == "gain")
                 table.loc[rows, ["value", "low", "high"]] = [gain, gain - 0.04, gain + 0.04]
@@ -53,7 +59,6 @@ def simulated(workflow) -> Workflow:
     """The tiny study with a simulated family of thirty revisions, of which all are measured and none is joined."""
     workflow.config["sweep"] = {"families": ["olmo"], "datasets": ["mine", "posts"]}
     workflow.config["families"]["olmo"]["select"] = {"adaptive": {"within": 1.3, "most": 20, "each": 3}}
-    workflow.config["audit"] = {"exclude": False}  # all have the weights of step 8
     simulate(workflow)
     return workflow
 
@@ -89,7 +94,7 @@ def test_an_adaptive_sweep_ends_and_resumes_to_the_same_selection(simulated):
     assert planned(simulated) == {}
     tables = simulated.folder / "results/smoke/tables"
     metrics = read_table(tables / "metrics.parquet", schemas.METRICS)
-    assert set(metrics.loc[metrics["head"] == "w2s", "revision"]) == set(chosen)
+    assert set(metrics.loc[metrics["head"] == "w2s", "revision"]) == set(chosen) > {f"step{WRONG}"}
     transitions = read_table(tables / "transitions.parquet", schemas.TRANSITIONS)
     onset = transitions[(transitions["estimate"] == "onset_step") & (transitions["seed"] == -1)]
     assert len(onset) and (onset["low"] < CROSSING).all() and (onset["high"] >= CROSSING).all()

@@ -38,7 +38,9 @@ from w2sg.revisions.facts.comparison import (
 from w2sg.revisions.facts.descriptions import Description
 from w2sg.revisions.offline import Published
 from w2sg.study.lists.rows import HUB_DEFAULT
-from w2sg.tables.schemas import AUDIT
+from w2sg.tables.files import read_table
+from w2sg.tables.origins import read_reading
+from w2sg.tables.schemas import AUDIT, RESULTS
 
 _log = logging.getLogger(__name__)
 
@@ -109,20 +111,39 @@ def warn_of(
         _log.warning("audit %s: %s", rows[0]["model"], text)
 
 
-def audit_measured(losses: Sequence[pd.DataFrame], revisions: Mapping[str, Sequence[str]]) -> list[pd.DataFrame]:
-    """Returns the audits of models whose weights were hashed when they were opened.
+def join_audits(audits: Sequence[str], losses: Sequence[str], datasets: Sequence[str]) -> pd.DataFrame:
+    """Returns the audits of Hub models, joined with those of others, which are made of what was extracted; schema AUDIT.
 
     Args:
-        losses: Tables of the evaluation loss, schema RESULTS, whose ``commit`` is ``sha256:`` and the weights' hash.
-        revisions: Per model its extracted revisions, by step.
+        audits: Files of the Hub models' audits.
+        losses: Files of the evaluation loss, one per revision of the others, by step.
+        datasets: Those of which the revisions' token ids are compared.
+
+    Raises:
+        TableError: If a file cannot be read, or nothing tells how a dataset was read.
     """
-    commits = {(row["model"], row["revision"]): row["commit"] for table in losses for row in table.to_dict("records")}
+    tables = [read_table(path, RESULTS) for path in losses]
+    empty = AUDIT.fields.empty_table().to_pandas()  # of a partial study there may be no other
+    frames = [empty, *(read_table(path, AUDIT) for path in audits), *audit_measured(tables)]
+    readings = {
+        (table["model"].iloc[0], table["revision"].iloc[0]): read_reading(path, datasets)
+        for path, table in zip(losses, tables, strict=True)
+    }
+    return compare_readings(pd.concat(frames, ignore_index=True), readings)
 
-    def known(model: str, revision: str) -> Published:
-        commit = commits[model, revision]
-        return Published(revision=revision, commit=commit, hashes={"weights": commit.removeprefix("sha256:")})
 
-    return [audit_table(model, [known(model, name) for name in names]) for model, names in revisions.items()]
+def audit_measured(losses: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Returns the audits of models whose weights were hashed when they were opened.
+
+    ``losses``: tables of the evaluation loss, schema RESULTS, of their revisions by step; ``commit`` is ``sha256:`` and the weights' hash.
+    """
+    found: dict[str, list[Published]] = {}
+    for table in losses:
+        row = table.iloc[0]
+        hashes = {"weights": row["commit"].removeprefix("sha256:")}
+        published = Published(revision=row["revision"], commit=row["commit"], hashes=hashes)
+        found.setdefault(row["model"], []).append(published)
+    return [audit_table(model, published) for model, published in found.items()]
 
 
 def compare_readings(audit: pd.DataFrame, readings: Mapping[tuple[str, str], Mapping[str, Any]]) -> pd.DataFrame:
@@ -150,7 +171,7 @@ def compare_readings(audit: pd.DataFrame, readings: Mapping[tuple[str, str], Map
         for place, before in zip(places, audit["reason"], strict=True)
     ]
     flagged = [before or place in reasons for place, before in zip(places, audit["flagged"].tolist(), strict=True)]
-    return audit.assign(reason=told, flagged=flagged)
+    return audit.assign(reason=told, flagged=flagged).astype({"flagged": bool})
 
 
 def _findings(published: Sequence[Published]) -> dict[str, list[_Finding]]:

@@ -80,16 +80,13 @@ def audit_tables():
 
 def own_losses():
     """Returns the loss tables of the models that are not on the Hub: they say whose weights were opened, and how texts were read."""
-    return [loss_table(model, name) for model, names in own_revisions().items() for name in names]
+    return [path for model, names in USED.items() for path in opened_losses(model, names)]
 
 
-def own_revisions():
-    """Returns the used revisions of each model that is not on the Hub; a random twin is nobody's publication."""
-    return {
-        model: [n for n in names if n != rows.RANDOM and present([loss_table(model, n)])]
-        for model, names in USED.items()
-        if model not in HUB_MODELS
-    }
+def opened_losses(model, revisions):
+    """Returns those of one model, none of one on the Hub; a random twin is nobody's publication."""
+    names = [name for name in revisions if name != rows.RANDOM and model not in HUB_MODELS]
+    return present(loss_table(model, name) for name in names)
 
 
 @cache
@@ -343,20 +340,18 @@ def round_tables():
 
 
 def round_inputs(wildcards):
-    """Returns what a round is chosen from: tables of heads and students at the revisions chosen before, and published audits."""
+    """Returns what a round is chosen from: tables of heads and students at the revisions chosen before, and what their audit reads."""
     one = ROUNDS[wildcards.family]
-    names, kinds = [row.revision for row in one.before(int(wildcards.round))], ("metrics", *STUDENT_METRICS)
+    chosen, kinds = {row.revision for row in one.before(int(wildcards.round))}, ("metrics", *STUDENT_METRICS)
+    names = [listed.name for listed in one.candidates if listed.name in chosen]
     folders = [
         f"{STUDY}/{kind}/{member}/{name}" for kind in kinds for member in one.members for name in names
     ]
-    hub = (
-        {FAMILIES[member].strong for member in one.members} & {*HUB_MODELS}
-        if config["audit"]["exclude"]
-        else ()
-    )
+    strong = sorted({FAMILIES[member].strong for member in one.members}) if config["audit"]["exclude"] else []
     return {
         "heads": [f"{folder}/{dataset}.parquet" for folder in folders for dataset in DATASETS],
-        "audits": [f"results/audit/{model}.parquet" for model in sorted(hub)],
+        "audits": [f"results/audit/{model}.parquet" for model in strong if model in HUB_MODELS],
+        "losses": [path for model in strong for path in opened_losses(model, names)],
     }
 
 
@@ -378,14 +373,15 @@ def round_sweep(wildcards):
 
 def made_round(wildcards):
     """Returns what decides a table of rounds."""
-    made = {"recipes.ROUNDS": recipes.ROUNDS}
+    made = {"audit": config["audit"], "recipes.AUDIT": recipes.AUDIT, "recipes.ROUNDS": recipes.ROUNDS}
     for member in ROUNDS[wildcards.family].members:
         for dataset in DATASETS:
             made |= DECIDING.heads(member, dataset)
             if TRAINED:
                 made |= DECIDING.students(member, dataset, role="strong")
-        if FAMILIES[member].strong in HUB_MODELS:
-            made |= DECIDING.audit(FAMILIES[member].strong, listed_revisions(FAMILIES[member].strong))
+        model = FAMILIES[member].strong
+        hub = model in HUB_MODELS
+        made |= DECIDING.audit(model, listed_revisions(model)) if hub else DECIDING.loss(model)
     return made
 
 

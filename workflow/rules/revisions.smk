@@ -70,7 +70,6 @@ rule collect_audit:
     conda:
         "../../envs/analysis.yaml"
     params:
-        revisions=own_revisions(),
         made=lambda wildcards: made_audit(),
     script:
         "../scripts/collect_audit.py"

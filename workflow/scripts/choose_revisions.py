@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from w2sg.revisions.audit import join_audits
 from w2sg.runtime import jobs
 from w2sg.runtime.files import atomic_path
 from w2sg.study.lists.adaptive import Adaptive
@@ -25,6 +26,7 @@ def main(
     *,
     heads: Sequence[str],
     audits: Sequence[str],
+    losses: Sequence[str],
     output: str,
     chosen: Sequence[Sequence[Any]],
     sweep: Mapping[str, Any],
@@ -34,7 +36,7 @@ def main(
     log: str,
 ) -> None:
     with jobs.log_to(log):
-        origins.trace("choose_revisions", made, [*heads, *audits], config=config)
+        origins.trace("choose_revisions", made, [*heads, *audits, *losses], config=config)
         threadpool_limits(1)  # sums are formed in the same order on every machine
         described = AdaptiveSweep(**{**sweep, "rule": Adaptive(**sweep["rule"])})
         tables: dict[tuple[str, str], list[pd.DataFrame]] = {}
@@ -42,9 +44,8 @@ def main(
             family, revision = Path(path).parts[-3:-1]
             table = read_table(path, schemas.RESULTS, where=headline_rows())
             tables.setdefault((family, revision), []).append(table)
-        frame = place_tables(tables, described)
-        for path in audits:
-            frame = coverage.exclude_flagged(frame, read_table(path, schemas.AUDIT))
+        audit = join_audits(audits, losses, config["sweep"]["datasets"])
+        frame = coverage.exclude_flagged(place_tables(tables, described), audit)
         found = next_round([Chosen(*row) for row in chosen], frame, described, confidence=confidence)
         with atomic_path(output) as path:
             found.to_csv(path, sep="\t", index=False, lineterminator="\n")
@@ -54,6 +55,7 @@ if __name__ == "__main__":
     main(
         heads=snakemake.input["heads"],
         audits=snakemake.input["audits"],
+        losses=snakemake.input["losses"],
         output=snakemake.output[0],
         chosen=snakemake.params["chosen"],
         sweep=snakemake.params["sweep"],

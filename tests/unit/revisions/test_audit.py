@@ -120,7 +120,7 @@ def test_models_that_are_not_on_the_hub_are_compared_by_what_was_opened(tmp_path
         pd.DataFrame([{"model": "m", "revision": f"step{step}", "commit": f"sha256:{digest}"}])
         for step, digest in enumerate("abca")
     ]
-    (table,) = audit.audit_measured(losses, {"m": ["step0", "step1", "step2", "step3"]})
+    (table,) = audit.audit_measured(losses)
     assert list(table.loc[table["flagged"], "revision"]) == ["step0"]
     write_table(table, tmp_path / "audit.parquet", schemas.AUDIT, provenance={})
     assert read_table(tmp_path / "audit.parquet", schemas.AUDIT)["weights_hash"].tolist() == list("abca")
@@ -132,5 +132,7 @@ def test_of_nothing_that_was_opened_there_is_an_empty_audit(tmp_path, monkeypatc
 
     monkeypatch.setattr("w2sg.tables.origins.trace", lambda *_, **__: {})
     output = str(tmp_path / "audit.parquet")
-    collect_audit.main(audits=[], losses=[], revisions={}, output=output, made={}, config={}, log=str(tmp_path / "log"))
+    collect_audit.main(
+        audits=[], losses=[], output=output, made={}, config={"sweep": {"datasets": []}}, log=str(tmp_path / "log")
+    )
     assert read_table(output, schemas.AUDIT).empty
