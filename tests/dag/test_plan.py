@@ -32,7 +32,7 @@ def test_the_papers_families_have_154_and_317_revisions(paper):
     config = yaml.safe_load((ROOT / "config" / "models.yaml").read_text())
     found = {name: resolve_family(name, config, ROOT) for name in paper.config["sweep"]["families"]}
     assert {name: len(family.revisions) for name, family in found.items()} == {"pythia-6.9b": 154, "olmo-7b": 317}
-    assert found["pythia-6.9b"].weak == "pythia-1b"
+    assert found["pythia-6.9b"].supervisor.name == "pythia-1b"
     assert found["olmo-7b"].revisions[-1].name == "step557000-tokens2464B"
 
 

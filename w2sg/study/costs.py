@@ -30,7 +30,7 @@ class PlannedStudy:
     """The part of a study that costs."""
 
     families: Mapping[str, Mapping[str, Any]]
-    """Per family: strong, weak (a name, or a list of those that true labels teach), the number of revisions, and one_model:
+    """Per family: strong, weak (the models that true labels teach, with revision), the number of revisions, and one_model:
     whether its supervisor is a single model."""
     used: Mapping[str, int]
     """Revisions per model, supervisors included."""
@@ -115,8 +115,7 @@ def read_models(path: Path, audits: Mapping[str, pd.DataFrame], repos: Mapping[s
 
 def count_jobs(study: PlannedStudy) -> dict[str, int]:
     """Returns the jobs per rule that a fresh run plans, for the rules whose number grows with the study."""
-    named = [family["weak"] for family in study.families.values()]
-    weak = {one for names in named for one in ([names] if isinstance(names, str) else names)}
+    weak = {one for family in study.families.values() for one in family["weak"]}
     datasets, hub = len(study.pairs), [model for model in study.used if model in study.repos]
     counts = {
         "extract_activations": sum(study.used.values()),

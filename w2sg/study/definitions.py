@@ -239,7 +239,7 @@ class Deciding:
     def family(self, name: str, datasets: Sequence[str], files: Sequence[str]) -> dict[str, Any]:
         """Returns it for the table that joins these files of a family, which was measured on these datasets."""
         family = self.families[name]
-        entry = {"strong": family.strong, "weak": family.weak, "weak_revision": family.weak_revision}
+        entry = {"strong": family.strong, "weak": family.supervisor.name, "weak_revision": family.supervisor.revision}
         entry["revisions"] = listing([[one.name, one.step, one.tokens] for one in family.revisions])
         made = {f"families.{name}": entry, f"tables.{name}": listing(files), "recipes.COLLECT": recipes.COLLECT}
         for dataset in datasets:

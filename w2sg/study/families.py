@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -136,27 +136,16 @@ class Family:
     """Name in ``families``."""
     strong: str
     """Name of the strong model in ``models``."""
-    weak: str
-    """Name of the supervisor: a model in ``models``, or an entry of ``supervisors``."""
-    weak_revision: str
-    """Revision of the weak model that supervises, or as of :class:`w2sg.study.labels.supervisors.Supervisor`."""
+    supervisor: Supervisor
+    """Whose labels its students learn."""
     revisions: tuple[Revision, ...]
     """Selected revisions of the strong model, by step; where its list has no step 0 a random twin comes first."""
-    weak_place: Mapping[str, str] = field(default_factory=dict)
-    """Where the supervising revision lies, as far as its name does not say it."""
-    made: Supervisor | None = None
-    """The supervisor, unless it is a model that true labels taught."""
-
-    @property
-    def supervisor(self) -> Supervisor:
-        """The supervisor."""
-        own = {"name": self.weak, "revision": self.weak_revision, "place": self.weak_place}
-        return self.made or Supervisor(**own, source="model")
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Plain values, without the supervisors behind its own."""
-        return {key: value for key, value in asdict(self).items() if key != "made"}
+        """Plain values, without what stands behind its supervisor."""
+        weak = {"weak": self.supervisor.name, "weak_revision": self.supervisor.revision}
+        return {"name": self.name, "strong": self.strong, **weak, "revisions": [asdict(one) for one in self.revisions]}
 
 
 def members(name: str, config: Mapping[str, Any]) -> list[str]:
@@ -243,15 +232,11 @@ def resolve_family(name: str, config: Mapping[str, Any], root: Path) -> Family:
             )
             raise ConfigError([Mistake((*place, "select"), text)])
     _check_tokens(revisions, entry.strong, models[entry.strong], place)
-    weak = resolve_supervisor(str(entry.weak), entry.weak_revision, config, root, place)
     return Family(
         name=name,
         strong=entry.strong,
-        weak=weak.name,
-        weak_revision=weak.revision,
+        supervisor=resolve_supervisor(str(entry.weak), entry.weak_revision, config, root, place),
         revisions=with_twin(listed, revisions),
-        weak_place=weak.place,
-        made=None if weak.source == "model" else weak,
     )
 
 

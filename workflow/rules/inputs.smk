@@ -564,7 +564,7 @@ def planned_study():
         "families": {
             name: {
                 "strong": family.strong,
-                "weak": family.supervisor.taught_by_truth if family.made else family.weak,
+                "weak": family.supervisor.taught_by_truth,
                 "revisions": len(family.revisions),
                 "one_model": family.supervisor.own is not None,
             }

@@ -28,7 +28,7 @@ RATES = [{"name": name, "value": str(value)} for name, value in VALUES.items()]
 
 def study(**changes) -> costs.PlannedStudy:
     given = {
-        "families": {"f": {"strong": "s", "weak": "w", "revisions": 10}}, "used": {"s": 10, "w": 1}, "repos": {"s": "o/s"},
+        "families": {"f": {"strong": "s", "weak": ["w"], "revisions": 10}}, "used": {"s": 10, "w": 1}, "repos": {"s": "o/s"},
         "dtypes": {"s": "bfloat16", "w": "bfloat16"}, "pairs": {"a": 100, "b": 50}, "layers": "final", "mode": "fused", "snapshots": 3,
     }  # fmt: skip
     return costs.PlannedStudy(**(given | changes))

@@ -12,6 +12,7 @@ import yaml
 
 from w2sg.study.config import ConfigError
 from w2sg.study.families import Family, kept_layers, most_downloads, resolve_family, used_revisions
+from w2sg.study.labels.supervisors import Supervisor
 from w2sg.study.lists import selection
 from w2sg.study.lists.models import files_of, revisions_of
 from w2sg.study.lists.rows import Revision, read_revisions
@@ -113,7 +114,7 @@ def test_shipped_families(name):
     config = yaml.safe_load((ROOT / "config" / "models.yaml").read_text())
     family = resolve_family(name, config, ROOT)
     published = revisions_of(family.strong, config["models"][family.strong], ROOT)
-    repos = [config["models"][model]["repo"] for model in (family.strong, family.weak)]
+    repos = [config["models"][model]["repo"] for model in (family.strong, family.supervisor.name)]
     assert (len(published), *repos) == FAMILIES[name]
     assert family.revisions[-1] == published[-1]
 
@@ -243,7 +244,7 @@ def test_main_can_supervise_with_and_without_a_list():
     config = {"models": {"strong": listed, "weak": listed, "bare": HUB}, "families": {}}
     for weak, wanted, expected in [("bare", "last", "main"), ("weak", "main", "main"), ("weak", "last", "step143000")]:
         config["families"]["f"] = {"strong": "strong", "weak": weak, "weak_revision": wanted}
-        assert resolve_family("f", config, ROOT).weak_revision == expected
+        assert resolve_family("f", config, ROOT).supervisor.revision == expected
     config["families"]["f"]["weak_revision"] = "step5"
     with pytest.raises(ConfigError, match="no revision 'step5'"):
         resolve_family("f", config, ROOT)
@@ -314,10 +315,14 @@ def test_a_list_without_step_0_is_preceded_by_a_random_twin_that_no_selection_co
     assert "random" not in {revision.name for revision in revisions_of("m", config["models"]["olmo2-7b"], ROOT)}
 
 
+def taught(name: str, revision: str) -> Supervisor:
+    return Supervisor(name=name, revision=revision, source="model")
+
+
 def test_used_revisions_name_each_once_and_the_supervisors_too():
     families = {
-        name: Family(name=name, strong="s", weak=weak, weak_revision="step9", revisions=tuple(numbered(3)))
-        for name, weak in (("one", "w"), ("two", "s"))
+        name: Family(name=name, strong="s", supervisor=weak, revisions=tuple(numbered(3)))
+        for name, weak in (("one", taught("w", "step9")), ("two", taught("s", "step9")))
     }
     assert used_revisions(families) == {"s": ["step0", "step1", "step2", "step9"], "w": ["step9"]}
 
@@ -330,8 +335,8 @@ def test_fetches_leave_a_place_for_the_one_in_use(snapshots, downloads):
 def test_only_swept_revisions_keep_the_layers_asked_for():
     swept = tuple(numbered(3))
     families = {
-        "a": Family(name="a", strong="big", weak="small", weak_revision="step9", revisions=swept),
-        "b": Family(name="b", strong="small", weak="big", weak_revision="step1", revisions=swept[:1]),
+        "a": Family(name="a", strong="big", supervisor=taught("small", "step9"), revisions=swept),
+        "b": Family(name="b", strong="small", supervisor=taught("big", "step1"), revisions=swept[:1]),
     }
     for model, revision, expected in [
         ("big", "step2", [1, 2]), ("big", "step1", [1, 2]), ("small", "step0", [1, 2]),

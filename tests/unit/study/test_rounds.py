@@ -10,11 +10,13 @@ import pytest
 from tests.unit.study.test_config import ROOT
 from w2sg.study import families
 from w2sg.study.fields import ConfigError
+from w2sg.study.labels.supervisors import Supervisor
 from w2sg.study.lists.adaptive import Adaptive
 from w2sg.study.lists.rows import Revision
 from w2sg.study.lists.selection import Selection, select
 from w2sg.study.rounds import COLUMNS, NOTE, PER_CASE, narrow, note_rounds, read_rounds
 
+WEAK = Supervisor(name="w", revision="main", source="model")
 REVISIONS = tuple(Revision(name=f"step{k}", step=k, tokens=float(k)) for k in range(40))
 
 
@@ -28,10 +30,7 @@ def study(folder: Path, *, seeds: tuple[str, ...] = (), begun: bool = False, **a
         "statistics": {"late": 0.2},
     }
     names = [*families.members("f", config), "other"]
-    found = {
-        name: families.Family(name=name, strong="s", weak="w", weak_revision="main", revisions=REVISIONS)
-        for name in names
-    }
+    found = {name: families.Family(name=name, strong="s", supervisor=WEAK, revisions=REVISIONS) for name in names}
     return read_rounds(config, found, folder, begun=begun), found
 
 
@@ -120,7 +119,7 @@ def test_the_simulation_reaches_what_the_documents_claim():
 
 def test_seeds_of_different_lists_are_refused(tmp_path):
     _, whole = study(tmp_path, seeds=("a", "b"))
-    whole["f-b"] = families.Family(name="f-b", strong="s", weak="w", weak_revision="main", revisions=REVISIONS[1:])
+    whole["f-b"] = families.Family(name="f-b", strong="s", supervisor=WEAK, revisions=REVISIONS[1:])
     config = {
         "families": {"f": {"strong": "s", "weak": "w", "select": {"adaptive": {}}, "seeds": ["a", "b"]}},
         "models": {"s": {"source": "local"}},

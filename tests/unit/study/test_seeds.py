@@ -25,7 +25,7 @@ def test_every_seed_is_a_family_under_the_same_supervisor_and_the_models_own_see
     assert names == ["nano-seed0", "nano-seed1", "nano-seed2"]
     found = {name: resolve_family(name, config, ROOT) for name in names}
     assert [family.strong for family in found.values()] == ["nano-strong", "nano-strong-seed1", "nano-strong-seed2"]
-    assert {(family.weak, family.weak_revision) for family in found.values()} == {("nano-weak", "step2048")}
+    assert {family.supervisor.path for family in found.values()} == {"nano-weak/step2048"}
     assert len({family.revisions for family in found.values()}) == 1
     models = config["models"]
     assert [models[family.strong]["pretraining"]["seed"] for family in found.values()] == [0, 1, 2]
@@ -39,7 +39,7 @@ def test_repositories_are_seeds_of_a_hub_model():
     assert names == ["pythia-70m-seed1", "pythia-70m-seed2", "pythia-70m-other"]
     assert [config["models"][config["families"][name]["strong"]]["repo"] for name in names] == REPOS
     family = resolve_family(names[1], config, ROOT)
-    assert (family.strong, family.weak, len(family.revisions)) == ("pythia-70m-seed2", "pythia-14m", 154)
+    assert (family.strong, family.supervisor.name, len(family.revisions)) == ("pythia-70m-seed2", "pythia-14m", 154)
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,7 @@ def test_the_corpora_of_datadecide_differ_in_nothing_else():
     for name in config["sweep"]["families"]:
         families |= {member: resolve_family(member, config, ROOT) for member in members(name, config)}
     assert len(families) == 4 * 3
-    assert {(family.weak, family.weak_revision) for family in families.values()} == {
-        ("datadecide-4m", "step5725-seed-default")
-    }
+    assert {family.supervisor.path for family in families.values()} == {"datadecide-4m/step5725-seed-default"}
     for seed in ("default", "small-aux-2", "small-aux-3"):
         same = {family.revisions for name, family in families.items() if name.endswith(f"-{seed}")}
         assert len(same) == 1 and len(next(iter(same))) == 13

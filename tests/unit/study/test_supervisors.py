@@ -26,14 +26,14 @@ def test_a_list_is_a_mean_and_a_chain_uses_the_features_of_its_middle():
     assert complete_config(config, NOWHERE) == config
     assert config["supervisors"]["up-and-nano-weak"] == {"source": "mean", "of": ["up", "nano-weak"]}
     family = resolve_family("nano", config, ROOT)
-    assert (family.weak, family.weak_revision) == ("up-and-nano-weak", "step2048")
+    assert family.supervisor.path == "up-and-nano-weak/step2048"
     assert family.supervisor.own is None
     up, weak = family.supervisor.of
     assert up.own is not None and up.own.name == "nano-strong" and weak.own is weak
     assert family.supervisor.taught_by_truth == ["nano-weak/step2048", "nano-weak/step2048"]
     assert set(used_revisions({"nano": family})) == {"nano-strong", "nano-weak"}
     plain = resolve_family("nano", complete_config(shipped(), NOWHERE), ROOT)
-    assert plain.made is None and plain.supervisor.path == "nano-weak/step2048" and "made" not in plain.facts
+    assert plain.supervisor.path == "nano-weak/step2048" and plain.supervisor.own is plain.supervisor
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from w2sg.revisions.offline import Published
 from w2sg.revisions.published import keep_answers
 from w2sg.study.families import Family
 from w2sg.study.fields import ConfigError
+from w2sg.study.labels.supervisors import Supervisor
 
 BASE = {"model_type": "llama", "hidden_size": 16, "rms_norm_eps": 1e-6}
 
@@ -104,7 +105,8 @@ def study(tmp_path):
     tiny.save_revisions(tmp_path / "weak", "gpt_neox", [4])
     paths = {name: {"source": "local", "path": str(tmp_path / name)} for name in ("strong", "weak")}
     revisions = tuple(SimpleNamespace(name=name, place={}) for name in ("random", "step0", "step8", "step16"))
-    family = Family(name="f", strong="strong", weak="weak", weak_revision="step4", revisions=revisions)  # type: ignore[arg-type]
+    weak = Supervisor(name="weak", revision="step4", source="model")
+    family = Family(name="f", strong="strong", supervisor=weak, revisions=revisions)  # type: ignore[arg-type]
     return (
         tmp_path,
         {

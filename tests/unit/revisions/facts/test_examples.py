@@ -17,6 +17,7 @@ from w2sg.revisions.facts.examples import example_ids, show_examples, show_ids
 from w2sg.revisions.facts.ids import marks_around
 from w2sg.study.families import Family
 from w2sg.study.fields import ConfigError
+from w2sg.study.labels.supervisors import Supervisor
 from w2sg.study.texts.templates import form_text
 
 PAIR = {"row_id": "r0", "prompt": "the cat", "chosen": "sees a dog " * 4, "rejected": "near"}
@@ -74,8 +75,9 @@ def test_the_plan_shows_each_text_and_the_ids_of_every_tokenizer_on_the_disk(tmp
     models: dict = {name: {"source": "local", "path": str(tmp_path / name)} for name in ("strong", "weak")}
     models["far"] = {"source": "hub", "repo": "a/b"}
     revisions = tuple(SimpleNamespace(name=name, place={}) for name in ("random", "step0", "step8"))
-    family = Family(name="f", strong="strong", weak="weak", weak_revision="step4", revisions=revisions)  # type: ignore[arg-type]
-    other = Family(name="g", strong="far", weak="weak", weak_revision="step4", revisions=revisions[1:])  # type: ignore[arg-type]
+    weak = Supervisor(name="weak", revision="step4", source="model")
+    family = Family(name="f", strong="strong", supervisor=weak, revisions=revisions)  # type: ignore[arg-type]
+    other = Family(name="g", strong="far", supervisor=weak, revisions=revisions[1:])  # type: ignore[arg-type]
     config = {"models": models, "activations": {"max_tokens": 64}, "datasets": {"mine": {"bos": "auto", "eos": "auto"}}}
     text, families = "the cat sees one red ship " * 9, {"f": family, "g": other}
     first, second = show_examples(config, families, {"mine": text})

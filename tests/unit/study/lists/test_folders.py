@@ -88,7 +88,7 @@ def test_what_a_trainer_leaves_beside_its_checkpoints_supervises_as_main(tmp_pat
     config = {"models": {"m": model}, "families": {"f": {"strong": "m", "weak": "m", "weak_revision": "main"}}}
     family = resolve_family("f", config, ROOT)
     assert [one.name for one in family.revisions] == ["random", "checkpoint-4", "checkpoint-8"]
-    assert local_folder(model, family.weak_revision, family.weak_place) == tmp_path / "out"
+    assert local_folder(model, family.supervisor.revision, family.supervisor.place) == tmp_path / "out"
     bare = {"source": "local", "path": str(tmp_path / "steps")}
     checkpoint(tmp_path / "steps" / "step4")
     config = {
