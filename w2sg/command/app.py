@@ -40,8 +40,9 @@ PASS = {"allow_extra_args": True, "ignore_unknown_options": True}
 Words = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[STUDY.yaml]... [SNAKEMAKE OPTIONS]...",
-        help="Configuration files, laid over the shipped study; then anything that Snakemake takes.",
+        metavar="[STUDY.yaml]... [TARGETS]... [SNAKEMAKE OPTIONS]...",
+        help="Configuration files, laid over the shipped study; then anything that Snakemake takes, targets before its options: "
+        "some of these take every word that follows.",
     ),
 ]
 Directory = Annotated[

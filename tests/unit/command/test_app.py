@@ -98,6 +98,17 @@ def test_no_option_takes_the_targets(options, profile):
     assert set(get_argument_parser().parse_args(words[3:]).targets) == {"results/a"}
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["STUDY --cores 3 results/a", "--profile slurm STUDY -n results/a", "--configfile STUDY -F results/a", "results/a STUDY --until x"],
+)  # fmt: skip
+def test_targets_may_follow_options_of_one_word_and_stand_before_all_others(calls, words):
+    from snakemake.cli import get_argument_parser
+
+    call("run", *words.replace("STUDY", "config/nano_early.yaml").split())
+    assert set(get_argument_parser().parse_args(calls.words[0][3:]).targets) == {"results/a"}
+
+
 @pytest.mark.parametrize("name", ["run", "report"])
 def test_a_command_goes_on_until_the_rounds_of_an_adaptive_study_have_ended(calls, name):
     calls.rounds = 2
