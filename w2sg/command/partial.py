@@ -34,7 +34,7 @@ def write_partial(project: Path, run: Run, *, folder: Path = Path()) -> Path:
     """Writes report, figures and tables of what is there into ``results/<study>/partial``; returns that folder.
 
     Takes no lock of the study: the workflow runs in a temporary folder, whose files are links to the study's, so that it
-    can remove none of them.
+    can remove none of them. Where the rounds of adaptive families stand goes to standard error.
 
     Args:
         project: Folder of the Snakefile.
@@ -114,6 +114,7 @@ def _run(project: Path, place: Path, run: Run, config: dict[str, Any]) -> None:
         said = done.stderr.partition("RuleException")[0].strip() or done.stderr.strip()
         lines = [line for line in said.splitlines() if line.strip() and not line.startswith(NOISE)]
         raise CommandError("no partial report could be written:\n  " + "\n  ".join(lines[-12:]))
+    sys.stderr.writelines(f"{line}\n" for line in done.stderr.splitlines() if ": adaptive: " in line)
 
 
 def newest_summary(results: Path) -> str:

@@ -213,3 +213,13 @@ def test_status_finds_the_last_study_and_names_those_that_are_there(tmp_path, mo
     assert "study old" in call("status", "old").output
     found = CliRunner().invoke(command.app, ["status", "other"])
     assert "there are: old, new" in str(found.exception)
+
+
+def test_a_partial_report_says_where_the_rounds_stand(tmp_path, monkeypatch, capsys):
+    from w2sg.command import partial
+
+    said = "Config file a\nfamilies.f: adaptive: 8 of 40 revisions in 1 round\n"
+    monkeypatch.setattr(partial.subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=0, stderr=said))
+    made = record.Run(study="nano", started=0.0, cores=1, executor="local", project=str(ROOT), jobs=[])
+    partial._run(ROOT, tmp_path, made, {})
+    assert capsys.readouterr().err == "families.f: adaptive: 8 of 40 revisions in 1 round\n"
