@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -146,8 +147,13 @@ def answer(summary: pd.DataFrame) -> list[str]:
         for level, same in levels.items()
         for text in words(same)
     ]
-    gains = {case["gain"].decided for case in found}
-    return said if "above" in gains or gains == {"undefined"} else ["No weak-to-strong generalization was seen.", *said]
+    gains = [case["gain"] for case in found]
+    known = all(math.isfinite(gain.low) for gain in gains)  # a gain without an interval says neither
+    return (
+        said
+        if "above" in {gain.decided for gain in gains} or not known
+        else ["No weak-to-strong generalization was seen.", *said]
+    )
 
 
 def _gains(found: Sequence[Case]) -> list[str]:

@@ -147,6 +147,12 @@ def test_a_supervisor_of_noise_is_named_as_one():
     assert "cannot be told from its supervisor at the end" in text and "chance" not in told()
 
 
+def test_a_gain_without_an_interval_is_no_absence():
+    assert told({"gain": (0.064, NONE, NONE, "one revision", "unclear")}).startswith(
+        "In this run the student cannot be told"
+    )
+
+
 def test_one_of_two_families_without_revisions_is_named_beside_the_other():
     rows = [
         {"family": family, "dataset": "newsgroups_tech", "revision": f"step{step}", "step": step, "measured": family == "nano"}
