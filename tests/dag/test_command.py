@@ -142,6 +142,6 @@ def test_the_command_calls_the_workflow(tmp_path):
     words = [sys.executable, "-m", "w2sg.command", "plan", "--json"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
     rows = {row["model"]: row for row in json.loads(done.stdout)}
-    assert rows["nano-strong"]["revisions"] == 23
-    assert rows["total"]["jobs"] == 72
+    assert rows["nano-strong"]["revisions"] == 19
+    assert rows["total"]["jobs"] == 60
     assert rows["total"]["download_tb"] == 0

@@ -146,8 +146,8 @@ def test_the_study_of_seeds_trains_the_supervisor_once(paper):
     paper.config.update(yaml.safe_load((ROOT / "config" / "nano_seeds.yaml").read_text()))
     planned = counts(paper.run("-n", "-q", "rules"))
     assert planned["pretrain_family"] == 3 + 1
-    assert planned["extract_activations"] == 3 * 23 + 1
-    assert planned["train_heads"] == 3 * 23 * 2
+    assert planned["extract_activations"] == 3 * 19 + 1
+    assert planned["train_heads"] == 3 * 19 * 2
     assert planned["train_supervisor"] == planned["fetch_pairs"] == 2
 
 

@@ -97,7 +97,7 @@ def test_agrees_with_the_committed_revision_list():
     assert [(row["revision"], int(row["step"])) for row in rows] == [(revision_name(s), s) for s in PYTHIA]
 
 
-def test_gives_the_miniature_suites_schedule():
+def test_gives_the_schedule_of_pythia_in_small():
     expected = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, *range(640, 2049, 128))
     assert pythia_schedule(2048, 128) == expected
     assert len(expected) == 23
