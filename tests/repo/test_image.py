@@ -44,7 +44,7 @@ def test_what_is_taken_is_enough_to_plan_a_study(tmp_path):
         [sys.executable, "-P", "-c", code], cwd=tmp_path / "study", capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert re.search(r"^train_heads +46$", done.stdout, flags=re.M)
+    assert re.search(r"^train_heads +38$", done.stdout, flags=re.M)
 
 
 @pytest.mark.parametrize("job", JOBS)
