@@ -73,7 +73,7 @@ def plan(place: Path, host: Path, package: Path | None) -> tuple[int, str]:
 def test_it_plans_the_study_of_its_own_configuration(tmp_path, host):
     status, text = plan(tmp_path, host, ROOT)
     assert status == 0, text
-    assert "train_heads               46" in text
+    assert "train_heads               38" in text
 
 
 def test_another_version_of_the_package_is_refused_by_name(tmp_path, host):
