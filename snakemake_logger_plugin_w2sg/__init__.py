@@ -31,6 +31,7 @@ _NOISE = (
     "Assuming unrestricted", "Building DAG", "Complete log", "Conda environments: ignored", "Elapsed time", "Execute ", "Exiting because",
     "Provided ", "RuleException", "Select jobs", "Removing output", "Shutting down", "Singularity containers", "Storing ",
     "Trying to restart", "Using shell", "WorkflowError:\nAt least one job", "host: ", "Finished job", "Touching", "Removing temp",
+    "Using workflow specific profile", "Config file ",
 )  # fmt: skip
 """How messages begin that say nothing to a user."""
 

@@ -191,8 +191,8 @@ def status(
         return
     console = Console()
     if watch and console.is_terminal:
-        shown = Live(console=console, auto_refresh=False, vertical_overflow="crop")
-        with shown as live, contextlib.suppress(KeyboardInterrupt):
+        live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
+        with live, contextlib.suppress(KeyboardInterrupt):
             for one in _watched(directory, found, every):
                 summary = Text(newest_summary(path.parent), no_wrap=True, overflow="ellipsis")
                 live.update(Group(frames.status_frame(one), summary), refresh=True)
@@ -281,7 +281,8 @@ def _watched(folder: Path, found: Status, every: float) -> Iterator[Status]:
     yield found
     while found.alive:
         time.sleep(every)
-        found = replace(_look(folder, found.study, disk=False)[1], disk=found.disk)
+        new = _look(folder, found.study, disk=time.time() % 60 < every)[1]  # once a minute
+        found = replace(new, disk=new.disk or found.disk)
         yield found
 
 

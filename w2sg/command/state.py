@@ -101,7 +101,7 @@ class Status:
     counts: Mapping[str, int]
     """Jobs by state."""
     left: float | None
-    """Seconds until all is done, from measured times; None where nothing was measured."""
+    """Seconds until all is done (once a run is over with its failed jobs), from measured times; None where none is there."""
     at_least: bool
     """Whether a stage that is not done was not measured, so that it takes longer."""
     failures: Sequence[Failure]
@@ -142,7 +142,8 @@ def status_of(run: Run, path: Path, *, folder: Path = Path(), disk: bool = True)
                 hourly=len(finished) / elapsed * 3600 if finished else None,
             )
         )
-    left, at_least = _time_left(run, states, measured, at_once=sum(measured[i] or 0 for i in own) / elapsed)
+    again = states if alive else ["waiting" if state == "failed" else state for state in states]
+    left, at_least = _time_left(run, again, measured, at_once=sum(measured[i] or 0 for i in own) / elapsed)
     return Status(
         study=run.study,
         started=run.started,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 from tests import tiny
 from w2sg.command import app as command
 from w2sg.command import places, record
+from w2sg.command.__main__ import launch
 from w2sg.study.rounds import LEFT
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -31,6 +33,13 @@ def call(*words: str, status: int = 0):
 def test_every_subcommand_explains_itself_and_has_json(name):
     text = call(name, "--help").output
     assert "--json" in text
+
+
+def test_without_the_extra_the_command_names_it(monkeypatch):
+    monkeypatch.delitem(sys.modules, "w2sg.command.app")
+    monkeypatch.setitem(sys.modules, "typer", None)
+    with pytest.raises(SystemExit, match=r"w2sg needs typer, .*pip install 'w2sg\[run\]'"):
+        launch()
 
 
 def test_a_folder_without_the_workflow_is_named(tmp_path, monkeypatch):
@@ -213,6 +222,20 @@ def test_status_finds_the_last_study_and_names_those_that_are_there(tmp_path, mo
     assert "study old" in call("status", "old").output
     found = CliRunner().invoke(command.app, ["status", "other"])
     assert "there are: old, new" in str(found.exception)
+
+
+def test_a_watch_measures_the_disk_once_a_minute(tmp_path, monkeypatch):
+    made = record.Run(study="mine", started=time.time(), cores=1, executor="local", project=str(ROOT), jobs=[])
+    (tmp_path / "results" / "mine").mkdir(parents=True)
+    record.leave_record(tmp_path / "results" / "mine", made)
+    first = command._look(tmp_path, "mine")[1]
+    monkeypatch.setattr(
+        command.time, "sleep", lambda seconds: (tmp_path / "results" / "mine" / "new").write_bytes(b"0" * 100_000)
+    )
+    for every, grown in ((0.0, False), (60.0, True)):
+        looks = command._watched(tmp_path, first, every)
+        shown = [next(looks).disk["results/mine"] for _ in range(2)]
+        assert (shown[1] > shown[0]) is grown
 
 
 def test_a_partial_report_says_where_the_rounds_stand(tmp_path, monkeypatch, capsys):

@@ -76,6 +76,7 @@ def test_lines_without_a_terminal(study, monkeypatch):
         tell(shown, event=LogEvent.JOB_FINISHED, job_id=1)
     failing(shown)
     tell(shown, "Select jobs to execute...")
+    tell(shown, "Config file /w/config/config.yaml is extended by additional config specified via the command line.")
     tell(shown, "the disk is nearly full", level=logging.WARNING)
     lines = shown.console.export_text().splitlines()
     assert lines[0] == "study mine: 3 jobs, 1 of them done before"

@@ -71,6 +71,17 @@ def test_every_state_is_told_from_the_files_alone(study):
     assert not found.at_least
 
 
+def test_failed_jobs_take_time_once_their_run_is_over(study, tmp_path):
+    run, path = study
+    assert midway(run, path).left == pytest.approx(90, rel=0.05)
+    over = tmp_path / "over.json"  # nobody holds its lock
+    over.write_bytes(path.read_bytes())
+    found = state.status_of(run, over)
+    assert found.counts == {"done": 2, "running": 0, "failed": 1, "waiting": 2}
+    elapsed = max(Path(f"step{n}.log").stat().st_mtime for n in (1, 2, 3)) - run.started
+    assert found.left == pytest.approx(3 * 30 / (30 / elapsed), rel=0.01)
+
+
 def test_a_job_that_was_killed_failed_if_its_run_goes_on_and_waits_otherwise(study, tmp_path):
     run, path = study
     Path("step2.log").write_text("half a li")
