@@ -1,4 +1,4 @@
-"""Which revisions count: those that the audit flags, those far from their neighbours, and those wanted but not measured."""
+"""Which revisions count: those that the audit flags, far from their neighbours, measured at another commit, or wanted but not measured."""
 
 from __future__ import annotations
 
@@ -38,6 +38,23 @@ def left_out(metrics: pd.DataFrame, audit: pd.DataFrame) -> pd.DataFrame:
     """Returns model, revision and reason of every revision in METRICS that AUDIT flags."""
     flagged = audit[audit["flagged"]]
     return flagged.loc[_among(flagged, metrics), [*_REVISION, "reason"]].reset_index(drop=True)
+
+
+def moved_since(metrics: pd.DataFrame, audit: pd.DataFrame) -> pd.DataFrame:
+    """Returns model, revision and reason of revisions that were measured at another commit than the audit saw: it compared other weights.
+
+    Args:
+        metrics: Schema METRICS.
+        audit: Schema AUDIT.
+    """
+    measured = metrics.loc[metrics["commit"] != "", [*_REVISION, "commit"]].drop_duplicates()
+    both = measured.merge(
+        audit.loc[audit["commit"] != "", [*_REVISION, "commit"]], on=_REVISION, suffixes=("", "_audited")
+    )
+    moved = both[both["commit"] != both["commit_audited"]]
+    seen = "measured at commit " + moved["commit"].str[:8] + ", but the audit saw " + moved["commit_audited"].str[:8]
+    todo = ": its branch has moved; run again with --forcerun audit_revisions"
+    return moved[_REVISION].assign(reason=seen + todo).reset_index(drop=True)
 
 
 def _among(rows: pd.DataFrame, others: pd.DataFrame) -> pd.Series:

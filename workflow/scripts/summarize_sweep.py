@@ -37,9 +37,10 @@ def main(
         frame = read_table(inputs["metrics"], schemas.METRICS, where=shown_rows())
         hashes = read_table(inputs["audit"], schemas.AUDIT)
         flagged = coverage.left_out(frame, hashes).assign(excluded=exclude)
+        moved = coverage.moved_since(frame, hashes).assign(excluded=False)
         frame = coverage.exclude_flagged(frame, hashes) if exclude else frame
         far = coverage.far_from_neighbours(frame).assign(excluded=False)
-        named = pd.concat([part for part in (flagged, far) if len(part)] or [flagged])
+        named = pd.concat([part for part in (flagged, far, moved) if len(part)] or [flagged])
         tables = {
             "table": summary.summarize(
                 frame,

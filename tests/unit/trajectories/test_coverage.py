@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.studies import STEPS, made_metrics
 from w2sg.report.sentences import describe_missing
-from w2sg.trajectories.coverage import completeness, far_from_neighbours, far_places
+from w2sg.trajectories.coverage import completeness, far_from_neighbours, far_places, moved_since
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
 
@@ -124,3 +124,14 @@ def test_trained_students_that_are_missing_are_named_by_kind_and_revision():
         "a on d: 1 of 3 revisions are missing: step64",
         "a on d, LoRA students: 2 of 3 revisions are missing: step8, step64",
     ]
+
+
+def test_a_branch_that_moved_after_the_audit_is_named():
+    metrics = made_metrics(effect=True).assign(commit="b" * 40)
+    known = metrics[["model", "revision", "commit"]].drop_duplicates()
+    assert moved_since(metrics, known).empty
+    assert moved_since(metrics, known.assign(commit="")).empty  # nothing is known of them
+    early = known["revision"] == "step4"
+    named = moved_since(metrics, known.assign(commit=known["commit"].mask(early, "a" * 40)))
+    assert named["revision"].tolist() == ["step4"]
+    assert "measured at commit bbbbbbbb, but the audit saw aaaaaaaa" in named["reason"].iloc[0]
