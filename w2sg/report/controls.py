@@ -25,12 +25,16 @@ PROBES = {
 }
 """Probes, whose texts are split by pair."""
 
-FLOORS = {"floor": "fewer tokens, by the supervisor's tokenizer"}
+FLOORS = {
+    "floor": "fewer tokens, by the supervisor's tokenizer",
+    "longer_response": "longer response",
+    "tfidf": "bag of words (TF-IDF), without a language model",
+}
 """What needs no model."""
 
 
-def control_table(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Returns the accuracies of METRICS that W2SG accuracy is compared with, at the first and the last revision, as text."""
+def control_table(metrics: pd.DataFrame, floors: pd.DataFrame) -> pd.DataFrame:
+    """Returns the accuracies of METRICS and FLOORS that W2SG accuracy is compared with, at the first and the last revision, as text."""
     rows = rows_with(own_rows(metrics), metric="accuracy")
     parts = [
         *(
@@ -39,6 +43,11 @@ def control_table(metrics: pd.DataFrame) -> pd.DataFrame:
         ),
         rows_with(rows, protocol="pair").loc[lambda part: part["head"].isin(list(PROBES))].assign(protocol="—"),
         rows[rows["head"].isin(list(FLOORS))].assign(protocol="—"),
+        rows[["family", "dataset"]]
+        .drop_duplicates()
+        .merge(rows_with(floors, metric="accuracy").rename(columns={"floor": "head"}), on="dataset")
+        .query("head in @FLOORS")
+        .assign(protocol="—", layer=0, step=0),
     ]
     means = _means(pd.concat(parts), [])
     labels, keys = HEADS | PROBES | FLOORS, ["family", "dataset", "protocol", "head"]
@@ -56,6 +65,18 @@ def control_table(metrics: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(shown, columns=["family", "dataset", "heads", "what", "first revision", "last revision"])
+
+
+def describe_floors(summary: pd.DataFrame, floors: pd.DataFrame) -> list[str]:
+    """Returns a sentence for each dataset on which a bag of words scores more than any student of the table of conclusions does late."""
+    late = summary[summary["quantity"] == "w2s_late"].groupby("dataset")["value"].max()
+    words = rows_with(floors, floor="tfidf", metric="accuracy").set_index("dataset")
+    return [
+        f"On {dataset} a bag of words (TF-IDF), without a language model, scores {row['value']:.3f} "
+        f"[{row['low']:.3f}, {row['high']:.3f}], more than any student does late ({late[dataset]:.3f} at most)."
+        for dataset, row in words.iterrows()
+        if dataset in late and row["low"] > late[dataset]
+    ]
 
 
 def transfer_table(metrics: pd.DataFrame) -> pd.DataFrame | None:

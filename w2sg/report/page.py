@@ -85,7 +85,7 @@ def _contents(parts: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _answer(evidence: Evidence) -> dict[str, Any]:
     return {
         "missing": describe_missing(evidence.completeness),
-        "short": short_answer(evidence.summary),
+        "short": [*short_answer(evidence.summary), *controls.describe_floors(evidence.summary, evidence.floors)],
         "answer": answer(evidence.summary),
         "excluded": describe_doubts(evidence.excluded),
     }
@@ -127,7 +127,7 @@ def _tables(evidence: Evidence) -> dict[str, Any]:
         "summary": cells.format_summary(evidence.summary),
         "summary_note": f"{cells.SUMMARY_NOTE} {cells.MARKS}",
         "conclusions": cells.format_conclusions(evidence.summary),
-        "controls": controls.control_table(evidence.metrics),
+        "controls": controls.control_table(evidence.metrics, evidence.floors),
         "readings": reading_table(evidence.readings) if len(evidence.readings) else None,
         "transfer": controls.transfer_table(evidence.transfer) if evidence.transfer is not None else None,
         "agreement": controls.agreement_table(evidence.agreement) if evidence.agreement is not None else None,

@@ -103,6 +103,8 @@ def short_answer(summary: pd.DataFrame) -> list[str]:
         ends = f"{min(values):,.0f}" + (f" to {max(values):,.0f}" if min(values) < max(values) else "")
         span = f"{min(one.low for one in onsets):,.0f} to {max(one.high for one in onsets):,.0f}"
         onset = f"the gain sets in at step {ends} (intervals reach from {span}) in the {len(onsets)} where an onset can be placed"
+    if chance := _at_chance(found):
+        onset += f"; in {len(chance)} of {len(found)} the supervisor cannot be told from chance, so that there is little to learn from it"
     twins = [case for case in _with(found, "gain_first") if FIRST_NOTE in case["w2s_first"].note]
     controls = [
         *_counted(_with(found, "gain_beyond_weak_on_weak"), "gain_beyond_weak_on_weak"),
@@ -160,7 +162,7 @@ def _gains(found: Sequence[Case]) -> list[str]:
     """Whether and when the student exceeds its supervisor, and whether by more than the supervisor's own features allow."""
     dated = {status: words.phrase for status, words in ONSETS.items()}
     late = [case for case in found if case["saturation_tokens"].bounded]
-    chance = [case for case in found if case["weak"].known and not case["weak"].low > CHANCE]
+    chance = _at_chance(found)
     unknowing = "the supervisor cannot be told from chance, so that there is little to learn from it"
     return [
         *_judged(found, "gain"),
@@ -169,6 +171,10 @@ def _gains(found: Sequence[Case]) -> list[str]:
         *_judged(_with(found, "gain_beyond_weak_on_weak"), "gain_beyond_weak_on_weak"),
         *_listed(chance, unknowing, "weak", ".3f"),
     ]
+
+
+def _at_chance(found: Sequence[Case]) -> list[Case]:
+    return [case for case in found if case["weak"].known and not case["weak"].low > CHANCE]
 
 
 def _controls(found: Sequence[Case]) -> list[str]:

@@ -169,7 +169,8 @@ onsuccess:
         ]
         if goes_on and rounds.LEFT in os.environ:
             Path(os.environ[rounds.LEFT]).write_text("\n".join(goes_on), encoding="utf-8")
-        if record.is_own(STUDY / record.FILE) and not workflow.dag_settings.targets:
+        asked = workflow.dag_settings
+        if record.is_own(STUDY / record.FILE) and not (asked.targets or asked.until or asked.omit_from):
             for one in following.values():
                 logger.info(one.describe())
             report = f"{STUDY / 'report.html'}"

@@ -59,12 +59,32 @@ def test_the_page_shows_controls_and_what_heads_do_on_other_datasets(found):
     text = shown(page.render(dataclasses.replace(found, transfer=transferred(found.metrics))))
     assert "student of the same labels, permuted over pairs" in text and "fewer tokens, by the supervisor" in text
     assert "Tested on other datasets" in text and "newsgroups_tech another" in text
-    table = controls.control_table(found.metrics)
+    table = controls.control_table(found.metrics, found.floors)
     means = rows_with(found.metrics, head="permuted", protocol="paper", step=2048)["value"].mean()
     cell = table[(table["heads"] == "paper") & table["what"].str.contains("permuted")]["last revision"]
     assert cell.iloc[0].startswith(f"{means:.3f} (")
     for none in (None, found.metrics.head(0)):
         assert "Tested on other datasets" not in page.render(dataclasses.replace(found, transfer=none))
+
+
+def test_a_bag_of_words_that_beats_every_student_is_told(found):
+    floors = pd.DataFrame(
+        {
+            "dataset": ["newsgroups_tech"],
+            "floor": ["tfidf"],
+            "metric": ["accuracy"],
+            "value": [0.95],
+            "low": [0.94],
+            "high": [0.96],
+        }
+    )
+    (said,) = controls.describe_floors(found.summary, floors)
+    assert said.startswith(
+        "On newsgroups_tech a bag of words (TF-IDF), without a language model, scores 0.950 [0.940, 0.960]"
+    )
+    assert controls.describe_floors(found.summary, floors.assign(low=0.5)) == []
+    table = controls.control_table(found.metrics, floors)
+    assert table.loc[table["what"].str.contains("TF-IDF"), "last revision"].tolist() == ["0.950 (0.940 to 0.960)"]
 
 
 def test_which_pairs_students_correct_is_shown_at_both_ends(found):
@@ -260,6 +280,7 @@ def test_the_short_answer_counts_the_verdicts_and_names_its_level():
         "The student gains less than a student of the supervisor's own features in 2 of 2 cases; a random twin's student stays below the "
         "supervisor in 2 of 2 cases.",
     ]
+    assert "in 2 of 2 the supervisor cannot be told from chance" in short_answer(made_conclusions(NOISE))[0]
     assert short_answer(made_conclusions(NOISE))[1].startswith("Whether the student gains more than")
     assert short_answer(made_conclusions(level="seeds"))[0].startswith("Over pre-training seeds, ")
     assert short_answer(nothing()) == answer(nothing())

@@ -269,6 +269,6 @@ def test_the_papers_study_has_154_and_317_revisions():
     assert counts == {"pythia-6.9b": 154, "olmo-7b": 317}
 
 
-def test_the_embedded_selection_is_pythias_own_schedule():
+def test_the_embedded_selection_is_every_second_revision_and_one_more():
     steps = [r.step for r in resolve_family("nano", complete_config(shipped(), NOWHERE), ROOT).revisions]
-    assert steps == [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, *range(640, 2049, 128)]
+    assert steps == [0, 2, 8, 32, 128, 256, 512, *range(640, 2049, 128)]
