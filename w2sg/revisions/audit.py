@@ -50,7 +50,8 @@ class _Finding:
     original: str
     shared: int
     spare: int
-    doubt: bool
+    doubt: str
+    """What is not known of which is right; empty where the default branch tells."""
 
 
 def audit_table(model: str, published: Sequence[Published]) -> pd.DataFrame:
@@ -190,12 +191,18 @@ def _findings(published: Sequence[Published]) -> dict[str, list[_Finding]]:
     findings: dict[str, list[_Finding]] = {item.revision: [] for item in published}
     for names, digests in groups.items():
         kept = _right_one(names, listed)
+        taken = (
+            "; the last revision is taken to be right"
+            if listed and kept == listed[-1] and HUB_DEFAULT not in names
+            else ""
+        )
+        doubt = "; which of them is right cannot be told" if kept is None else taken
         for name in names:
             if name not in (kept, HUB_DEFAULT):
                 original = kept or next(other for other in names if other != name)
                 shared = sum(digest in digests for digest in items[name].hashes.values())
                 spare = sum(digest in digests for digest in items[name].spare.values())
-                findings[name].append(_Finding(original=original, shared=shared, spare=spare, doubt=kept is None))
+                findings[name].append(_Finding(original=original, shared=shared, spare=spare, doubt=doubt))
     return findings
 
 
@@ -217,6 +224,5 @@ def _reason(found: Sequence[_Finding], item: Published) -> str:
         )
         if not finding.shared:
             share = f"{finding.spare} of {len(item.spare)} weight files that are not used"
-        doubt = "; which of them is right cannot be told" if finding.doubt else ""
-        parts.append(f"{share} equal to those of {finding.original}{doubt}")
+        parts.append(f"{share} equal to those of {finding.original}{finding.doubt}")
     return "; ".join(parts)

@@ -110,7 +110,8 @@ def test_flagged_revisions_stay_out_and_are_named():
         ("other", "s0", "w2s"),
     ]
     rows = coverage.left_out(metrics, table)
-    assert rows.to_dict("records") == [{"model": "m", "revision": "s0", "reason": "weights equal to those of s2"}]
+    said = "weights equal to those of s2; the last revision is taken to be right"
+    assert rows.to_dict("records") == [{"model": "m", "revision": "s0", "reason": said}]
     assert sentences.describe_doubts(rows.assign(excluded=True)) == ["m s0 (left out): weights equal to those of s2"]
     assert "kept" in sentences.describe_doubts(rows.assign(excluded=False))[0]
 
