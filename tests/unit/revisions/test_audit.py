@@ -112,7 +112,7 @@ def test_flagged_revisions_stay_out_and_are_named():
     rows = coverage.left_out(metrics, table)
     said = "weights equal to those of s2; the last revision is taken to be right"
     assert rows.to_dict("records") == [{"model": "m", "revision": "s0", "reason": said}]
-    assert sentences.describe_doubts(rows.assign(excluded=True)) == ["m s0 (left out): weights equal to those of s2"]
+    assert sentences.describe_doubts(rows.assign(excluded=True)) == [f"m s0 (left out): {said}"]
     assert "kept" in sentences.describe_doubts(rows.assign(excluded=False))[0]
 
 
