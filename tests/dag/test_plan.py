@@ -132,7 +132,7 @@ def test_the_documented_family_and_dataset_plan_as_the_text_says(paper):
 
 def test_files_that_do_not_say_how_many_pairs_they_hold_are_planned(paper):
     row = {"prompt": "", "chosen": "a", "rejected": "b"}
-    (paper.folder / "pairs.jsonl").write_text(json.dumps(row) + "\n")
+    (paper.folder / "pairs.jsonl").write_text((json.dumps(row) + "\n") * 24)
     paper.config["datasets"] = {"mine": {"source": "files", "file": "pairs.jsonl", "split": {"seed": 0}}}
     paper.config["sweep"]["datasets"] = ["mine"]
     assert counts(paper.run("-n", "-q", "rules"))["train_heads"] == 154 + 317
