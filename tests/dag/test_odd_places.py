@@ -35,7 +35,7 @@ def test_a_study_in_an_odd_place(tmp_path):
     (packages,) = (place / "the env").glob("lib/python3*/site-packages")
     (packages / "outside.pth").write_text(sysconfig.get_path("purelib"))
     tiny.save_revisions(place / RUNS, "llama", [0, 8])
-    rows = [{"prompt": f"question {n}", "chosen": f" good {n}", "rejected": f" bad {n}"} for n in range(9)]
+    rows = [{"prompt": f"question {n}", "chosen": f" good {n}", "rejected": f" bad {n}"} for n in range(24)]
     (place / PAIRS).write_text("\n".join(map(json.dumps, rows)))
     (place / TEXT).write_text("One paragraph.\n\nAnd another.\n")
     (place / "the study {x}.yaml").write_text(yaml.safe_dump({"w2sg": STUDY, "own": 1}))
@@ -47,7 +47,7 @@ def test_a_study_in_an_odd_place(tmp_path):
     command_line = [place / "the env" / "bin" / "python", *shlex.split(command)]
     done = subprocess.run(command_line, cwd=place, env=os.environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert len(pd.read_parquet(place / "resources" / "pairs" / "mine.parquet")) == 9
+    assert len(pd.read_parquet(place / "resources" / "pairs" / "mine.parquet")) == 24
     assert len(pd.read_parquet(place / "resources" / "corpora" / "text.parquet")) == 2
 
 
