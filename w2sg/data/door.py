@@ -213,7 +213,7 @@ def _of_classes(name: str, entry: Mapping[str, Any]) -> Iterator[Mistake]:
 def _of_pairs(name: str, entry: Mapping[str, Any]) -> Iterator[Mistake]:
     """Yields which file holds fewer rows than pairs are wanted of it."""
     wanted = read(DatasetEntry, entry, ("datasets", name))
-    if wanted.labelled:
+    if wanted.labelled or wanted.pairs is wanted.minimum is None:
         return
     splits = len(SPLITS) if "file" in entry else 1
     least = splits * wanted.minimum_rows
@@ -229,8 +229,7 @@ def _of_pairs(name: str, entry: Mapping[str, Any]) -> Iterator[Mistake]:
         if count < least:
             each = f" in each of {splits} splits" if splits > 1 else ""
             text = f"{path} holds {count} rows, {wanted.minimum_rows} pairs{each} are wanted"
-            advice = f"; set pairs (or minimum) in datasets.{name} to at most {count // splits}"
-            yield Mistake(key, text + (advice if wanted.pairs or wanted.minimum else ""))
+            yield Mistake(key, f"{text}; set pairs (or minimum) in datasets.{name} to at most {count // splits}")
 
 
 def _of_documents(name: str, entry: Mapping[str, Any], wanted: int) -> Iterator[Mistake]:

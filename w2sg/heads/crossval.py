@@ -87,7 +87,9 @@ def deal_folds(groups: np.ndarray, *, folds: int, rng: np.random.Generator) -> n
     """
     names, members = np.unique(groups, return_inverse=True)
     if not 2 <= folds <= len(names):
-        raise ValueError(f"folds is {folds}; allowed are 2 to the number of training groups, {len(names)}")
+        raise ValueError(
+            f"folds is {folds}; allowed are 2 to the number of training groups, {len(names)}: fewer folds, or more training pairs"
+        )
     return (rng.permutation(len(names)) % folds)[members]
 
 

@@ -49,12 +49,8 @@ class Deal(Section):
     """Seed of the deal."""
 
 
-FEWEST = 8
-"""Pairs of a split below which nothing can be learned or cross-validated."""
-
-
 class _Pairs(TextForm):
-    pairs: Annotated[int, Field(ge=FEWEST)] | None = None
+    pairs: Annotated[int, Field(ge=8)] | None = None
     """Pairs in each of the three splits; only files need not say it: then all are used, and the plan knows no costs.
     Of task classification: texts, half of them of either class.
     """
@@ -94,7 +90,7 @@ class _Pairs(TextForm):
         """
         if self.minimum is not None:
             return self.minimum
-        wanted = self.pairs or FEWEST
+        wanted = self.pairs or 1
         return math.ceil((1 - DROPPED_SHARE) * wanted) if self.on_invalid == "drop" else wanted
 
 

@@ -106,7 +106,7 @@ def test_minimum_rows():
     assert entry(wanted).minimum_rows == 4000
     assert entry({**wanted, "on_invalid": "drop"}).minimum_rows == 3960
     assert entry({**wanted, "on_invalid": "drop", "minimum": 10}).minimum_rows == 10
-    assert entry(FILES).minimum_rows == 8
+    assert entry(FILES).minimum_rows == 1
 
 
 @pytest.mark.parametrize(
