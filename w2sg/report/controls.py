@@ -69,13 +69,13 @@ def control_table(metrics: pd.DataFrame, floors: pd.DataFrame) -> pd.DataFrame:
 
 def describe_floors(summary: pd.DataFrame, floors: pd.DataFrame) -> list[str]:
     """Returns a sentence for each dataset on which a bag of words scores more than any student of the table of conclusions does late."""
-    late = summary[summary["quantity"] == "w2s_late"].groupby("dataset")["value"].max()
-    words = rows_with(floors, floor="tfidf", metric="accuracy").set_index("dataset")
+    late: dict[str, float] = summary[summary["quantity"] == "w2s_late"].groupby("dataset")["value"].max().to_dict()
+    words = rows_with(floors, floor="tfidf", metric="accuracy").to_dict("records")
     return [
-        f"On {dataset} a bag of words (TF-IDF), without a language model, scores {row['value']:.3f} "
-        f"[{row['low']:.3f}, {row['high']:.3f}], more than any student does late ({late[dataset]:.3f} at most)."
-        for dataset, row in words.iterrows()
-        if dataset in late and row["low"] > late[dataset]
+        f"On {row['dataset']} a bag of words (TF-IDF), without a language model, scores {row['value']:.3f} "
+        f"[{row['low']:.3f}, {row['high']:.3f}], more than any student does late ({late[row['dataset']]:.3f} at most)."
+        for row in words
+        if row["low"] > late.get(row["dataset"], 1.0)
     ]
 
 
