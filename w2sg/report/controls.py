@@ -69,7 +69,8 @@ def control_table(metrics: pd.DataFrame, floors: pd.DataFrame) -> pd.DataFrame:
 
 def describe_floors(summary: pd.DataFrame, floors: pd.DataFrame) -> list[str]:
     """Returns a sentence for each dataset on which a bag of words scores more than any student of the table of conclusions does late."""
-    late: dict[str, float] = summary[summary["quantity"] == "w2s_late"].groupby("dataset")["value"].max().to_dict()
+    reached = summary[summary["quantity"] == "w2s_late"].groupby("dataset")["value"].max()
+    late = {str(dataset): float(value) for dataset, value in reached.items()}
     words = rows_with(floors, floor="tfidf", metric="accuracy").to_dict("records")
     return [
         f"On {row['dataset']} a bag of words (TF-IDF), without a language model, scores {row['value']:.3f} "
