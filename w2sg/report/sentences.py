@@ -20,6 +20,8 @@ NAMED = 6
 CHANCE = 0.5
 """Accuracy of a supervisor that knows nothing."""
 
+UNKNOWING = "the supervisor cannot be told from chance, so that there is little to learn from it"
+
 WORDS: dict[str, dict[str, str]] = {
     "gain": {
         "above": "the student ends above its supervisor (late gain)",
@@ -104,7 +106,7 @@ def short_answer(summary: pd.DataFrame) -> list[str]:
         span = f"{min(one.low for one in onsets):,.0f} to {max(one.high for one in onsets):,.0f}"
         onset = f"the gain sets in at step {ends} (intervals reach from {span}) in the {len(onsets)} where an onset can be placed"
     if chance := _at_chance(found):
-        onset += f"; in {len(chance)} of {len(found)} the supervisor cannot be told from chance, so that there is little to learn from it"
+        onset += f"; in {len(chance)} of {len(found)} {UNKNOWING}"
     twins = [case for case in _with(found, "gain_first") if FIRST_NOTE in case["w2s_first"].note]
     controls = [
         *_counted(_with(found, "gain_beyond_weak_on_weak"), "gain_beyond_weak_on_weak"),
@@ -163,13 +165,12 @@ def _gains(found: Sequence[Case]) -> list[str]:
     dated = {status: words.phrase for status, words in ONSETS.items()}
     late = [case for case in found if case["saturation_tokens"].bounded]
     chance = _at_chance(found)
-    unknowing = "the supervisor cannot be told from chance, so that there is little to learn from it"
     return [
         *_judged(found, "gain"),
         *_told(found, lambda case: onset_of(case["onset_step"]), dated, onset_number),
         *_listed(late, "accuracy saturates (tokens)", "saturation_tokens", SI),
         *_judged(_with(found, "gain_beyond_weak_on_weak"), "gain_beyond_weak_on_weak"),
-        *_listed(chance, unknowing, "weak", ".3f"),
+        *_listed(chance, UNKNOWING, "weak", ".3f"),
     ]
 
 

@@ -22,7 +22,7 @@ from w2sg.students.kinds import KINDS
 from w2sg.students.measure import Taught, teach, teach_weak
 from w2sg.students.memory import check_memory, weight_type
 from w2sg.students.scorer import Scorer
-from w2sg.study.protocols import StudentKind
+from w2sg.study.protocols import trained_kinds
 from w2sg.study.sections import Heads, Intervals, Students
 
 ROLES = {"strong": teach, "weak": teach_weak}
@@ -84,7 +84,7 @@ def teach_revision(
         for dataset, one in lessons.items()
     }
     lengths = [len(ids) for one in read.values() for ids in one.ids]
-    kinds: list[StudentKind] = [kind for kind in students.kinds if kind != "linear"]
+    kinds = trained_kinds(students.kinds)
     for kind in kinds:
         check_memory(config, kind, lengths, swept=settings.dtype, device=device, settings=students)
     decided = {name: [one.facts["ids"], _label_hash(lessons[name].labels)] for name, one in read.items()}

@@ -17,6 +17,7 @@ from w2sg.study.fields import ConfigError, Key, Mistake, did_you_mean, read
 from w2sg.study.labels.supervisors import MeanOf, check_supervisors, label_files, name_lists
 from w2sg.study.lists.models import local_folder
 from w2sg.study.lists.rows import RANDOM
+from w2sg.study.protocols import trained_kinds
 from w2sg.study.sections import Study
 from w2sg.study.texts.corpora import HubText, TextFile
 
@@ -217,11 +218,11 @@ def _check_students(study: Study) -> Iterator[Mistake]:
         text = f"got {students.kinds}, expected linear, whose supervisor labels the pairs, and each kind once"
         yield Mistake(("students", "kinds"), text)
     layers = study.activations.layers
-    if students.kinds != ["linear"] and not isinstance(layers, str) and -1 not in layers:
+    if trained_kinds(students.kinds) and not isinstance(layers, str) and -1 not in layers:
         text = f"got {layers}, expected all, final, or a list with -1: trained students are compared at the final layer"
         yield Mistake(("activations", "layers"), text)
     unknown = [seed for seed in students.seeds if seed not in study.heads.seeds]
-    if unknown and students.kinds != ["linear"]:
+    if unknown and trained_kinds(students.kinds):
         text = f"got {unknown}, allowed: {study.heads.seeds}, which are heads.seeds; the supervisor's labels have these"
         yield Mistake(("students", "seeds"), text)
 

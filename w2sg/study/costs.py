@@ -10,6 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from w2sg.study.protocols import StudentKind, trained_kinds
+
 FEATURE_BYTES = {"float32": 4, "bfloat16": 2, "auto": 4}
 """Bytes of one stored feature by the model's type; of auto at most."""
 
@@ -74,9 +76,9 @@ class PlannedStudy:
         return replace(self, used=used, families=families)
 
     @property
-    def trained(self) -> list[str]:
+    def trained(self) -> list[StudentKind]:
         """Returns the kinds of students whose backbone is trained."""
-        return [kind for kind in self.students["kinds"] if kind != "linear"]
+        return trained_kinds(self.students["kinds"])
 
 
 def read_rates(path: Path) -> list[dict[Any, str]]:

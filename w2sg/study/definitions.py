@@ -19,6 +19,7 @@ from w2sg.study import recipes
 from w2sg.study.families import Family, kept_layers, used_revisions
 from w2sg.study.fields import ConfigError, Mistake
 from w2sg.study.labels.supervisors import Supervisor
+from w2sg.study.protocols import trained_kinds
 from w2sg.study.texts.files import data_files
 
 SHARED_NAMES = ("activations", "audit", "pretrained", "snapshots")
@@ -244,7 +245,7 @@ class Deciding:
         made = {f"families.{name}": entry, f"tables.{name}": listing(files), "recipes.COLLECT": recipes.COLLECT}
         for dataset in datasets:
             made |= self.heads(name, dataset)
-            if self.config["students"]["kinds"] != ["linear"]:
+            if trained_kinds(self.config["students"]["kinds"]):
                 roles = ("strong", "weak") if family.supervisor.own else ("strong",)
                 made |= {k: v for role in roles for k, v in self.students(name, dataset, role=role).items()}
         return made | self.loss(family.strong)

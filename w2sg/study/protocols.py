@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, get_args
 
 SPLITS = ("ground_truth", "weak_supervision", "test")
 """The three disjoint parts of a dataset, in the order in which they are used."""
@@ -29,6 +29,11 @@ StudentKind = Literal["lora", "full"]
 HEADLINE_SETTINGS = {"paper": "selected", "converged": "cv", "lora": "selected", "full": "selected"}
 """Headline setting of each protocol of heads on frozen activations and of each kind of trained student: chosen without test
 data."""
+
+
+def trained_kinds(kinds: Iterable[str]) -> list[StudentKind]:
+    """Returns those of the kinds of students whose backbone is trained."""
+    return [kind for kind in get_args(StudentKind) if kind in set(kinds)]
 
 
 def protocol_title(protocol: str) -> str:

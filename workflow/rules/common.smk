@@ -22,6 +22,7 @@ from w2sg.runtime.files import atomic_path, file_sha256
 from w2sg.study import config as study, definitions, families, fields, recipes, rounds
 from w2sg.study.datasets import counted_pairs, required_inputs
 from w2sg.study.lists import models, rows, selection
+from w2sg.study.protocols import trained_kinds
 from w2sg.theory.experiments.catalogue import EXPERIMENTS, describe_experiment, experiment_of
 from w2sg.theory.figures.catalogue import FIGURES as THEORY_FIGURES, caption_of
 
@@ -93,9 +94,9 @@ if PARTIAL and workflow.is_main_process and not workflow.dryrun and record.is_al
         f"study {config['study']} runs at this moment; w2sg status --html writes the partial report beside it"
     )
 SPLIT = config["fetch"]["mode"] == "split"
-TRAINED = config["students"]["kinds"] != ["linear"]
+TRAINED = trained_kinds(config["students"]["kinds"])
 # Whether jobs of their own fetch Hub revisions: extraction and students then use the same download.
-FETCHED = SPLIT or TRAINED
+FETCHED = SPLIT or bool(TRAINED)
 
 
 # A study has a folder of its own; what costs forward passes is shared by all of them.

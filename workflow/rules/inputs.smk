@@ -396,7 +396,7 @@ def listed_families():
 
 def joined_family(family):
     """Returns what is said of a family in its table; under which names a supervisor that is no single model stands there."""
-    kinds, students = [kind for kind in config["students"]["kinds"] if kind != "linear"], config["students"]
+    kinds, students = TRAINED, config["students"]
     named = {"kinds": kinds, "protocol": students["supervisor"], "seeds": students["seeds"]}
     return family.facts if family.supervisor.own or not kinds else family.facts | {"as_students": named}
 
@@ -558,7 +558,7 @@ def planned_hours():
 
 def planned_study():
     """Returns what the study's costs depend on."""
-    protocols = 2 + len(config["students"]["kinds"]) - 1
+    protocols = 2 + len(TRAINED)
     cases = len(DATASETS) * protocols
     return {
         "families": {

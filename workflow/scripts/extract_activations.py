@@ -10,6 +10,7 @@ from w2sg.revisions import access
 from w2sg.revisions.scratch import Store
 from w2sg.runtime import jobs
 from w2sg.study import definitions
+from w2sg.study.protocols import trained_kinds
 from w2sg.tables import origins, schemas
 from w2sg.tables.files import read_table, write_table
 
@@ -36,7 +37,7 @@ def main(
     recipe: int,
     log: str,
 ) -> None:
-    store, shared = Store.of(config), config["students"]["kinds"] != ["linear"]
+    store, shared = Store.of(config), bool(trained_kinds(config["students"]["kinds"]))
     with jobs.log_to(log), access.take_ticket(ticket, store, keep=shared) as fetched:
         from w2sg.activations import extraction
         from w2sg.activations.check import check_model

@@ -1,11 +1,13 @@
 """Fetches one Hub revision and leaves it ready on the scratch disk; the extraction deletes it (split mode)."""
 
+import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from w2sg.runtime import jobs
+from w2sg.study.protocols import trained_kinds
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -25,8 +27,10 @@ def main(
         from w2sg.revisions import access
         from w2sg.revisions.scratch import Store
 
-        # In fused mode the students are trained on this kind of machine: those too large for it are known before weights arrive.
-        trained, here = config["students"]["kinds"] != ["linear"], config["fetch"]["mode"] == "fused"
+        # In fused mode students are trained on this kind of machine: those too large for it are known before weights arrive.
+        # Under Slurm this job may be given less memory or no GPU, which says nothing of the machine that trains them.
+        trained = trained_kinds(config["students"]["kinds"])
+        here = config["fetch"]["mode"] == "fused" and "SLURM_JOB_ID" not in os.environ
         look = partial(refuse_too_large, model=model, config=config) if trained and here else lambda folder: None
         access.fetch_revision(model, revision, name=name, store=Store.of(config), ticket=Path(ticket), look=look)
 
@@ -39,10 +43,9 @@ def refuse_too_large(folder: Path, *, model: Mapping[str, Any], config: Mapping[
 
     settings, device = Students.model_validate(config["students"]), machine.pick_device(config["activations"]["device"])
     swept = machine.compute_type(model["dtype"], device)
-    for kind in settings.kinds:
-        if kind != "linear":
-            described = read_model_config(folder)
-            check_memory(described, kind, [], swept=swept, device=device, settings=settings, empty=True)
+    for kind in trained_kinds(settings.kinds):
+        described = read_model_config(folder)
+        check_memory(described, kind, [], swept=swept, device=device, settings=settings, empty=True)
 
 
 if __name__ == "__main__":
