@@ -80,14 +80,14 @@ def draw_series(
     seen = [np.interp(x + 0.15 * _process(n, rng), x, smooth) for _ in range(2)]
     series = Series(
         family="f", dataset="d", protocol="paper", layer=0, steps=steps, tokens=tokens, curves=(curve,), probe=seen[0],
-        loss=3.0 - 2.0 * seen[1], ceiling=np.full(n, np.nan), unrelated=np.full(n, np.nan),
+        loss=3.0 - 2.0 * seen[1],
     )  # fmt: skip
     return series, smooth
 
 
 def part_of(series: Series, places: np.ndarray, listed: Listed) -> Series:
     """Returns a series at some of its revisions."""
-    names = ("steps", "tokens", "probe", "loss", "ceiling", "unrelated")
+    names = ("steps", "tokens", "probe", "loss")
     curve = series.curves[0]
     values = ("accuracy", "accuracy_error", "gain", "gain_error")
     one = Curve(seed=-1, **{name: getattr(curve, name)[places] for name in values})

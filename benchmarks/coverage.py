@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from w2sg.study.sections import Statistics  # noqa: E402
 from w2sg.trajectories.correlations import STATISTIC_NAMES, compare_predictors  # noqa: E402
-from w2sg.trajectories.series import OTHERS, Curve, Series  # noqa: E402
+from w2sg.trajectories.series import Curve, Series  # noqa: E402
 from w2sg.trajectories.sigmoid import RISE_10_90, TO_SATURATION  # noqa: E402
 from w2sg.trajectories.transitions import estimate_curve, late_revisions  # noqa: E402
 
@@ -102,7 +102,7 @@ def draw_study(design: Design, rng: np.random.Generator) -> tuple[Series, float]
     }
     series = Series(
         family="f", dataset="d", protocol="paper", layer=0, steps=design.steps, tokens=design.steps * 0.002,
-        curves=(curve,), **dict.fromkeys(OTHERS, np.full(n, np.nan)), **predictors,
+        curves=(curve,), probe=predictors["probe"], loss=predictors["loss"],
     )  # fmt: skip
     return series, PAIR_ERROR * float(np.sqrt(0.5)) * shared
 
@@ -169,7 +169,7 @@ def run_stationary(rng: np.random.Generator, *, n: int = 50, memory: float = 0.6
     curve = Curve(seed=-1, accuracy=drawn["accuracy"], accuracy_error=error, gain=drawn["accuracy"], gain_error=error)
     series = Series(
         family="f", dataset="d", protocol="paper", layer=0, steps=steps, tokens=steps * 0.002, curves=(curve,),
-        probe=drawn["probe"], loss=drawn["loss"], **dict.fromkeys(OTHERS, np.full(n, np.nan)),
+        probe=drawn["probe"], loss=drawn["loss"],
     )  # fmt: skip
     squared = {name: 1.0 / ((1.0 + noise[name] ** 2) * (1.0 + noise["accuracy"] ** 2)) for name in ("probe", "loss")}
     truth = squared | {"difference": squared["probe"] - squared["loss"]}

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import held
 import machine
@@ -31,7 +32,7 @@ from w2sg.measures.verdicts import decide  # noqa: E402
 from w2sg.study.sections import Statistics  # noqa: E402
 from w2sg.trajectories.levels import gap_recovered, joint_errors  # noqa: E402
 from w2sg.trajectories.prediction import predict_revisions, predict_seeds  # noqa: E402
-from w2sg.trajectories.series import OTHERS, Curve, Series  # noqa: E402
+from w2sg.trajectories.series import Curve, Series  # noqa: E402
 from w2sg.trajectories.sigmoid import TO_SATURATION  # noqa: E402
 from w2sg.trajectories.summary import Conclusions, pool_runs  # noqa: E402
 from w2sg.trajectories.transitions import estimate_curve, late_degrees, late_memory, late_revisions  # noqa: E402
@@ -127,8 +128,7 @@ def draw_run(design: Design, pairs: tuple[np.ndarray, np.ndarray, np.ndarray], r
     series = Series(
         family="f", dataset="d", protocol="paper", layer=0, steps=design.steps, tokens=design.steps * TOKENS,
         curves=(curve,), probe=0.5 + 0.2 * rise + 0.012 * _process(design, rng),
-        loss=_falling(design, rise, u) + 0.01 * _process(design, rng), ceiling=ceiling.mean(1),
-        **dict.fromkeys(OTHERS[1:], np.full(n, np.nan)),
+        loss=_falling(design, rise, u) + 0.01 * _process(design, rng), others={"ceiling": ceiling.mean(1)},
     )  # fmt: skip
     equal = replace(series, probe=shapes[0], loss=_falling(design, shapes[1], seen[1]))
     by_step = dict(zip(design.steps.tolist(), right.astype(np.float64), strict=True))
@@ -181,7 +181,7 @@ def _population(design: Design) -> dict[str, float]:
     return means
 
 
-def run_study(design: Design, seeds: int, rng: np.random.Generator) -> Iterator[dict[str, object]]:
+def run_study(design: Design, seeds: int, rng: np.random.Generator) -> Iterator[dict[str, Any]]:
     """Yields value, interval, truth and verdict of every conclusion of one study."""
     common = np.sqrt(SHARED) * rng.standard_normal(PAIRS, dtype=np.float32)
     strong = np.sqrt(SHARED / 2) * rng.standard_normal(PAIRS, dtype=np.float32)

@@ -74,7 +74,7 @@ def run_careful(model: Any, tokens: int) -> Work:
 
 def run_transformer_lens(model: Any) -> Work:
     """Returns extraction by TransformerLens: the residual stream after every block, kept at last tokens."""
-    from transformer_lens.model_bridge import TransformerBridge
+    from transformer_lens.model_bridge import TransformerBridge  # pyright: ignore[reportMissingImports]
 
     with tempfile.TemporaryDirectory() as folder:
         _save(model, folder)
@@ -99,7 +99,7 @@ def run_transformer_lens(model: Any) -> Work:
 
 def run_nnsight(model: Any) -> Work:
     """Returns extraction by nnsight: last tokens saved inside a trace of the decoder, which makes no logits."""
-    from nnsight import NNsight, save
+    from nnsight import NNsight, save  # pyright: ignore[reportMissingImports]
 
     traced = NNsight(model.base_model)
 
@@ -119,8 +119,8 @@ def run_nnsight(model: Any) -> Work:
 
 def run_sentence_transformers(model: Any) -> Work:
     """Returns last-token pooling by sentence-transformers, which gives the final layer only."""
-    from sentence_transformers.base.modules import Transformer
-    from sentence_transformers.sentence_transformer.modules import Pooling
+    from sentence_transformers.base.modules import Transformer  # pyright: ignore[reportMissingImports]
+    from sentence_transformers.sentence_transformer.modules import Pooling  # pyright: ignore[reportMissingImports]
 
     with tempfile.TemporaryDirectory() as folder:
         _save(model, folder)

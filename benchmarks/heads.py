@@ -128,6 +128,7 @@ def _ours(folder: Path, workers: int) -> dict[str, float]:
         pairs=str(folder / "pairs.parquet"),
         other_features=[],
         other_pairs=[],
+        weak_features=None,
         output=str(folder / f"metrics{workers}.parquet"),
         predictions=str(folder / f"predictions{workers}.parquet"),
         keys=KEYS,

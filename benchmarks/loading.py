@@ -16,7 +16,7 @@ import re
 import tempfile
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ def build(case: Case, folder: Path) -> int:
 
     from tests import tiny
 
-    sizes = {
+    sizes: dict[str, Any] = {
         "hidden_size": case.width, "num_hidden_layers": case.layers, "num_attention_heads": 8,
         "intermediate_size": 4 * case.width, "vocab_size": case.vocabulary, "max_position_embeddings": 128,
     }  # fmt: skip
@@ -133,7 +133,7 @@ def measure(case: Case) -> dict[str, Any]:
         folder, warm = Path(name, "model"), Path(name, "tiny")
         folder.mkdir()
         warm.mkdir()
-        build(Case(**asdict(case) | {"width": 16, "layers": 1, "vocabulary": 320}), warm)
+        build(replace(case, width=16, layers=1, vocabulary=320), warm)
         parameters = build(case, folder)  # a large one is on the GPU still, beside what is loaded
         stored = sum(path.stat().st_size for path in folder.iterdir())
         results = context.Queue()

@@ -107,6 +107,7 @@ def pretend_finished() -> None:
 
     def build_and_fill(self: workflow.Workflow) -> None:
         build(self)
+        assert self.dag is not None and self.persistence is not None
         now = time.time() - 3600
         for job in self.dag.jobs:
             for output in job.output:

@@ -66,8 +66,8 @@ def _rows(keys: dict[str, Any], held_out: str, found: Mapping[str, Estimate]) ->
 
 def predictors_of(series: Series) -> dict[str, np.ndarray]:
     """Returns the values of each predictor, (n,). Monotone fits use the order, so that step 0 may count as one step."""
-    steps = {"step": np.log2(series.steps + 1.0)}
-    return {name: steps[name] if name in steps else getattr(series, name) for name in PREDICTORS}
+    found = {"probe": series.probe, "loss": series.loss, "step": np.log2(series.steps + 1.0), **series.others}
+    return {name: found.get(name, np.full(len(series.steps), np.nan)) for name in PREDICTORS}
 
 
 def predict_revisions(series: Series, *, confidence: float) -> dict[str, Estimate]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -61,18 +61,14 @@ class Series:
     """Linear-probe accuracy, (n,); NaN where it was not measured."""
     loss: np.ndarray
     """Evaluation loss in nats per token, (n,); NaN where it was not measured."""
-    ceiling: np.ndarray
-    """Accuracy of the ceiling head, mean over head seeds, (n,); NaN where it was not measured."""
-    unrelated: np.ndarray
-    """Accuracy of a probe of the texts' length, (n,); NaN where it was not measured."""
-    plain: np.ndarray
-    """Accuracy of the probe with default settings, (n,); NaN where it was not measured."""
-    subspace: np.ndarray
-    """What the student's components explain and the supervisor's do not, (n,); NaN where it was not measured."""
     curves: tuple[Curve, ...]
     """W2SG: the mean over head seeds first, then each seed."""
     listed: Listed | None = None
     """What the revisions were chosen from; None where they were chosen before anything was measured."""
+    others: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Further predictors, each (n,), with NaN where it was not measured: accuracies of the ceiling head (mean over head seeds), of
+    probes of the texts' length (``unrelated``) and with default settings (``plain``); and ``subspace``, what the student's
+    components explain and the supervisor's do not."""
 
     @property
     def keys(self) -> dict[str, Any]:
@@ -104,7 +100,7 @@ def collect_series(
     )
     places = ["family", "dataset", "layer", "step"]
     losses = rows_with(rows, head="model").groupby(["family", "step"])["value"].mean()
-    others = {
+    means = {
         "probe": rows_with(rows, head="probe").groupby(places)["value"].mean(),
         "ceiling": rows_with(rows, head="ceiling").groupby([*_NAMES, "step"])["value"].mean(),
         "unrelated": rows_with(rows, head="probe_length").groupby(places)["value"].mean(),
@@ -116,10 +112,11 @@ def collect_series(
         named: dict[str, Any] = dict(zip(_NAMES, key, strict=True))
         steps = table.index.get_level_values("step")
         loss_index = pd.MultiIndex.from_product([[named["family"]], steps])
-        found: dict[str, Any] = {name: _at(means, named, steps) for name, means in others.items()}
+        found = {name: _at(values, named, steps) for name, values in means.items()}
         yield Series(
             **named,
-            **found,
+            probe=found.pop("probe"),
+            others=found,
             steps=steps.to_numpy(),
             tokens=table.index.get_level_values("tokens").to_numpy(np.float64),
             loss=losses.reindex(loss_index).to_numpy(np.float64),

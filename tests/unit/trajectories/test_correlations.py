@@ -36,10 +36,10 @@ def made_series(seed: int = 0, n: int = len(STEPS)) -> Series:
         tokens=steps * 0.002,
         probe=0.5 + 0.2 * rise + 0.01 * rng.standard_normal(n),
         loss=8.0 - 0.4 * np.log1p(steps) + 0.02 * rng.standard_normal(n),
-        ceiling=0.55 + 0.27 * rise + 0.005 * rng.standard_normal(n),
-        unrelated=np.full(n, np.nan),
-        plain=0.52 + 0.2 * rise + 0.01 * rng.standard_normal(n),
-        subspace=np.full(n, np.nan),
+        others={
+            "ceiling": 0.55 + 0.27 * rise + 0.005 * rng.standard_normal(n),
+            "plain": 0.52 + 0.2 * rise + 0.01 * rng.standard_normal(n),
+        },
         curves=(curve,),
     )
 
