@@ -126,6 +126,4 @@ def _write_list(repo: str, path: Path, tokens_per_step: float | None) -> None:
 
     options = [] if tokens_per_step is None else ["--tokens-per-step", str(tokens_per_step)]
     if write_list([repo, *options, "--output", str(path)]):
-        raise CommandError(
-            f"no revision list of {repo} could be made; where names of branches say no tokens, give --tokens-per-step"
-        )
+        raise CommandError(f"no revision list of {repo} could be made, for the reason above")

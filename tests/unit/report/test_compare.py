@@ -68,7 +68,9 @@ def test_two_studies_are_named_by_folder_or_name_and_need_a_case_in_common_of_re
         (folder / "summary.json").write_text(json.dumps(one.origin))
     found = sharing.compared([str(tmp_path / "results" / "one"), "two"], tmp_path)
     assert [place.name for place in found] == ["one", "two"]
-    assert sharing.compared(["one.yaml"], tmp_path) == sharing.compared(["one", "none"], tmp_path) == []
+    assert sharing.compared(["one.yaml"], tmp_path) == sharing.compared(["--until", "report"], tmp_path) == []
+    with pytest.raises(CommandError, match="other-one: no finished study; here are one, two"):
+        sharing.compared(["one", "other-one"], tmp_path)
     with pytest.raises(CommandError, match="no family, dataset and kind of students in common"):
         sharing.write_comparison(found, tmp_path / "c.html")
     made_conclusions().to_csv(found[1] / "tables" / "summary.csv", index=False)

@@ -316,7 +316,7 @@ def test_the_head_names_models_with_their_size_and_datasets_with_their_licence(f
     )
     assert 'href="https://huggingface.co/datasets/Anthropic/hh-rlhf"' in html
     assert head.parameters_of({"source": "hub", "repo": "allenai/OLMo-2-0425-1B"}) == "1 G parameters by its name"
-    assert head.parameters_of({"source": "local", "path": "x"}) == "parameters not stated"
+    assert head.parameters_of({"source": "local", "path": "runs/x"}) == "in folder x"
 
 
 @pytest.mark.parametrize(

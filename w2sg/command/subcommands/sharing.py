@@ -62,13 +62,21 @@ def show_archive(path: Path, *, as_json: bool = False) -> None:
 
 
 def compared(words: list[str], directory: Path) -> list[Path]:
-    """Returns the folders of the two finished studies that words name, by folder or by name; none if they name anything else."""
-    tried = [
-        [place for place in (Path(word), directory / "results" / word) if (place / _SUMMARY).is_file()]
-        for word in words
-    ]
-    found = [places[0] for places in tried if places]
-    return found if len(words) == len(found) == 2 else []
+    """Returns the folders of the two finished studies that words name, by folder or by name; none if they are options or files.
+
+    Raises:
+        CommandError: If one of two names is that of no finished study.
+    """
+    if len(words) != 2 or any(word.startswith("-") or "=" in word or Path(word).is_file() for word in words):
+        return []
+    found = []
+    for word in words:
+        places = [place for place in (Path(word), directory / "results" / word) if (place / _SUMMARY).is_file()]
+        if not places:
+            known = sorted(place.parents[1].name for place in directory.glob(f"results/*/{_SUMMARY}"))
+            raise CommandError(f"{word}: no finished study; here are {', '.join(known) or 'none'}")
+        found.append(places[0])
+    return found
 
 
 def write_comparison(places: list[Path], output: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -45,15 +46,17 @@ def describe_supervisor(entry: Mapping[str, Any]) -> str:
 
 
 def parameters_of(entry: Mapping[str, Any]) -> str:
-    """Returns the parameters of an entry of ``models`` as text: counted where it is trained here, else as its repository's name says."""
+    """Returns the parameters of an entry of ``models`` as text: counted where it is trained here, as its repository's name says, or where it lies."""
     if entry.get("source") == "pretrain":
         shape, words = entry["architecture"], entry["pretraining"]["vocabulary_size"]
         width, inner = shape["hidden_size"], shape["intermediate_size"]
         layer = 4 * width * width + 2 * width * inner + 9 * width + inner  # attention, MLP, biases, two norms
         return in_si(2 * words * width + shape["num_hidden_layers"] * layer + 2 * width) + " parameters"
+    if entry.get("source") == "local":
+        return f"in folder {Path(entry['path']).name}"
     found = _SIZE.search(entry.get("repo", ""))
     if not found:
-        return "parameters not stated"
+        return "parameters: see its card" if "repo" in entry else "parameters not stated"
     return f"{found[1]} {'M' if found[2].lower() == 'm' else 'G'} parameters by its name"
 
 
@@ -87,7 +90,9 @@ def dataset_facts(config: Mapping[str, Any], metrics: pd.DataFrame) -> Iterator[
         entry = config.get("datasets", {}).get(dataset, {})
         kind = "texts" if entry.get("task") == "classification" else "pairs"
         wanted = (
-            f"{entry['pairs']:,} {kind} in each of {len(SPLITS)} splits" if entry.get("pairs") else f"{kind} of files"
+            f"{entry['pairs']:,} {kind} in each of {len(SPLITS)} splits"
+            if entry.get("pairs")
+            else f"all {kind} of the files"
         )
         source, link = (
             entry.get("repo") or entry.get("file") or "",
