@@ -89,7 +89,7 @@ def _overview(rows: pd.DataFrame, lines: Sequence[str], protocol: str, domain: l
     detail = alt.Detail("family:N")
     above = alt.layer(
         alt.Chart(alt.InlineData(values=[{"value": 0}])).mark_rule(color=INK, strokeDash=[6, 3]).encode(y=y),
-        gains.mark_area(opacity=0.12).encode(
+        gains.mark_area(opacity=0.2).encode(
             x=hidden, y=alt.Y("low:Q", title=""), y2="high:Q", color=given["color"], detail=detail
         ),
         gains.mark_line().encode(x=hidden, y=y, detail=detail, **given),

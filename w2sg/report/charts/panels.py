@@ -80,7 +80,7 @@ def _trajectories(rows: pd.DataFrame, title: str) -> Chart:
         said = [alt.Tooltip("label:N", title="what"), alt.Tooltip("value:Q", title="step", format=","), "interval:N"]
         line = look_of("onset")
         layers += [
-            start.mark_rect(color=INK, opacity=0.1).encode(x=alt.X("low:Q", axis=None, scale=scale), x2="high:Q"),
+            start.mark_rect(color=INK, opacity=0.14).encode(x=alt.X("low:Q", axis=None, scale=scale), x2="high:Q"),
             start.mark_rule(color=INK, strokeDash=list(line.dash), size=1.2).encode(x=hidden, tooltip=said),
         ]
     level = base(levels)
@@ -88,10 +88,10 @@ def _trajectories(rows: pd.DataFrame, title: str) -> Chart:
                  alt.Tooltip("interval:N", title="interval")]  # fmt: skip
     chance = look_of("chance")
     layers += [
-        base(["weak"]).mark_rect(color=look_of("weak").colour, opacity=0.12).encode(y=alt.Y("low:Q", title="test accuracy"), y2="high:Q"),
+        base(["weak"]).mark_rect(color=look_of("weak").colour, opacity=0.2).encode(y=alt.Y("low:Q", title="test accuracy"), y2="high:Q"),
         alt.Chart(alt.InlineData(values=[{"value": 0.5}])).mark_rule(color=chance.colour, strokeDash=list(chance.dash), size=1.2).encode(y=y),
         level.mark_rule(size=1.5).encode(y=y, tooltip=level_tip, **look),
-        base(curves).mark_area(opacity=0.15).encode(x=hidden, y=alt.Y("low:Q", title="test accuracy"), y2="high:Q", color=look["color"]),
+        base(curves).mark_area(opacity=0.2).encode(x=hidden, y=alt.Y("low:Q", title="test accuracy"), y2="high:Q", color=look["color"]),
         *([base(thin).mark_line(size=1.2).encode(x=hidden, y=y, **look)] if thin else []),
         base(curves).mark_line(size=2).encode(x=below, y=y, **look),
         base(curves).mark_point(filled=True, size=_size(rows), opacity=1).encode(
@@ -117,7 +117,7 @@ def _losses(rows: pd.DataFrame, text: str, title: str) -> Chart:
     y = alt.Y("value:Q", title=label, scale=alt.Scale(zero=False))
     curve = base(["loss"])
     layers = [
-        curve.mark_area(opacity=0.15, color=INK).encode(x=below, y=alt.Y("low:Q", title=label), y2="high:Q"),
+        curve.mark_area(opacity=0.2, color=INK).encode(x=below, y=alt.Y("low:Q", title=label), y2="high:Q"),
         curve.mark_line(color=INK).encode(x=below, y=y),
         curve.mark_point(filled=True, color=INK, size=_size(rows), opacity=1).encode(
             x=below, y=y, tooltip=tooltip(label)
