@@ -1,4 +1,4 @@
-"""What a plan knows of a revision that is not on the Hub, from its configuration. Standard library and the study's own."""
+"""What a plan knows of a revision that is not on the Hub, from its configuration, and of pairs in files. Standard library and the study's own."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from w2sg.data.rows import file_rows
 from w2sg.revisions.folders import is_weights
 from w2sg.study.pretraining import pythia_schedule
+from w2sg.study.protocols import SPLITS
+from w2sg.study.texts.files import data_files
 
 
 def trained_sizes(model: Mapping[str, Any]) -> dict[str, float]:
@@ -42,3 +45,23 @@ def folder_sizes(folder: Path) -> dict[str, float]:
 def weights_size(folder: Path) -> int:
     """Returns the bytes of all weight files in a folder."""
     return sum(entry.stat().st_size for entry in os.scandir(folder) if is_weights(entry.name))
+
+
+def count_pairs(name: str, spec: Mapping[str, Any]) -> float | None:
+    """Returns the pairs in each split of an entry of ``datasets`` as costs count them, a labelled text for half of one.
+
+    Where the entry says no number, rows of its files are counted, duplicates among them; None for a dataset on the Hub.
+
+    Raises:
+        RuntimeError: If a file is not there.
+        ValueError: If one cannot be read.
+    """
+    pairs = spec.get("pairs")
+    if pairs is None and spec["source"] == "files":
+        split = [_count(name, path) for path in (spec.get("files") or {}).values()]
+        pairs = min(split) if split else _count(name, spec["file"]) / len(SPLITS)
+    return pairs / 2 if pairs and spec.get("task") == "classification" else pairs
+
+
+def _count(name: str, path: str) -> int:
+    return sum(1 for file in data_files(path) for _ in file_rows(Path(file), f"datasets.{name}: {file}"))

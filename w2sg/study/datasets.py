@@ -244,12 +244,6 @@ DatasetEntry = Annotated[CorpusPairs | FilePairs | HubPairs, Field(discriminator
 """An entry of ``datasets``."""
 
 
-def counted_pairs(spec: Mapping[str, Any]) -> float | None:
-    """Returns the pairs in each split of an entry as costs count them, a labelled text for half of one; None if it does not say."""
-    pairs = spec.get("pairs")
-    return pairs / 2 if pairs and spec.get("task") == "classification" else pairs
-
-
 def required_inputs(spec: Mapping[str, Any]) -> list[str]:
     """Returns the local files that an entry reads whose content is not pinned; of ``datasets`` in the order of the splits."""
     if spec["source"] in ("file", "labels"):

@@ -20,7 +20,7 @@ from w2sg.revisions.folders import RevisionError, check_weights
 from w2sg.runtime import driver, slurm
 from w2sg.runtime.files import atomic_path, file_sha256
 from w2sg.study import config as study, definitions, families, fields, recipes, rounds
-from w2sg.study.datasets import counted_pairs, required_inputs
+from w2sg.study.datasets import required_inputs
 from w2sg.study.lists import models, rows, selection
 from w2sg.study.protocols import trained_kinds
 from w2sg.theory.experiments.catalogue import EXPERIMENTS, describe_experiment, experiment_of

@@ -574,7 +574,7 @@ def planned_study():
         "repos": {name: config["models"][name]["repo"] for name in HUB_MODELS},
         "dtypes": {name: config["models"][name]["dtype"] for name in USED},
         "own": {name: facts for name in USED if (facts := own_sizes(name))},
-        "pairs": {name: counted_pairs(config["datasets"][name]) for name in DATASETS},
+        "pairs": {name: sizes.count_pairs(name, config["datasets"][name]) for name in DATASETS},
         "layers": config["activations"]["layers"],
         "threads": config["activations"]["threads"],
         "students": config["students"],

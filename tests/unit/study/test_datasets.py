@@ -8,7 +8,7 @@ import pytest
 
 from tests.pair_corpus import ORDER, TOPIC
 from w2sg.data import parsers
-from w2sg.study.datasets import DatasetEntry, HubPairs, counted_pairs, required_inputs
+from w2sg.study.datasets import DatasetEntry, HubPairs, required_inputs
 from w2sg.study.fields import ConfigError, read
 from w2sg.study.texts.corpora import CorpusEntry
 
@@ -92,13 +92,6 @@ def test_correct_entries_pass_and_say_the_same_when_read_again():
         *parsers.PARSERS,
         *parsers.LABELLED_PARSERS,
     }
-
-
-def test_a_labelled_text_costs_half_of_a_pair():
-    pairs = [
-        counted_pairs(entry(spec).model_dump()) for spec in (HUB, {**HUB, "task": "classification"}, FILES, LABELLED)
-    ]
-    assert pairs == [10, 5, None, None]
 
 
 def test_minimum_rows():
