@@ -208,7 +208,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
             axis.set_xticks(range(len(rows)), rows["design"], rotation=30, ha="right")
     axes[0].set(ylabel="revisions measured", ylim=(0, None))
     axes[1].axhline(1.2, color="grey", lw=0.8)
-    axes[1].set(ylabel="onset interval, doublings:\ntimes the exhaustive sweep's", ylim=(0.9, None))
+    axes[1].set(ylabel="onset interval, doublings:\ntimes the exhaustive sweep's", ylim=(0.9, 1.3))
     axes[2].axhline(SETTINGS.confidence, color="grey", lw=0.8)
     axes[2].set(ylabel="onset intervals\nthat hold the truth", ylim=(0.9, 1.005))
     axes[0].legend()

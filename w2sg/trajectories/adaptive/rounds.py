@@ -16,7 +16,7 @@ from w2sg.trajectories.onset import find_onset
 DRAWS = 200
 """Courses of the gain that are drawn."""
 
-WORTH = 0.015
+WORTH = 0.01
 """Share of an interval's width by which a revision must be expected to narrow it; of several intervals, in sum."""
 
 SCALES = (0.03, 1.0)
