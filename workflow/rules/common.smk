@@ -124,6 +124,11 @@ def present_run():
 
 onstart:
     if workflow.is_main_process:
+        # By default Snakemake bounds starts to 100 a second. For that each look at the waiting jobs brings another one a second later:
+        # looks grow with the jobs that have ended, to half a core after some hundreds. A bound that the user gives stays.
+        bound = workflow.scheduling_settings.max_jobs_per_timespan
+        if bound and (bound.max_jobs, bound.timespan) == (100, 1):
+            workflow.scheduler.job_rate_limiter = None
         if not workflow.local_exec:
             driver.announce_queue()
         if workflow.executor_plugin.name == "slurm":
