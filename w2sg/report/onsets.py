@@ -8,11 +8,12 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from w2sg.report.conclusions import SEEDS, Case, Finding, finding_of
-from w2sg.trajectories.onset import Status, onset_status
+from w2sg.report.conclusions import Case, Finding, finding_of
+from w2sg.trajectories.onset import GAP, Status, onset_status
 
-Place = Status | Literal["gap", "unknown"]
-"""``gap``: bounded by two revisions with none between them for long, as the note says; ``unknown``: no statistic, or one that decides nothing."""
+Place = Status | Literal["gap"]
+"""``gap``: bounded by two revisions with none between them for long, as the note says; ``unknown`` also where there is no statistic, or one
+that decides nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,7 @@ def onset_of(onset: Finding) -> Place:
         return status
     if not onset.bounded:
         return "unknown"
-    return "gap" if onset.note and onset.level != SEEDS else status  # of seeds, the note says how they were pooled
+    return "gap" if GAP in onset.note else status
 
 
 def placed(onsets: pd.DataFrame) -> pd.DataFrame:

@@ -128,6 +128,7 @@ def _tables(evidence: Evidence) -> dict[str, Any]:
         "summary_note": f"{cells.SUMMARY_NOTE} {cells.MARKS}",
         "conclusions": cells.format_conclusions(evidence.summary),
         "controls": controls.control_table(evidence.metrics, evidence.floors),
+        "twin": bool((evidence.metrics["step"] == 0).any()),
         "readings": reading_table(evidence.readings) if len(evidence.readings) else None,
         "transfer": controls.transfer_table(evidence.transfer) if evidence.transfer is not None else None,
         "agreement": controls.agreement_table(evidence.agreement) if evidence.agreement is not None else None,

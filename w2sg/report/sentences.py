@@ -21,6 +21,7 @@ CHANCE = 0.5
 """Accuracy of a supervisor that knows nothing."""
 
 UNKNOWING = "the supervisor cannot be told from chance, so that there is little to learn from it"
+WRONG_WAY = "the supervisor is below chance, as if its labels were given the wrong way round"
 
 WORDS: dict[str, dict[str, str]] = {
     "gain": {
@@ -30,9 +31,9 @@ WORDS: dict[str, dict[str, str]] = {
         "undefined": "there is no late gain to speak of",
     },
     "gain_first": {
-        "above": "the student of a random twin exceeds its supervisor too, so that exceeding it needs no pre-training (its accuracy; gain)",
-        "below": "the student of a random twin stays below its supervisor (its accuracy; gain)",
-        "unclear": "the student of a random twin cannot be told from its supervisor (its accuracy; gain)",
+        "above": "the student of a random twin exceeds its supervisor, so that exceeding it needs no pre-training (its accuracy, and gain)",
+        "below": "the student of a random twin stays below its supervisor (its accuracy, and gain)",
+        "unclear": "the student of a random twin cannot be told from its supervisor (its accuracy, and gain)",
     },
     "gain_beyond_weak_on_weak": {
         "above": "the student gains more than a student of the supervisor's own features does (weak on weak; gain beyond that)",
@@ -42,7 +43,7 @@ WORDS: dict[str, dict[str, str]] = {
     },
     "systematic_cost": {
         "above": "the supervisor's systematic errors cost accuracy, against a student of the same labels permuted over pairs",
-        "below": "the supervisor's errors cost less than the same labels permuted over pairs do",
+        "below": "the supervisor's errors cost nothing: the student of its labels is better than one of the same labels permuted over pairs",
         "unclear": "no cost of the supervisor's systematic errors can be told, against a student of the same labels permuted over pairs",
     },
     "error_probe_minus_loss": {
@@ -68,7 +69,7 @@ SHORT: dict[str, dict[str, str]] = {
         "unclear": "whether the student gains more than a student of the supervisor's own features cannot be told in {count}",
     },
     "gain_first": {
-        "above": "a random twin's student exceeds the supervisor, too, in {count}",
+        "above": "a random twin's student exceeds the supervisor in {count}",
         "below": "a random twin's student stays below the supervisor in {count}",
         "unclear": "a random twin's student cannot be told from the supervisor in {count}",
     },
@@ -107,6 +108,8 @@ def short_answer(summary: pd.DataFrame) -> list[str]:
         onset = f"the gain sets in at step {ends} (intervals reach from {span}) in the {len(onsets)} where an onset can be placed"
     if chance := _at_chance(found):
         onset += f"; in {len(chance)} of {len(found)} {UNKNOWING}"
+    if wrong := [case for case in found if case["weak"].high < CHANCE]:
+        onset += f"; in {len(wrong)} of {len(found)} {WRONG_WAY}"
     twins = [case for case in _with(found, "gain_first") if FIRST_NOTE in case["w2s_first"].note]
     controls = [
         *_counted(_with(found, "gain_beyond_weak_on_weak"), "gain_beyond_weak_on_weak"),
@@ -151,31 +154,30 @@ def answer(summary: pd.DataFrame) -> list[str]:
         for level, same in levels.items()
         for text in words(same)
     ]
-    gains = [case["gain"] for case in found]
-    known = all(math.isfinite(gain.low) for gain in gains)  # a gain without an interval says neither
-    return (
-        said
-        if "above" in {gain.decided for gain in gains} or not known
-        else ["No weak-to-strong generalization was seen.", *said]
+    # A gain without an interval says neither; one that does not last was seen.
+    denied = all(
+        math.isfinite(case["gain"].low) and case["gain"].decided != "above" and onset_of(case["onset_step"]) == "never"
+        for case in found
     )
+    return ["No weak-to-strong generalization was seen.", *said] if denied else said
 
 
 def _gains(found: Sequence[Case]) -> list[str]:
     """Whether and when the student exceeds its supervisor, and whether by more than the supervisor's own features allow."""
     dated = {status: words.phrase for status, words in ONSETS.items()}
     late = [case for case in found if case["saturation_tokens"].bounded]
-    chance = _at_chance(found)
     return [
         *_judged(found, "gain"),
         *_told(found, lambda case: onset_of(case["onset_step"]), dated, onset_number),
         *_listed(late, "accuracy saturates (tokens)", "saturation_tokens", SI),
         *_judged(_with(found, "gain_beyond_weak_on_weak"), "gain_beyond_weak_on_weak"),
-        *_listed(chance, UNKNOWING, "weak", ".3f"),
+        *_listed(_at_chance(found), UNKNOWING, "weak", ".3f"),
+        *_listed([case for case in found if case["weak"].high < CHANCE], WRONG_WAY, "weak", ".3f"),
     ]
 
 
 def _at_chance(found: Sequence[Case]) -> list[Case]:
-    return [case for case in found if case["weak"].known and not case["weak"].low > CHANCE]
+    return [case for case in found if case["weak"].low <= CHANCE <= case["weak"].high]
 
 
 def _controls(found: Sequence[Case]) -> list[str]:
@@ -183,20 +185,20 @@ def _controls(found: Sequence[Case]) -> list[str]:
     first = _with(found, "w2s_first")
     twins = [case for case in first if FIRST_NOTE in case["w2s_first"].note]
     others = [case for case in _with(found, "error_unrelated") if case["error_probe"].known]
-    unrelated = "held-out W2SG accuracy is predicted by a probe of an unrelated concept, the length of texts, with an error of (against the probe's)"
+    unrelated = "a probe of an unrelated concept, the length of texts, predicts held-out W2SG accuracy with an error of"
     return [
         *_judged(_with(found, "systematic_cost"), "systematic_cost"),
         *_judged(
             twins,
             "gain_first",
-            lambda case: f"{_shown(case['w2s_first'], '.3f')}; {_shown(case['gain_first'], '+.3f')}",
+            lambda case: f"{_shown(case['w2s_first'], '.3f')}, gain {_shown(case['gain_first'], '+.3f')}",
         ),
         *_listed([case for case in first if case not in twins], "the first student reaches", "w2s_first", ".3f"),
         *_told(
             others,
             lambda case: "",
             {"": unrelated},
-            lambda case: f"{case['error_unrelated'].value:.4f} against {case['error_probe'].value:.4f}",
+            lambda case: f"{case['error_unrelated'].value:.4f}, the linear probe {case['error_probe'].value:.4f}",
         ),
     ]
 

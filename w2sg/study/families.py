@@ -27,7 +27,7 @@ from w2sg.study.fields import (
 )
 from w2sg.study.labels.supervisors import Supervisor, resolve_supervisor
 from w2sg.study.lists.models import revisions_of, with_twin
-from w2sg.study.lists.rows import Revision
+from w2sg.study.lists.rows import HUB_DEFAULT, Revision
 from w2sg.study.lists.selection import Selection, select
 from w2sg.study.pretraining import Architecture, PretrainingSettings
 
@@ -246,6 +246,11 @@ def _check_tokens(revisions: Sequence[Revision], name: str, model: Mapping[str, 
         key, what = "tokens_per_step", "its training tokens per step (a number > 0), or a revision list"
         if model["source"] == "hub":
             key, what = "revisions", "its revision list"
+        elif unknown == [HUB_DEFAULT]:
+            key, what = (
+                "revisions",
+                "a revision list that says its step and tokens, as no trainer_state.json beside it does",
+            )
         text = f"missing; a swept model needs {what}, a supervisor does not (unknown of: {', '.join(unknown[:5])})"
         raise ConfigError([Mistake(("models", name, key), text)])
     trained = [revision for revision in revisions if revision.step > 0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,15 @@ from scipy import stats
 
 from w2sg.measures.estimates import Estimate, difference, undefined
 from w2sg.study.sections import Statistics
-from w2sg.trajectories.selection import INTERVAL, case_rows, final_means, seed_means
+from w2sg.trajectories.selection import (
+    INTERVAL,
+    case_rows,
+    final_means,
+    headline_cells,
+    rows_with,
+    seed_means,
+    trained_layers,
+)
 from w2sg.trajectories.series import Listed
 from w2sg.trajectories.transitions import count_late, late_degrees, late_level, late_memory
 
@@ -114,6 +122,11 @@ def measure_levels(
             found[name] = undefined(f"{QUANTITIES[quantity][0]} was not measured at all late revisions", len(late))
     found |= known
     rows = case_rows(metrics, family=case["family"], dataset=case["dataset"])
+    wide = float(stats.norm.ppf(0.5 + settings.confidence / 2))
+    pairs = {name: wide * float(errors[quantity].mean()) for name, quantity in LATE.items()}
+    for name in ("permuted_gain", "systematic_cost"):
+        half = wide * _draw_error(rows, *QUANTITIES[LATE[name]], case["protocol"], late["step"].tolist())
+        found[name], pairs[name] = _widen(found[name], half), float(np.hypot(pairs[name], np.nan_to_num(half)))
     control = seed_means(rows, "weak_on_weak", "gain", case["protocol"])
     weak_on_weak = undefined("weak_on_weak was not measured", len(table))
     if len(control):
@@ -129,9 +142,26 @@ def measure_levels(
         found["pgr"] = undefined("the ceiling was not measured at all late revisions", len(late))
     else:
         found["pgr"] = gap_recovered(gain, gap, errors=joint, degrees=degrees, confidence=settings.confidence)
-    wide = float(stats.norm.ppf(0.5 + settings.confidence / 2))
-    pairs = {name: wide * float(errors[quantity].mean()) for name, quantity in LATE.items()}
     return Levels(found=found, pairs=pairs, revisions=len(table), last_step=int(table["step"].iloc[-1]))
+
+
+def _draw_error(rows: pd.DataFrame, head: str, metric: str, protocol: str, steps: Sequence[int]) -> float:
+    """Returns the standard error of a late level by the permutation, which a head seed draws for all revisions; NaN of one draw."""
+    chosen = rows_with(rows, **headline_cells(head, metric, protocol))
+    chosen = rows_with(chosen[chosen["step"].isin(steps)], layer=trained_layers(rows)[-1])
+    drawn = chosen.groupby("seed")["value"].mean()
+    return float(drawn.std(ddof=1) / np.sqrt(len(drawn))) if len(drawn) > 1 else float("nan")
+
+
+def _widen(level: Estimate, half: float) -> Estimate:
+    """Returns a level whose interval holds the error of the draws too; of one draw the note says that it does not."""
+    if np.isnan(half):
+        note = "one draw of the permutation: its error is not in the interval"
+        return replace(level, note="; ".join(filter(None, [level.note, note]))) if np.isfinite(level.value) else level
+    below, above = level.value - level.low, level.high - level.value
+    return replace(
+        level, low=level.value - float(np.hypot(below, half)), high=level.value + float(np.hypot(above, half))
+    )
 
 
 def _at(table: pd.DataFrame, quantity: str) -> Estimate:

@@ -19,9 +19,11 @@ LEAST = 3
 # How a note begins. No revision is above its supervisor; that may be for want of revisions; some is, but none that counts:
 NEVER, FEW, FLEETING = "no gain above zero beyond sampling error", "too few revisions", "the gain does not last"
 # An onset may lie before the list: the first revision is above, or a later one is the first one above, and none is below.
+# Nothing between two revisions was measured; of several pre-training seeds, or without standard errors, there is no place.
+GAP, UNPLACED = "no revision between them was measured", "not to be placed"
 FIRST, OPEN = "already above at the first revision", "no revision is below its supervisor beyond sampling error"
 
-Status = Literal["bounded", "first", "open", "fleeting", "few", "some", "never"]
+Status = Literal["bounded", "first", "open", "fleeting", "few", "some", "unknown", "never"]
 
 
 def least_late(n: int) -> int:
@@ -37,15 +39,18 @@ def onset_status(value: float, low: float, note: str) -> Status:
 
     ``bounded``: below before, above after. ``first``: above at the first revision. ``open``: above later, below never.
     No onset, of which value and ``low`` are NaN: ``fleeting`` (above somewhere), ``few`` (too few revisions), ``never``, and
-    of several pre-training seeds ``some`` (with some of them only).
+    of several pre-training seeds ``some`` (with some of them only), and ``unknown`` (no place by its note).
     """
     if np.isfinite(value):
         return "bounded" if np.isfinite(low) else "first" if note.startswith(FIRST) else "open"
-    starts: tuple[tuple[str, Status], ...] = ((FLEETING, "fleeting"), (FEW, "few"), (SOME, "some"))
-    for start, status in starts:
-        if note.startswith(start):
-            return status
-    return "never"
+    if note.startswith((SOME, UNPLACED)):
+        return "some" if note.startswith(SOME) else "unknown"
+    parts: tuple[tuple[str, Status], ...] = (
+        (FLEETING, "fleeting"),
+        (FEW, "few"),
+    )  # notes of several seeds stand together
+    found: list[Status] = [status for part, status in parts if part in note]
+    return found[0] if found else "never"
 
 
 def find_onset(gain: np.ndarray, error: np.ndarray, *, late: int, confidence: float, listed: int = 0) -> Estimate:
@@ -67,6 +72,8 @@ def find_onset(gain: np.ndarray, error: np.ndarray, *, late: int, confidence: fl
             what all of them would have shown, and the interval holds whatever the choice.
     """
     n, listed = len(gain), max(len(gain), listed)
+    if np.isnan(error).any():
+        return undefined(f"{UNPLACED}: gains have no intervals, as test pairs form too few groups of one source", n)
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.nan_to_num(np.clip(gain / error, -1e3, 1e3), nan=0.0)  # 0 / 0: neither above nor below
     tail = (1.0 - confidence) / 2

@@ -95,9 +95,9 @@ def collect_series(
     halves = 2.0 * float(stats.norm.ppf(0.5 + confidence / 2))
     rows = own_rows(pd.concat([rows_with(metrics, **cells) for cells in series_cells()]))
     rows = rows.assign(error=(rows["high"] - rows["low"]) / halves)
-    students = rows_with(rows, head="w2s").pivot_table(
-        index=[*_NAMES, "step", "tokens"], columns=["metric", "seed"], values=["value", "error"]
-    )
+    by = [*_NAMES, "step", "tokens", "metric", "seed"]
+    means_of = rows_with(rows, head="w2s").groupby(by)[["value", "error"]].mean()
+    students = pd.DataFrame(means_of.unstack(["metric", "seed"]))
     places = ["family", "dataset", "layer", "step"]
     losses = rows_with(rows, head="model").groupby(["family", "step"])["value"].mean()
     means = {
@@ -108,7 +108,12 @@ def collect_series(
         "subspace": rows_with(rows, head="subspace").groupby(places)["value"].mean(),
     }
     for key, whole in students.groupby(level=_NAMES, sort=True):
-        table = whole.dropna(axis=1, how="all").dropna()  # protocols need not have the same seeds
+        values = pd.DataFrame(whole["value"]).dropna(
+            axis="columns", how="all"
+        )  # protocols need not have the same seeds
+        table = whole[[column for column in whole.columns if column[1:] in set(values.columns)]].loc[
+            values.dropna().index
+        ]
         named: dict[str, Any] = dict(zip(_NAMES, key, strict=True))
         steps = table.index.get_level_values("step")
         loss_index = pd.MultiIndex.from_product([[named["family"]], steps])

@@ -14,6 +14,7 @@ from w2sg.measures.verdicts import decide, pool_seeds
 from w2sg.study.protocols import protocols_in
 from w2sg.study.sections import Statistics
 from w2sg.trajectories.levels import Levels, measure_levels
+from w2sg.trajectories.onset import GAP, UNPLACED
 from w2sg.trajectories.prediction import COMPARED, RISING
 from w2sg.trajectories.selection import CASE, INTERVAL, headline_statistics, rows_with
 from w2sg.trajectories.series import Listed
@@ -90,8 +91,8 @@ def summarize(
 
     Returns:
         ``COLUMNS``. Level ``revisions``: within one run; ``one seed``: the same of a group's member; ``seeds``: over
-        pre-training seeds, ``family`` is the group's name. Of ``JUDGED`` the verdict says on which side of zero the
-        interval lies; of others it is empty.
+        pre-training seeds, of which two at least were measured; ``family`` is the group's name. Of ``JUDGED`` the verdict says
+        on which side of zero the interval lies; of others it is empty.
     """
     tables = {
         "correlations": rows_with(correlations, span="all"),
@@ -111,20 +112,23 @@ def summarize(
                 metrics, case=case, known=known, settings=settings, confidence=confidence, listed=chosen
             )
             runs[family, dataset, protocol] = _conclude(levels, statistics)
-    pooled = {member for members in groups.values() for member in members}
-    rows = []
-    for key, one in runs.items():
-        rows += _rows(key, one.found, "one seed" if key[0] in pooled else "revisions")
     over = headline_statistics(rows_with(prediction, held_out="seed"))
+    rows, pooled = [], set()
     for name, members in groups.items():
         for dataset, protocol in sorted({key[1:] for key in runs if key[0] in members}):
-            seeds = [runs[key] for member in members if (key := (member, dataset, protocol)) in runs]
+            seeds = [key for member in members if (key := (member, dataset, protocol)) in runs]
+            if len(seeds) < 2:  # it speaks for itself
+                continue
+            pooled |= set(seeds)
             errors = rows_with(over, family=name, dataset=dataset, protocol=protocol)
-            found = pool_runs(seeds, settings.confidence) | {
+            found = pool_runs([runs[key] for key in seeds], settings.confidence) | {
                 f"error_{row.predictor}": _estimate(row) for row in errors.itertuples()
             }
             rows += _rows((name, dataset, protocol), found, "seeds")
-    table = pd.DataFrame(rows, columns=COLUMNS)
+    each = [
+        row for key, one in runs.items() for row in _rows(key, one.found, "one seed" if key in pooled else "revisions")
+    ]
+    table = pd.DataFrame(each + rows, columns=COLUMNS)
     return table.assign(**{name: table[name].map(lambda value: float(f"{value:.6g}")) for name in INTERVAL})
 
 
@@ -154,9 +158,7 @@ def pool_runs(seeds: Sequence[Conclusions], confidence: float) -> dict[str, Esti
             most = float(max(one.value for one in found))
             pooled[name] = Estimate(value=float(len(seeds)) if name == "seeds" else most, n=len(seeds))
         elif name in IN_DOUBLINGS:
-            logs = [_logarithm(one) for one in found]
-            one = pool_seeds(logs, shared=_shared(name, logs, seeds), confidence=confidence)
-            pooled[name] = replace(one, **{end: float(np.exp2(getattr(one, end))) for end in INTERVAL})
+            pooled[name] = _pool_positions(name, found, seeds, confidence)
         elif name in DESCRIPTIVE:
             mean = pool_seeds(found, confidence=confidence)
             note = "mean over seeds, without interval" if np.isfinite(mean.value) else mean.note
@@ -172,6 +174,19 @@ def pool_runs(seeds: Sequence[Conclusions], confidence: float) -> dict[str, Esti
     return pooled | {"gain_beyond_weak_on_weak": replace(beyond, note=note)}
 
 
+def _pool_positions(name: str, found: Sequence[Estimate], seeds: Sequence[Conclusions], confidence: float) -> Estimate:
+    """Returns a position over seeds, the mean in doublings; its note says with how many seeds it cannot be placed well."""
+    if start := sum(one.value == 0.0 for one in found):
+        note = f"{UNPLACED}: with {start} of {len(found)} seeds it may lie before any training"
+        return undefined(note, len(found))
+    with np.errstate(divide="ignore"):
+        logs = [replace(one, **{end: float(np.log2(getattr(one, end))) for end in INTERVAL}) for one in found]
+    one = pool_seeds(logs, shared=_shared(name, logs, seeds), confidence=confidence)
+    gaps = [each.note for each in found if GAP in each.note]
+    note = f"{len(gaps)} of {len(found)} seeds: {'; '.join(dict.fromkeys(gaps))}" if gaps else one.note
+    return replace(one, **{end: float(np.exp2(getattr(one, end))) for end in INTERVAL}, note=note)
+
+
 def _shared(name: str, found: Sequence[Estimate], seeds: Sequence[Conclusions]) -> tuple[float, float]:
     """Returns the half widths, below and above, of the error that all seeds share: means over the seeds' own."""
     if name in OWN_ERROR:
@@ -179,13 +194,6 @@ def _shared(name: str, found: Sequence[Estimate], seeds: Sequence[Conclusions]) 
         return float(np.mean(below)), float(np.mean(above))
     half = float(np.mean([one.shared.get(name, 0.0) for one in seeds]))
     return half, half
-
-
-def _logarithm(position: Estimate) -> Estimate:
-    if position.value == 0.0:
-        return undefined("a position before any training has no logarithm", position.n)
-    with np.errstate(divide="ignore"):
-        return replace(position, **{end: float(np.log2(getattr(position, end))) for end in INTERVAL})
 
 
 def _estimate(row: object) -> Estimate:

@@ -14,7 +14,7 @@ from w2sg.measures.bootstrap import FEWEST, is_constant, lag_one, variance_facto
 from w2sg.measures.estimates import Estimate, difference, transform, undefined
 from w2sg.study.sections import Statistics
 from w2sg.trajectories import sigmoid
-from w2sg.trajectories.onset import find_onset, least_late
+from w2sg.trajectories.onset import GAP, find_onset, least_late
 from w2sg.trajectories.selection import MEAN_SEED
 from w2sg.trajectories.series import Curve, Listed, Series
 
@@ -117,7 +117,7 @@ def _tell_gap(onset: Estimate, steps: np.ndarray) -> Estimate:
     before, after = steps[int(onset.low)], steps[int(onset.high)]
     if after <= 2 * before:
         return onset
-    note = f"the onset lies between steps {before:,} and {after:,}; no revision between them was measured"
+    note = f"the onset lies between steps {before:,} and {after:,}; {GAP}"
     return replace(onset, note=note)
 
 

@@ -23,6 +23,7 @@ from w2sg.report.charts import rows as charts
 from w2sg.report.sentences import short_answer
 from w2sg.tables import schemas
 from w2sg.tables.files import read_table, write_table
+from w2sg.trajectories.onset import GAP
 from w2sg.trajectories.selection import rows_with
 
 CHOICE: dict[str, Any] = {"family": "nano", "dataset": "newsgroups_tech"}
@@ -152,7 +153,8 @@ def test_captions_give_the_numbers_of_the_figure(metrics):
 
 
 @pytest.mark.parametrize(
-    "row", [(64, np.nan, 128, "open"), (64, 0, 64, "no revision between them"), (64, 32, 128, TOO_SHORT)]
+    "row",
+    [(64, np.nan, 128, "open"), (64, 0, 64, f"the onset lies between steps 0 and 64; {GAP}"), (64, 32, 128, TOO_SHORT)],
 )
 def test_an_onset_that_cannot_be_placed_is_not_drawn(metrics, row):
     concluded = made_conclusions({"onset_step": row, "onset_tokens": row})

@@ -37,9 +37,9 @@ def test_a_study_with_the_effect_is_told_with_its_controls():
     )
     assert "gains more than a student of the supervisor's own features does" in text
     assert "systematic errors cost accuracy, against a student of the same labels permuted over pairs" in text
-    twin = "the student of a random twin stays below its supervisor (its accuracy; gain): nano on newsgroups_tech (paper 0.532"
+    twin = "the student of a random twin stays below its supervisor (its accuracy, and gain): nano on newsgroups_tech (paper 0.532"
     assert twin in text
-    assert "a probe of an unrelated concept, the length of texts" in text and "0.0205 against 0.0116" in text
+    assert "a probe of an unrelated concept, the length of texts" in text and "0.0205, the linear probe 0.0116" in text
     assert "it cannot be told which of linear probe and evaluation loss" in text
     assert "saturates" not in text and "better than" not in text and "cases" not in text
     assert all(line.startswith("In this run ") for line in text.splitlines())
@@ -47,7 +47,7 @@ def test_a_study_with_the_effect_is_told_with_its_controls():
 
 def test_exceeding_the_supervisor_needs_no_pretraining_where_a_random_twin_does():
     text = told({"gain_first": (0.04, 0.02, 0.06, "random twin: step0", "above")})
-    assert "exceeds its supervisor too, so that exceeding it needs no pre-training" in text
+    assert "exceeds its supervisor, so that exceeding it needs no pre-training" in text
     assert "stays below" not in text
 
 
@@ -145,6 +145,21 @@ def test_a_supervisor_of_noise_is_named_as_one():
     assert text.startswith("No weak-to-strong generalization was seen.\n")
     assert "the supervisor cannot be told from chance, so that there is little to learn from it" in text
     assert "cannot be told from its supervisor at the end" in text and "chance" not in told()
+
+
+def test_a_supervisor_below_chance_is_not_one_of_noise():
+    text = told({"weak": (0.2, 0.18, 0.22)})
+    assert (
+        "below chance, as if its labels were given the wrong way round" in text
+        and "cannot be told from chance" not in text
+    )
+    assert "chance" not in told({"weak": (0.5, NONE, NONE)})
+
+
+@pytest.mark.parametrize("row", [(512, 256, 1024), (NONE, NONE, NONE, f"{onset.FLEETING}: x"), None])
+def test_where_some_revision_shows_a_gain_its_absence_is_not_told(row):
+    gain = ABSENT | {"onset_step": row}
+    assert "No weak-to-strong generalization was seen" not in told(gain)
 
 
 def test_a_gain_without_an_interval_is_no_absence():

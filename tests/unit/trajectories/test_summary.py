@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.conclusions import with_controls
 from tests.studies import HALF, STEPS, WEAK, made_metrics, made_statistics
+from w2sg.measures.estimates import Estimate
 from w2sg.measures.verdicts import SOME
 from w2sg.study.sections import Statistics
 from w2sg.tables.schemas import CORRELATIONS, METRICS, PREDICTION, TRANSITIONS
@@ -15,6 +17,9 @@ from w2sg.trajectories.levels import gap_recovered
 from w2sg.trajectories.transitions import late_revisions
 
 SETTINGS = Statistics(resamples=200, first=10)
+
+
+ESTIMATE = Estimate(value=0.1, low=0.05, high=0.15, n=9)
 
 
 def concluded(metrics: pd.DataFrame, groups=None) -> pd.DataFrame:
@@ -132,10 +137,73 @@ def test_an_onset_that_some_seeds_lack_is_undefined_over_seeds():
     assert onset.onset_status(one["value"], one["low"], one["note"]) == "some"
 
 
-def test_a_group_of_one_measured_seed_has_values_without_intervals():
-    rows = concluded(run(0), {"nano": ["nano-seed0", "nano-seed1"]}).loc["nano", "paper"]
-    assert rows.loc["gain", "verdict"] == "undefined" and rows.loc["gain", "note"] == "no interval: 1 seed"
-    assert np.isfinite(rows.loc["gain", "value"]) and np.isnan(rows.loc["error_probe", "value"])
+def test_of_a_group_of_which_one_seed_was_measured_that_one_speaks_for_itself():
+    grouped, alone = concluded(run(0), {"nano": ["nano-seed0", "nano-seed1"]}), concluded(run(0))
+    pd.testing.assert_frame_equal(grouped, alone)
+    assert set(grouped["level"]) == {"revisions"}
+
+
+def _pooled(name, *found):
+    rest = {"gain": ESTIMATE, "weak_on_weak_gain": ESTIMATE, "w2s_first": ESTIMATE, "gain_first": ESTIMATE}
+    seeds = [summary.Conclusions(found={**rest, name: one}) for one in found]
+    return summary.pool_runs(seeds, 0.95)[name]
+
+
+@pytest.mark.parametrize(
+    ("found", "status"),
+    [
+        (((0, np.nan, 256, onset.OPEN), (0, np.nan, 512, onset.OPEN)), "unknown"),
+        (((0, np.nan, 256, onset.OPEN), (512, 256, 1024, "")), "unknown"),
+        (((512, 256, 1024, ""), (768, 512, 1024, "")), "bounded"),
+        (
+            ((np.nan, np.nan, np.nan, f"{onset.NEVER} (x)"), (np.nan, np.nan, np.nan, f"{onset.FLEETING}: y")),
+            "fleeting",
+        ),
+        (
+            ((np.nan, np.nan, np.nan, f"{onset.FLEETING}: y"), (np.nan, np.nan, np.nan, f"{onset.NEVER} (x)")),
+            "fleeting",
+        ),
+        (((np.nan, np.nan, np.nan, f"{onset.NEVER} (x)"), (512, 256, 1024, "")), "some"),
+    ],
+)
+def test_the_status_of_an_onset_over_seeds_is_that_of_all_of_them_in_any_order(found, status):
+    made = [Estimate(value=value, low=low, high=high, n=9, note=note) for value, low, high, note in found]
+    for one in (_pooled("onset_step", *made), _pooled("onset_step", *made[::-1])):
+        assert onset.onset_status(one.value, one.low, one.note) == status
+
+
+def test_an_onset_between_two_revisions_says_so_over_seeds_too():
+    gap = f"the onset lies between steps 1,000 and 3,048; {onset.GAP}"
+    one = _pooled("onset_step", *[Estimate(value=3048, low=1000, high=3048, n=2, note=gap)] * 3)
+    assert one.note == f"3 of 3 seeds: {gap}"
+
+
+def test_the_draw_of_the_permutation_is_in_the_interval_of_what_errors_cost():
+    rng = np.random.default_rng(0)
+    metrics = with_controls(made_metrics(effect=True))
+    rows = metrics["head"] == "permuted"
+    cost = metrics[rows & (metrics["metric"] == "accuracy")].assign(
+        metric="systematic_cost", value=0.02, low=0.01, high=0.03
+    )
+    draws = dict(zip(sorted(set(cost["seed"])), rng.normal(0.02, 0.02, cost["seed"].nunique()), strict=True))
+    moved = cost.assign(value=cost["seed"].map(draws))
+    moved = moved.assign(low=moved["value"] - 0.01, high=moved["value"] + 0.01)
+    same, apart = (
+        concluded(pd.concat([metrics, one])).loc[("nano", "paper", "systematic_cost")] for one in (cost, moved)
+    )
+    half = 1.96 * np.std(list(draws.values()), ddof=1) / np.sqrt(len(draws))
+    assert same["high"] - same["low"] == pytest.approx(0.02, abs=1e-5)
+    assert apart["high"] - apart["low"] == pytest.approx(2 * np.hypot(0.01, half), rel=1e-3)
+    alone = concluded(pd.concat([metrics, cost[cost["seed"] == cost["seed"].min()]]))
+    assert "one draw" in alone.loc[("nano", "paper", "systematic_cost"), "note"]
+
+
+def test_gains_without_intervals_place_no_onset_and_fail_nothing():
+    metrics = made_metrics(effect=True).assign(low=np.nan, high=np.nan)
+    rows = concluded(metrics).loc["nano", "paper"]
+    found = rows.loc["onset_step"]
+    assert onset.onset_status(found["value"], found["low"], found["note"]) == "unknown"
+    assert rows.loc["gain", "verdict"] == "undefined" and np.isfinite(rows.loc["gain", "value"])
 
 
 def test_a_family_that_is_empty_leaves_the_other_as_it_is():

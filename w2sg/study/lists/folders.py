@@ -69,7 +69,7 @@ def _revision(folder: Path, name: str, tokens_per_step: float | None, subfolder:
     if said is not None and said != step:
         raise ValueError(f"{folder}: its name says step {step}, trainer_state.json says global_step {said}")
     seen, written = state.get("num_input_tokens_seen"), match[2] if match else None
-    if tokens_per_step is not None:
+    if tokens_per_step is not None and (match or said is not None):
         tokens = step * tokens_per_step / 1e9
     elif step == 0 and match:
         tokens = 0.0

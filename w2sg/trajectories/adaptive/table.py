@@ -48,7 +48,10 @@ def place_tables(tables: Mapping[tuple[str, str], Sequence[pd.DataFrame]], sweep
 
 
 def known_gains(series: Sequence[Series], sweep: AdaptiveSweep) -> dict[str, KnownGain]:
-    """Returns the gain at the measured revisions by family, dataset and protocol: last layer, mean over head seeds."""
+    """Returns the gain at the measured revisions by family, dataset and protocol: last layer, mean over head seeds.
+
+    A gain without intervals dates no onset and is left out.
+    """
     steps = np.array([step for _, step, _ in sweep.revisions])
     last = {(one.family, one.dataset, one.protocol): one for one in sorted(series, key=lambda one: one.layer)}
     return {
@@ -56,6 +59,7 @@ def known_gains(series: Sequence[Series], sweep: AdaptiveSweep) -> dict[str, Kno
             places=np.searchsorted(steps, one.steps), gain=one.curves[0].gain, error=one.curves[0].gain_error
         )
         for key, one in sorted(last.items())
+        if np.isfinite(one.curves[0].gain_error).all()
     }
 
 

@@ -80,6 +80,16 @@ def test_a_folder_with_a_model_in_it_is_the_one_revision(tmp_path):
     assert local_folder(model, "main", place_of("main", listed, model)) == tmp_path / "own"
 
 
+def test_a_swept_model_in_a_folder_that_says_no_step_is_no_random_twin(tmp_path):
+    checkpoint(tmp_path / "own")
+    model = {"source": "local", "path": str(tmp_path / "own"), "tokens_per_step": 100.0}
+    config = {"models": {"m": model}, "families": {"f": {"strong": "m", "weak": "m"}}}
+    with pytest.raises(
+        ConfigError, match=r"models\.m\.revisions: missing.*revision list that says its step and tokens"
+    ):
+        resolve_family("f", config, ROOT)
+
+
 def test_what_a_trainer_leaves_beside_its_checkpoints_supervises_as_main(tmp_path):
     checkpoint(tmp_path / "out", state={"global_step": 8})
     for step in (4, 8):
