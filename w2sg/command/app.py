@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import subprocess
 import sys
 import time
@@ -33,6 +34,9 @@ app = typer.Typer(
     help="Weak-to-strong generalization across pre-training. A thin layer over Snakemake: "
     "`snakemake --cores 8 --configfile STUDY.yaml` does the same as `w2sg run STUDY.yaml`.",
 )
+
+ROUNDS_APART = 15.0
+"""Seconds without a run after which a watched study is over."""
 
 PASS = {"allow_extra_args": True, "ignore_unknown_options": True}
 """What a subcommand does not know goes to Snakemake."""
@@ -150,10 +154,10 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a study, or go on with it: `snakemake` with the profile, and whatever else is given."""
-    given = asked(directory, words or [])
+    given, begun = asked(directory, words or []), time.time()
     _start(given, [], cores=cores, profile=profile, as_json=as_json)
     if as_json:
-        _print(asdict(_look(given.folder, given.study)[1]))
+        _print(_state(given, begun))
 
 
 @app.command(context_settings=PASS)
@@ -222,7 +226,7 @@ def report(
     if partial:
         place = _partial(given.folder, given.study, project=given.project) / "report.html"
     else:
-        _start(given, [], cores=cores, profile=profile, as_json=True)
+        _start(given, [], cores=cores, profile=profile, as_json=as_json, quiet=True)
         place = given.results / "report.html"
     _print({"report": str(place)}) if as_json else print(place)
 
@@ -263,12 +267,23 @@ def revisions(
 app.command()(sharing.export)
 
 
-def _start(given: places.Asked, targets: list[str], *, cores: int | None, profile: str, as_json: bool) -> None:
+def _start(
+    given: places.Asked, targets: list[str], *, cores: int | None, profile: str, as_json: bool, quiet: bool = False
+) -> None:
     """Runs; where that fails, exits with Snakemake's status, with ``as_json`` after printing how far the study is."""
-    if failed := places.start(given, targets, cores=cores, profile=profile, as_json=as_json):
+    begun = time.time()
+    if failed := places.start(given, targets, cores=cores, profile=profile, as_json=as_json or quiet):
         if as_json:
-            _print(asdict(_look(given.folder, given.study)[1]))
+            _print(_state(given, begun))
         raise typer.Exit(failed)
+
+
+def _state(given: places.Asked, begun: float) -> dict[str, Any] | None:
+    """Returns how far the study is; None if no run of it has begun since, as where its configuration is refused or after ``-n``."""
+    with contextlib.suppress(CommandError):
+        found = _look(given.folder, given.study)[1]
+        return asdict(found) if found.started >= begun else None
+    return None
 
 
 def _look(folder: Path, study: str, *, disk: bool = True) -> tuple[Path, Status]:
@@ -279,10 +294,12 @@ def _look(folder: Path, study: str, *, disk: bool = True) -> tuple[Path, Status]
 
 def _watched(folder: Path, found: Status, every: float) -> Iterator[Status]:
     yield found
-    while found.alive:
+    seen = time.monotonic() if found.alive else -math.inf
+    while time.monotonic() - seen < ROUNDS_APART:  # an adaptive study's next round begins a moment later
         time.sleep(every)
         new = _look(folder, found.study, disk=time.time() % 60 < every)[1]  # once a minute
         found = replace(new, disk=new.disk or found.disk)
+        seen = time.monotonic() if found.alive else seen
         yield found
 
 
@@ -294,6 +311,8 @@ def _partial(folder: Path, study: str, *, project: Path | None = None) -> Path:
 def _table(path: Path) -> list[dict[str, Any]]:
     import pandas as pd
 
+    if not path.is_file():
+        raise CommandError(f"no {path}: the run made none")
     frame = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",")
     return json.loads(frame.to_json(orient="records"))
 

@@ -10,8 +10,11 @@ from typing import Any
 
 import yaml
 
-from w2sg.command.places import CommandError
+from w2sg.command.places import SHIPPED, CommandError
 from w2sg.runtime.files import atomic_path
+from w2sg.runtime.project import installed_project
+from w2sg.study.config import lay_over
+from w2sg.study.definitions import SHARED_NAMES
 from w2sg.study.lists.folders import read_folder
 from w2sg.study.texts.corpora import TEXT_SUFFIXES
 from w2sg.study.texts.files import DATA_SUFFIXES
@@ -51,6 +54,7 @@ def write_study(new: NewStudy, folder: Path) -> list[Path]:
         raise CommandError(f"{', '.join(taken)}: there already; give another --name, or remove it")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", new.name):
         raise CommandError(f"--name {new.name!r}: expected letters, digits, dots, dashes and underscores")
+    _check_name(new.name)
     _check_pairs(new.pairs)
     strong = _model(new.strong, "--models", new.dtype)
     if strong["source"] == "hub":
@@ -99,6 +103,20 @@ def _model(text: str, option: str, dtype: str) -> dict[str, Any]:
             f"{option} {text}: no such folder, and no repository either (expected a folder, or owner/name)"
         )
     return {"source": "local", "path": str(Path(text).resolve()), "dtype": dtype}
+
+
+def _check_name(name: str) -> None:
+    """A new entry with the name of a shipped one would be laid over it."""
+    project = installed_project()
+    files = [project / "config" / f"{one}.yaml" for one in SHIPPED] if project else []
+    shipped = lay_over(files, {})
+    made = [("families", ""), ("models", "-strong"), ("models", "-weak"), ("datasets", "-pairs"), ("corpora", "-text")]
+    taken = [f"{section}.{name}{end}" for section, end in made if f"{name}{end}" in shipped.get(section, {})]
+    if name in SHARED_NAMES:
+        raise CommandError(f"--name {name}: all studies share a folder of this name; give another --name")
+    if taken:
+        what = f"{', '.join(taken)} is an entry of the shipped configuration"
+        raise CommandError(f"--name {name}: {what}; give another --name")
 
 
 def _check_folder(folder: Path, tokens_per_step: float | None) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from w2sg.command.ending import duration, file_size
-from w2sg.command.planning import make_plan
+from w2sg.command.planning import Machine, make_plan
 from w2sg.command.sizes import weights_size
 from w2sg.revisions import access
-from w2sg.revisions.facts.comparison import together
+from w2sg.revisions.facts.comparison import asked_fault, chat_fault, together, wanted_layers
 from w2sg.revisions.offline import Published, is_offline, read_answers
 from w2sg.revisions.scratch import Store
 from w2sg.study.costs import PlannedStudy
@@ -47,8 +47,8 @@ class Checked:
     """What audits learned of a Hub model."""
 
 
-def check_revisions(models: Mapping[str, Checked]) -> Iterator[tuple[str, str]]:
-    """Yields what an audit learned of the used revisions of Hub models: a fault for each that cannot be run.
+def check_revisions(models: Mapping[str, Checked], config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yields what an audit learned of the used revisions of Hub models: a fault for each that cannot be run as the study asks.
 
     Returns:
         States (:data:`STATES`) and texts.
@@ -59,13 +59,22 @@ def check_revisions(models: Mapping[str, Checked]) -> Iterator[tuple[str, str]]:
         answers = read_answers(Path(model.kept), model.entry["repo"])
         used = [one for one in model.used if one != RANDOM]
         known = {one: answers[one] for one in used if one in answers}
-        wrong = {one: text for one, answer in known.items() if (text := answer.missing or answer.description.fault)}
+        layers = wanted_layers(name, config)
+        wrong = {one: text for one, answer in known.items() if (text := _fault(answer, layers, config))}
         unknown = {one: text for one, answer in known.items() if (text := answer.unknown)}
         yield from (("fault", f"models.{name}: {line}") for line in together(wrong.items()))
         yield from (("note", f"models.{name}: {line}") for line in together(unknown.items()))
         good = len(known) - len(wrong) - len(unknown)
         text = f"models.{name}: {good:,} of {len(used):,} revisions have weights, a configuration and a tokenizer"
         yield "ok" if good == len(used) else "note", text
+
+
+def _fault(answer: Published, layers: str | Sequence[int], config: Mapping[str, Any]) -> str:
+    """Returns why a revision cannot be run, or not as the study asks; empty text if it can, or nothing is known of it."""
+    found = answer.missing or answer.description.fault
+    if found or answer.unknown:
+        return found
+    return asked_fault(config, layers, answer.description) or chat_fault(config, answer.description)
 
 
 def check_disk(study: PlannedStudy, scratch: Path, answers: Mapping[str, Published], **facts: Any) -> tuple[str, str]:
@@ -80,7 +89,8 @@ def check_disk(study: PlannedStudy, scratch: Path, answers: Mapping[str, Publish
     plan = make_plan(study, audits={}, benchmarks={}, **facts)
     total = plan.table.iloc[-1].fillna(0)
     largest = max([float(total["snapshot_gb"]) * 1e9, *(answer.size for answer in answers.values())])
-    snapshots, kept = study.snapshots * largest, float(total["features_gb"]) * 1e9
+    left = float(total["features_gb"]) * 1e9 - Machine.here(study.used).written
+    snapshots, kept = study.snapshots * largest, max(left, 0.0)
     there = next(folder for folder in (scratch, *scratch.absolute().parents) if folder.is_dir())
     same = there.stat().st_dev == Path().stat().st_dev
     places = {Path(): kept + snapshots} if same else {Path(): kept, there: snapshots}

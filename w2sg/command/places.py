@@ -126,13 +126,13 @@ class Asked:
 
 
 def asked(directory: Path | None, words: Sequence[str]) -> Asked:
-    """Returns what a user gave: words that name YAML or JSON files are configuration files, behind ``--configfile`` or not.
+    """Returns what a user gave: words that name YAML files are configuration files, behind ``--configfile`` or not.
 
     Raises:
         CommandError: If there is no such file, or the project's folder is none.
     """
     project = find_project(directory)
-    named = [word for word in words if word.endswith((".yaml", ".yml", ".json")) and word[0] != "-" and "=" not in word]
+    named = [word for word in words if word.endswith((".yaml", ".yml")) and word[0] != "-" and "=" not in word]
     files = []
     for word in named:
         found = [path for path in (Path(word), project / word) if path.is_file()]

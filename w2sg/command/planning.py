@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pandas as pd
 from w2sg.command.ending import duration, file_size
 from w2sg.command.places import usable_cores
 from w2sg.command.state import measured_time
+from w2sg.runtime.files import folder_size
 from w2sg.study.costs import BOUNDS, COLUMNS, PlannedStudy, add_own, cost_table, count_jobs, read_models, read_rates
 
 _LARGE = 1e9
@@ -28,12 +29,18 @@ class Machine:
     """Whether one is seen; a login node shows none of its cluster's."""
     free: int
     """Bytes that are free where the study works."""
+    written: int = 0
+    """Bytes of what the study keeps that are written already."""
 
     @classmethod
-    def here(cls) -> Machine:
-        """Returns this machine."""
+    def here(cls, models: Iterable[str] = ()) -> Machine:
+        """Returns this machine; ``models`` are those whose features, and revisions if trained here, a study keeps."""
+        kept = [Path("results", folder, name) for folder in ("activations", "pretrained") for name in models]
         return cls(
-            cores=usable_cores(), gpu=shutil.which("nvidia-smi") is not None, free=shutil.disk_usage(Path()).free
+            cores=usable_cores(),
+            gpu=shutil.which("nvidia-smi") is not None,
+            free=shutil.disk_usage(Path()).free,
+            written=sum(map(folder_size, kept)),
         )
 
 
@@ -78,7 +85,7 @@ def make_plan(
         benchmarks: What Snakemake measured of the study's jobs, files by rule; missing ones are left out.
     """
     models = add_own(read_models(costs, audits, study.repos), study.own)
-    assumed, machine = read_rates(rates), Machine.here()
+    assumed, machine = read_rates(rates), Machine.here(study.used)
     if study.rate:
         told = {"value": f"{study.rate * 1e6:g}", "status": "told", "source": "fetch.rate of the configuration"}
         assumed = [row | told if row["name"] == "download" else row for row in assumed]
@@ -126,16 +133,17 @@ def bound_of(study: PlannedStudy, models: pd.DataFrame, table: pd.DataFrame, mac
     """
     total = table.iloc[-1]
     largest = float(models["parameters"].max()) if len(models) else 0.0
-    if machine.gpu or largest > _LARGE or study.trained:
+    if machine.gpu or largest > _LARGE:
         device, times = (
             "GPU",
             {"GPU": total["gpu_hours"] + total["students_hours"], "CPU": total["heads_hours"] / machine.cores},
         )
     else:
-        device, times = "CPU", {"CPU": (total["cpu_hours"] + total["heads_hours"]) / machine.cores}
+        worked = total["cpu_hours"] + total["students_cpu_hours"] + total["heads_hours"]
+        device, times = "CPU", {"CPU": worked / machine.cores}
     times["download"] = total["download_hours"]
     longest = max(times, key=lambda name: (times[name] != times[name], times[name]))
-    full = disk_needed(study, table) > machine.free
+    full = disk_needed(study, table) > machine.free + machine.written
     known = set(study.used) <= set(models.index)
     return Bound(
         hours=float(times[longest]) if known else float("nan"), device=device, bottleneck="disk" if full else longest
@@ -164,7 +172,10 @@ def plan_text(
             f"peak on the scratch disk: {file_size(peak * 1e9)} ({study.snapshots} snapshots of the largest model)"
         )
     if table.iloc[-1]["features_gb"] == table.iloc[-1]["features_gb"]:
-        lines.append(f"disk in all: {file_size(disk_needed(study, table))}; free here: {file_size(machine.free)}")
+        there = f", of which {file_size(machine.written)} are written" if machine.written else ""
+        lines.append(
+            f"disk in all: {file_size(disk_needed(study, table))}{there}; free here: {file_size(machine.free)}"
+        )
     lines.append(_time_text(study, bound_of(study, models, table, machine), table, machine))
     if uncounted := [f"datasets.{name}.pairs" for name, pairs in study.pairs.items() if pairs is None]:
         lines.append(f"unknown without {', '.join(uncounted)}: hours of GPU and CPU; what is kept")
@@ -188,9 +199,10 @@ def _cells(study: PlannedStudy, table: pd.DataFrame) -> str:
     formats |= {"download_tb": size(1e12), "snapshot_gb": size(1e9), "features_gb": size(1e9)}
     formats |= dict.fromkeys(("gpu_hours", "students_hours"), _hours)
     formats |= dict.fromkeys(
-        ("cpu_hours", "heads_hours"), lambda value: "unknown" if value != value else f"{value:,.3g}"
+        ("cpu_hours", "students_cpu_hours", "heads_hours"),
+        lambda value: "unknown" if value != value else f"{value:,.3g}",
     )
-    left_out = ["download_hours", *([] if study.trained else ["students_hours"])]
+    left_out = ["download_hours", *([] if study.trained else ["students_hours", "students_cpu_hours"])]
     shown = table.drop(columns=left_out)
     cells = shown.assign(**{name: shown[name].map(form) for name, form in formats.items() if name in shown})
     return cells.rename(columns=COLUMNS).to_string(index=False)

@@ -239,8 +239,9 @@ def _time_left(
     total, at_least = 0.0, False
     for job, state in zip(run.jobs, states, strict=True):
         if state in ("running", "waiting"):
-            each = _mean(known.get((job.rule, job.subject), known.get((job.rule, ""), []))) if job.benchmark else _SHORT
-            at_least |= each is None
+            own = known.get((job.rule, job.subject), [])
+            each = _mean(own or known.get((job.rule, ""), [])) if job.benchmark else _SHORT
+            at_least |= bool(job.benchmark) and not own  # other models' times may be far from its own
             total += (each or 0.0) * (0.5 if state == "running" else 1.0)
     return total / (at_once or max(states.count("running"), 1)), at_least
 

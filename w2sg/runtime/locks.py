@@ -63,11 +63,20 @@ def first_free(paths: Sequence[Path], *, poll: float = 0.2) -> Iterator[int]:
 
 
 def is_locked(path: Path) -> bool:
-    """Returns whether a process holds the lock of a file that exists, or existed a moment ago."""
-    if not path.exists():
+    """Returns whether a process holds the lock of a file, or a share of it; one that is not there, nobody.
+
+    Needs the right to read the file only, as one has of another user's study.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
         return False
-    descriptor = try_lock(path)
-    if descriptor is None:
+    except OSError:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
-    os.close(descriptor)
+    finally:
+        os.close(descriptor)
     return False

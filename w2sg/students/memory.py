@@ -19,7 +19,9 @@ FLOAT = 4
 """Bytes of a number in float32."""
 
 
-def needed_bytes(config: Any, kind: StudentKind, *, rows: int, size: int, settings: Students) -> float:
+def needed_bytes(
+    config: Any, kind: StudentKind, *, rows: int, size: int, settings: Students, device: str = "cuda"
+) -> float:
     """Returns about how many bytes the training of a model takes on its device.
 
     Weights, what is kept for the way back, and for a fully trained one gradients and both moments of Adam in float32; adapters,
@@ -31,6 +33,7 @@ def needed_bytes(config: Any, kind: StudentKind, *, rows: int, size: int, settin
         rows: Tokens of the largest batch.
         size: Bytes of a frozen weight.
         settings: Section ``students``.
+        device: Where it is trained.
     """
     parameters = count_parameters(config)
     text = config.get_text_config()
@@ -38,7 +41,8 @@ def needed_bytes(config: Any, kind: StudentKind, *, rows: int, size: int, settin
     number = 2 if settings.mixed_precision or (kind == "lora" and size == 2) else FLOAT
     block = rows * width * STATES * number
     kept = block + blocks * rows * width * number if settings.checkpointing else blocks * block
-    trained = FLOAT * (4 if settings.optimizer == "adam" else 2)
+    # Weights, gradients and moments; and on a CPU the copy of the weights that a GPU leaves to its host.
+    trained = FLOAT * ((4 if settings.optimizer == "adam" else 2) + (device == "cpu"))
     return parameters * (trained if kind == "full" else size) + kept
 
 
@@ -83,7 +87,9 @@ def check_memory(
 
     def needs(one: StudentKind, **changed: Any) -> float:
         size = getattr(torch, weight_type(one, swept)).itemsize
-        return needed_bytes(config, one, rows=rows, size=size, settings=settings.model_copy(update=changed))
+        return needed_bytes(
+            config, one, rows=rows, size=size, settings=settings.model_copy(update=changed), device=device
+        )
 
     if needs(kind) <= free:
         return

@@ -18,6 +18,7 @@ FEATURE_BYTES = {"float32": 4, "bfloat16": 2, "auto": 4}
 COLUMNS = {
     "model": "model", "revisions": "revisions", "jobs": "jobs", "download_tb": "download", "snapshot_gb": "one revision",
     "download_hours": "download", "gpu_hours": "GPU", "cpu_hours": "or CPU, core h", "students_hours": "trained students, GPU",
+    "students_cpu_hours": "or CPU, students, core h",
     "heads_hours": "heads, core h", "features_gb": "kept",
 }  # fmt: skip
 """Columns of the cost table (terabytes, gigabytes, hours) with their headings."""
@@ -211,6 +212,7 @@ def cost_table(
             "gpu_hours": (number * busy + trained_flop / rates["gpu_train"]) / 3600,
             "cpu_hours": (number * slow + training) / 3600,
             "students_hours": swept * student_texts(study) * each / rates["gpu_train"] / 3600,
+            "students_cpu_hours": swept * student_texts(study) * each / rates["cpu_train"] / 3600,
             "heads_hours": trained * rates["heads"] / 3600,
             "features_gb": (number * texts * models["width"] * kept * bytes_each + saved * size) / 1e9,
         }

@@ -12,6 +12,8 @@ from snakemake.iocontainers import Wildcards
 from snakemake.logging import logger
 
 from w2sg.command import ending, record, sizes
+from w2sg.command.partial import write_partial
+from w2sg.command.places import CommandError
 from w2sg.data.door import check_files, check_labels, first_texts
 from w2sg.report.catalogue import FIGURES, GROUP_FIGURES, as_percent
 from w2sg.revisions import environment, offline, scratch
@@ -23,6 +25,7 @@ from w2sg.study import config as study, definitions, families, fields, recipes, 
 from w2sg.study.datasets import required_inputs
 from w2sg.study.lists import models, rows, selection
 from w2sg.study.protocols import trained_kinds
+from w2sg.tables.origins import file_mismatches
 from w2sg.theory.experiments.catalogue import EXPERIMENTS, describe_experiment, experiment_of
 from w2sg.theory.figures.catalogue import FIGURES as THEORY_FIGURES, caption_of
 
@@ -90,9 +93,12 @@ if HUB_MODELS or any(entry["source"] == "hub" for entry in texts):
         raise WorkflowError(str(error)) from None
 PARTIAL = config["partial"]
 if PARTIAL and workflow.is_main_process and not workflow.dryrun and record.is_alive(STUDY / record.FILE):
-    raise WorkflowError(
-        f"study {config['study']} runs at this moment; w2sg status --html writes the partial report beside it"
-    )
+    try:
+        made = write_partial(ROOT, record.read_record(STUDY / record.FILE))
+    except (CommandError, ValueError) as error:
+        raise WorkflowError(str(error)) from None
+    print(f"study {config['study']} runs at this moment; partial report beside it: {made / 'report.html'}")
+    sys.exit(0)
 SPLIT = config["fetch"]["mode"] == "split"
 TRAINED = trained_kinds(config["students"]["kinds"])
 # Whether jobs of their own fetch Hub revisions: extraction and students then use the same download.
@@ -158,7 +164,8 @@ onstart:
             if ROUNDS:
                 with atomic_path(STUDY / "selection" / rounds.NOTE) as path:
                     path.write_text(rounds.note_rounds(ROUNDS), encoding="utf-8")
-            if not PARTIAL:
+            # Beside a run of the same study, such as of its theory, which goes on being the one that is watched.
+            if not PARTIAL and not record.is_alive(STUDY / record.FILE):
                 run = present_run()
                 path = record.leave_record(STUDY, run)
                 logger.info(ending.beginning(run), extra={"w2sg_run": str(path)})
@@ -171,7 +178,7 @@ onsuccess:
     if workflow.is_main_process:
         following = rounds.read_rounds(config, LISTED, STUDY / "selection")
         goes_on = [
-            name for name, one in following.items() if not one.end and one.number > ROUNDS[name].number
+            name for name, one in following.items() if not one.end and one.rows != ROUNDS[name].rows
         ]
         if goes_on and rounds.LEFT in os.environ:
             Path(os.environ[rounds.LEFT]).write_text("\n".join(goes_on), encoding="utf-8")

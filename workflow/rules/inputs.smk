@@ -144,9 +144,14 @@ def ticket(wildcards):
 
 def extraction_ticket(wildcards):
     """Returns the ticket for an extraction; with trained students nothing where it is done, as a download for these is no reason to repeat it."""
-    folder = Path(f"results/activations/{wildcards.model}/{wildcards.revision}")
-    made = [folder / "loss.parquet", *(folder / f"{dataset}.safetensors" for dataset in DATASETS)]
-    return [] if TRAINED and not SPLIT and all(path.exists() for path in made) else ticket(wildcards)
+    model, revision = wildcards.model, wildcards.revision
+    folder = Path(f"results/activations/{model}/{revision}")
+    made = {folder / f"{name}.safetensors": DECIDING.features(model, revision, name) for name in DATASETS}
+    made[folder / "loss.parquet"] = DECIDING.loss(model)
+    done = TRAINED and all(
+        path.exists() and not file_mismatches(path, wanted) for path, wanted in made.items()
+    )
+    return [] if done else ticket(wildcards)
 
 
 def extraction_inputs(wildcards):
@@ -471,7 +476,12 @@ def measured_jobs():
         "fetch_revision": [
             f"{runs}/fetch_revision/{model}/{name}.tsv" for model, name in used if model in HUB_MODELS
         ],
-        "extract_activations": [f"{runs}/extract_activations/{model}/{name}.tsv" for model, name in used],
+        # Not where it downloads itself: its time is then that of the line as well.
+        "extract_activations": [
+            f"{runs}/extract_activations/{model}/{name}.tsv"
+            for model, name in used
+            if FETCHED or model not in HUB_MODELS
+        ],
         "train_heads": [f"{runs}/train_heads/{config['study']}/{f}/{name}/{d}.tsv" for f, name, d in heads],
         "train_students": [
             f"{runs}/train_students/{config['study']}/{f}/{one.name}.tsv"

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from w2sg.runtime import jobs
 from w2sg.study.definitions import listing
-from w2sg.study.families import members
 from w2sg.tables import origins, schemas
 from w2sg.tables.files import write_table
 
@@ -29,6 +28,7 @@ def main(
 ) -> None:
     with jobs.log_to(log):
         from w2sg.revisions import audit, offline, published
+        from w2sg.revisions.facts.comparison import wanted_layers
 
         earlier = offline.read_answers(Path(kept), model["repo"])
         label = f"audit {name}"
@@ -40,13 +40,6 @@ def main(
         made = {f"models.{name}": dict(model), f"audited.{name}": listing(revisions), "recipes.AUDIT": recipe}
         origin = origins.trace("audit_revisions", made) | {"source": source}
         write_table(table, output, schemas.AUDIT, provenance=origin)
-
-
-def wanted_layers(name: str, config: Mapping[str, Any]) -> str | Sequence[int]:
-    """Returns the layers that the study keeps of a model's revisions; of one that only supervises the final one."""
-    swept = [member for family in config["sweep"]["families"] for member in members(family, config)]
-    is_swept = any(config["families"][family]["strong"] == name for family in swept)
-    return config["activations"]["layers"] if is_swept else "final"
 
 
 if __name__ == "__main__":

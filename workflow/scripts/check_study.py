@@ -30,7 +30,7 @@ def main(
         answers = {name: read_answers(Path(one.kept), one.entry["repo"]).get(one.revision) for name, one in hub.items()}
         sizes = {name: answer for name, answer in answers.items() if answer is not None}
         found = [
-            *checks.check_revisions(known),
+            *checks.check_revisions(known, config),
             checks.check_disk(described, Path(config["scratch"]), sizes, costs=Path(costs), rates=Path(rates)),
             *filter(None, [checks.check_requests(known)]),
             checks.try_smallest(known, config),

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +30,21 @@ def main(
         # Under Slurm this job may be given less memory or no GPU, which says nothing of the machine that trains them.
         trained = trained_kinds(config["students"]["kinds"])
         here = config["fetch"]["mode"] == "fused" and "SLURM_JOB_ID" not in os.environ
-        look = partial(refuse_too_large, model=model, config=config) if trained and here else lambda folder: None
+        looks = [refuse_unfit, refuse_too_large] if trained and here else [refuse_unfit] if trained else []
+
+        def look(folder: Path) -> None:
+            for one in looks:
+                one(folder, model=model, config=config)
+
         access.fetch_revision(model, revision, name=name, store=Store.of(config), ticket=Path(ticket), look=look)
+
+
+def refuse_unfit(folder: Path, *, model: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    from w2sg.revisions.facts.comparison import asked_fault
+    from w2sg.revisions.facts.descriptions import describe_folder
+
+    if fault := asked_fault(config, "final", describe_folder(folder)):
+        raise ValueError(fault)
 
 
 def refuse_too_large(folder: Path, *, model: Mapping[str, Any], config: Mapping[str, Any]) -> None:

@@ -6,6 +6,8 @@ import json
 import os
 import sys
 import time
+from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +17,7 @@ from typer.testing import CliRunner
 
 from tests import tiny
 from w2sg.command import app as command
-from w2sg.command import places, record
+from w2sg.command import places, record, state
 from w2sg.command.__main__ import launch
 from w2sg.study.rounds import LEFT
 
@@ -131,11 +133,18 @@ def test_a_command_goes_on_until_the_rounds_of_an_adaptive_study_have_ended(call
 def test_a_run_that_fails_says_how_far_it_is_and_fails(calls, tmp_path, name):
     folder = tmp_path / "results" / "nano"
     folder.mkdir(parents=True)
-    made = record.Run(study="nano", started=time.time(), cores=1, executor="local", project=str(ROOT), jobs=[])
-    record.leave_record(folder, made)
     calls.status = 3
-    found = call(name, "--json", "--", "--directory", tmp_path, status=3)
-    assert json.loads(found.stdout)["study"] == "nano"
+    for begun, said in (
+        (60.0, "nano"),
+        (-60.0, None),
+    ):  # one that ended before a run began has no state, not an earlier one's
+        made = record.Run(
+            study="nano", started=time.time() + begun, cores=1, executor="local", project=str(ROOT), jobs=[]
+        )
+        record.leave_record(folder, made)
+        found = json.loads(call(name, "--json", "--", "--directory", tmp_path, status=3).stdout)
+        assert (found and found["study"]) == said
+    assert not call("report", "--", "--directory", tmp_path, status=3).stdout
 
 
 @pytest.mark.parametrize("text", ["", "- a\n", "words\n"])
@@ -177,6 +186,12 @@ def test_init_writes_a_study_without_a_question(inputs, tmp_path):
         ({"--models": "nosuch"}, "no such folder"),
         ({"--pairs": "nosuch.csv"}, "no file or folder nosuch.csv"),
         ({"--name": "a b"}, "expected letters"),
+        (
+            {"--name": "nano"},
+            "families.nano, models.nano-strong, models.nano-weak is an entry of the shipped configuration",
+        ),
+        ({"--name": "olmo-7b"}, "families.olmo-7b is an entry of the shipped configuration"),
+        ({"--name": "audit"}, "all studies share a folder of this name"),
         ({}, "give --tokens-per-step"),
     ],
 )
@@ -222,6 +237,21 @@ def test_status_finds_the_last_study_and_names_those_that_are_there(tmp_path, mo
     assert "study old" in call("status", "old").output
     found = CliRunner().invoke(command.app, ["status", "other"])
     assert "there are: old, new" in str(found.exception)
+
+
+STATUS = partial(
+    state.Status, study="mine", started=0.0, planned_hours=None, stages=[], counts={}, left=None, at_least=True, failures=[], running=[]
+)  # fmt: skip
+"""A study of which nothing is known but whether it runs."""
+
+
+def test_a_watch_goes_on_between_the_rounds_of_an_adaptive_study(monkeypatch):
+    alive, clock = chain([False, False, True], repeat(False)), iter(range(0, 1000, 2))
+    monkeypatch.setattr(command, "_look", lambda *words, **options: (Path(), STATUS(alive=next(alive))))
+    monkeypatch.setattr(command.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(command.time, "monotonic", lambda: float(next(clock)))
+    assert [one.alive for one in command._watched(Path(), STATUS(alive=True), 5.0)][:4] == [True, False, False, True]
+    assert [one.alive for one in command._watched(Path(), STATUS(alive=False), 5.0)] == [False]
 
 
 def test_a_watch_measures_the_disk_once_a_minute(tmp_path, monkeypatch):

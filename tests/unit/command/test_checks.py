@@ -5,8 +5,36 @@ from __future__ import annotations
 from tests import tiny
 from w2sg.command import checks
 from w2sg.command.checks import Checked
+from w2sg.revisions.facts.descriptions import describe_folder
+from w2sg.revisions.offline import Published
+from w2sg.revisions.published import keep_answers
 from w2sg.study.lists.rows import RANDOM
 from w2sg.study.sections import Activations
+
+CONFIG = {
+    "sweep": {"families": ["f"], "datasets": []},
+    "families": {"f": {"strong": "m", "weak": "w"}},
+    "models": {"m": {"source": "hub", "repo": "o/m"}},
+    "activations": {"layers": "final"},
+    "students": {"kinds": ["linear", "lora"], "lora": {"targets": ["q_proj"]}},
+}
+
+
+def test_a_revision_without_the_targets_of_lora_is_a_fault(tmp_path):
+    tiny.save_revisions(tmp_path, "gpt_neox", [8])
+    known = Published(revision="step8", commit="c", origin="hub", description=describe_folder(tmp_path / "step8"))
+    keep_answers(tmp_path / "kept.json", "o/m", [known], earlier={})
+    model = Checked(
+        entry={"source": "hub", "repo": "o/m"},
+        revision="step8",
+        used=["step8"],
+        root="",
+        kept=str(tmp_path / "kept.json"),
+    )
+    (state, text), *_ = checks.check_revisions({"m": model}, CONFIG)
+    assert state == "fault" and "q_proj" in text
+    plain = CONFIG | {"students": CONFIG["students"] | {"kinds": ["linear"]}}
+    assert [state for state, _ in checks.check_revisions({"m": model}, plain)] == ["ok"]
 
 
 def test_revisions_without_an_answer_are_not_ok(tmp_path):
@@ -17,7 +45,7 @@ def test_revisions_without_an_answer_are_not_ok(tmp_path):
         root="",
         kept=str(tmp_path / "no"),
     )
-    ((state, text),) = checks.check_revisions({"m": model})
+    ((state, text),) = checks.check_revisions({"m": model}, CONFIG)
     assert state == "note" and text.startswith("models.m: 0 of 2 revisions have weights")
 
 

@@ -19,6 +19,8 @@ ROWS = 64
 def test_bytes_by_hand():
     plain = memory.needed_bytes(CONFIG, "full", rows=ROWS, size=4, settings=Students())
     assert plain == 16 * PARAMETERS + 8 * ROWS * 64 * 17 * 4
+    beside = memory.needed_bytes(CONFIG, "full", rows=ROWS, size=4, settings=Students(), device="cpu")
+    assert beside - plain == 4 * PARAMETERS  # the copy from which each training begins
     factored = memory.needed_bytes(CONFIG, "full", rows=ROWS, size=4, settings=Students(optimizer="adafactor"))
     assert plain - factored == 8 * PARAMETERS
     few = memory.needed_bytes(CONFIG, "lora", rows=ROWS, size=2, settings=Students(checkpointing=True))
@@ -27,7 +29,7 @@ def test_bytes_by_hand():
 
 def test_what_would_fit_is_named(monkeypatch):
     lora = memory.needed_bytes(CONFIG, "lora", rows=ROWS, size=4, settings=Students(checkpointing=True))
-    full = memory.needed_bytes(CONFIG, "full", rows=ROWS, size=4, settings=Students(checkpointing=True))
+    full = memory.needed_bytes(CONFIG, "full", rows=ROWS, size=4, settings=Students(checkpointing=True), device="cpu")
     given = {"swept": "float32", "device": "cpu", "settings": Students()}
     monkeypatch.setattr(memory, "memory_of", lambda device: (full + 1, 1e12))
     with pytest.raises(MemoryError, match=r"kind full takes about .* would fit: students.checkpointing: true"):

@@ -65,6 +65,7 @@ def test_trained_students_by_hand():
     lora, full = 2 * 5 * 2 * (80 * 2 + scored), 2 * 3 * 2 * (80 * 3 + scored)
     row = costs.cost_table(planned, known("s"), RATES).iloc[0]
     assert row["students_hours"] == pytest.approx(10 * (lora + full) * 2e9 * 50 / 5e11 / 3600)
+    assert row["students_cpu_hours"] == pytest.approx(row["students_hours"] * 5e11 / 2e9)
     assert costs.count_jobs(planned)["train_students"] == 10
     assert costs.cost_table(study(), known("s"), RATES)["students_hours"].iloc[0] == 0
 

@@ -19,7 +19,7 @@ from w2sg.revisions.facts.descriptions import (
     window_note,
 )
 from w2sg.revisions.offline import read_answers
-from w2sg.study.families import Family, kept_layers, used_revisions
+from w2sg.study.families import Family, kept_layers, members, used_revisions
 from w2sg.study.fields import ConfigError, Mistake
 from w2sg.study.lists.models import local_folder
 from w2sg.study.lists.rows import RANDOM
@@ -101,6 +101,13 @@ def check_local(config: Mapping[str, Any], families: Mapping[str, Family]) -> li
     if mistakes:
         raise ConfigError(mistakes)
     return odd
+
+
+def wanted_layers(name: str, config: Mapping[str, Any]) -> str | Sequence[int]:
+    """Returns the layers that the study keeps of a model's revisions; of one that only supervises the final one."""
+    swept = [member for family in config["sweep"]["families"] for member in members(family, config)]
+    is_swept = any(config["families"][family]["strong"] == name for family in swept)
+    return config["activations"]["layers"] if is_swept else "final"
 
 
 def asked_fault(config: Mapping[str, Any], layers: str | Sequence[int], one: Description) -> str:
