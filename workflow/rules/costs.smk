@@ -16,7 +16,7 @@ rule plan:
         "../../envs/analysis.yaml"
     params:
         study=lambda wildcards: planned_study(),
-        benchmarks=lambda wildcards: measured_jobs(),
+        benchmarks=lambda wildcards: planned_jobs(),
         audits=lambda wildcards: [path for path in audit_tables() if Path(path).exists()],
         table=f"{STUDY}/plan.tsv",
         recipe=recipes.PLAN,

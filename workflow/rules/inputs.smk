@@ -476,12 +476,7 @@ def measured_jobs():
         "fetch_revision": [
             f"{runs}/fetch_revision/{model}/{name}.tsv" for model, name in used if model in HUB_MODELS
         ],
-        # Not where it downloads itself: its time is then that of the line as well.
-        "extract_activations": [
-            f"{runs}/extract_activations/{model}/{name}.tsv"
-            for model, name in used
-            if FETCHED or model not in HUB_MODELS
-        ],
+        "extract_activations": [f"{runs}/extract_activations/{model}/{name}.tsv" for model, name in used],
         "train_heads": [f"{runs}/train_heads/{config['study']}/{f}/{name}/{d}.tsv" for f, name, d in heads],
         "train_students": [
             f"{runs}/train_students/{config['study']}/{f}/{one.name}.tsv"
@@ -551,13 +546,20 @@ def own_sizes(model):
     )
 
 
+def planned_jobs():
+    """Returns :func:`measured_jobs` as a plan takes them: without extractions that download themselves, whose time is the line's as well."""
+    jobs = measured_jobs()
+    kept = [path for path in jobs["extract_activations"] if FETCHED or Path(path).parent.name not in HUB_MODELS]
+    return jobs | {"extract_activations": kept}
+
+
 def planned_hours():
     """Returns the planned hours of the whole study, None where they are unknown; from committed sizes, before any audit."""
     from w2sg.command import planning  # only here: pandas is slow to load
     from w2sg.study import costs
 
     folder = ROOT / "resources" / "costs"
-    facts = {"costs": folder / "models.tsv", "rates": folder / "rates.tsv", "benchmarks": measured_jobs()}
+    facts = {"costs": folder / "models.tsv", "rates": folder / "rates.tsv", "benchmarks": planned_jobs()}
     try:
         hours = planning.make_plan(costs.PlannedStudy(**planned_study()), audits={}, **facts).bound.hours
     except Exception as error:  # a run needs no plan
