@@ -549,7 +549,9 @@ def own_sizes(model):
 def planned_jobs():
     """Returns :func:`measured_jobs` as a plan takes them: without extractions that download themselves, whose time is the line's as well."""
     jobs = measured_jobs()
-    kept = [path for path in jobs["extract_activations"] if FETCHED or Path(path).parent.name not in HUB_MODELS]
+    kept = [
+        path for path in jobs["extract_activations"] if FETCHED or Path(path).parent.name not in HUB_MODELS
+    ]
     return jobs | {"extract_activations": kept}
 
 
