@@ -42,7 +42,10 @@ def test_studies_of_published_models_score_pinned_ordinary_text(study):
     assert re.fullmatch("[0-9a-f]{40}", text["revision"])
 
 
-@pytest.mark.parametrize("studies", [(), ("nano_seeds",), ("nano_early",), ("nano_spam",), ("paper",), ("pythia_70m",)])
+STUDIES = sorted(path.stem for path in (ROOT / "config").glob("*_*.yaml")) + ["paper"]
+
+
+@pytest.mark.parametrize("studies", [(), ("paper", "paper_adaptive"), *((one,) for one in STUDIES if one != "paper_adaptive")])
 def test_shipped_studies_are_right(studies):
     checked = complete_config(shipped(*studies), NOWHERE)
     assert complete_config(checked, NOWHERE) == checked
