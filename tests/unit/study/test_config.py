@@ -45,7 +45,9 @@ def test_studies_of_published_models_score_pinned_ordinary_text(study):
 STUDIES = sorted(path.stem for path in (ROOT / "config").glob("*_*.yaml")) + ["paper"]
 
 
-@pytest.mark.parametrize("studies", [(), ("paper", "paper_adaptive"), *((one,) for one in STUDIES if one != "paper_adaptive")])
+@pytest.mark.parametrize(
+    "studies", [(), ("paper", "paper_adaptive"), *((one,) for one in STUDIES if one != "paper_adaptive")]
+)
 def test_shipped_studies_are_right(studies):
     checked = complete_config(shipped(*studies), NOWHERE)
     assert complete_config(checked, NOWHERE) == checked
