@@ -40,6 +40,7 @@ def labelled(tmp_path_factory) -> Workflow:
     entry |= {"label": "kind", "positive": 1, "pairs": 24}
     config |= {"study": "texts", "datasets": {"texts": entry}}
     one = config["models"]["olmo"] | {"path": str(folder / "inputs" / "olmo" / "step8")}  # itself a revision
+    Path(one["path"], "trainer_state.json").write_text('{"global_step": 0}')
     config |= {
         "models": {"one": one, "small": config["models"]["small"]},
         "families": {"one": {"strong": "one", "weak": "small"}},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +20,7 @@ def supervised(tmp_path_factory) -> Workflow:
     folder = tmp_path_factory.mktemp("supervised")
     config = study(folder / "inputs")
     strong = config["models"]["olmo"] | {"path": str(folder / "inputs" / "olmo" / "step8")}  # itself a revision
+    Path(strong["path"], "trainer_state.json").write_text('{"global_step": 0}')
     config |= {
         "study": "told",
         "models": {"one": strong, "small": config["models"]["small"], "llama": config["models"]["llama"]},
