@@ -94,6 +94,9 @@ def init(
     ] = None,
     text: Annotated[Path | None, typer.Option(help="Text for the evaluation loss; default the shipped one.")] = None,
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16: type of the forward passes.")] = "float32",
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="Megabytes per second of your line, for plans; default 125.")
+    ] = None,
     output: Annotated[Path, typer.Option(help="Folder for the files.")] = Path(),
     as_json: AsJson = False,
 ) -> None:
@@ -110,6 +113,7 @@ def init(
         tokens_per_step=tokens_per_step,
         text=text,
         dtype=dtype,
+        rate=rate,
     )
     files = begin.write_study(new, output)
     following = [f"w2sg {word} {files[0]}" for word in ("check", "plan", "run")]

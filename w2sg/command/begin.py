@@ -41,6 +41,8 @@ class NewStudy:
     """Text for the evaluation loss; default the shipped study's."""
     dtype: str = "float32"
     """Type of the forward passes."""
+    rate: float | None = None
+    """Millions of bytes per second of the line, for plans; default what plans assume."""
 
 
 def write_study(new: NewStudy, folder: Path) -> list[Path]:
@@ -82,6 +84,8 @@ def write_study(new: NewStudy, folder: Path) -> list[Path]:
             raise CommandError(f"--text {new.text}: expected a file that ends in {', '.join(TEXT_SUFFIXES)}")
         config["corpora"] = {f"{new.name}-text": {"source": "file", "path": str(new.text.resolve())}}
         config["evaluation"] = {"corpus": f"{new.name}-text"}
+    if new.rate is not None:
+        config["fetch"] = {"rate": new.rate}
     if strong["source"] == "hub":
         _write_list(new.strong, listed, new.tokens_per_step)
     with atomic_path(study) as temporary:

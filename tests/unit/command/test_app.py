@@ -164,13 +164,14 @@ def inputs(tmp_path, monkeypatch):
 
 
 def test_init_writes_a_study_without_a_question(inputs, tmp_path):
-    found = json.loads(call("init", *inputs, "--tokens-per-step", "128", "--json").output)
+    found = json.loads(call("init", *inputs, "--tokens-per-step", "128", "--rate", "12.5", "--json").output)
     assert found["study"] == "mine.yaml"
     assert found["next"] == ["w2sg check mine.yaml", "w2sg plan mine.yaml", "w2sg run mine.yaml"]
     made = yaml.safe_load((tmp_path / "mine.yaml").read_text())
     assert made["models"]["mine-strong"] == {
         "source": "local", "path": str(tmp_path / "run"), "dtype": "float32", "tokens_per_step": 128.0,
     }  # fmt: skip
+    assert made["fetch"] == {"rate": 12.5}
     assert made["datasets"]["mine-pairs"]["file"] == str(tmp_path / "pairs.csv")
     from w2sg.study.config import Origins, complete_config, lay_over
 
