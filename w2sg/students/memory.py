@@ -19,9 +19,7 @@ FLOAT = 4
 """Bytes of a number in float32."""
 
 
-def needed_bytes(
-    config: Any, kind: StudentKind, *, rows: int, size: int, settings: Students, device: str = "cuda"
-) -> float:
+def needed_bytes(config: Any, kind: StudentKind, *, rows: int, size: int, settings: Students, device: str) -> float:
     """Returns about how many bytes the training of a model takes on its device.
 
     Weights, what is kept for the way back, and for a fully trained one gradients and both moments of Adam in float32; adapters,

@@ -43,13 +43,9 @@ def onset_status(value: float, low: float, note: str) -> Status:
     """
     if np.isfinite(value):
         return "bounded" if np.isfinite(low) else "first" if note.startswith(FIRST) else "open"
-    if note.startswith((SOME, UNPLACED)):
-        return "some" if note.startswith(SOME) else "unknown"
-    parts: tuple[tuple[str, Status], ...] = (
-        (FLEETING, "fleeting"),
-        (FEW, "few"),
-    )  # notes of several seeds stand together
-    found: list[Status] = [status for part, status in parts if part in note]
+    # Notes of several seeds stand together, so that the first of these that is among them counts.
+    told: tuple[tuple[str, Status], ...] = ((SOME, "some"), (UNPLACED, "unknown"), (FLEETING, "fleeting"), (FEW, "few"))
+    found: list[Status] = [status for part, status in told if part in note]
     return found[0] if found else "never"
 
 
