@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from w2sg.command.ending import duration, file_size
 from w2sg.command.places import usable_cores
@@ -18,6 +21,10 @@ from w2sg.study.costs import BOUNDS, COLUMNS, PlannedStudy, add_own, cost_table,
 
 _LARGE = 1e9
 """Parameters from which nobody sweeps a model on CPUs."""
+
+
+PER_CORE = ("heads", "cpu_forward", "cpu_train", "cpu_start")
+"""Rates of one core."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +92,7 @@ def make_plan(
         benchmarks: What Snakemake measured of the study's jobs, files by rule; missing ones are left out.
     """
     models = add_own(read_models(costs, audits, study.repos), study.own)
-    assumed, machine = read_rates(rates), Machine.here(study.used)
+    assumed, machine = scale_rates(read_rates(rates), core_speed()), Machine.here(study.used)
     if study.rate:
         told = {"value": f"{study.rate * 1e6:g}", "status": "told", "source": "fetch.rate of the configuration"}
         assumed = [row | told if row["name"] == "download" else row for row in assumed]
@@ -98,6 +105,38 @@ def make_plan(
         hours = {case: bound_of(cases[case], models, one, machine).hours for case, one in tables.items()}
         text = f"{bounds_text(study, tables, hours)}\n\nexpected:\n{text}"
     return Plan(table=table, text=text, bound=bound_of(expected, models, table, machine))
+
+
+def core_speed() -> float:
+    """Returns how fast one core of this machine multiplies matrices, FLOP/s in float32: the best of a few trials, a tenth of a second."""
+    size, trials = 512, 8
+    matrix = np.random.default_rng(0).standard_normal((size, size), dtype=np.float32)
+    took = []
+    with threadpool_limits(1):
+        for _ in range(trials):
+            start = time.perf_counter()
+            matrix @ matrix
+            took.append(time.perf_counter() - start)
+    return 2 * size**3 / min(took)
+
+
+def scale_rates(rates: Sequence[Mapping[str, str]], speed: float) -> list[dict[str, str]]:
+    """Returns rates as a core of another speed has them: those per core by the ratio of both, all others as they are.
+
+    Args:
+        rates: Rows of ``resources/costs/rates.tsv``; ``core`` is the speed of the core that they were measured on.
+        speed: From :func:`core_speed`.
+    """
+    ratio = speed / next(float(row["value"]) for row in rates if row["name"] == "core")
+    found = []
+    for row in map(dict, rates):
+        if row["name"] == "core":
+            row |= {"value": f"{speed:.3g}", "source": "this machine, just now; the rates of one core are scaled by it"}
+        elif row["name"] in PER_CORE:
+            value = float(row["value"]) * (ratio if row["unit"] == "FLOP/s" else 1.0 / ratio)
+            row |= {"value": f"{value:.3g}", "status": f"{row['status']}, times {ratio:.2f} in speed"}
+        found.append(row)
+    return found
 
 
 def bounds_text(study: PlannedStudy, tables: Mapping[str, pd.DataFrame], hours: Mapping[str, float]) -> str:

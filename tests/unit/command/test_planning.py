@@ -128,6 +128,21 @@ def test_the_rate_of_a_line_is_that_of_the_configuration():
     assert "download: 1.25e+07 bytes/s, told: fetch.rate" in slow.text
 
 
+def test_rates_of_a_core_are_those_of_the_machine_that_plans():
+    rows = {row["name"]: float(row["value"]) for row in RATES_SAID}
+    scaled = {row["name"]: row for row in planning.scale_rates(RATES_SAID, rows["core"] / 2)}
+    for name, factor in (
+        ("cpu_forward", 0.5),
+        ("cpu_train", 0.5),
+        ("heads", 2.0),
+        ("cpu_start", 2.0),
+        ("download", 1.0),
+    ):
+        assert float(scaled[name]["value"]) == pytest.approx(factor * rows[name], rel=1e-2)
+    assert "0.50 in speed" in scaled["cpu_forward"]["status"] and scaled["gpu_forward"]["status"] == "measured"
+    assert 1e8 < planning.core_speed() < 1e13
+
+
 def test_a_folder_says_its_sizes(tmp_path):
     tiny.save_revisions(tmp_path, "gpt_neox", [8])
     found = sizes.folder_sizes(tmp_path / "step8")

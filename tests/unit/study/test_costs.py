@@ -19,6 +19,7 @@ VALUES = {
     "heads": 36.0,
     "tokens": 50.0,
     "gpu_train": 5e11,
+    "core": 1e9,
     "cpu_forward": 1e9,
     "cpu_train": 2e9,
     "cpu_start": 10.0,
