@@ -31,9 +31,10 @@ from w2sg.study.lists.rows import read_revisions  # noqa: E402
 from w2sg.study.lists.selection import Selection, select  # noqa: E402
 from w2sg.study.sections import Statistics  # noqa: E402
 from w2sg.trajectories.adaptive.rounds import KnownGain, choose  # noqa: E402
+from w2sg.trajectories.late.estimates import count_late  # noqa: E402
 from w2sg.trajectories.prediction import predict_revisions  # noqa: E402
 from w2sg.trajectories.series import Curve, Listed, Series  # noqa: E402
-from w2sg.trajectories.transitions import count_late, estimate_curve  # noqa: E402
+from w2sg.trajectories.transitions import estimate_curve  # noqa: E402
 
 SETTINGS, RULE = Statistics(), Adaptive()
 FLOOR, RISE, SUPERVISOR, ERROR, FLUCTUATION, MEMORY = 0.54, 0.25, 0.74, 0.008, 0.006, 0.5

@@ -25,9 +25,10 @@ sys.path.insert(0, str(ROOT))
 
 from w2sg.study.sections import Statistics  # noqa: E402
 from w2sg.trajectories.correlations import STATISTIC_NAMES, compare_predictors  # noqa: E402
+from w2sg.trajectories.late.estimates import late_revisions  # noqa: E402
 from w2sg.trajectories.series import Curve, Series  # noqa: E402
 from w2sg.trajectories.sigmoid import RISE_10_90, TO_SATURATION  # noqa: E402
-from w2sg.trajectories.transitions import estimate_curve, late_revisions  # noqa: E402
+from w2sg.trajectories.transitions import estimate_curve  # noqa: E402
 
 FIRST = [0, *(2**k for k in range(10))]
 EMBEDDED = np.array([*FIRST, *range(640, 2049, 128)])

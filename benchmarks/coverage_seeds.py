@@ -30,12 +30,12 @@ sys.path.insert(0, str(ROOT))
 from w2sg.measures.estimates import Estimate  # noqa: E402
 from w2sg.measures.verdicts import decide  # noqa: E402
 from w2sg.study.sections import Statistics  # noqa: E402
-from w2sg.trajectories.levels import gap_recovered, joint_errors  # noqa: E402
+from w2sg.trajectories.late.estimates import late_revisions  # noqa: E402
 from w2sg.trajectories.prediction import predict_revisions, predict_seeds  # noqa: E402
 from w2sg.trajectories.series import Curve, Series  # noqa: E402
 from w2sg.trajectories.sigmoid import TO_SATURATION  # noqa: E402
 from w2sg.trajectories.summary import Conclusions, pool_runs  # noqa: E402
-from w2sg.trajectories.transitions import estimate_curve, late_degrees, late_memory, late_revisions  # noqa: E402
+from w2sg.trajectories.transitions import estimate_curve  # noqa: E402
 
 SETTINGS = Statistics()
 PAIRS, SUPERVISOR, FLOOR, TOKENS = 2000, 0.74, 0.54, 0.002
@@ -74,11 +74,9 @@ def _process(design: Design, rng: np.random.Generator) -> np.ndarray:
     return noise
 
 
-def _answers(accuracy: np.ndarray, hard: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _answers(accuracy: np.ndarray, hard: np.ndarray, shared: float, rng: np.random.Generator) -> np.ndarray:
     """Returns which pairs are right at accuracies (R,), given what is shared of their difficulty, (n,); bool, (R, n)."""
-    own = np.sqrt(max(1.0 - float(hard.var()), 0.05)) * rng.standard_normal(
-        (len(accuracy), len(hard)), dtype=np.float32
-    )
+    own = np.sqrt(1.0 - shared) * rng.standard_normal((len(accuracy), len(hard)), dtype=np.float32)
     return hard + own < norm.ppf(np.clip(accuracy, 0.01, 0.99))[:, None]
 
 
@@ -102,25 +100,16 @@ def draw_run(design: Design, pairs: tuple[np.ndarray, np.ndarray, np.ndarray], r
     """Returns a seed's trajectories and conclusions; ``pairs``: difficulty for all, for strong heads, and weak answers, (n,)."""
     shift, level = design.shift * rng.standard_normal(), design.level * rng.standard_normal()
     common, strong, weak = pairs
-    n, rise = len(design.steps), design.curve(shift)
+    rise = design.curve(shift)
     smooth = FLOOR + design.rise * rise + level
     moving = design.fluctuation * _process(design, rng)
-    right = _answers(smooth + moving, common + strong, rng)
-    ceiling = _answers(smooth + 0.02 + 0.02 * rise + moving, common + strong, rng)
-    accuracy, gap = right.mean(1), ceiling.mean(1) - weak.mean()
+    right = _answers(smooth + moving, common + strong, 1.5 * SHARED, rng)
+    ceiling = _answers(smooth + 0.02 + 0.02 * rise + moving, common + strong, 1.5 * SHARED, rng)
     difference = right - weak.astype(np.float32)
-    errors = {
-        "w2s": right,
-        "ceiling": ceiling,
-        "weak": weak[None],
-        "gain": difference,
-        "gap": ceiling - weak.astype(np.float32),
-    }
-    late = late_revisions(n, SETTINGS.late)
-    deviations = {name: values.std(1, ddof=1) / np.sqrt(PAIRS) for name, values in errors.items()}
+    deviations = [values.std(1, ddof=1) / np.sqrt(PAIRS) for values in (right, difference)]
     curve = Curve(
-        seed=-1, accuracy=accuracy, accuracy_error=deviations["w2s"], gain=difference.mean(1, dtype=np.float64),
-        gain_error=deviations["gain"],
+        seed=-1, accuracy=right.mean(1), accuracy_error=deviations[0], gain=difference.mean(1, dtype=np.float64),
+        gain_error=deviations[1],
     )  # fmt: skip
     u = np.log2(np.maximum(design.steps, 0.5)) - shift
     seen = [u + 0.15 * _process(design, rng) for _ in range(2)]
@@ -131,24 +120,29 @@ def draw_run(design: Design, pairs: tuple[np.ndarray, np.ndarray, np.ndarray], r
         loss=_falling(design, rise, u) + 0.01 * _process(design, rng), others={"ceiling": ceiling.mean(1)},
     )  # fmt: skip
     equal = replace(series, probe=shapes[0], loss=_falling(design, shapes[1], seen[1]))
-    by_step = dict(zip(design.steps.tolist(), right.astype(np.float64), strict=True))
-    found = {name: one for name, one in estimate_curve(series, curve, SETTINGS, by_step).items() if name in _TAKEN}
-    found = {_TAKEN[name]: one for name, one in found.items()}
-    degrees = late_degrees(late, late_memory(series.doublings, accuracy, confidence=SETTINGS.confidence))
-    joint = joint_errors(
-        *(float(deviations[name][-late:].mean()) for name in ("w2s", "ceiling", "weak", "gain", "gap"))
-    )
-    found["pgr"] = gap_recovered(
-        curve.gain[-late:], gap[-late:], errors=joint, degrees=degrees, confidence=SETTINGS.confidence
-    )
+    answers = {"w2s": right, "ceiling": ceiling, "weak": np.broadcast_to(weak, right.shape)}
+    by_step = {
+        head: dict(zip(design.steps.tolist(), one.astype(np.float64), strict=True)) for head, one in answers.items()
+    }
+    estimates = estimate_curve(series, curve, SETTINGS, by_step)
+    found = {name: estimates[taken] for taken, name in _TAKEN.items()}
     found["weak_on_weak_gain"] = Estimate(value=0.0, low=0.0, high=0.0)
-    half = float(norm.ppf(0.5 + SETTINGS.confidence / 2) * deviations["gain"][-late:].mean())
-    conclusions = Conclusions(found=found, shared={"gain": half})
-    return Run(series=series, equal=equal, conclusions=conclusions, truth=_truth(design, shift, level))
+    found["w2s_first"] = found["gain_first"] = Estimate(value=0.0, low=0.0, high=0.0)
+    shared = {
+        name: estimates[f"{taken}_shared"].value
+        for taken, name in _TAKEN.items()
+        if name in ("w2s_late", "gain", "pgr")
+    }
+    return Run(
+        series=series,
+        equal=equal,
+        conclusions=Conclusions(found=found, shared=shared),
+        truth=_truth(design, shift, level),
+    )
 
 
 _TAKEN = {
-    "saturation_gain": "gain", "onset_tokens": "onset_tokens", "saturation_tokens": "saturation_tokens",
+    "saturation": "w2s_late", "saturation_gain": "gain", "pgr": "pgr", "onset_tokens": "onset_tokens", "saturation_tokens": "saturation_tokens",
     "fluctuation": "fluctuation",
 }  # fmt: skip
 
@@ -162,7 +156,12 @@ def _truth(design: Design, shift: float, level: float) -> dict[str, float]:
     saturation = design.midpoint * TOKENS * 2.0 ** (shift + TO_SATURATION * design.scale)
     if saturation > design.steps[-1] * TOKENS:
         saturation = np.nan
-    truth = {"gain": gain, "pgr": gain / gap if gap > 0 else np.nan, "onset_tokens": onset}
+    truth = {
+        "w2s_late": gain + SUPERVISOR,
+        "gain": gain,
+        "pgr": gain / gap if gap > 0 else np.nan,
+        "onset_tokens": onset,
+    }
     return truth | {"saturation_tokens": saturation, "fluctuation": design.fluctuation}
 
 
@@ -185,7 +184,7 @@ def run_study(design: Design, seeds: int, rng: np.random.Generator) -> Iterator[
     """Yields value, interval, truth and verdict of every conclusion of one study."""
     common = np.sqrt(SHARED) * rng.standard_normal(PAIRS, dtype=np.float32)
     strong = np.sqrt(SHARED / 2) * rng.standard_normal(PAIRS, dtype=np.float32)
-    weak = _answers(np.array([SUPERVISOR]), common, rng)[0]
+    weak = _answers(np.array([SUPERVISOR]), common, SHARED, rng)[0]
     runs = [draw_run(design, (common, strong, weak), rng) for _ in range(seeds)]
     if seeds == 1:
         found, truth = runs[0].conclusions.found, runs[0].truth

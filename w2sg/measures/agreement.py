@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ MEAN_SEED = -1
 Answers = Mapping[tuple[str, str, str, str, int], Mapping[int, np.ndarray]]
 """By family, dataset, protocol, head and seed, then by step: which test pairs are right (1, 0 or one half of a tie), (n,)."""
 
-HEADS = ("weak", "w2s")
-"""Heads whose answers are compared."""
+HEADS = ("weak", "w2s", "ceiling")
+"""Heads whose answers are compared, or decide the errors of late levels."""
 
 
 def collect_answers(parts: Iterable[tuple[str, int, pd.DataFrame]]) -> Answers:
@@ -63,14 +64,34 @@ def compare_answers(answers: Answers) -> Iterator[dict[str, Any]]:
             }  # fmt: skip
 
 
-def pair_noise(right: np.ndarray) -> float:
-    """Returns the variance over R revisions that their accuracies would have by the chance of the test pairs alone.
+@dataclass(frozen=True, kw_only=True)
+class PairErrors:
+    """What the test pairs contribute to the errors of Q accuracies or differences at R revisions, pairs taken for independent."""
 
-    It is half the mean, over all couples of revisions, of the variance of their difference on the same n pairs: what the
-    sample variance of the R accuracies expects if all revisions were equally accurate.
+    single: np.ndarray
+    """Variance of one revision's value, mean over the revisions, (Q,)."""
+    mean: np.ndarray
+    """Covariance of the means over the revisions, (Q, Q): what the pairs decide at one revision only averages out."""
+    noise: np.ndarray
+    """Covariance over the revisions that pairs alone would make, (Q, Q)."""
+
+
+def pair_errors(right: np.ndarray) -> PairErrors:
+    """Returns the errors of accuracies or differences by the test pairs.
+
+    The noise is half the mean, over all couples of revisions, of the variance of their difference on the same n pairs: what
+    the sample variance of the R values expects if all revisions were equally good.
 
     Args:
-        right: Which pairs each revision has right, (R, n).
+        right: Which pairs each revision has right, or differences of it, (Q, R, n).
     """
-    centred = right - right.mean(axis=1, keepdims=True)
-    return float(centred.var(axis=0, ddof=1).sum() / (right.shape[1] * (right.shape[1] - 1)))
+    revisions, n = right.shape[1:]
+    centred = right - right.mean(axis=2, keepdims=True)
+    lasting = centred.mean(axis=1)
+    passing = (centred - lasting[:, None]).reshape(len(right), -1)
+    couples = n * (n - 1)
+    return PairErrors(
+        single=(centred**2).sum(axis=(1, 2)) / (revisions * couples),
+        mean=lasting @ lasting.T / couples,
+        noise=passing @ passing.T / (max(revisions - 1, 1) * couples),
+    )

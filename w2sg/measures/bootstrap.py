@@ -97,9 +97,18 @@ def lag_one(series: np.ndarray, *, fitted: int = 1) -> float:
     return float(np.clip(raw + (fitted * (1.0 + raw) + 2.0 * raw) / len(series), 0.0, _LARGEST))
 
 
-def variance_factor(correlation: float) -> float:
-    """Returns by how much autocorrelation inflates the variance of a mean: (1 + r) / (1 - r) for a first-order process."""
-    return (1.0 + correlation) / (1.0 - correlation)
+def variance_factor(correlation: float, *, noise: float = 0.0) -> float:
+    """Returns by how much autocorrelation inflates the variance of a mean: (1 + r) / (1 - r) for a first-order process.
+
+    Noise without memory on such a process hides some of its memory: r between neighbours is the process's own times its share of
+    the variance, and falls off more slowly after that. The factor is then 1 + 2 r / (1 - r / (1 - w)).
+
+    Args:
+        correlation: Lag-one autocorrelation r.
+        noise: Share w of the variance that is noise without memory.
+    """
+    own = min(correlation / max(1.0 - noise, 1e-9), _LARGEST)
+    return 1.0 + 2.0 * correlation / (1.0 - own)
 
 
 def effective_number(first: np.ndarray, second: np.ndarray) -> float:

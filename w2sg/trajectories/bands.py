@@ -9,8 +9,8 @@ from itertools import product
 import pandas as pd
 
 from w2sg.study.sections import Statistics
-from w2sg.trajectories.levels import trajectory
-from w2sg.trajectories.transitions import late_revisions
+from w2sg.trajectories.late.estimates import late_revisions
+from w2sg.trajectories.late.levels import trajectory
 
 
 @dataclass(frozen=True, kw_only=True)

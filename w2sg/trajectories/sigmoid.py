@@ -43,8 +43,8 @@ class Sigmoid:
     """Level before the rise."""
     rise: Estimate
     """Height of the rise."""
-    autocorrelation: float
-    """Lag-one autocorrelation of the residuals."""
+    factor: float
+    """By how much the memory of the residuals inflates the variance of means."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,19 +67,20 @@ class _Grid:
         return centred @ centred - along**2 / self.power
 
 
-def fit_sigmoid(doublings: np.ndarray, accuracy: np.ndarray, *, confidence: float) -> Sigmoid | str:
+def fit_sigmoid(doublings: np.ndarray, accuracy: np.ndarray, *, confidence: float, noise: float = 0.0) -> Sigmoid | str:
     """Returns the least-squares sigmoid, or why there is none.
 
     Revisions without tokens (x = -∞) enter with the sigmoid's limit there, its floor. For a given midpoint and scale the
     curve is linear in floor and rise, so only two parameters are searched. The interval of a function of midpoint and
     scale is its range over all pairs whose sum of squares S fulfils
-    S ≤ S_min (1 + f F / (n - 4)), where f = (1 + r) / (1 - r) makes up for residuals with autocorrelation r, and F is
+    S ≤ S_min (1 + f F / (n - 4)), where f makes up for residuals with autocorrelation (:func:`variance_factor`), and F is
     the quantile of Fisher's distribution for 1 and n / f - 4 degrees of freedom.
 
     Args:
         doublings: log2 of the tokens, ascending, (n,).
         accuracy: W2SG accuracy, (n,).
         confidence: Coverage of the intervals.
+        noise: Variance of the residuals that comes from the test pairs and has no memory.
     """
     n = len(accuracy)
     finite = doublings[np.isfinite(doublings)]
@@ -99,8 +100,8 @@ def fit_sigmoid(doublings: np.ndarray, accuracy: np.ndarray, *, confidence: floa
     floor, rise = level = np.linalg.lstsq(design, accuracy, rcond=None)[0]
     residuals = accuracy - design @ level
     least, constant = float(residuals @ residuals), float(((accuracy - accuracy.mean()) ** 2).sum())
-    correlation = lag_one(residuals, fitted=PARAMETERS)
-    factor = variance_factor(correlation)
+    share = noise * (n - PARAMETERS) / least if least > 0 else 0.0
+    factor = variance_factor(lag_one(residuals, fitted=PARAMETERS), noise=share)
     if rise <= 0 or not exceeds_noise(constant, least, n, PARAMETERS, factor, confidence):
         return "no rise of the accuracy that differs from noise"
     degrees = max(2.0, n / factor - PARAMETERS)
@@ -117,7 +118,7 @@ def fit_sigmoid(doublings: np.ndarray, accuracy: np.ndarray, *, confidence: floa
         saturation=_open(midpoint + TO_SATURATION * scale, ranges[2], n),
         floor=Estimate(value=float(floor), low=floor - half[0], high=floor + half[0], n=n),
         rise=Estimate(value=float(rise), low=rise - half[1], high=rise + half[1], n=n),
-        autocorrelation=correlation,
+        factor=factor,
     )
 
 

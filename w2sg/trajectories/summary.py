@@ -13,7 +13,7 @@ from w2sg.measures.estimates import Estimate, difference, undefined
 from w2sg.measures.verdicts import decide, pool_seeds
 from w2sg.study.protocols import protocols_in
 from w2sg.study.sections import Statistics
-from w2sg.trajectories.levels import Levels, measure_levels
+from w2sg.trajectories.late.levels import Levels, measure_levels
 from w2sg.trajectories.onset import GAP, UNPLACED
 from w2sg.trajectories.prediction import COMPARED, RISING
 from w2sg.trajectories.selection import CASE, INTERVAL, headline_statistics, rows_with
@@ -24,7 +24,11 @@ COLUMNS = [*CASE, "quantity", *INTERVAL, "level", "n", "note", "verdict"]
 
 TAKEN = {
     "w2s_late": ("transitions", {"estimate": "saturation"}),
+    "w2s_late_shared": ("transitions", {"estimate": "saturation_shared"}),
     "gain": ("transitions", {"estimate": "saturation_gain"}),
+    "gain_shared": ("transitions", {"estimate": "saturation_gain_shared"}),
+    "pgr": ("transitions", {"estimate": "pgr"}),
+    "pgr_shared": ("transitions", {"estimate": "pgr_shared"}),
     "onset_step": ("transitions", {"estimate": "onset_step"}),
     "onset_tokens": ("transitions", {"estimate": "onset_tokens"}),
     "saturation_tokens": ("transitions", {"estimate": "saturation_tokens"}),
@@ -36,6 +40,9 @@ TAKEN = {
     "rho_loss": ("correlations", {"predictor": "loss", "statistic": "spearman"}),
 }
 """Quantities taken from the tables of statistics, over all revisions."""
+
+LATE_STATISTICS = [name for name in TAKEN if name.removesuffix("_shared") in ("w2s_late", "gain", "pgr")]
+"""Those of them that are levels of the late revisions."""
 
 DESCRIPTIVE = ("fluctuation", "r2_probe", "r2_loss", "rho_probe", "rho_loss")
 """Quantities of which several seeds give a mean and no interval."""
@@ -52,7 +59,7 @@ JUDGED = (
 IN_DOUBLINGS = ("onset_step", "onset_tokens", "saturation_tokens")
 """Positions, whose means over seeds are those of their logarithms."""
 
-OWN_ERROR = ("weak", "w2s_first", "gain_first", "weak_on_weak_gain", "pgr", "onset_step", "onset_tokens")
+OWN_ERROR = ("weak", "w2s_first", "gain_first", "weak_on_weak_gain", "onset_step", "onset_tokens")
 """Quantities whose interval within a run is mostly that of the pairs, so that all seeds share its error."""
 
 
@@ -106,7 +113,7 @@ def summarize(
         for protocol in protocols_in(rows_with(students, family=family, dataset=dataset)["protocol"]):
             case = {"family": family, "dataset": dataset, "protocol": protocol}
             statistics = {column: _only(table, case, column) for column, table in taken.items()}
-            known = {name: statistics.pop(name) for name in ("w2s_late", "gain")}
+            known = {name: statistics.pop(name) for name in LATE_STATISTICS}
             chosen = (listed or {}).get(family)
             levels = measure_levels(
                 metrics, case=case, known=known, settings=settings, confidence=confidence, listed=chosen

@@ -7,40 +7,22 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
-from w2sg.measures.agreement import Answers, pair_noise
+from w2sg.measures.agreement import HEADS, Answers
 from w2sg.measures.bootstrap import FEWEST, is_constant, lag_one, variance_factor
 from w2sg.measures.estimates import Estimate, difference, transform, undefined
 from w2sg.study.sections import Statistics
 from w2sg.trajectories import sigmoid
-from w2sg.trajectories.onset import GAP, find_onset, least_late
+from w2sg.trajectories.late.estimates import count_late, describe_late, late_pairs, residual_factor
+from w2sg.trajectories.onset import GAP, find_onset
 from w2sg.trajectories.selection import MEAN_SEED
-from w2sg.trajectories.series import Curve, Listed, Series
+from w2sg.trajectories.series import Curve, Series
 
 COMPARED = ("converged", "paper")
 """Protocols whose estimates are compared: first minus second."""
 
 POSITION_NAMES = ("onset_tokens", "sigmoid_midpoint", "saturation_tokens", "change_point")
 """Estimates in tokens; they are compared in doublings."""
-
-
-def late_revisions(n: int, share: float) -> int:
-    """Returns how many of n revisions, from the end, count as late: a share of them, no fewer than `least_late` says."""
-    return min(n, max(least_late(n), round(share * n)))
-
-
-def count_late(steps: np.ndarray, share: float, listed: Listed | None) -> int:
-    """Returns how many of the revisions at n steps, from the end, count as late; of an adaptive sweep, those late in its list.
-
-    Args:
-        steps: Optimiser steps, ascending, (n,).
-        share: Share of the revisions that count as late.
-        listed: What the revisions were chosen from, in an adaptive sweep.
-    """
-    if listed is None:
-        return late_revisions(len(steps), share)
-    return min(len(steps), max(1, int((steps >= listed.late_step).sum())))
 
 
 def estimate_transition(
@@ -59,8 +41,9 @@ def estimate_transition(
     for one in series:
         final = last[one.family, one.dataset] == one.layer
         for curve in one.curves:
-            key = (one.family, one.dataset, one.protocol, "w2s", curve.seed)
-            found = estimate_curve(one, curve, settings, (answers or {}).get(key) if final else None)
+            which = (one.family, one.dataset, one.protocol)
+            right = {head: (answers or {}).get((*which, head, curve.seed), {}) for head in HEADS} if final else {}
+            found = estimate_curve(one, curve, settings, right)
             if curve.seed == MEAN_SEED:
                 means.setdefault((one.family, one.dataset, one.layer), {})[one.protocol] = found
             yield from _rows(one.keys | {"seed": curve.seed}, found)
@@ -77,37 +60,30 @@ def _rows(keys: dict[str, Any], found: dict[str, Estimate]) -> Iterator[dict[str
 
 
 def estimate_curve(
-    series: Series, curve: Curve, settings: Statistics, right: Mapping[int, np.ndarray] | None = None
+    series: Series, curve: Curve, settings: Statistics, right: Mapping[str, Mapping[int, np.ndarray]] | None = None
 ) -> dict[str, Estimate]:
     """Returns every estimate of one curve by name; units as TRANSITIONS says.
 
-    ``right`` says by step which test pairs the student has right, (n,) each; without it sampling noise is not taken out of
-    the fluctuation.
+    ``right`` says by head and step which test pairs are right, (n,) each; without it what pairs decide at one revision
+    only is not taken out of errors and fluctuation.
     """
     confidence = settings.confidence
     late, listed = count_late(series.steps, settings.late, series.listed), series.listed.count if series.listed else 0
-    onset = find_onset(curve.gain, curve.gain_error, late=late, confidence=confidence, listed=listed)
-    fitted = sigmoid.fit_sigmoid(series.doublings, curve.accuracy, confidence=confidence)
-    correlation = _memory(fitted, curve.accuracy)
-    onset = _tell_gap(onset, series.steps)
-    last = series.steps[-late:].tolist()
-    noise = pair_noise(np.stack([right[step] for step in last])) if right and set(last) <= set(right) else None
+    onset = _tell_gap(
+        find_onset(curve.gain, curve.gain_error, late=late, confidence=confidence, listed=listed), series.steps
+    )
+    pairs = late_pairs(right or {}, series.steps[-late:].tolist())
+    noise = float(pairs.noise[0, 0]) if pairs else 0.0
+    fitted = sigmoid.fit_sigmoid(series.doublings, curve.accuracy, confidence=confidence, noise=noise)
+    factor = residual_factor(fitted, curve.accuracy, noise)
+    ceiling = series.others.get("ceiling") if curve.seed == MEAN_SEED else None
     return {
         "onset_step": _at(onset, series.steps.astype(np.float64)),
         "onset_tokens": _at(onset, series.tokens),
         **_describe_sigmoid(fitted, series),
         "change_point": _at(find_change(curve.accuracy, confidence=confidence), series.tokens),
-        **describe_late(curve, late=late, autocorrelation=correlation, noise=noise, confidence=confidence),
+        **describe_late(curve, late=late, factor=factor, pairs=pairs, ceiling=ceiling, confidence=confidence),
     }
-
-
-def late_memory(doublings: np.ndarray, accuracy: np.ndarray, *, confidence: float) -> float:
-    """Returns the lag-one autocorrelation of what the sigmoid leaves of the accuracy, or of the accuracy without one."""
-    return _memory(sigmoid.fit_sigmoid(doublings, accuracy, confidence=confidence), accuracy)
-
-
-def _memory(fitted: sigmoid.Sigmoid | str, accuracy: np.ndarray) -> float:
-    return lag_one(accuracy) if isinstance(fitted, str) else fitted.autocorrelation
 
 
 def _tell_gap(onset: Estimate, steps: np.ndarray) -> Estimate:
@@ -172,69 +148,6 @@ def find_change(values: np.ndarray, *, confidence: float) -> Estimate:
     return Estimate(value=split, low=int(inside[0]), high=int(inside[-1]), n=n)
 
 
-def describe_late(
-    curve: Curve, *, late: int, autocorrelation: float, noise: float | None = None, confidence: float
-) -> dict[str, Estimate]:
-    """Returns level, gain and fluctuation of the late revisions.
-
-    The level's error has two parts: test pairs, which all revisions share, so that it does not shrink with their number,
-    and fluctuation, which shrinks with their effective number m = n (1 - r) / (1 + r). Half widths add as
-    variances do. The fluctuation is the standard deviation, less what test pairs alone would make it; its interval
-    is that of a normal sample of size m.
-
-    Args:
-        curve: W2SG over all revisions.
-        late: Number of late revisions.
-        autocorrelation: Lag-one autocorrelation r between revisions.
-        noise: Variance over the late revisions that comes from the test pairs (:func:`pair_noise`); None where unknown.
-        confidence: Coverage.
-    """
-    degrees = late_degrees(late, autocorrelation)
-    found = {
-        name: late_level(values[-late:], errors[-late:], degrees, confidence, noise=noise or 0.0)
-        for name, values, errors in (
-            ("saturation", curve.accuracy, curve.accuracy_error),
-            ("saturation_gain", curve.gain, curve.gain_error),
-        )
-    }
-    if late < 2:
-        return found | {"fluctuation": undefined("one revision does not fluctuate", late)}
-    total = float(curve.accuracy[-late:].var(ddof=1))
-    tails = stats.chi2.ppf([0.5 + confidence / 2, 0.5 - confidence / 2], degrees)
-    factors = np.concatenate([[1.0], degrees / tails])
-    value, low, high = np.sqrt(np.maximum(total * factors - (noise or 0.0), 0.0))
-    note = "not separated from sampling noise" if noise is None else "" if value else "at the level of sampling noise"
-    fluctuation = Estimate(value=float(value), low=float(low), high=float(high), n=late, note=note)
-    return found | {"fluctuation": fluctuation}
-
-
-def late_degrees(late: int, autocorrelation: float) -> float:
-    """Returns the degrees of freedom of a mean over late revisions: their effective number less one, at least 1."""
-    return max(1.0, late / variance_factor(autocorrelation) - 1.0)
-
-
-def late_level(
-    values: np.ndarray, errors: np.ndarray, degrees: float, confidence: float, *, noise: float = 0.0
-) -> Estimate:
-    """Returns the mean over late revisions; see :func:`describe_late`.
-
-    Args:
-        values: An accuracy or difference of each late revision, (m,).
-        errors: Their standard errors by the test pairs, (m,).
-        degrees: Degrees of freedom of the fluctuation.
-        confidence: Coverage.
-        noise: Variance over the revisions by the test pairs: it is no fluctuation, and in ``errors`` already.
-    """
-    n, value = len(values), float(values.mean())
-    if n < 2:
-        return Estimate(value=value, n=n, note="no interval: one revision")
-    pairs = stats.norm.ppf(0.5 + confidence / 2) * errors.mean()
-    spread = np.sqrt(max(float(values.var(ddof=1)) - noise, 0.0))
-    moving = stats.t.ppf(0.5 + confidence / 2, degrees) * spread / np.sqrt(degrees + 1.0)
-    half = float(np.hypot(pairs, moving))
-    return Estimate(value=value, low=value - half, high=value + half, n=n)
-
-
 def compare(first: dict[str, Estimate], second: dict[str, Estimate]) -> dict[str, Estimate]:
     """Returns first minus second of every estimate but steps; positions in doublings of tokens.
 
@@ -242,7 +155,7 @@ def compare(first: dict[str, Estimate], second: dict[str, Estimate]) -> dict[str
     none is cautious.
     """
     found = {}
-    for name in [name for name in first if name != "onset_step"]:
+    for name in [name for name in first if name != "onset_step" and not name.endswith("_shared")]:
         pair = [_in_doublings(one[name]) if name in POSITION_NAMES else one[name] for one in (first, second)]
         found[name] = difference(*pair, n=min(one.n for one in pair))
     return found

@@ -8,7 +8,7 @@ import pytest
 
 from tests.studies import made_metrics
 from tests.unit.trajectories.test_correlations import SETTINGS
-from w2sg.measures.agreement import collect_answers, compare_answers, pair_noise
+from w2sg.measures.agreement import collect_answers, compare_answers, pair_errors
 from w2sg.tables.files import write_table
 from w2sg.tables.schemas import AGREEMENT
 from w2sg.trajectories.selection import MEAN_SEED
@@ -52,18 +52,39 @@ def test_the_noise_of_the_pairs_is_the_variance_of_equally_accurate_revisions():
     for _ in range(2000):
         common = rng.random(200)  # how hard a pair is, for every revision
         right = (rng.random((5, 200)) < np.where(common < 0.6, 0.95, 0.4)).astype(float)
-        found.append(pair_noise(right))
+        found.append(float(pair_errors(right[None]).noise[0, 0]))
         seen.append(right.mean(1).var(ddof=1))
     assert np.mean(found) == pytest.approx(np.mean(seen), rel=0.05)
     couples = [np.var(a - b, ddof=1) / 200 / 2 for i, a in enumerate(right) for b in right[:i]]
     assert found[-1] == pytest.approx(np.mean(couples))
 
 
+def test_errors_of_late_means_are_those_of_drawing_the_pairs_anew():
+    rng, n = np.random.default_rng(0), 400
+    draws, first_only, found = [], [], []
+    for _ in range(3000):
+        hard = rng.random(n)  # how hard a pair is, for every head
+        weak = (hard < 0.7).astype(float)
+        student, ceiling = (
+            (rng.random((4, n)) < np.where(hard < share, 0.95, 0.3)).astype(float) for share in (0.75, 0.85)
+        )
+        values = np.stack([student, student - weak, ceiling - weak])
+        draws.append(values.mean((1, 2)))
+        found.append(pair_errors(values))
+        first_only.append(values[:, 0].mean(1))
+    assert np.mean([one.mean for one in found], axis=0) == pytest.approx(np.cov(np.transpose(draws)), rel=0.08)
+    assert np.mean([one.single for one in found], axis=0) == pytest.approx(np.var(first_only, axis=0, ddof=1), rel=0.08)
+    assert (np.diag(found[0].mean) < found[0].single).all()
+
+
 def test_transitions_take_the_noise_out_at_the_last_layer():
     metrics = made_metrics(effect=True, layers=(1, 4), noise=0.003)
     series = list(collect_series(metrics, confidence=0.95))
     rng, steps = np.random.default_rng(0), series[0].steps.tolist()
-    answers = {("nano", "newsgroups_tech", "paper", "w2s", -1): {step: rng.random(2000).round() for step in steps}}
+    answers = {
+        ("nano", "newsgroups_tech", "paper", head, -1): {step: rng.random(2000).round() for step in steps}
+        for head in ("w2s", "weak", "ceiling")
+    }
     rows = pd.DataFrame(estimate_transition(series, SETTINGS, answers))
     rows = rows[(rows["estimate"] == "fluctuation") & (rows["seed"] == -1)].set_index(["protocol", "layer"])["note"]
     assert rows["paper", 4] == "at the level of sampling noise"

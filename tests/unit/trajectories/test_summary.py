@@ -13,8 +13,7 @@ from w2sg.measures.verdicts import SOME
 from w2sg.study.sections import Statistics
 from w2sg.tables.schemas import CORRELATIONS, METRICS, PREDICTION, TRANSITIONS
 from w2sg.trajectories import bands, onset, summary
-from w2sg.trajectories.levels import gap_recovered
-from w2sg.trajectories.transitions import late_revisions
+from w2sg.trajectories.late.estimates import gap_recovered, late_revisions
 
 SETTINGS = Statistics(resamples=200, first=10)
 
@@ -71,7 +70,9 @@ def test_without_the_effect_the_gain_is_below_and_nothing_sets_in():
 
 
 def test_a_ceiling_that_equals_the_supervisor_but_for_rounding_has_no_gap_to_recover():
-    found = gap_recovered(np.array([0.002]), np.array([1e-16]), errors=np.eye(2), degrees=1.0, confidence=0.95)
+    found = gap_recovered(
+        np.array([0.002]), np.array([1e-16]), errors=np.eye(2), moving=np.eye(2), degrees=1.0, confidence=0.95
+    )
     assert np.isnan(found.value) and found.note == "the mean ceiling is not above the supervisor"
 
 
@@ -118,9 +119,8 @@ def test_pre_training_seeds_are_a_level_of_their_own():
     gains = [rows.loc[(member, "paper", "gain"), "value"] for member in members]
     assert over.loc["gain", "value"] == pytest.approx(np.mean(gains), abs=1e-6)
     half = 4.302653 * np.std(gains, ddof=1) / np.sqrt(3)  # Student's t, two degrees of freedom
-    errors = np.sqrt(HALF**2 + (1.96**2) * 0.002**2 / 3)  # pairs, and what head seeds differ by
-    assert over.loc["gain", "high"] - over.loc["gain", "value"] == pytest.approx(np.hypot(half, HALF), rel=0.02)
-    assert errors > HALF
+    errors = np.sqrt(HALF**2 + 1.96**2 * (0.001**2 + 0.003**2) / 3)  # pairs, and what head seeds differ by
+    assert over.loc["gain", "high"] - over.loc["gain", "value"] == pytest.approx(np.hypot(half, errors), rel=0.02)
     assert "3 pre-training seeds" in over.loc["gain", "note"] and "Student's t" in over.loc["gain", "note"]
     assert over.loc["seeds", "value"] == 3
     assert over.loc["w2s_first", "note"].startswith("random twin")

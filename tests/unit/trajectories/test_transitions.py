@@ -13,17 +13,18 @@ from statsmodels.stats.multitest import multipletests
 
 from tests.studies import made_metrics
 from tests.unit.trajectories.test_correlations import SETTINGS, STEPS, made_series
+from w2sg.measures.agreement import PairErrors
+from w2sg.measures.bootstrap import variance_factor
 from w2sg.tables.files import read_table, write_table
 from w2sg.tables.schemas import TRANSITIONS
+from w2sg.trajectories.late.estimates import describe_late, gap_recovered, late_pairs, late_revisions
 from w2sg.trajectories.onset import find_onset, holm, least_late, onset_status
 from w2sg.trajectories.series import collect_series
 from w2sg.trajectories.sigmoid import fit_sigmoid
 from w2sg.trajectories.transitions import (
-    describe_late,
     estimate_curve,
     estimate_transition,
     find_change,
-    late_revisions,
 )
 
 ERROR = np.full(8, 0.01)
@@ -180,22 +181,61 @@ def test_the_change_point_is_that_of_ruptures_and_noise_has_none():
 def test_late_level_and_fluctuation_have_their_textbook_intervals():
     curve = made_series().curves[0]
     exact = replace(curve, accuracy_error=np.zeros(len(STEPS)), gain_error=np.zeros(len(STEPS)))
-    found = describe_late(exact, late=10, autocorrelation=0.0, confidence=0.95)
+    found = describe_late(exact, late=10, factor=1.0, confidence=0.95)
     values = curve.accuracy[-10:]
     half = 2.2621572 * values.std(ddof=1) / np.sqrt(10)
     assert found["saturation"].high - found["saturation"].value == pytest.approx(half)
     spread = found["fluctuation"]
     assert (spread.value, spread.low) == pytest.approx((values.std(ddof=1), values.std(ddof=1) * 0.687836), rel=1e-5)
     assert spread.note == "not separated from sampling noise"
-    noise = 0.36 * values.var(ddof=1)
-    apart = describe_late(exact, late=10, autocorrelation=0.0, noise=noise, confidence=0.95)
+    noise = PairErrors(single=np.ones(3), mean=np.eye(3), noise=0.36 * values.var(ddof=1) * np.eye(3))
+    apart = describe_late(exact, late=10, factor=1.0, pairs=noise, confidence=0.95)
     assert (apart["fluctuation"].value, apart["fluctuation"].note) == (pytest.approx(0.8 * spread.value), "")
     assert apart["saturation"].high - apart["saturation"].value == pytest.approx(0.8 * half)
-    level = describe_late(exact, late=10, autocorrelation=0.0, noise=1.0, confidence=0.95)["fluctuation"]
+    level = describe_late(exact, late=10, factor=1.0, pairs=replace(noise, noise=np.eye(3)), confidence=0.95)[
+        "fluctuation"
+    ]
     assert (level.value, level.note) == (0.0, "at the level of sampling noise")
-    wider = describe_late(curve, late=10, autocorrelation=0.5, confidence=0.95)
+    wider = describe_late(curve, late=10, factor=3.0, confidence=0.95)
     assert wider["saturation"].high > found["saturation"].high
     assert wider["fluctuation"].high > spread.high
+
+
+def test_noise_on_a_process_hides_memory_that_the_variance_of_means_has():
+    memory, share = 0.6, 0.4  # of the variance that is the process's own
+    correlations = share * memory ** np.arange(1, 200)
+    exact = 1.0 + 2.0 * correlations.sum()
+    assert variance_factor(correlations[0], noise=1.0 - share) == pytest.approx(exact)
+    assert variance_factor(memory) == pytest.approx((1 + memory) / (1 - memory))
+    assert variance_factor(0.0, noise=1.0) == 1.0
+
+
+def test_answers_of_single_pairs_shorten_the_late_intervals():
+    series = made_series()
+    rng, curve, steps = np.random.default_rng(0), series.curves[0], series.steps.tolist()
+    hard = rng.random(2000)
+    right = {
+        head: {step: (hard + 0.5 * rng.standard_normal(2000) < level).astype(float) for step in steps}
+        for head, level in (("weak", 0.7), ("w2s", 0.8), ("ceiling", 0.9))
+    }
+    series = replace(series, others={"ceiling": curve.accuracy + 0.02})
+    without, found = (estimate_curve(series, curve, SETTINGS, one) for one in (None, right))
+    pairs = late_pairs(right, steps[-late_revisions(len(steps), SETTINGS.late) :])
+    share = np.sqrt(pairs.mean[1, 1] / pairs.single[1])
+    assert found["saturation_gain_shared"].value == pytest.approx(share * without["saturation_gain_shared"].value)
+    for name in ("saturation", "saturation_gain", "pgr"):
+        assert found[name].value == without[name].value
+        assert found[name].high - found[name].low < without[name].high - without[name].low
+        assert found[f"{name}_shared"].value <= (found[name].high - found[name].low) / 2 + 1e-12
+
+
+def test_a_ratio_has_fiellers_interval():
+    gain, gap = np.full(4, 0.03), np.full(4, 0.06)
+    errors = np.array([[4e-6, 1e-6], [1e-6, 9e-6]])
+    found = gap_recovered(gain, gap, errors=errors, moving=np.zeros((2, 2)), degrees=3.0, confidence=0.95)
+    for end in (found.low, found.high):  # the difference is as far from zero as its error allows
+        error = np.sqrt(errors[0, 0] - 2 * end * errors[0, 1] + end**2 * errors[1, 1])
+        assert abs(0.03 - end * 0.06) == pytest.approx(1.959964 * error)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
@@ -223,7 +263,7 @@ def test_the_table_has_seeds_protocols_and_their_comparison(tmp_path):
         "sigmoid_floor",
     ]  # converged heads are made better by this much, and equal else
     assert compared[levels].to_numpy() == pytest.approx(0.0005, abs=1e-7)
-    assert compared.drop(levels).dropna().to_numpy() == pytest.approx(0.0, abs=1e-7)
+    assert compared.drop([*levels, "pgr"]).dropna().to_numpy() == pytest.approx(0.0, abs=1e-7)
 
 
 def test_without_the_effect_nothing_sets_in():

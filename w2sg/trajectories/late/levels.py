@@ -11,6 +11,7 @@ from scipy import stats
 
 from w2sg.measures.estimates import Estimate, difference, undefined
 from w2sg.study.sections import Statistics
+from w2sg.trajectories.late.estimates import count_late, late_degrees, late_factor, late_level
 from w2sg.trajectories.selection import (
     INTERVAL,
     case_rows,
@@ -21,7 +22,6 @@ from w2sg.trajectories.selection import (
     trained_layers,
 )
 from w2sg.trajectories.series import Listed
-from w2sg.trajectories.transitions import count_late, late_degrees, late_level, late_memory
 
 QUANTITIES = {
     "w2s": ("w2s", "accuracy"),
@@ -43,9 +43,6 @@ LATE = {
     "systematic_cost": "cost",
 }
 """Levels of the late revisions, with what they are the level of."""
-
-ROUNDING = 1e-9
-"""A gap of accuracies up to which ceiling and supervisor are equal: far below one pair, far above rounding errors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +98,8 @@ def measure_levels(
     Args:
         metrics: Schema METRICS.
         case: Family, dataset and protocol.
-        known: Levels that TRANSITIONS holds already; they are taken as they are.
+        known: Levels that TRANSITIONS holds already, taken as they are; those ending in ``_shared`` are half widths by test and
+            training pairs alone.
         settings: Section ``statistics``.
         confidence: Coverage of the intervals of ``metrics``; standard errors are taken from their width.
         listed: What the revisions were chosen from, in an adaptive sweep.
@@ -112,18 +110,19 @@ def measure_levels(
     errors = {name: (late[f"{name}_high"] - late[f"{name}_low"]) / halves for name in (*QUANTITIES, "weak")}
     with np.errstate(divide="ignore"):
         doublings = np.log2(table["tokens"].to_numpy(np.float64))
-    memory = late_memory(doublings, table["w2s"].to_numpy(np.float64), confidence=settings.confidence)
-    degrees = late_degrees(len(late), memory)
+    factor = late_factor(doublings, table["w2s"].to_numpy(np.float64), confidence=settings.confidence)
+    degrees = late_degrees(len(late), factor)
     found = {"weak": _at(table, "weak"), "w2s_first": _first(table, "w2s"), "gain_first": _first(table, "gain")}
     for name, quantity in LATE.items():
         values = late[quantity].to_numpy(np.float64)
-        found[name] = late_level(values, errors[quantity].to_numpy(), degrees, settings.confidence)
+        found[name] = late_level(values, float(errors[quantity].mean()), degrees, settings.confidence)
         if np.isnan(values).any():
             found[name] = undefined(f"{QUANTITIES[quantity][0]} was not measured at all late revisions", len(late))
-    found |= known
+    found |= {name: one for name, one in known.items() if not name.endswith("_shared")}
     rows = case_rows(metrics, family=case["family"], dataset=case["dataset"])
     wide = float(stats.norm.ppf(0.5 + settings.confidence / 2))
     pairs = {name: wide * float(errors[quantity].mean()) for name, quantity in LATE.items()}
+    pairs |= {name.removesuffix("_shared"): one.value for name, one in known.items() if name.endswith("_shared")}
     for name in ("permuted_gain", "systematic_cost"):
         half = wide * _draw_error(rows, *QUANTITIES[LATE[name]], case["protocol"], late["step"].tolist())
         found[name], pairs[name] = _widen(found[name], half), float(np.hypot(pairs[name], np.nan_to_num(half)))
@@ -136,12 +135,6 @@ def measure_levels(
         "weak_on_weak_gain": weak_on_weak,
         "gain_beyond_weak_on_weak": _minus(found["gain"], weak_on_weak),
     }
-    joint = joint_errors(*(float(errors[name].mean()) for name in ("w2s", "ceiling", "weak", "gain", "gap")))
-    gain, gap = (late[name].to_numpy(np.float64) for name in ("gain", "gap"))
-    if np.isnan([*gain, *gap]).any():
-        found["pgr"] = undefined("the ceiling was not measured at all late revisions", len(late))
-    else:
-        found["pgr"] = gap_recovered(gain, gap, errors=joint, degrees=degrees, confidence=settings.confidence)
     return Levels(found=found, pairs=pairs, revisions=len(table), last_step=int(table["step"].iloc[-1]))
 
 
@@ -178,55 +171,3 @@ def _first(table: pd.DataFrame, quantity: str) -> Estimate:
 def _minus(first: Estimate, second: Estimate) -> Estimate:
     """Returns a difference of two gains. Both are measured on the same pairs; taking their errors for independent is cautious."""
     return difference(first, second, n=first.n)
-
-
-def gap_recovered(
-    gain: np.ndarray, gap: np.ndarray, *, errors: np.ndarray, degrees: float, confidence: float
-) -> Estimate:
-    """Returns the mean gain over the mean gap of the late revisions, with Fieller's interval.
-
-    It holds every ratio R for which the mean of gain - R gap does not differ from zero: its error has the two parts of
-    a late level, test pairs (``errors``), which do not shrink with the number of revisions, and fluctuation, which does. Unlike
-    an error of the ratio to first order it does not break down where the gap is small; it is then unbounded.
-
-    Args:
-        gain: Student minus supervisor, (m,).
-        gap: Ceiling minus supervisor, (m,); equal ones may differ by rounding errors of the means over head seeds.
-        errors: Covariance of gain and gap by the test pairs, (2, 2).
-        degrees: Degrees of freedom of the fluctuation.
-        confidence: Coverage.
-    """
-    m, means = len(gain), np.array([gain.mean(), gap.mean()])
-    if means[1] <= ROUNDING:
-        return undefined("the mean ceiling is not above the supervisor", m)
-    value = float(means[0] / means[1])
-    if m < 2:
-        return Estimate(value=value, n=m, note="no interval: one revision")
-    moving = np.cov(gain, gap) / (degrees + 1.0)
-    squared = stats.norm.ppf(0.5 + confidence / 2) ** 2 * errors
-    squared = squared + stats.t.ppf(0.5 + confidence / 2, degrees) ** 2 * moving
-    # (g - R c)² ≤ V_gg - 2 R V_gc + R² V_cc as a R² - 2 b R + c ≤ 0.
-    a, b, c = (means[i] * means[j] - squared[i, j] for i, j in ((1, 1), (0, 1), (0, 0)))
-    root = b * b - a * c
-    if a <= 0 or root < 0:
-        return Estimate(
-            value=value, n=m, note="unbounded: the ceiling is not above the supervisor beyond sampling error"
-        )
-    low, high = (b - np.sqrt(root)) / a, (b + np.sqrt(root)) / a
-    return Estimate(value=value, low=float(low), high=float(high), n=m)
-
-
-def joint_errors(student: float, ceiling: float, weak: float, gain: float, gap: float) -> np.ndarray:
-    """Returns the covariance of gain and gap, (2, 2), from the standard errors of three accuracies and two differences.
-
-    They tell how each of student and ceiling goes with the supervisor on the same pairs; that student and ceiling go
-    together no less than either goes with the supervisor is taken, which is cautious: both read the strong model.
-    """
-    with_weak = [(one**2 + weak**2 - left**2) / 2.0 for one, left in ((student, gain), (ceiling, gap))]
-    shares = [
-        cov / (one * weak) if one * weak > 0 else 0.0 for cov, one in zip(with_weak, (student, ceiling), strict=True)
-    ]
-    together = float(np.clip(max(shares), 0.0, 1.0)) * student * ceiling
-    joint = together - sum(with_weak) + weak**2
-    joint = float(np.clip(joint, -gain * gap, gain * gap))
-    return np.array([[gain**2, joint], [joint, gap**2]])
