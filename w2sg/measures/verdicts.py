@@ -32,11 +32,12 @@ def decide(low: float, high: float, note: str = "") -> Verdict:
 def pool_seeds(
     found: Sequence[Estimate], *, shared: tuple[float, float] = (0.0, 0.0), overlap: float = 0.0, confidence: float
 ) -> Estimate:
-    """Returns the mean over pre-training seeds, with Student's t interval for S - 1 degrees of freedom.
+    """Returns the mean over pre-training seeds, with Student's t interval.
 
-    Half widths of the seeds and of the error that all seeds share add up as variances do.
+    The variance of the mean over seeds, a = sd² (1 / S + overlap), has S - 1 degrees of freedom, that of the error which all seeds share, b,
+    is known; their sum has ν = (a + b)² (S - 1) / a² (Welch and Satterthwaite).
 
-    Equation: half² = t² sd² (1 / S + overlap) + shared².
+    Equation: half = t_ν √(a + b).
 
     Args:
         found: The estimate of each seed, S of them; one without a value makes the mean undefined.
@@ -54,8 +55,13 @@ def pool_seeds(
         return undefined(which + reasons, count)
     if count < 2:
         return Estimate(value=float(values.mean()), n=count, note=f"no interval: {count} seed")
-    spread = values.std(ddof=1) * np.sqrt(1.0 / count + overlap)
-    half = float(stats.t.ppf(0.5 + confidence / 2, count - 1)) * spread
-    low, high = (values.mean() + side * np.hypot(half, one) for side, one in zip((-1.0, 1.0), shared, strict=True))
+    own = values.var(ddof=1) * (1.0 / count + overlap)
+    normal = stats.norm.ppf(0.5 + confidence / 2)
+    halves = []
+    for width in shared:
+        both = own + (width / normal) ** 2
+        degrees = (both / own) ** 2 * (count - 1) if own > 0 else np.inf
+        halves.append(float(stats.t.ppf(0.5 + confidence / 2, degrees) * np.sqrt(both)))
+    low, high = values.mean() - halves[0], values.mean() + halves[1]
     note = f"mean over {count} pre-training seeds, interval by Student's t over seeds"
     return Estimate(value=float(values.mean()), low=float(low), high=float(high), n=count, note=note)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.isotonic import IsotonicRegression
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
@@ -126,6 +127,9 @@ def test_seeds_are_pooled_by_students_t_with_what_they_share():
     one = pool_seeds(found, confidence=0.95)
     assert one.high - one.value == pytest.approx(4.3026527 / np.sqrt(3))
     shared = pool_seeds(found, shared=(1.0, 2.0), confidence=0.95)
-    assert shared.high - 2.0 == pytest.approx(np.hypot(4.3026527 / np.sqrt(3), 2.0))
+    own, known = 1.0 / 3.0, (2.0 / 1.959964) ** 2
+    quantile = stats.t.ppf(0.975, (own + known) ** 2 / (own**2 / 2.0))  # Welch and Satterthwaite
+    assert shared.high - 2.0 == pytest.approx(quantile * np.sqrt(own + known), rel=1e-5)
+    assert 2.0 - shared.low < shared.high - 2.0
     overlap = pool_seeds(found, overlap=0.5, confidence=0.95)
     assert overlap.high - 2.0 == pytest.approx(4.3026527 * np.sqrt(1 / 3 + 1 / 2))
