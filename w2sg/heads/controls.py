@@ -12,7 +12,7 @@ import pandas as pd
 from w2sg.activations.features import TEST, TRAIN, WEAK, Features, Splits
 from w2sg.heads.crossval import Standardised
 from w2sg.heads.fits import FITS, REFITS, Trained, fit_alike, labelled_rows, true_labels
-from w2sg.heads.halves import answers, deal_halves, draws_of, training_sd, widen
+from w2sg.heads.halves import accuracies, deal_halves, draws_of, training_sd, widen
 from w2sg.heads.paper import score_pairs
 from w2sg.heads.probes import fit_probes
 from w2sg.heads.rows import accuracy_rows, head_rows, probe_rows
@@ -149,16 +149,15 @@ def widen_students(
     for name in FITS:
         target = half_labels(labels, weak, of_weak, name, heads=heads)
         shown = [labels(name, draw, TEST, tuple(test.row_ids), half + 1)["margin"] for _, draw, half in runs]
-        supervisor = answers(np.stack(shown)).reshape(len(draws), 2, -1)
+        supervisor = accuracies(np.stack(shown)).reshape(-1, 2)
         for head, split, known, halves in (
             ("ceiling", train, true_labels(train, len(runs)), of_train),
             ("w2s", weak, target, of_weak),
         ):
             trained, student = final.trained[head, name], head == "w2s"
             weights = refit(split, known, halves, trained, name, heads=heads, student=student)
-            right = answers(score_pairs(weights[None], test.chosen, test.rejected)[0])  # (D, 2, n)
-            moved = {"accuracy": right, "gain": right - supervisor}
-            found = {key: training_sd(one, share=share, clusters=test.clusters) for key, one in moved.items()}
+            right = accuracies(score_pairs(weights[None], test.chosen, test.rejected)[0])  # (D, 2)
+            found = {"accuracy": training_sd(right, share=share), "gain": training_sd(right - supervisor, share=share)}
             own = (rows["head"] == head) & (rows["protocol"] == name) & (rows["setting"] == trained.settings[-1])
             own &= rows["layer"] == test.layers[0]
             rows = pd.concat([rows[~own], widen(rows[own], found, confidence=intervals.confidence)], ignore_index=True)

@@ -39,32 +39,23 @@ def deal_halves(n: int, draws: Sequence[int], *, clusters: np.ndarray | None = N
     return np.array([[half[:size] for half in both] for both in halves])
 
 
-def answers(margins: np.ndarray) -> np.ndarray:
-    """Returns which margins, of any shape, are positive; zero counts one half."""
-    return 0.5 * (1.0 + np.sign(margins))
+def accuracies(margins: np.ndarray) -> np.ndarray:
+    """Returns the share of positive margins, (..., n), along the last axis; zero counts one half."""
+    return (0.5 * (1.0 + np.sign(margins))).mean(-1)
 
 
-def training_sd(right: np.ndarray, *, share: float, clusters: np.ndarray | None = None) -> float:
+def training_sd(halves: np.ndarray, *, share: float) -> float:
     """Returns the standard deviation of an accuracy, or gain, over draws of all training pairs.
 
-    A head of a share of the pairs has about 1/share times the variance of one of all, and both halves are independent. What the
-    test pairs make of the heads' difference is taken out: the interval over test pairs holds it already.
+    A head of a share of the pairs has about 1/share times the variance of one of all, and both halves are independent.
 
     Equation: (R18).
 
     Args:
-        right: Which test pairs the head of each half of each draw has right, or differences of it, (D, 2, n).
+        halves: The accuracy with each half of each draw, (D, 2).
         share: Size of a half over that of all pairs.
-        clusters: Group of each test pair, (n,); None: each for itself.
     """
-    moved = right[:, 0] - right[:, 1]  # (D, n)
-    draws, n = moved.shape
-    mean = moved.mean(1)
-    group = np.arange(n) if clusters is None else np.unique(clusters, return_inverse=True)[1]
-    sums = np.stack([np.bincount(group, one) for one in moved - mean[:, None]])  # (D, G)
-    groups = sums.shape[1]
-    noise = (sums**2).sum(1) * groups / (max(groups - 1, 1) * n**2)
-    return float(np.sqrt(max(np.mean(mean**2 - noise), 0.0) * share / 2.0))
+    return float(np.sqrt(np.mean((halves[:, 0] - halves[:, 1]) ** 2) * share / 2.0))
 
 
 def widen(rows: pd.DataFrame, found: Mapping[str, float], *, confidence: float) -> pd.DataFrame:

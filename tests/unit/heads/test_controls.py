@@ -173,14 +173,10 @@ def test_halves_keep_groups_whole_and_are_disjoint():
     assert draws_of([1]) == [1, 0, 2] and draws_of([0, 1, 2, 3]) == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("size", [1, 4])
-def test_the_difference_of_halves_gives_the_variance_of_the_whole_without_that_of_the_test_pairs(size):
-    rng, sd = np.random.default_rng(0), 0.06
-    accuracy = 0.7 + sd * rng.standard_normal((4000, 2, 1))  # of heads of halves: twice the variance of those of all
-    clusters = np.repeat(np.arange(300), size)
-    right = (rng.random((4000, 2, 300)) < accuracy)[:, :, clusters].astype(float)
-    assert training_sd(right, share=0.5, clusters=clusters) == pytest.approx(sd / np.sqrt(2), rel=0.05)
-    assert training_sd(right[:, [0, 0]], share=0.5) == 0.0
+def test_the_difference_of_halves_gives_the_variance_of_the_whole():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(4000, 2, 50)).mean(2)  # means of 50 of 100 values each
+    assert training_sd(values, share=0.5) == pytest.approx(0.1, rel=0.05)
 
 
 def test_training_pairs_widen_the_intervals_of_headline_heads_only(supervision, revision):
@@ -190,8 +186,7 @@ def test_training_pairs_widen_the_intervals_of_headline_heads_only(supervision, 
     assert wide["metric"].tolist() == ["accuracy", "gain", "training_sd"] and wide["value"].iloc[2] == 0.02
     for table in (supervision.metrics, revision.metrics):
         sd = table[table["metric"].str.endswith("training_sd")]
-        assert (sd["setting"] == sd["protocol"].map(HEADLINE_SETTINGS)).all() and sd["value"].between(0.0, 0.05).all()
-        assert (sd["value"] > 0).any()
+        assert (sd["setting"] == sd["protocol"].map(HEADLINE_SETTINGS)).all() and sd["value"].between(1e-5, 0.05).all()
     assert set(sd["head"]) == {"w2s", "ceiling"}
     own = supervision.metrics[supervision.metrics["metric"] == "gain_training_sd"]
     assert set(own["head"]) == {"weak_on_weak"}

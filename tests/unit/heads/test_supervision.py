@@ -75,7 +75,7 @@ def test_students_of_joined_labels_have_all_controls_but_those_of_one_model(both
     margins = labels.query("protocol == 'paper' and seed == 1 and half == 0 and split == 'test'")["margin"].to_numpy()
     found = rows.query("protocol == 'paper' and seed == 1 and metric == 'accuracy'")["value"].item()
     assert found == np.mean(margins > 0) and set(rows["head"]) == {"weak"}
-    assert rows.loc[rows["metric"] == "training_sd", "value"].between(0.0, 0.1).all()
+    assert rows.loc[rows["metric"] == "training_sd", "value"].between(1e-4, 0.1).all()
 
 
 def test_a_student_in_a_chain_learns_the_weaker_labels_and_labels_the_same_pairs(both):
