@@ -1,4 +1,4 @@
-"""Counts how often intervals of W2SG accuracy and gain hold the truth when test pairs, training pairs and supervisor are drawn anew.
+"""Counts how often intervals of W2SG accuracy and gain hold the truth when test pairs, training pairs and supervisor are drawn again.
 
     python benchmarks/coverage_pairs.py --studies 300    writes benchmarks/results/coverage_pairs.tsv
 
