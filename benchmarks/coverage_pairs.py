@@ -70,12 +70,12 @@ def draw_splits(size: int, rng: np.random.Generator) -> tuple[Splits, Splits]:
     return made[0], made[1]
 
 
-def measure(weak: Splits, strong: Splits) -> pd.DataFrame:
-    """Returns the headline rows of the student, mean over head seeds, by protocol and metric."""
+def measure(weak: Splits, strong: Splits) -> dict[Any, Any]:
+    """Returns value, low and high of the student's headline metrics, mean over head seeds, by protocol and metric."""
     labels = trained.supervise(weak, heads=HEADS, intervals=INTERVALS).labels
     made = evaluate.evaluate_revision([lambda: strong], labels, heads=HEADS, probe=Probe(), intervals=INTERVALS).metrics
     rows = made[(made["head"] == "w2s") & (made["setting"] == made["protocol"].map(HEADLINE_SETTINGS))]
-    return rows.groupby(["protocol", "metric"])[["value", "low", "high"]].mean()
+    return rows.groupby(["protocol", "metric"])[["value", "low", "high"]].mean().to_dict("index")
 
 
 def run_study(design: str, rng: np.random.Generator) -> Iterator[dict[str, Any]]:
@@ -88,17 +88,15 @@ def run_study(design: str, rng: np.random.Generator) -> Iterator[dict[str, Any]]
     for kind, rows in kinds.items():
         for protocol in FITS:
             for metric, spread in (("accuracy", "training_sd"), ("gain", "gain_training_sd")):
-                value, low, high = rows.loc[(protocol, metric)]
-                keys = {"design": design, "estimate": f"{metric}, {protocol}{kind}", "truth": np.nan}
-                yield keys | {"value": value, "low": low, "high": high}
-                if not kind:
-                    half = float(ndtri(0.5 + INTERVALS.confidence / 2)) * rows.loc[(protocol, spread), "value"]
-                    ends = [
-                        value + side * np.sqrt(max((end - value) ** 2 - half**2, 0.0))
-                        for side, end in ((-1, low), (1, high))
-                    ]
-                    keys["estimate"] += ", without training pairs"
-                    yield keys | {"value": value, "low": ends[0], "high": ends[1]}
+                found = {"design": design, "truth": np.nan, **rows[protocol, metric]}
+                yield found | {"estimate": f"{metric}, {protocol}{kind}"}
+                if kind:
+                    continue
+                half = float(ndtri(0.5 + INTERVALS.confidence / 2)) * rows[protocol, spread]["value"]
+                for end, side in (("low", -1), ("high", 1)):
+                    width = abs(found[end] - found["value"])
+                    found[end] = found["value"] + side * np.sqrt(max(width**2 - half**2, 0.0))
+                yield found | {"estimate": f"{metric}, {protocol}, without training pairs"}
 
 
 def main() -> None:
