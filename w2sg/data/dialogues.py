@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
 from typing import Any
+
+from w2sg.study.texts.spelling import normalise, visible
 
 HUMAN, ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
 """Marks of a speaker's turn in HH-RLHF; all lists of messages are written with them."""
@@ -24,7 +25,13 @@ _MARK = re.compile(
 """Mark of a speaker's turn: `Human:`, `### Response:`, `**Q**:`, `<|user|>`, `[INST]` and the like."""
 _ANSWERER = re.compile(rf"\b(?:(?i:{_ANSWERS})|A)\b|/INST")
 
-_WRITTEN_OUT = re.compile(r"""\s*\[\s*\{\s*['"](role|content)['"]\s*:""")
+_OPENING = re.compile(rf"(?:{_MARK.pattern}|[\s\"'`*>\u00ab\u2018-\u201f])+")
+"""Marks of a speaker and quotation marks in front of a text."""
+
+_WRITTEN_OUT = re.compile(
+    r"""\s*\[\s*\{(?:\s*['"](?:role|content)['"]\s*:"""
+    rf"""|[^{{}}]*['"](?:role|from)['"]\s*:\s*['"](?i:{_ASKS}|{_ANSWERS}|tool)['"])"""
+)
 """Beginning of a list of messages that was saved as text, as tables of text do."""
 
 Turn = tuple[str, str]
@@ -57,14 +64,11 @@ def text_fault(field: str, text: Any) -> str | None:
         return f"{field} holds half of a surrogate pair, which UTF-8 cannot store"
     if "\0" in text:
         return f"{field} holds a NUL character, which no text has: its file was not copied whole, or is in another encoding"
+    if field != "prompt" and not visible(text).strip():
+        return f"{field} holds nothing but characters that cannot be seen, such as U+{ord(text.strip()[0]):04X}"
     if _WRITTEN_OUT.match(text):
         return f"{field} is a list of messages written as text; save the rows as .jsonl or .parquet, which keep lists"
     return None
-
-
-def normalise(text: str) -> str:
-    """Returns what a text is compared by: NFKC, without case, white space of any kind as single spaces, none at the ends."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def split_dialogues(chosen: str, rejected: str) -> tuple[str, str, str]:
@@ -84,9 +88,18 @@ READ_TWICE = "a model would read it twice. Remove it from the responses, or set 
 
 
 def repeats_prompt(prompt: str, response: str) -> bool:
-    """Returns whether a response begins with its prompt, which must be of two words at least."""
-    asked, answer = normalise(prompt), normalise(response)
-    return " " in asked and answer.startswith(asked)
+    """Returns whether a response begins with its prompt, of two words at least; marks of speakers and quotes may stand before it."""
+    for texts in ((prompt, response), (_opened(prompt), _opened(response))):
+        asked, answer = map(normalise, texts)
+        if " " in asked and answer.startswith(asked):
+            return True
+    return False
+
+
+def _opened(text: str) -> str:
+    """Returns a text without the marks of a speaker and the quotation marks in front of it."""
+    text = visible(text)
+    return text[match.end() :] if (match := _OPENING.match(text)) else text
 
 
 def is_messages(value: Any) -> bool:
@@ -164,6 +177,9 @@ def _pair_of_turns(chosen: Sequence[Turn], rejected: Sequence[Turn], *, bare: bo
         raise _NoPairError("chosen and rejected begin with no message of the user in common")
     if {chosen[same][0], rejected[same][0]} != {"assistant"}:
         raise _NoPairError("chosen and rejected differ in a message that is not the assistant's")
+    for field, turns in (("chosen", chosen), ("rejected", rejected)):
+        if turns[-1][0] != "assistant":
+            raise _NoPairError(f"{field} ends with a message of role {turns[-1][0]}, expected the assistant's")
     prompt, *responses = (
         "".join(f"{_MARKS[role]} {content}" for role, content in part)
         for part in (chosen[:same], chosen[same:], rejected[same:])

@@ -25,8 +25,8 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from w2sg.data.dialogues import normalise
 from w2sg.study.texts.corpora import DuplicateRule, HeldoutPart
+from w2sg.study.texts.spelling import fold, normalise
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -203,7 +203,7 @@ class Likeness:
     """Which of n texts mean the same."""
 
     same: list[str]
-    """What each is compared by, (n,): :func:`w2sg.data.dialogues.normalise` without punctuation at the ends; empty for none."""
+    """What each is compared by, (n,): :func:`w2sg.study.texts.spelling.normalise` without punctuation at the ends; empty for none."""
     groups: list[str]
     """Group of each, (n,): the first in alphabetical order of those linked by a chain of near-duplicates; empty for none."""
     apart: int
@@ -222,8 +222,12 @@ def compare_texts(texts: Sequence[str], rule: DuplicateRule | None = None) -> Li
         rule: Definition of near-duplicates.
     """
     rule = rule or DuplicateRule()
-    same = [normalise(text).strip(_ENDS) or normalise(text) for text in texts]
-    names = sorted({text for text in same if text})
+    same = [_without_ends(normalise(text)) for text in texts]
+    # Groups are dealt in the order of their names. With unseen characters, as texts hold them, that order, and so the deal,
+    # changes only where two texts mean the same. Of several spellings the first in order counts, whatever the order of the rows.
+    spellings = zip(same, (_without_ends(fold(text)) for text in texts), strict=True)
+    written = {text: spelling for text, spelling in sorted(spellings, reverse=True) if text}
+    names = sorted(written, key=lambda text: (written[text], text))
     if not names:
         return Likeness(same=same, groups=same, apart=0)
     shingles = _without_common(shingle(names, rule.ngram), most=max(_FEW, len(names) // 10))
@@ -236,12 +240,16 @@ def compare_texts(texts: Sequence[str], rule: DuplicateRule | None = None) -> Li
     large = rows > max(_FEW, len(texts) // 10)
     large &= np.bincount(head, minlength=len(names)) > 1
     alone = large[head]
-    named = {name: name if alone[place] else names[head[place]] for name, place in position.items()}
+    named = {name: written[name if alone[place] else names[head[place]]] for name, place in position.items()}
     return Likeness(
         same=same,
         groups=[named.get(text, "") for text in same],
         apart=sum(bool(text) and bool(alone[position[text]]) for text in same),
     )
+
+
+def _without_ends(text: str) -> str:
+    return text.strip(_ENDS) or text
 
 
 def _without_common(shingles: Shingles, *, most: int) -> Shingles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from w2sg.data.dialogues import READ_TWICE, normalise, repeats_prompt, text_fault
+from w2sg.data.dialogues import READ_TWICE, repeats_prompt, text_fault
 from w2sg.data.duplicates import Likeness, compare_texts
 from w2sg.runtime.files import sha256
 from w2sg.study.protocols import FIELDS, SOURCES, SPLITS
+from w2sg.study.texts.spelling import normalise, visible
 from w2sg.tables.schemas import PAIRS
 
 REPEATED = 0.1
@@ -282,4 +284,12 @@ def _fault(*texts: Any) -> str | None:
     for field, text in zip(FIELDS, texts, strict=True):
         if fault := text_fault(field, text):
             return fault
-    return "chosen and rejected are equal" if texts[1].strip() == texts[2].strip() else None
+    good, bad = (unicodedata.normalize("NFC", visible(text)).strip() for text in texts[1:])
+    if good == bad:
+        unseen = (
+            ""
+            if texts[1].strip() == texts[2].strip()
+            else ", but for how accents are coded or characters that cannot be seen"
+        )
+        return f"chosen and rejected are equal{unseen}"
+    return None

@@ -10,7 +10,6 @@ from w2sg.data.dialogues import (
     HUMAN,
     Unusable,
     is_messages,
-    normalise,
     pair_of_messages,
     split_dialogues,
     text_fault,
@@ -19,6 +18,7 @@ from w2sg.data.rows import brief
 from w2sg.runtime.files import sha256
 from w2sg.study.protocols import FIELDS
 from w2sg.study.texts.labels import label_name, positive_label
+from w2sg.study.texts.spelling import fold, visible
 from w2sg.study.texts.templates import fill_template, template_parts
 
 Parsed = tuple[Any, Any, Any] | str
@@ -134,7 +134,7 @@ def parse_labelled(
     faults = [
         text_fault(column, value)
         for column, value in values.items()
-        if not (template and isinstance(value, str) and not value.strip())
+        if not (template and isinstance(value, str) and not visible(value).strip())
     ]
     text = fill_template(template, values) if template and not any(faults) else values[wanted[0]]
     fault = next(filter(None, faults), None) or text_fault("text", text)
@@ -174,7 +174,7 @@ def as_sides(
 
 def _draw(content: str, size: int) -> int:
     """Returns a number below ``size`` that depends on a text alone, so that no order of rows changes it."""
-    return int(sha256(normalise(content).encode("utf-8", "surrogatepass"))[:15], 16) % size
+    return int(sha256(fold(content).encode("utf-8", "surrogatepass"))[:15], 16) % size
 
 
 def parse_sciq(row: Mapping[str, Any]) -> dict[str, str]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2sg.data.dialogues import Unusable, normalise, split_dialogues, text_fault
+from w2sg.data.dialogues import Unusable, repeats_prompt, split_dialogues, text_fault
 from w2sg.data.parsers import parse_columns
 
 
@@ -50,6 +50,8 @@ def test_messages_become_a_pair(row, expected):
         ({"chosen": say("u: q", "a: yes"), "rejected": say("u: p", "a: no")}, "no message of the user in common"),
         ({"chosen": say("a: yes"), "rejected": say("a: no")}, "no message of the user in common"),
         ({"chosen": say("u: q", "u: r"), "rejected": say("u: q", "a: no")}, "that is not the assistant's"),
+        ({"chosen": say("u: q", "a: y", "u: thanks"), "rejected": say("u: q", "a: n")}, "chosen ends with a message of role user"),
+        ({"chosen": say("u: q", "a: y"), "rejected": say("u: q", "a: n", "s: end")}, "rejected ends with a message of role system"),
         ({"prompt": "other", "chosen": say("u: q", "a: y"), "rejected": say("u: q", "a: n")}, "prompt is no message of the list"),
         ({"chosen": [], "rejected": say("u: q", "a: no")}, "chosen is empty, expected messages"),
         ({"chosen": say("u: q", "a: y"), "rejected": None}, "rejected is no list of messages"),
@@ -67,15 +69,38 @@ def test_messages_that_are_no_pair_say_why(row, reason):
 
 
 def test_a_list_that_was_saved_as_text_is_no_text():
-    for text in (str(say("u: q", "a: yes")), '[{"content": "q", "role": "user"}]'):
+    named, shared = '[{"name": "Ann", "role": "user", "content": "q"}]', '[{"from": "human", "value": "q"}]'
+    for text in (str(say("u: q", "a: yes")), '[{"content": "q", "role": "user"}]', named, shared):
         assert "a list of messages written as text; save the rows as .jsonl" in str(text_fault("chosen", text))
-    assert text_fault("chosen", "[{'a': 1}]") is None
+    for text in ("[{'a': 1}]", '[{"from": "Rome", "to": "Pisa", "value": 3}]', '[{"name": "Ann", "role": "admin"}]'):
+        assert text_fault("chosen", text) is None
 
 
-def test_texts_are_compared_without_case_width_and_spaces():
-    assert normalise(" Ｆull\u00a0 Width\n") == normalise("full width") == "full width"
-    assert normalise("ﬁne STRASSE") == normalise("fine straße")
-    assert normalise("a b") != normalise("ab")
+@pytest.mark.parametrize(
+    ("response", "repeated"),
+    [
+        ("Name a river in Spain. The Ebro.", True),
+        ("\n\nHuman: Name a river in Spain.\n\nAssistant: The Ebro.", True),
+        ("### Instruction:\nname a river  in Spain.\n### Response:\nThe Ebro.", True),
+        ("\u201cName a river in Spain.\u201d The Ebro.", True),
+        ('**User:** "\u200bName a river\u2060 in Spain." The Ebro.', True),
+        ("Human: The Ebro.", False),
+        ("You said: Name a river in Spain.", False),
+    ],
+)
+def test_a_prompt_behind_marks_of_speakers_or_quotes_is_repeated(response, repeated):
+    for prompt in ("Name a river in Spain.", "\n\nHuman: Name a river in Spain."):
+        assert repeats_prompt(prompt, response) == repeated
+
+
+def test_a_prompt_of_one_word_behind_its_mark_may_come_again():
+    assert not repeats_prompt("Q: Hello!", "Hello! How are you?")
+
+
+@pytest.mark.parametrize("text", ["\u200b", " \ufeff\u2060\n", "\x01\x02"])
+def test_a_text_of_which_nothing_is_seen_is_none(text):
+    assert "chosen holds nothing but characters that cannot be seen, such as U+" in str(text_fault("chosen", text))
+    assert text_fault("chosen", f"{text}a") is text_fault("prompt", text) is None
 
 
 @pytest.mark.parametrize(

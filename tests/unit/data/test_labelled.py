@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.pair_corpus import documents
 from tests.unit.data.test_door import config
 from w2sg.data import rows as rows_of_sources
-from w2sg.data.dialogues import Unusable, normalise
+from w2sg.data.dialogues import Unusable
 from w2sg.data.door import check_files, first_texts
 from w2sg.data.duplicates import compare_texts
 from w2sg.data.pairs import UNDERSAMPLED
@@ -25,6 +25,7 @@ from w2sg.data.parsers import parse_cosmos_qa, parse_labelled, parse_sciq
 from w2sg.data.sources import SPARE, UNNEEDED, load_checked
 from w2sg.study.fields import ConfigError
 from w2sg.study.protocols import SPLITS
+from w2sg.study.texts.spelling import normalise
 
 FIELDS = {"text": "text", "label": "label"}
 WORDS = st.text(st.sampled_from("{}ab \n\t%$\\é語\U0001f600") | st.characters(exclude_categories=["Cs"]), max_size=12)

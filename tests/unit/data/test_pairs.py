@@ -61,6 +61,12 @@ FAULTS = [
     ({"chosen": ["a"]}, "chosen is of type list, expected text"),
     ({"chosen": "bad 3"}, "chosen and rejected are equal"),
     ({"chosen": "bad 3 "}, "chosen and rejected are equal"),
+    ({"chosen": "\u200b"}, "chosen holds nothing but characters that cannot be seen, such as U+200B"),
+    (
+        {"chosen": "bad\u2060 3"},
+        "chosen and rejected are equal, but for how accents are coded or characters that cannot be seen",
+    ),
+    ({"chosen": "caf\u00e9", "rejected": "cafe\u0301"}, "chosen and rejected are equal, but for how accents are coded"),
     ({"chosen": "a\ud800"}, "chosen holds half of a surrogate pair"),
 ]
 
@@ -111,6 +117,7 @@ def test_repeated_triples_are_refused_in_and_across_splits(row, place):
     [
         (("bad 1", "good ground_truth 1"), "the mirror image of ground_truth row 2 (file.jsonl)"),
         (("BAD  1", "Good ground_truth 1"), "the mirror image of ground_truth row 2 (file.jsonl)"),
+        (("bad 1\u200b", "good\ufeff ground_truth 1"), "the mirror image of ground_truth row 2 (file.jsonl)"),
         (("GOOD ground_truth 1 ", "bad 1"), "same prompt, chosen and rejected as ground_truth row 2 (file.jsonl)"),
     ],
 )
@@ -226,6 +233,17 @@ def test_groups_are_dealt_whole_and_evenly_whatever_the_row_order(seed):
     again = deal([groups[i] for i in order], seed=seed, weights=weights[order], sides=sides[order])
     np.testing.assert_array_equal(again, split[order])
     assert (deal(groups, seed=seed + 10) != deal(groups, seed=seed)).any()
+
+
+def test_prompts_that_differ_by_an_unseen_character_are_dealt_together():
+    frame = pd.DataFrame(
+        {"prompt": [f"Question {n}?" for n in range(40)], "chosen": "a", "rejected": "b"}, dtype=object
+    )
+    twice = pd.concat([frame, frame.assign(prompt=frame["prompt"].str.replace(" ", "\u200b "))])
+    for some in (twice, twice[::-1]):
+        dealt = deal_by_prompt(some, seed=0)
+        own = dealt.groupby(dealt["prompt"].str.replace("\u200b", ""))["split"]
+        assert own.nunique().eq(1).all() and set(own.first()) == set(SPLITS)
 
 
 def test_prompts_are_dealt_whole_and_rows_without_prompt_one_by_one():
