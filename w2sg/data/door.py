@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,12 @@ from w2sg.data.texts import count_documents
 from w2sg.study.datasets import DatasetEntry
 from w2sg.study.fields import ConfigError, Key, Mistake, read
 from w2sg.study.labels.supervisors import Supervisor, label_files
+from w2sg.study.lists.rows import PLAIN
 from w2sg.study.protocols import FIELDS, SPLITS
 from w2sg.study.texts.corpora import TextFile
 from w2sg.study.texts.files import DATA_SUFFIXES, data_files
 from w2sg.study.texts.labels import positive_label
+from w2sg.study.texts.spelling import normalise
 from w2sg.study.texts.templates import form_text
 
 _FIRST = 50
@@ -40,12 +42,12 @@ def check_files(config: Mapping[str, Any], datasets: Sequence[str]) -> None:
         config: The checked configuration.
         datasets: Names of the datasets that the study uses.
     """
-    mistakes = []
+    mistakes, folds = [], config["heads"]["converged"]["folds"]
     for name in datasets:
         entry = config["datasets"][name]
         if entry["source"] == "files":
             found = [mistake for key, path in _places(name, entry) for mistake in _of_path(key, path, entry)]
-            mistakes += found or [*_of_classes(name, entry), *_of_pairs(name, entry)]
+            mistakes += found or [*_of_classes(name, entry, folds), *_of_pairs(name, entry, folds)]
     scored = config["evaluation"]["corpus"]
     entry = config["corpora"][scored]
     if entry["source"] == "file":
@@ -102,7 +104,8 @@ def read_labels(path: str) -> dict[str, tuple[int, float]]:
         name: str = str(row["row_id"])
         value: Any = row["probability"]
         try:
-            probability = math.nan if isinstance(value, bool) else float(value)
+            written = not isinstance(value, str) or PLAIN.fullmatch(value.strip())
+            probability = math.nan if isinstance(value, bool) or not written else float(value)
         except (TypeError, ValueError):
             probability = math.nan
         if not 0.0 <= probability <= 1.0:
@@ -183,7 +186,7 @@ def _of_path(key: Key, path: str, entry: Mapping[str, Any]) -> Iterator[Mistake]
             yield Mistake(key, fault)
 
 
-def _of_classes(name: str, entry: Mapping[str, Any]) -> Iterator[Mistake]:
+def _of_classes(name: str, entry: Mapping[str, Any], folds: int) -> Iterator[Mistake]:
     """Yields what is wrong with the classes of labelled texts: not two of them, or too few rows of one."""
     wanted = read(DatasetEntry, entry, ("datasets", name))
     files = {key: data_files(path) for key, path in _places(name, entry)}
@@ -201,19 +204,21 @@ def _of_classes(name: str, entry: Mapping[str, Any]) -> Iterator[Mistake]:
         yield Mistake(("datasets", name), str(error))
         return
     for key, found in labels.items():
-        least = wanted.minimum_rows * (len(SPLITS) if "file" in entry else 1)
+        needed = max(wanted.minimum_rows, folds)
+        advice = (
+            f"lower pairs in datasets.{name}" if needed > folds else f"heads.converged.folds is {folds}: use more texts"
+        )
+        least = needed * (len(SPLITS) if "file" in entry else 1)
         for label, count in ((positive, found[positive]), (f"not {positive}", found.total() - found[positive])):
             if 2 * count < least:
-                text = (
-                    f"{count} texts have the label {label}, {-(-least // 2)} are wanted; lower pairs in datasets.{name}"
-                )
+                text = f"{count} texts have the label {label}, {-(-least // 2)} are wanted; {advice}"
                 yield Mistake(key, text)
 
 
-def _of_pairs(name: str, entry: Mapping[str, Any]) -> Iterator[Mistake]:
-    """Yields which file holds fewer rows than pairs are wanted of it."""
+def _of_pairs(name: str, entry: Mapping[str, Any], folds: int) -> Iterator[Mistake]:
+    """Yields which file holds fewer rows than pairs are wanted of it, or fewer prompts than folds; folds keep prompts whole."""
     wanted = read(DatasetEntry, entry, ("datasets", name))
-    if wanted.labelled or wanted.pairs is wanted.minimum is None:
+    if wanted.labelled:
         return
     splits = len(SPLITS) if "file" in entry else 1
     least = splits * wanted.minimum_rows
@@ -221,15 +226,32 @@ def _of_pairs(name: str, entry: Mapping[str, Any]) -> Iterator[Mistake]:
         files = data_files(path)
         if _unread(files):
             continue
+        learned = 0 if key[-1] == "test" else splits * folds
         try:
-            count = sum(1 for _ in islice((row for file in files for row in file_rows(Path(file), file)), least))
+            count, asked = _count(files, entry, rows=least, prompts=learned)
         except (ValueError, RuntimeError) as error:
             yield Mistake(key, str(error))
             continue
+        each = f" in each of {splits} splits" if splits > 1 else ""
         if count < least:
-            each = f" in each of {splits} splits" if splits > 1 else ""
             text = f"{path} holds {count} rows, {wanted.minimum_rows} pairs{each} are wanted"
             yield Mistake(key, f"{text}; set pairs (or minimum) in datasets.{name} to at most {count // splits}")
+        elif asked < learned:
+            text = f"{path} holds {count} rows with {asked} distinct prompts, {folds}{each} are wanted"
+            yield Mistake(key, f"{text}, which is heads.converged.folds; use more prompts, or fewer folds")
+
+
+def _count(files: Iterable[str], entry: Mapping[str, Any], *, rows: int, prompts: int) -> tuple[int, int]:
+    """Returns rows and distinct prompts of files, counted until there are so many of both; without a prompt a row counts as one."""
+    count, asked = 0, set[Any]()
+    for _, row in chain.from_iterable(file_rows(Path(file), file) for file in files):
+        count += 1
+        if len(asked) < prompts:
+            prompt = _texts(row, entry)["prompt"]
+            asked.add((isinstance(prompt, str) and normalise(prompt)) or count)
+        if count >= rows and len(asked) >= prompts:
+            break
+    return count, len(asked)
 
 
 def _of_documents(name: str, entry: Mapping[str, Any], wanted: int) -> Iterator[Mistake]:

@@ -28,7 +28,7 @@ UNDERSAMPLED = "text of the class that has more of them in its split"
 """Reason under which texts are counted that are left out so that both classes have as many."""
 
 _SHOWN = 10
-"""Mistakes listed in one error message."""
+"""Mistakes listed in one error message, and labels in the log."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +55,9 @@ class CheckedPairs:
         lines = [f"pairs: {self.rows}", f"prompts shared between splits: {self.shared_prompts}"]
         lines += [f"prompts shared or nearly: {self.alike_prompts}"]
         lines += [f"not checked: {self.unchecked}"] if self.unchecked else []
+        for side in FIELDS[1:]:
+            labels = Counter(label for label in self.pairs[f"{side}_label"] if label)
+            lines += [f"{side}, pairs per label: {dict(labels.most_common(_SHOWN))}"] if labels else []
         lines += [f"skipped {count}: {reason}" for reason, count in sorted(self.skipped.items())]
         return lines + [f"dropped: {line}" for line in self.dropped]
 
@@ -119,9 +122,13 @@ def check_pairs(
     if short := [split for split in SPLITS if counts[split] < minimum]:
         lost = f" after {len(faults)} rows were dropped" if faults else ""
         kind = "valid texts of which half are of either class" if single else "valid pairs"
+        advice = f"set pairs (or minimum) in datasets.{name} to at most {min(counts.values())}, or use a larger source"
+        if not min(counts.values()):
+            held = len(kept) if single else kept["prompt"].map(normalise).nunique()
+            what = "texts are usable" if single else "distinct prompts, each of them in one split"
+            advice = f"in all of its rows {held} {what}; use a larger source"
         raise ValueError(
-            f"dataset {name}: split {short[0]} has {counts[short[0]]} {kind}{lost}, {minimum} are wanted; "
-            f"set pairs (or minimum) in datasets.{name} to at most {min(counts.values())}, or use a larger source"
+            f"dataset {name}: split {short[0]} has {counts[short[0]]} {kind}{lost}, {minimum} are wanted; {advice}"
         )
     if limit is not None:
         kept = kept.groupby("split", sort=False).head(limit)

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import time
 import zlib
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
@@ -22,6 +23,8 @@ from w2sg.study.texts.files import DATA_SUFFIXES
 
 _BATCH = 1024
 """Rows of a parquet file that are read together."""
+
+_QUOTING = "put texts with quotes in quotes and double those inside, or use .jsonl"
 
 _WAITS = (1.0, 5.0, 20.0)
 """Seconds before the Hub is asked again when it is busy or failing (429 and 5xx): the library asks for a dataset's files once."""
@@ -141,7 +144,7 @@ def _separated(path: Path, place: str, *, delimiter: str) -> Iterator[tuple[int,
         lines = _Lines(file)
         rows = csv.reader(lines, delimiter=delimiter, strict=True)
         header: list[str] = []
-        number = 0
+        number, joined, quoted = 0, "", False
         while True:
             lines.taken = []
             first = rows.line_num + 1
@@ -159,18 +162,35 @@ def _separated(path: Path, place: str, *, delimiter: str) -> Iterator[tuple[int,
                 continue
             number += 1
             where = f"{place}, row {number} (line {first})"
+            if row == header:
+                raise ValueError(f"{where}: the header again; remove the line, which joining files leaves")
             if len(row) != len(header):
                 held = f"{len(row)} values, the header names {len(header)}"
                 raise ValueError(
                     f"{where}: {held} ({', '.join(map(brief, header))}); correct the row, or quote its texts"
                 )
-            alone = {len(line.rstrip("\r\n").split("\t")) for line in lines.taken}
-            if delimiter == "\t" and len(lines.taken) > 1 and alone == {len(header)}:
-                text = f"a quote joins {len(lines.taken)} lines, each of which is a row by itself"
-                raise ValueError(
-                    f"{where}: {text}; put texts with quotes in quotes and double those inside, or use .jsonl"
+            raw = "".join(lines.taken)
+            if delimiter == "," and (spaced := _spaced_quotes(row, raw)):
+                raise ValueError(f"{where}: a space stands before the quotes of {brief(spaced)}; remove it")
+            alone = {len(line.rstrip("\r\n").split(delimiter)) for line in lines.taken}
+            if alone != {len(header)} or (delimiter == "," and ", " in raw):
+                quoted = True
+            elif len(lines.taken) > 1 and not joined:
+                joined = (
+                    f"{where}: a quote joins {len(lines.taken)} lines, each of which is a row by itself; {_QUOTING}"
                 )
+            if joined and delimiter == "\t":
+                raise ValueError(joined)
             yield number, dict(zip(header, row, strict=True))
+        # Texts hold commas, unlike tabs: where quotes keep some inside of a text, the file means its quotes.
+        if joined and not quoted:
+            raise ValueError(joined)
+
+
+def _spaced_quotes(row: list[str], raw: str) -> str:
+    """Returns the first value that is in quotes with a space before them, which csv takes for a part of the text."""
+    found = (value for value in row if value[:1].isspace() and re.fullmatch(r'\s+".*"\s*', value, re.DOTALL))
+    return next((value for value in found if f",{value}" in raw or raw.startswith(value)), "")
 
 
 class _Lines:
@@ -201,6 +221,10 @@ def _checked_header(row: list[str], place: str, delimiter: str) -> list[str]:
     named = [name for name in row if name.strip()]
     if len(set(named)) < len(named):
         raise ValueError(f"{place}: the header names column {_twice(named)!r} twice; give one of them another name")
+    if any("\0" in name for name in named):
+        raise ValueError(
+            f"{place}: the header holds NUL characters, as UTF-16 read in UTF-8 does; save the file in UTF-8"
+        )
     other = next((mark for mark in ";\t,|" if mark != delimiter and mark in row[0]), "")
     if len(row) == 1 and other:
         raise ValueError(

@@ -120,7 +120,7 @@ def _read_path(path: str, entry: FilePairs, place: str, skipped: Counter[str]) -
     """Yields the texts, row number and file name of every row of a local file, or of the files of a folder."""
     files = data_files(path)
     if Path(path).is_dir() and (others := len(list(Path(path).iterdir())) - len(files)):
-        skipped[f"entry of folder {path} that is no file of rows ({', '.join(DATA_SUFFIXES)})"] += others
+        skipped[f"entry of folder {path} that is hidden or no file of rows ({', '.join(DATA_SUFFIXES)})"] += others
     for file in map(Path, files):
         for number, row in file_rows(file, f"{place}: {file}"):
             try:

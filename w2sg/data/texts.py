@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,9 +55,21 @@ def text_documents(entry: TextFile | HubText, *, name: str) -> tuple[pd.DataFram
 
 
 def count_documents(entry: TextFile, *, name: str, most: int) -> int:
-    """Returns how many documents a file has, counted as far as ``most``; the file is that of the entry ``name`` of ``corpora``."""
-    texts = _texts(entry, name, f"corpora.{name}: {entry.path}")
-    return sum(islice((1 for _, text in texts if not text_fault(entry.field, text)), most))
+    """Returns how many documents a file has, counted as far as ``most``; the file is that of the entry ``name`` of ``corpora``.
+
+    Raises:
+        ValueError: If there are rows, and none is a document; naming the first.
+        RuntimeError: If the file is not there.
+    """
+    place = f"corpora.{name}: {entry.path}"
+    faults = ((number, text_fault(entry.field, text)) for number, text in _texts(entry, name, place))
+    first = next(faults, None)
+    if first is None:
+        return 0
+    found = sum(islice((1 for _, fault in chain([first], faults) if not fault), most))
+    if not found:
+        raise ValueError(f"{place}: none of its rows is a document; row {first[0]}: {first[1]}")
+    return found
 
 
 def _texts(entry: TextFile | HubText, name: str, place: str) -> Iterator[tuple[int, Any]]:

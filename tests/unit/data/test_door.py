@@ -24,7 +24,12 @@ def config(entry: dict[str, Any], text: dict[str, Any] | None = None) -> dict[st
         "datasets": {"mine": read(DatasetEntry, entry).model_dump()},
         "corpora": {"t": read(CorpusEntry, scored).model_dump()},
         "evaluation": {"corpus": "t", "documents": 2},
+        "heads": {"converged": {"folds": 2}},
     }
+
+
+MANY = [GOOD | {"prompt": f"p{n}"} for n in range(60)]
+"""Rows of different prompts."""
 
 
 def lines(*rows: Any) -> str:
@@ -61,9 +66,9 @@ def test_a_file_that_cannot_be_used_is_named_with_its_key(tmp_path, name, conten
 
 def test_only_the_first_rows_are_read_and_unusable_ones_may_be_left_out(tmp_path):
     path = tmp_path / "f.jsonl"
-    path.write_text(lines(*[GOOD] * 60) + "no row\n")
+    path.write_text(lines(*MANY) + "no row\n")
     check_files(config({"source": "files", "file": str(path)}), ["mine"])
-    path.write_text(lines(GOOD | {"chosen": ""}, GOOD))
+    path.write_text(lines(GOOD | {"chosen": ""}, *MANY))
     check_files(config({"source": "files", "file": str(path), "on_invalid": "drop"}), ["mine"])
     path.write_text(lines(GOOD | {"chosen": ""}))
     with pytest.raises(ConfigError, match="row 1: chosen is empty"):
@@ -115,13 +120,16 @@ def test_an_empty_text_is_refused_too(tmp_path):
     text.touch()
     with pytest.raises(ConfigError, match=r"corpora.t.path: .*t.txt is empty \(0 bytes\)"):
         check_files(config({"source": "files", "file": "unused"}, {"source": "file", "path": str(text)}), [])
+    text.write_text("\0One document.\n\nAnother\0 one.")
+    with pytest.raises(ConfigError, match="none of its rows is a document; row 1: text holds a NUL character"):
+        check_files(config({"source": "files", "file": "unused"}, {"source": "file", "path": str(text)}), [])
     text.write_text("One document.\n\nAnother one.")
     check_files(config({"source": "files", "file": "unused"}, {"source": "file", "path": str(text)}), [])
 
 
 def test_fewer_rows_or_documents_than_wanted_are_named_before_anything_runs(tmp_path):
     rows, text = tmp_path / "f.jsonl", tmp_path / "t.txt"
-    rows.write_text(lines(*[GOOD] * 25))
+    rows.write_text(lines(*MANY[:25]))
     text.write_text("One document.")
     pairs = {"source": "files", "file": str(rows), "pairs": 9}
     with pytest.raises(ConfigError) as caught:
@@ -133,3 +141,28 @@ def test_fewer_rows_or_documents_than_wanted_are_named_before_anything_runs(tmp_
     ]
     check_files(config(pairs | {"pairs": 8}), ["mine"])
     check_files(config(pairs | {"minimum": 3}), ["mine"])
+
+
+def test_fewer_prompts_than_folds_keep_whole_are_named(tmp_path):
+    few, many = tmp_path / "few.jsonl", tmp_path / "many.jsonl"
+    few.write_text(
+        lines(*[row | {"chosen": f"c{n}"} for n in range(9) for row in (MANY[0], MANY[0] | {"prompt": "\u200bP0 "})])
+    )
+    many.write_text(lines(*MANY))
+    with pytest.raises(ConfigError) as caught:
+        check_files(config({"source": "files", "file": str(few)}), ["mine"])
+    assert str(caught.value) == (
+        f"datasets.mine.file: {few} holds 18 rows with 1 distinct prompts, 2 in each of 3 splits are wanted, which is "
+        "heads.converged.folds; use more prompts, or fewer folds"
+    )
+    splits = {"ground_truth": str(many), "weak_supervision": str(few), "test": str(few)}
+    with pytest.raises(ConfigError) as caught:
+        check_files(config({"source": "files", "files": splits}), ["mine"])
+    assert [mistake.where[-1] for mistake in caught.value.mistakes] == [
+        "weak_supervision"
+    ]  # no head learns from test pairs
+    few.write_text(lines(*[GOOD | {"prompt": "", "chosen": f"c{n}"} for n in range(6)]))
+    check_files(config({"source": "files", "file": str(few)}), ["mine"])
+    few.write_text(lines(*MANY[:5]))
+    with pytest.raises(ConfigError, match="holds 5 rows with 5 distinct prompts, 2 in each of 3 splits are wanted"):
+        check_files(config({"source": "files", "file": str(few)}), ["mine"])

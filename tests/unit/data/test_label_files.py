@@ -18,6 +18,8 @@ SPLITS = {"a": "ground_truth", "b": "weak_supervision", "c": "test"}
             r"labels.csv, row 2: probability is 1.5, expected a number from 0 to 1",
         ),
         ("row_id,probability\nb,nan\n", r"labels.csv, row 1: probability is nan"),
+        ("row_id,probability\nb,0_1\n", r"labels.csv, row 1: probability is 0_1, expected a number from 0 to 1"),
+        ("row_id,probability\nb,\uff10.\uff15\n", r"labels.csv, row 1: probability is \uff10.\uff15, expected"),
         ("row_id,probability\nb,yes\n", r"labels.csv, row 1: probability is yes"),
         ("row_id,probability\nb,0.5\nb,0.5\n", r"labels.csv, row 2: row id b is that of row 1 too"),
         ("row_id,probability\nb,0.5\nd,0.5\n", r"labels.csv, row 2: row id d is that of no pair of the dataset"),

@@ -85,7 +85,9 @@ def test_classes_are_balanced_in_disjoint_splits_and_what_is_left_out_is_counted
 def test_one_class_is_told_from_the_rest_by_its_name(tmp_path):
     rows = [{"body": f"t{i} u{i}", "topic": i % 3} for i in range(90)]
     spec = entry(save(tmp_path / "f.jsonl", rows), text="body", label="topic", positive=1)
-    found = sides(load_checked(spec, name="d").pairs)
+    checked = load_checked(spec, name="d")
+    assert any(line.startswith("chosen, pairs per label: {") for line in checked.lines())
+    found = sides(checked.pairs)
     assert Counter(found.loc[found["own"], "label"]) == {"1": 30}
     assert set(found.loc[~found["own"], "label"]) == {"0", "2"}
 

@@ -203,6 +203,16 @@ def test_too_few_rows_name_the_number_that_would_do():
         check_pairs(dropped, name="d", minimum=5, on_invalid="drop")
 
 
+def test_too_few_prompts_for_three_splits_are_counted():
+    frame = pd.DataFrame(
+        {"prompt": "Tell a story.", "chosen": [f"good {n}" for n in range(9)], "rejected": "bad"}, dtype=object
+    )
+    with pytest.raises(
+        ValueError, match="in all of its rows 1 distinct prompts, each of them in one split; use a larger source"
+    ):
+        check_pairs(deal_by_prompt(frame, seed=0), name="d", minimum=1)
+
+
 def test_limit_keeps_the_first_valid_rows():
     frame = changed(pairs(), 0, chosen="")
     checked = check_pairs(frame, name="d", minimum=3, limit=3, on_invalid="drop")

@@ -133,9 +133,13 @@ def test_a_long_text_and_blank_lines_are_no_trouble(tmp_path):
         ("f.csv", b'a,b\nx,2\n"open,3\n4,5\n', r"f.csv, line 3: a quoted text that begins there is not closed"),
         ("f.csv", b'a,b\n"x" y,3\n', r"f.csv, line 2: a quoted text .* quotes inside of a quoted text are doubled"),
         ("f.csv", b"a,b,a\n1,2,3\n", "f.csv: the header names column 'a' twice"),
+        ("f.csv", b"a,b\n1,2\na,b\n3,4\n", r"f.csv, row 2 \(line 3\): the header again; remove the line"),
+        ("f.csv", b'a,b\n1, "two"\n', r"f.csv, row 1 \(line 2\): a space stands before the quotes of  \"two\"; remove it"),
+        ("f.csv", b'a,b\n"one,two\nthree",four\n', r"f.csv, row 1 \(line 2\): a quote joins 2 lines, each of which is a row by itself"),
         ("f.csv", b"a;b\n1;2\n", "f.csv: the header has no ',' but ';'; save the file with ',' between columns"),
         ("f.tsv", b"a,b\n1,2\n", r"f.tsv: the header has no '\\t' but ','"),
         ("f.csv", "a,b\n1,2\n".encode("utf-16"), r"f.csv, line 1, byte 1 \(0xff\): not UTF-8 \(the file begins with the mark of UTF-16"),
+        ("f.csv", "a,b\n1,2\n".encode("utf-16-le"), "f.csv: the header holds NUL characters, as UTF-16 read in UTF-8 does"),
         ("f.csv.gz", gzip.compress(b"a,b\n1,\xe9\n", mtime=0), r"f.csv.gz, line 2, byte 7 \(0xe9\): not UTF-8"),
         ("f.json", b'{"data": [{"a": 1}]}', "f.json: holds an object with data, expected an array of objects, one for each row"),
         ("f.json", b'{"a": 1}\n{"a": 2}\n', "f.json is not JSON .Extra data.*; name it .jsonl if it has one object per line"),
@@ -176,8 +180,24 @@ def test_quotes_of_a_table_written_without_quoting_merge_no_rows(tmp_path):
         rows_of(tmp_path / "f.tsv")
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["one, two\nthree", "four"],
+        ["one,two\nthree", "four"],
+        [' "one" she said "two"', ' "one"'],
+        ["a\nb\nc", "x"],
+    ],
+)
+def test_quoted_texts_of_several_lines_or_with_quotes_and_spaces_are_texts(tmp_path, rows):
+    with (tmp_path / "f.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["a", "b"], rows, ["commas,and", "1,000"]])
+    assert rows_of(tmp_path / "f.csv")[0] == {"a": rows[0], "b": rows[1]}
+
+
 def test_a_folder_means_its_files_of_rows_by_name(tmp_path):
-    for name in ("b.csv", "a.jsonl", "README.md", "c.JSON.GZ"):
+    (tmp_path / "d.jsonl").mkdir()
+    for name in ("b.csv", "a.jsonl", "README.md", "c.JSON.GZ", ".b.csv", "._a.jsonl"):
         (tmp_path / name).write_text("")
     assert data_files(str(tmp_path)) == [str(tmp_path / name) for name in ("a.jsonl", "b.csv", "c.JSON.GZ")]
     assert data_files("none.csv") == ["none.csv"]

@@ -34,6 +34,10 @@ LAST_STEP = 2**53
 """Up to here tables and figures, some of which hold steps as floats, tell every step from the next one."""
 
 
+PLAIN = re.compile(r"[!-^`-~]+")
+"""A number as digits of ASCII; Python would take spaces, underscores and other scripts' digits too."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Revision:
     """One published state of a model's pre-training."""
@@ -188,10 +192,9 @@ def _read_row(row: Mapping[str, str]) -> Revision:
 
 
 def _number(row: Mapping[str, str], column: str, kind: type) -> int | float:
-    """A number as digits of ASCII; Python would take spaces, underscores and other scripts' digits too."""
     text = row[column]
     try:
-        if not re.fullmatch(r"[!-^`-~]+", text):
+        if not PLAIN.fullmatch(text):
             raise ValueError
         return kind(text)
     except ValueError:

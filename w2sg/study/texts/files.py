@@ -11,9 +11,10 @@ DATA_SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".jsonl.gz", ".json.gz", ".c
 def data_files(path: str) -> list[str]:
     """Returns the files of rows that a path means: itself, or of a folder those with such a suffix, by name.
 
-    What else a folder holds is left out; whoever reads its rows counts it.
+    What else a folder holds (folders, and files whose name begins with a dot) is left out; whoever reads its rows counts it.
     """
     folder = Path(path)
     if not folder.is_dir():
         return [path]
-    return sorted(str(inner) for inner in folder.iterdir() if inner.name.lower().endswith(DATA_SUFFIXES))
+    named = (inner for inner in folder.iterdir() if inner.name.lower().endswith(DATA_SUFFIXES))
+    return sorted(str(inner) for inner in named if not inner.name.startswith(".") and not inner.is_dir())

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
+
+from w2sg.study.texts.spelling import normalise, visible
 
 _SHOWN = 8
 """Labels listed in one message."""
 
 
 def label_name(value: Any) -> str:
-    """Returns what labels are compared by: `1`, `1.0` and `"1"` are one, and so are `true` and `"True"`.
+    """Returns what labels are compared by: `1`, `1.0`, `"1"` and `"1.0"` are one, and so are `true`, `"True"` and `"TRUE"`.
 
     Raises:
         ValueError: If a value is missing, or cannot be a label.
     """
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if value is None or value != value or (isinstance(value, str) and not value.strip()):
+    if value is None or value != value or (isinstance(value, str) and not visible(value).strip()):
         raise ValueError("label is missing")
     if not isinstance(value, str | bool | int | float):
         raise ValueError(f"label is of type {type(value).__name__}, expected a text, a number, true or false")
     name = str(value).strip()
-    return name.lower() if name in ("True", "False") else name
+    whole = re.fullmatch(r"(-?[0-9]+)\.0+", name)
+    return name.lower() if name.lower() in ("true", "false") else whole[1] if whole else name
 
 
 Label = Annotated[str, BeforeValidator(label_name)]
@@ -35,9 +39,14 @@ def positive_label(labels: Iterable[str], wanted: str | None) -> str:
     """Returns the label of the positive class, which is told from the rest: the wanted one, or the last of two in order.
 
     Raises:
-        ValueError: If there is one label only, the wanted one is not there, or there are several and none is wanted.
+        ValueError: If there is one label only, the wanted one is not there, there are several and none is wanted, or two
+            differ by case, width, spaces or characters that cannot be seen only.
     """
     found = sorted(set(labels))
+    spelt: dict[str, str] = {}
+    for label in found:
+        if (other := spelt.setdefault(normalise(label), label)) != label:
+            raise ValueError(f"labels {other!a} and {label!a} are one but for how they are written; write them alike")
     shown = ", ".join(found[:_SHOWN]) + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
     if len(found) < 2:
         raise ValueError(f"every text has the same label ({shown or 'none'}), expected two classes")

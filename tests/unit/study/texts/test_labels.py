@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2sg.study.texts.labels import label_name, positive_label
+from w2sg.study.texts.spelling import visible
 
 LABELS = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=8), st.integers(), st.booleans(), st.floats(), st.none()
@@ -18,8 +19,8 @@ LABELS = st.one_of(
 @pytest.mark.parametrize(
     ("same", "name"),
     [
-        ((1, 1.0, "1", " 1 "), "1"),
-        ((True, "True", "true"), "true"),
+        ((1, 1.0, "1", " 1 ", "1.0", "1.00"), "1"),
+        ((True, "True", "true", "TRUE"), "true"),
         ((0.5, "0.5"), "0.5"),
         (("spam", "spam\n"), "spam"),
     ],
@@ -34,7 +35,7 @@ def test_whatever_stands_there_is_a_label_or_an_error_that_says_why(value):
         name = label_name(value)
     except ValueError as error:
         assert str(error) == "label is missing"
-        assert value is None or value != value or not str(value).strip()
+        assert value is None or value != value or not visible(str(value)).strip()
     else:
         assert name and name == label_name(name)
 
@@ -53,6 +54,8 @@ def test_a_list_is_no_label():
         (["a", "a"], None, ValueError("every text has the same label (a), expected two classes")),
         ([], None, ValueError("every text has the same label (none)")),
         (["a", "b", "c"], None, ValueError("there are 3 labels (a, b, c); set positive")),
+        (["Ham", "ham", "spam"], "spam", ValueError("labels 'Ham' and 'ham' are one but for how they are written")),
+        (["a", "a\u200b"], None, ValueError(r"labels 'a' and 'a\u200b' are one but for")),
         (["a", "b"], "c", ValueError("no text has the label 'c'; labels are a, b; correct positive")),
         ([str(n) for n in range(10, 30)], None, ValueError("(10, 11, 12, 13, 14, 15, 16, 17 and 12 more)")),
     ],
