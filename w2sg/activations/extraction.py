@@ -131,6 +131,8 @@ def write_all_features(
         print(
             f"{name}, {dataset}: the first text is {facts['example']!r}, ids {facts['first_ids']} ... {facts['last_ids']}"
         )
+        if same := read[dataset].same:
+            print(f"{name}, {dataset}: both sides of {same} of {len(frame)} pairs are the same token ids")
         for side in ("chosen", "rejected"):
             if share := facts[f"cut_{side}"]:
                 print(f"{name}, {dataset}: {share:.0%} of the {side} texts lose their beginning at {limit} tokens")

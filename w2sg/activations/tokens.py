@@ -107,6 +107,8 @@ class ReadPairs:
     """Tokens of each text before any cut, int32, (2, pairs); 0 where a pair has no such side."""
     facts: dict[str, Any]
     """A hash of all ids, one example with its first and last ids, and what was cut; plain values."""
+    same: int = 0
+    """Pairs whose two sides are the same ids, which nothing can tell apart."""
 
 
 def read_pairs(tokenizer: Any, pairs: pd.DataFrame, spec: Mapping[str, Any], *, max_tokens: int) -> ReadPairs:
@@ -119,7 +121,8 @@ def read_pairs(tokenizer: Any, pairs: pd.DataFrame, spec: Mapping[str, Any], *, 
         max_tokens: Longest text; longer ones keep their marks and their end.
 
     Raises:
-        ValueError: If a text cannot be made, or has no tokens; the message names the row.
+        ValueError: If a text cannot be made, or has no tokens; the message names the row. Also if the sides of every pair
+            become the same ids.
     """
     sides, labelled = ("chosen", "rejected"), spec.get("task") == "classification"
     rows = pairs[["row_id", "prompt", *sides]].to_dict("list")
@@ -139,6 +142,10 @@ def read_pairs(tokenizer: Any, pairs: pd.DataFrame, spec: Mapping[str, Any], *, 
         position = int(error.args[0])
         row = np.flatnonzero(held)[position] % len(pairs)
         raise ValueError(f"row {rows['row_id'][row]} has no tokens: {texts[position][:80]!r}") from None
+    same = 0 if labelled else sum(good == bad for good, bad in zip(ids[: len(pairs)], ids[len(pairs) :], strict=True))
+    if same and same == len(pairs):
+        text = "chosen and rejected become the same token ids, as in every other row"
+        raise ValueError(f"row {rows['row_id'][0]}: {text}; correct tokenizer, chat template or max_tokens")
     both = np.zeros(held.shape, dtype=np.int32)
     both[held] = lengths
     cut = (both > max_tokens).sum(1) / np.maximum(held.sum(1), 1)
@@ -153,7 +160,7 @@ def read_pairs(tokenizer: Any, pairs: pd.DataFrame, spec: Mapping[str, Any], *, 
         "cut_chosen": float(cut[0]),
         "cut_rejected": float(cut[1]),
     }
-    return ReadPairs(ids=ids, lengths=both, facts=facts)
+    return ReadPairs(ids=ids, lengths=both, facts=facts, same=same)
 
 
 def _text(tokenizer: Any, spec: Mapping[str, Any], row: str, prompt: str, response: str) -> str:

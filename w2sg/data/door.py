@@ -221,7 +221,7 @@ def _of_pairs(name: str, entry: Mapping[str, Any], folds: int) -> Iterator[Mista
     if wanted.labelled:
         return
     splits = len(SPLITS) if "file" in entry else 1
-    least = splits * wanted.minimum_rows
+    least = 0 if wanted.pairs is wanted.minimum is None else splits * wanted.minimum_rows
     for key, path in _places(name, entry):
         files = data_files(path)
         if _unread(files):

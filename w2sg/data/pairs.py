@@ -125,8 +125,8 @@ def check_pairs(
         advice = f"set pairs (or minimum) in datasets.{name} to at most {min(counts.values())}, or use a larger source"
         if not min(counts.values()):
             held = len(kept) if single else kept["prompt"].map(normalise).nunique()
-            what = "texts are usable" if single else "distinct prompts, each of them in one split"
-            advice = f"in all of its rows {held} {what}; use a larger source"
+            what = "texts that can be used" if single else "distinct prompts, each of them in one split"
+            advice = f"all splits together have {held} {what}; use a larger source"
         raise ValueError(
             f"dataset {name}: split {short[0]} has {counts[short[0]]} {kind}{lost}, {minimum} are wanted; {advice}"
         )

@@ -175,6 +175,17 @@ def test_texts_are_made_as_the_dataset_says(spec, expected):
     assert read.facts["example"] == expected[0].replace(MARK, "")
 
 
+def test_pairs_that_become_the_same_ids_are_counted_and_refused_if_all_do():
+    template = "{% for turn in messages %}{% if turn.role == 'user' %}{{ turn.content }}{% endif %}{% endfor %}."
+    with pytest.raises(
+        ValueError, match="row r0: chosen and rejected become the same token ids, as in every other row"
+    ):
+        texts_read({"chat": True}, template=template)
+    one = template.replace("== 'user'", "== 'user' or turn.content[0] in 'ab'")
+    assert texts_read({"chat": True}, template=one)[1].same == 1
+    assert texts_read({"source": "files"})[1].same == 0
+
+
 def test_what_is_cut_is_counted_and_marks_stay():
     whole = texts_read({"source": "files", "eos": "yes"})[1]
     found, read = texts_read({"source": "files", "eos": "yes"}, max_tokens=14)

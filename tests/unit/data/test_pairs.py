@@ -208,7 +208,7 @@ def test_too_few_prompts_for_three_splits_are_counted():
         {"prompt": "Tell a story.", "chosen": [f"good {n}" for n in range(9)], "rejected": "bad"}, dtype=object
     )
     with pytest.raises(
-        ValueError, match="in all of its rows 1 distinct prompts, each of them in one split; use a larger source"
+        ValueError, match="all splits together have 1 distinct prompts, each of them in one split; use a larger source"
     ):
         check_pairs(deal_by_prompt(frame, seed=0), name="d", minimum=1)
 

@@ -43,9 +43,9 @@ def positive_label(labels: Iterable[str], wanted: str | None) -> str:
             differ by case, width, spaces or characters that cannot be seen only.
     """
     found = sorted(set(labels))
-    spelt: dict[str, str] = {}
+    names: dict[str, str] = {}
     for label in found:
-        if (other := spelt.setdefault(normalise(label), label)) != label:
+        if (other := names.setdefault(normalise(label), label)) != label:
             raise ValueError(f"labels {other!a} and {label!a} are one but for how they are written; write them alike")
     shown = ", ".join(found[:_SHOWN]) + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
     if len(found) < 2:
