@@ -142,6 +142,9 @@ def asked(directory: Path | None, words: Sequence[str]) -> Asked:
             known = yaml.safe_load(found[0].read_text(encoding="utf-8"))
         except yaml.YAMLError as error:
             raise CommandError(f"{word} is no YAML: {error}") from None
+        except UnicodeDecodeError as error:
+            text = f"{word} is no UTF-8 text ({error.reason} at byte {error.start}); save it in UTF-8"
+            raise CommandError(text) from None
         if not isinstance(known, dict):
             raise CommandError(f"{word}: expected keys and values, as config/README.md lists them")
         files.append(found[0].resolve())

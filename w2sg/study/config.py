@@ -21,8 +21,8 @@ from w2sg.study.protocols import trained_kinds
 from w2sg.study.sections import Study
 from w2sg.study.texts.corpora import HubText, TextFile
 
-WILDCARD = re.compile(r"\{\s*\w+\s*(,.*)?\}")
-"""What Snakemake fills in in the paths of inputs; nothing escapes it there."""
+WILDCARD = re.compile(r"\{\s*\w+\s*(,.*)?\}|<[a-z][a-z0-9_]*>")
+"""What Snakemake fills in in the paths of inputs (wildcards, and path variables); nothing escapes it there."""
 
 READ_SPLIT = "pair"
 """The split of the probe that summary, correlations and figures read."""
@@ -64,8 +64,7 @@ class Origins:
             for path in reversed(self.files):
                 line = _line(path, key[:depth])
                 if line:
-                    near = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-                    return f"{near}, line {line}"
+                    return f"{_near(path)}, line {line}"
         return ""
 
 
@@ -86,8 +85,11 @@ def complete_config(config: Mapping[str, Any], origins: Origins) -> dict[str, An
     Families and models of the swept pre-training seeds are added (:func:`w2sg.study.families.expand_seeds`).
 
     Raises:
-        ConfigError: If a key is unknown or missing, or a value is of a wrong kind, out of range, or fits no other.
+        ConfigError: If a file names a key twice, a key is unknown or missing, or a value is of a wrong kind, out of range, or
+            fits no other.
     """
+    if repeated := [mistake for path in origins.files for mistake in _repeated_keys(path)]:
+        raise ConfigError(repeated)
     study = read(Study, origins.retype(config))
     mistakes = [
         *_check_names(study),
@@ -263,8 +265,32 @@ def _holds(values: Any, key: Key) -> bool:
 def _tree(path: Path) -> yaml.Node | None:
     try:
         return yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (OSError, yaml.YAMLError):
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return None
+
+
+def _near(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _repeated_keys(path: Path) -> Iterator[Mistake]:
+    """Yields the keys that a mapping of a file holds twice: a reader of YAML keeps the last without a word."""
+    waiting: list[tuple[Key, yaml.Node | None]] = [((), _tree(path))]
+    seen: set[int] = set()
+    while waiting:
+        place, node = waiting.pop(0)
+        if id(node) in seen:  # an alias
+            continue
+        seen.add(id(node))
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            kind, line = (key.tag, str(key.value)), key.start_mark.line + 1
+            if kind in lines and key.value != "<<":
+                name = ".".join(map(str, (*place, key.value)))
+                text = f"{_near(path)}, lines {lines[kind]} and {line}: {name} stands twice, and only the last would count"
+                yield Mistake((), f"{text}; make them one")
+            lines[kind] = line
+        waiting += [((*place, name), inner) for name, (_, inner) in _children(node)]
 
 
 def _line(path: Path, key: Key) -> int:

@@ -154,6 +154,13 @@ def test_a_configuration_that_is_none_is_named(tmp_path, text):
         places.asked(ROOT, [str(tmp_path / "mine.yaml")])
 
 
+@pytest.mark.parametrize("kind", ["latin-1", "utf-16"])
+def test_a_configuration_in_another_encoding_is_named(tmp_path, kind):
+    (tmp_path / "mine.yaml").write_text("study: naïve\n", encoding=kind)
+    with pytest.raises(places.CommandError, match=r"mine\.yaml is no UTF-8 text .* save it in UTF-8"):
+        places.asked(ROOT, [str(tmp_path / "mine.yaml")])
+
+
 @pytest.fixture
 def inputs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -190,6 +190,21 @@ def test_every_mistake_is_described_with_its_place(tmp_path):
     assert f"\n  - {tmp_path / 'mine.yaml'}, line 3: sweep.datasets.0: no entry 'none'" in found.describe(caught.value)
 
 
+def test_a_key_that_a_file_holds_twice_is_named_with_both_lines(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    twice = "heads:\n  margin: pair\nbase: &b {x: 1}\nfamilies:\n  nano: {<<: *b, x: 2}\n  'nano': {weak: w}\nheads: {loss: soft}\n"
+    once = "a: &a {x: 1}\nb: &b {y: 1}\nc: {<<: *a, <<: *b, x: 2}\nd: [*a, *a, {x: 1}, {x: 1}]\n1: n\n'1': m\n"
+    with pytest.raises(ConfigError) as caught:
+        complete_config(shipped(), origins(tmp_path, once=once, twice=twice))
+    assert [str(one).split(" stands")[0] for one in caught.value.mistakes] == [
+        "twice.yaml, lines 1 and 7: heads",
+        "twice.yaml, lines 5 and 6: families.nano",
+    ]
+    (tmp_path / "loop.yaml").write_text("a: &a {b: *a, c: {d: 1, d: 2}}\n")
+    with pytest.raises(ConfigError, match="lines 1 and 1: a.c.d stands twice"):
+        complete_config(shipped(), Origins(files=[tmp_path / "loop.yaml"], words=[], parsed={}))
+
+
 def test_sizes_are_checked_for_the_datasets_of_the_study_where_they_are_known():
     config = put(shipped(), "datasets/other", {**shipped()["datasets"]["newsgroups_tech"], "pairs": 8})
     config = put(config, "heads/converged/folds", 10)
@@ -254,7 +269,7 @@ def test_missing_files_and_revision_folders_are_named_before_anything_runs(tmp_p
     assert f"models.here.path: no revision folder {tmp_path / 'step1'}" in str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "found"), [("pairs{dataset}", "{dataset}"), ("{ 1 }x", "{ 1 }"), ("{a,b}", "{a,b}")])
+@pytest.mark.parametrize(("name", "found"), [("pairs{dataset}", "{dataset}"), ("{ 1 }x", "{ 1 }"), ("{a,b}", "{a,b}"), ("a<b_1>", "<b_1>")])
 def test_a_path_that_snakemake_would_fill_in_is_refused(name, found, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path(f"{name}.jsonl").touch()
@@ -264,8 +279,8 @@ def test_a_path_that_snakemake_would_fill_in_is_refused(name, found, tmp_path, m
         ConfigError, match=f"datasets.mine: {name}.jsonl: Snakemake takes {found} in a path for a wildcard"
     ):
         check_sources(config, {}, ["mine"])
-    Path("{}{a b}.jsonl").touch()
-    check_sources(put(config, "datasets/mine/file", "{}{a b}.jsonl"), {}, ["mine"])
+    Path("{}{a b}<B>.jsonl").touch()
+    check_sources(put(config, "datasets/mine/file", "{}{a b}<B>.jsonl"), {}, ["mine"])
 
 
 def test_the_papers_study_has_154_and_317_revisions():
