@@ -12,7 +12,7 @@ import torch
 from w2sg.activations import olmo
 from w2sg.activations.packing import Packed
 from w2sg.activations.tokens import check_ids, load_tokenizer
-from w2sg.activations.weight_errors import reading_weights
+from w2sg.activations.weight_errors import check_types, reading_weights
 from w2sg.revisions.facts.descriptions import CONTEXTS
 from w2sg.revisions.folders import RevisionError, check_side_files, weight_files
 from w2sg.runtime.contents import content_fault
@@ -139,7 +139,7 @@ def load_model(folder: Path, *, dtype: str, device: str, drawn: bool = False) ->
         drawn: Whether the weights are drawn by the library's own initialisation instead of read: the same on every device.
 
     Raises:
-        RevisionError: If a weight is missing, left over or of another shape, the configuration is not of a known
+        RevisionError: If a weight is missing, left over, of another shape or no float, the configuration is not of a known
             model, or the tokenizer is missing, not a fast one, or has ids that the embedding lacks.
     """
     check_side_files(folder)
@@ -260,4 +260,7 @@ def _load_weights(folder: Path, *, dtype: torch.dtype, device: str) -> Any:
     wrong = {kind: sorted(map(str, report[kind])) for kind in kinds if report.get(kind)}
     if wrong:
         raise RevisionError(f"weights in {folder} do not fit {type(model).__name__}: {wrong}")
+    names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
+    bare = (name.removeprefix(f"{model.base_model_prefix}.") for name in names)  # a file may hold the decoder alone
+    check_types(folder, None if old else {*names, *bare})
     return model

@@ -18,11 +18,10 @@ from w2sg.revisions.facts.descriptions import TOKENIZER, id_fault, side_files
 from w2sg.revisions.facts.ids import (
     ENDS,
     MARK_NAMES,
-    SETTINGS,
+    chat_template,
     cut_text,
     marks_around,
     named_marks,
-    read_settings,
 )
 from w2sg.revisions.folders import RevisionError
 from w2sg.runtime.files import sha256
@@ -69,15 +68,7 @@ def _name_marks(tokenizer: Any, folder: Path) -> None:
     """Tells a tokenizer what its folder calls marks, and its chat template; neither changes how a text is split."""
     found = named_marks(folder, tokenizer.get_vocab())
     tokenizer.bos_token, tokenizer.eos_token = found.get("bos"), found.get("eos")
-    own = folder / "chat_template.jinja"
-    settings = read_settings(folder / SETTINGS[-1])
-    try:
-        template = own.read_text(encoding="utf-8") if own.is_file() else settings.get("chat_template")
-    except UnicodeDecodeError as error:
-        raise RevisionError(f"{own} is no UTF-8 text ({error.reason} at byte {error.start})") from None
-    if isinstance(template, list):  # several, by name
-        template = next((one["template"] for one in template if one.get("name") == "default"), None)
-    tokenizer.chat_template = template
+    tokenizer.chat_template = chat_template(folder)
 
 
 def _automatic(folder: Path) -> Any:

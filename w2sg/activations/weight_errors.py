@@ -7,7 +7,7 @@ import json
 import pickle
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import torch
@@ -15,6 +15,9 @@ from safetensors import SafetensorError, safe_open
 
 from w2sg.revisions.folders import RevisionError, check_weights, weight_files
 from w2sg.runtime.contents import content_fault
+
+_FLOATS = ("F", "BF")
+"""How safetensors calls types of floating point: F32, F8_E4M3, BF16, ...; a complex one is C64."""
 
 _MEMORY = (MemoryError, torch.OutOfMemoryError)
 
@@ -46,6 +49,33 @@ def reading_weights(folder: Path, *, indexed: bool) -> Iterator[None]:
         raise RevisionError(
             f"{folder}: no model can be made of its config.json and weight files ({type(error).__name__}: {error})"
         ) from error
+
+
+def check_types(folder: Path, weights: Collection[str] | None) -> None:
+    """Raises :class:`RevisionError` if a weight is no floating-point number: its reader would take counts for values.
+
+    Args:
+        folder: The revision.
+        weights: Names of weights in the files; others are buffers, such as a causal mask, of any type. None: all are weights.
+    """
+    for path in weight_files(folder):
+        for name, kind, is_float in _stored_types(path):
+            if not is_float and (weights is None or name in weights):
+                text = f"{path}: {name} is of type {kind}, expected a float type; were the weights quantized"
+                raise RevisionError(f"{text}, write them out as floats")
+
+
+def _stored_types(path: Path) -> Iterator[tuple[str, str, bool]]:
+    """Yields name and type of a file's tensors, and whether it is one of floating point; reads no numbers."""
+    if path.suffix == ".safetensors":
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118 - not a mapping
+                kind = file.get_slice(name).get_dtype()
+                yield name, kind, kind.startswith(_FLOATS)
+        return
+    for name, tensor in torch.load(path, map_location="meta", weights_only=True, mmap=zipfile.is_zipfile(path)).items():
+        if isinstance(tensor, torch.Tensor):
+            yield name, str(tensor.dtype), tensor.is_floating_point()
 
 
 def _index_fault(path: Path) -> str:

@@ -18,6 +18,10 @@ WEIGHTS = (
 )
 """Names of weight files per format, in order of preference; the numbers are those of a shard and of all shards."""
 
+ADAPTER = "adapter_config.json"
+"""What says that a folder holds an adapter. The library lays it over weights beside it, whose hash knows nothing of it."""
+
+IS_ADAPTER = f"{ADAPTER} says that it holds an adapter; merge it into the weights first, and leave its files out"
 
 SIDE_FILES = re.compile(
     r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
@@ -69,6 +73,21 @@ def choose_weights(names: Collection[str]) -> list[str]:
     return []
 
 
+def mixed_fault(folder: Path) -> str:
+    """Returns why a user's folder leaves open which weights are meant, in words; empty text if it does not."""
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    if ADAPTER in names:
+        return IS_ADAPTER
+    for pattern in WEIGHTS:
+        found = sorted(name for name in names if pattern.fullmatch(name))
+        shards = [name for name in found if "-of-" in name]
+        if found != shards and shards:
+            return f"weight files of two sets, {found[-1]} and {', '.join(shards[:3])}; remove those that are not meant"
+        if found:
+            break  # another format is never read
+    return ""
+
+
 def is_tokenizer(name: str) -> bool:
     """Returns whether a file of this name is a part of a tokenizer."""
     return bool(SIDE_FILES.fullmatch(name)) and name not in CONFIGURATIONS
@@ -91,19 +110,26 @@ def weight_files(folder: Path) -> list[Path]:
     """Returns the weight files of a revision in one format, sorted by name.
 
     Raises:
-        RevisionError: If the folder is missing, holds no weights, or not all of them.
+        RevisionError: If the folder is missing, holds no weights, not all of them, or an adapter.
     """
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    if ADAPTER in names:
+        raise RevisionError(f"revision folder {folder}: {IS_ADAPTER}")
     try:
-        found = choose_weights([path.name for path in folder.iterdir()] if folder.is_dir() else [])
+        found = choose_weights(names)
     except RevisionError as error:
         raise RevisionError(f"revision folder {folder}: {error}") from None
     if found:
         return [folder / name for name in found]
     kind = "holds no weight files" if folder.is_dir() else "does not exist"
-    raise RevisionError(
-        f"revision folder {folder} {kind} (model*.safetensors or pytorch_model*.bin). If the workflow trained this model, "
-        "delete manifest.tsv beside the folder and run snakemake again: the training is repeated, with the same result."
-    )
+    wanted = "model.safetensors, pytorch_model.bin, or their shards such as model-00001-of-00002.safetensors"
+    text = f"revision folder {folder} {kind}, expected {wanted}"
+    if (folder.parent / "manifest.tsv").is_file():
+        text += (
+            ". The workflow trained this model: delete manifest.tsv beside the folder and run snakemake again; the training is "
+            "repeated, with the same result"
+        )
+    raise RevisionError(text)
 
 
 def check_weights(folder: Path) -> None:
@@ -116,9 +142,14 @@ def check_side_files(folder: Path) -> None:
     """Raises :class:`RevisionError` if a file besides the weights is a pointer, a web page, cut or otherwise no such file."""
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if SIDE_FILES.fullmatch(path.name):
-            _check_content(path)
-            if path.suffix == ".json" and _first_bytes(path).removeprefix(BOM_UTF8).lstrip()[:1] != b"{":
-                raise RevisionError(f"{path} holds no JSON object")
+            check_side_file(path)
+
+
+def check_side_file(path: Path) -> None:
+    """Raises :class:`RevisionError` if one such file is not what its name says."""
+    _check_content(path)
+    if path.suffix == ".json" and _first_bytes(path).removeprefix(BOM_UTF8).lstrip()[:1] != b"{":
+        raise RevisionError(f"{path} holds no JSON object")
 
 
 def _first_bytes(path: Path) -> bytes:

@@ -287,7 +287,9 @@ def _repeated_keys(path: Path) -> Iterator[Mistake]:
             kind, line = (key.tag, str(key.value)), key.start_mark.line + 1
             if kind in lines and key.value != "<<":
                 name = ".".join(map(str, (*place, key.value)))
-                text = f"{_near(path)}, lines {lines[kind]} and {line}: {name} stands twice, and only the last would count"
+                text = (
+                    f"{_near(path)}, lines {lines[kind]} and {line}: {name} stands twice, and only the last would count"
+                )
                 yield Mistake((), f"{text}; make them one")
             lines[kind] = line
         waiting += [((*place, name), inner) for name, (_, inner) in _children(node)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from tests import tiny
 from w2sg.activations.models import load_model, read_model_config
@@ -71,6 +71,41 @@ def test_torchs_format_before_1_6_gives_the_same_weights(tmp_path, architecture,
     expected = load_model(revision(tmp_path / "new", architecture), dtype="float32", device="cpu").whole.state_dict()
     old = save_old(tmp_path / "old", architecture, old_names=old_names)
     found = load_model(old, dtype="float32", device="cpu").whole.state_dict()
+    assert all(torch.equal(value, found[name]) for name, value in expected.items())
+
+
+@pytest.mark.filterwarnings("ignore:Casting complex values")
+@pytest.mark.parametrize("kind", [torch.int8, torch.bool, torch.complex64], ids=str)
+@pytest.mark.parametrize("form", ["safetensors", "zip", "before 1.6", "decoder alone", "hf_olmo"])
+def test_weights_that_are_no_floats_are_refused(tmp_path, form, kind):
+    if form == "hf_olmo":
+        folder = save_old(tmp_path, "olmo", old_names=True)
+    else:
+        folder = revision(tmp_path, "gpt_neox", weights="bin" if form in ("zip", "before 1.6") else "safetensors")
+    path = next(folder.glob("*model*.[sb]*"))
+    state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)
+    if form == "decoder alone":
+        state = {name.removeprefix("gpt_neox."): tensor for name, tensor in state.items()}
+    name = next(name for name in state if name.endswith(("mlp.dense_h_to_4h.weight", "blocks.0.ff_out.weight")))
+    state[name] = state[name].to(kind)
+    if path.suffix == ".safetensors":
+        save_file(state, path, metadata={"format": "pt"})
+    else:
+        torch.save(state, path, _use_new_zipfile_serialization=form == "zip")
+    text = refused(folder)
+    assert f"step1/{path.name}: {name} is of type " in text and "expected a float type" in text
+
+
+def test_buffers_of_other_types_and_weights_of_any_float_type_are_accepted(tmp_path):
+    folder = revision(tmp_path, "gpt_neox")
+    state = {name: tensor.double() for name, tensor in load_file(folder / "model.safetensors").items()}
+    expected = load_model(folder, dtype="float32", device="cpu").whole.state_dict()
+    for layer in range(2):
+        place = f"gpt_neox.layers.{layer}.attention"
+        state[f"{place}.bias"] = torch.ones(1, 1, 4, 4, dtype=torch.uint8)
+        state[f"{place}.masked_bias"] = torch.tensor(-1)
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    found = load_model(folder, dtype="float32", device="cpu").whole.state_dict()
     assert all(torch.equal(value, found[name]) for name, value in expected.items())
 
 

@@ -269,7 +269,9 @@ def test_missing_files_and_revision_folders_are_named_before_anything_runs(tmp_p
     assert f"models.here.path: no revision folder {tmp_path / 'step1'}" in str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "found"), [("pairs{dataset}", "{dataset}"), ("{ 1 }x", "{ 1 }"), ("{a,b}", "{a,b}"), ("a<b_1>", "<b_1>")])
+@pytest.mark.parametrize(
+    ("name", "found"), [("pairs{dataset}", "{dataset}"), ("{ 1 }x", "{ 1 }"), ("{a,b}", "{a,b}"), ("a<b_1>", "<b_1>")]
+)
 def test_a_path_that_snakemake_would_fill_in_is_refused(name, found, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path(f"{name}.jsonl").touch()

@@ -18,6 +18,8 @@ from w2sg.revisions.facts.descriptions import (
     target_fault,
     window_note,
 )
+from w2sg.revisions.facts.readable import Reader
+from w2sg.revisions.folders import mixed_fault
 from w2sg.revisions.offline import read_answers
 from w2sg.study.families import Family, kept_layers, members, used_revisions
 from w2sg.study.fields import ConfigError, Mistake
@@ -73,9 +75,10 @@ def check_local(config: Mapping[str, Any], families: Mapping[str, Family]) -> li
         families: The study's families, resolved.
 
     Raises:
-        ConfigError: Naming each revision that cannot be run, or lacks a wanted layer.
+        ConfigError: Naming each revision that cannot be run or read, or lacks a wanted layer.
     """
     mistakes, odd = [], []
+    reader = Reader(chat=bool(chat_wanted(config)))
     for model, revisions in used_revisions(families).items():
         entry = config["models"][model]
         if entry["source"] == "pretrain" and (fault := target_fault(config["students"], "gpt_neox")):
@@ -91,7 +94,9 @@ def check_local(config: Mapping[str, Any], families: Mapping[str, Family]) -> li
         known = {name: describe_folder(folder, tokenizer=tokenizer) for name, folder in folders.items()}
         for name, one in known.items():
             layers = kept_layers(config["activations"]["layers"], families, model, name)
-            if fault := one.fault or asked_fault(config, layers, one) or chat_fault(config, one):
+            fault = mixed_fault(folders[name]) or one.fault
+            fault = fault or asked_fault(config, layers, one) or chat_fault(config, one)
+            if fault := fault or reader.fault(folders[name], tokenizer):
                 mistakes.append(Mistake(("models", model, "path"), f"revision {name}: {fault}"))
         odd += [
             f"models.{model}: revision {name}: {reason}; it will be flagged and left out (audit.exclude)"
@@ -164,8 +169,13 @@ def together(told: Iterable[tuple[str, str]]) -> list[str]:
 
 def chat_fault(config: Mapping[str, Any], one: Description) -> str:
     """Returns which datasets want a chat template that a revision does not have, in words; empty text if none."""
-    wanting = [name for name in config["sweep"]["datasets"] if config["datasets"][name]["chat"]]
+    wanting = chat_wanted(config)
     return "" if one.chat or not wanting else f"no chat template, which chat: true of datasets.{wanting[0]} needs"
+
+
+def chat_wanted(config: Mapping[str, Any]) -> list[str]:
+    """Returns the study's datasets that are written by a chat template."""
+    return [name for name in config["sweep"]["datasets"] if config["datasets"][name]["chat"]]
 
 
 def odd_ones(values: Mapping[str, str]) -> dict[str, list[str]]:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from w2sg.revisions.facts.ids import set_template
 from w2sg.revisions.folders import is_tokenizer
 from w2sg.runtime.contents import content_fault
 from w2sg.runtime.files import sha256
@@ -119,7 +120,7 @@ def _describe(files: Mapping[str, bytes]) -> Description:
         tokenizer=f"{' '.join(vocabulary)} {digest}",
         depth=_first_number(config, _DEPTHS),
         context=_first_number(config, CONTEXTS),
-        chat="chat_template.jinja" in files or bool(settings.get("chat_template")),
+        chat="chat_template.jinja" in files or bool(set_template(settings)),
     )
 
 
@@ -210,6 +211,10 @@ def _type_fault(config: Mapping[str, Any]) -> str:
     kind = config.get("model_type")
     if not kind or not isinstance(kind, str):
         return "config.json has no model_type"
+    if packed := _inner(config).get("quantization_config"):
+        method = packed.get("quant_method") if isinstance(packed, dict) else packed
+        named = f", by {method}" if method else ""
+        return f"config.json: its weights are quantized (quantization_config{named}), expected weights of a float type"
     row = model_types().get(kind)
     if row is None:
         own = " (it brings code of its own, which is never run)" if config.get("auto_map") else ""

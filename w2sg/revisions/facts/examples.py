@@ -13,6 +13,7 @@ from typing import Any
 from w2sg.revisions.facts.comparison import local_folders
 from w2sg.revisions.facts.descriptions import TOKENIZER, describe_folder
 from w2sg.revisions.facts.ids import ENDS, MARK_NAMES, cut_text, marks_around, named_marks
+from w2sg.revisions.facts.readable import open_tokenizer, split_text
 from w2sg.revisions.folders import RevisionError
 from w2sg.study.families import Family, used_revisions
 from w2sg.study.fields import ConfigError, Mistake
@@ -74,27 +75,20 @@ def example_ids(
 
     Raises:
         ValueError: Naming the dataset, if a mark is wanted that the tokenizer does not name, or no room is left beside the
-            marks; or naming the file, if it is no tokenizer.
+            marks; or naming the file, if it is no tokenizer, or cannot split a text.
     """
     path = folder / TOKENIZER
     if not texts or not path.is_file() or find_spec("tokenizers") is None:
         return {}
-    from tokenizers import Tokenizer
-
-    try:
-        inner = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises nothing more special
-        raise ValueError(f"{path}: its tokenizer cannot be read ({error})") from None
-    inner.no_truncation()
-    inner.no_padding()
+    inner = open_tokenizer(path)
     marks = named_marks(folder, inner.get_vocab())
     named = {name: inner.token_to_id(marks[name]) if name in marks else None for name in MARK_NAMES}
-    probe, found = inner.encode("a"), {}
+    probe, found = split_text(inner, "a", place=path, marks=True), {}
     for dataset, text in texts.items():
         wanted = {name: entries[dataset].get(name, "auto") for name in MARK_NAMES}
         try:
             before, after = marks_around(probe.ids, probe.special_tokens_mask, named, wanted)
-            body = inner.encode(text, add_special_tokens=False).ids
+            body = split_text(inner, text, place=path, marks=False).ids
             found[dataset] = cut_text(body, before, after, max_tokens=max_tokens)
         except ValueError as error:
             raise ValueError(f"datasets.{dataset}: {error}") from None

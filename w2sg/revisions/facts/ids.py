@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from w2sg.revisions.folders import RevisionError
+from w2sg.runtime.contents import content_fault
 
 MARK_NAMES = ("bos", "eos")
 
@@ -27,10 +28,35 @@ def read_settings(path: Path) -> dict[str, Any]:
     Raises:
         RevisionError: If it is no JSON object.
     """
-    found = json.loads(path.read_text(encoding="utf-8-sig")) if path.is_file() else {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8-sig")) if path.is_file() else {}
+    except ValueError as error:
+        raise RevisionError(f"{path} {content_fault(path) or f'is no JSON ({error})'}") from None
     if not isinstance(found, dict):
         raise RevisionError(f"{path} holds no JSON object")
     return found
+
+
+def chat_template(folder: Path) -> str | None:
+    """Returns the chat template of a folder: that of its own file, else of its settings; None if there is none.
+
+    Raises:
+        RevisionError: If a file cannot be read.
+    """
+    own = folder / "chat_template.jinja"
+    try:
+        return own.read_text(encoding="utf-8") if own.is_file() else set_template(read_settings(folder / SETTINGS[-1]))
+    except UnicodeDecodeError as error:
+        raise RevisionError(f"{own} is no UTF-8 text ({error.reason} at byte {error.start})") from None
+
+
+def set_template(settings: Mapping[str, Any]) -> str | None:
+    """Returns the chat template of settings, of several that called ``default``; None if there is none that is text."""
+    found = settings.get("chat_template")
+    if isinstance(found, list):
+        named = [one for one in found if isinstance(one, dict) and one.get("name") == "default"]
+        found = next((one.get("template") for one in named), None)
+    return found if isinstance(found, str) else None
 
 
 def named_marks(folder: Path, vocabulary: Collection[str]) -> dict[str, str]:

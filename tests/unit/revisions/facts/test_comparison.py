@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from types import SimpleNamespace
 
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 
 from tests import tiny
 from w2sg.revisions.audit import audit_table, compare_readings, warn_of
+from w2sg.revisions.facts import readable
 from w2sg.revisions.facts.comparison import check_audited, check_local, differences_from_most, odd_ones
 from w2sg.revisions.facts.descriptions import Description
 from w2sg.revisions.offline import Published
@@ -138,6 +140,87 @@ def test_revisions_on_the_disk_are_read_before_anything_runs(study):
     with pytest.raises(
         ConfigError, match=r"(?s)models.strong.path.*revision step16: no tokenizer.*step4: .*'nonesuch'"
     ):
+        check_local(config, families)
+
+
+def test_a_folder_that_leaves_open_which_weights_are_meant_is_refused(study):
+    folder, config, families = study
+    (folder / "strong/step0/adapter_config.json").write_text("{}")
+    for name in ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"):
+        (folder / "strong/step8" / name).touch()
+    for name in ("pytorch_model.bin", "pytorch_model-00001-of-00002.bin"):  # never read beside safetensors
+        (folder / "strong/step16" / name).touch()
+    for name in ("config.json", "model.safetensors"):
+        (folder / "weak/step4" / name).unlink()
+    (folder / "weak/step4/adapter_config.json").write_text("{}")
+    with pytest.raises(ConfigError) as error:
+        check_local(config, families)
+    told = [str(one) for one in error.value.mistakes]
+    assert told[0].startswith(
+        "models.strong.path: revision step0: adapter_config.json says that it holds an adapter; merge"
+    )
+    assert (
+        "step8: weight files of two sets, model.safetensors and model-00001-of-00002.safetensors, model-00002"
+        in told[1]
+    )
+    assert "models.weak.path: revision step4: adapter_config.json says" in told[2]
+    assert len(told) == 3
+
+
+def test_small_files_that_cannot_be_read_are_named_whichever_revision_has_them(study):
+    folder, config, families = study
+    strong = folder / "strong"
+    (strong / "step0/special_tokens_map.json").write_text("{")
+    tokenizer = json.loads((strong / "step8/tokenizer.json").read_text())
+    merged = tokenizer | {"model": tokenizer["model"] | {"merges": ["zz qq"]}}
+    (strong / "step8/tokenizer.json").write_text(json.dumps(merged))
+    words = {"type": "WordLevel", "vocab": {"<|endoftext|>": 0}, "unk_token": "<unk>"}
+    (strong / "step16/tokenizer.json").write_text(json.dumps(tokenizer | {"model": words}))
+    with pytest.raises(ConfigError) as error:
+        check_local(config, families)
+    told = [str(one).replace(str(strong), "") for one in error.value.mistakes]
+    assert "step0: /step0/special_tokens_map.json was cut" in told[0]
+    assert "step8: /step8/tokenizer.json: its tokenizer cannot be read" in told[1]
+    assert "step16: /step16/tokenizer.json: its tokenizer cannot split 'a' (" in told[2]
+    assert len(told) == 3
+
+
+def test_files_that_revisions_share_are_read_once(study, monkeypatch):
+    opened = []
+    monkeypatch.setattr(
+        readable, "open_tokenizer", lambda path, own=readable.open_tokenizer: opened.append(path) or own(path)
+    )
+    folder, config, families = study
+    check_local(config, families)
+    assert [path.parent.name for path in opened] == ["step0", "step4"]
+    config["models"]["strong"]["tokenizer"] = str(folder / "weak/step4")
+    (folder / "strong/step8/tokenizer.json").write_text("{")  # not the one that is used
+    assert check_local(config, families) == []
+
+
+@pytest.mark.parametrize(
+    ("template", "fault"),
+    [
+        ("{% for m in messages %}{{ bos_token + m.role + m.content }}{% endfor %}", ""),
+        ([{"name": "rag", "template": "x"}, {"name": "default", "template": "{{ messages[0].content }}"}], ""),
+        ("{% for m", "its chat template cannot write a question and its answer"),
+        ("{{ raise_exception('no answers') }}", "(no answers)"),
+        ([{"name": "rag", "template": "x"}], "no chat template, which chat: true of datasets.mine needs"),
+        (["x"], "no chat template"),
+        ([{"name": "default", "template": "{{ raise_exception('never') }}"}], "(never)"),
+    ],
+)
+def test_chat_templates_are_tried_before_anything_runs(study, template, fault):
+    folder, config, families = study
+    for place in folder.glob("*/step*"):
+        change(place, "tokenizer_config.json", chat_template=template)
+        (place / "chat_template.jinja").unlink(missing_ok=True)
+    assert check_local(config, families) == []  # no dataset wants it
+    config["datasets"]["mine"]["chat"] = True
+    if not fault:
+        assert check_local(config, families) == []
+        return
+    with pytest.raises(ConfigError, match=re.escape(fault)):
         check_local(config, families)
 
 

@@ -53,6 +53,14 @@ def model(**changes: object) -> dict[str, Any]:
             "code of its own, which is never run",
         ),
         (files(config={"vocab_size": 8}), "config.json has no model_type"),
+        (
+            files(config=CONFIG | {"quantization_config": {"quant_method": "awq"}}),
+            "quantized .quantization_config, by awq., exp",
+        ),
+        (
+            files(config={"model_type": "llama", "text_config": {"quantization_config": {"bits": 4}}}),
+            "quantized .quantization",
+        ),
         (files(config=[1]), "config.json holds no JSON object"),
         (
             files() | {"config.json": b"version https://git-lfs"},
