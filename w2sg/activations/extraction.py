@@ -79,10 +79,23 @@ def evaluation_texts(path: str, *, documents_wanted: int) -> list[str]:
     return [texts[position * len(texts) // documents_wanted] for position in range(documents_wanted)]
 
 
-def measure_loss(model: LoadedModel, texts: Sequence[str], *, settings: Settings) -> list[dict[str, Any]]:
-    """Returns the metric rows of the evaluation loss: nats per token and bits per byte."""
+def measure_loss(model: LoadedModel, texts: Sequence[str], *, settings: Settings, name: str) -> list[dict[str, Any]]:
+    """Returns the metric rows of the evaluation loss: nats per token and bits per byte.
+
+    Args:
+        model: The loaded revision.
+        texts: Held-out documents.
+        settings: How forward passes are run.
+        name: Model, revision and corpus, for messages.
+
+    Raises:
+        ValueError: If there is nothing to predict, or the loss is not finite.
+    """
     window = min(settings.max_tokens, model.context)
-    loss = evaluation_loss(model, texts, window=window, batch_tokens=settings.rows(model.device))
+    try:
+        loss = evaluation_loss(model, texts, window=window, batch_tokens=settings.rows(model.device))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
     keys = {"layer": -1, "head": "model", "protocol": "language_model", "setting": f"window={window}", "seed": 0}
     nats, bits, half = loss.nats_per_token, loss.bits_per_byte, 1.96 * loss.standard_error
     return [

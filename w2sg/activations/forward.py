@@ -221,7 +221,8 @@ def evaluation_loss(model: LoadedModel, texts: Sequence[str], *, window: int, ba
     counts = np.array([len(ids) - 1 for ids, _ in windows])
     mean = totals.sum() / counts.sum()
     if not np.isfinite(mean):
-        raise ValueError("the evaluation loss is not finite")
+        kind = str(model.whole.dtype).removeprefix("torch.")
+        raise ValueError(f"the evaluation loss is not finite; the revision is broken, or {kind} is too narrow")
     n_bytes = sum(sum(sizes[1:]) for _, sizes in windows)
     # Ratio estimator over windows: the delta method's standard error.
     spread = float(np.sqrt(np.sum((totals - mean * counts) ** 2)) / counts.sum())

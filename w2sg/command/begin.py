@@ -6,15 +6,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
+from pydantic import AllowInfNan
 
 from w2sg.command.places import SHIPPED, CommandError
 from w2sg.runtime.files import atomic_path
 from w2sg.runtime.project import installed_project
 from w2sg.study.config import lay_over
 from w2sg.study.definitions import SHARED_NAMES
+from w2sg.study.families import Dtype
+from w2sg.study.fields import ConfigError, Positive, read
 from w2sg.study.lists.folders import read_folder
 from w2sg.study.texts.corpora import TEXT_SUFFIXES
 from w2sg.study.texts.files import DATA_SUFFIXES
@@ -57,6 +60,9 @@ def write_study(new: NewStudy, folder: Path) -> list[Path]:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", new.name):
         raise CommandError(f"--name {new.name!r}: expected letters, digits, dots, dashes and underscores")
     _check_name(new.name)
+    _check_option("--dtype", Dtype, new.dtype)
+    if new.tokens_per_step is not None:
+        _check_option("--tokens-per-step", Annotated[Positive, AllowInfNan(False)], new.tokens_per_step)
     _check_pairs(new.pairs)
     strong = _model(new.strong, "--models", new.dtype)
     if strong["source"] == "hub":
@@ -121,6 +127,14 @@ def _check_name(name: str) -> None:
     if taken:
         what = f"{', '.join(taken)} is an entry of the shipped configuration"
         raise CommandError(f"--name {name}: {what}; give another --name")
+
+
+def _check_option(option: str, kind: Any, value: object) -> None:
+    """Refuses what a configuration would refuse."""
+    try:
+        read(kind, value, (option,))
+    except ConfigError as error:
+        raise CommandError(str(error)) from None
 
 
 def _check_folder(folder: Path, tokens_per_step: float | None) -> None:

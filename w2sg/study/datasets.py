@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from w2sg.study.fields import Count, KeyMistake, Listed, Name, Natural, Section, Text
+from w2sg.study.fields import Count, KeyMistake, Listed, Name, Natural, Section, Seed, Text
 from w2sg.study.protocols import SPLITS
-from w2sg.study.texts.files import data_files
+from w2sg.study.texts.files import data_files, single_slashes
 from w2sg.study.texts.labels import Label
 from w2sg.study.texts.templates import TextForm
 
@@ -45,7 +45,7 @@ class Files(Section):
 class Deal(Section):
     """How `file` is dealt to the splits, by prompt."""
 
-    seed: Natural = 0
+    seed: Seed = 0
     """Seed of the deal."""
 
 
@@ -144,7 +144,7 @@ class CorpusPairs(_Pairs):
     """Labels of the better texts, or patterns such as `comp.*`; of task topic, which needs them, and classification."""
     rejected: Listed[Text] | None = None
     """Labels of the worse texts, likewise; of task classification by default all that are not chosen."""
-    seed: Natural = 0
+    seed: Seed = 0
     """Seed of dealing and pairing."""
     words: Words | None = None
     """Words in a window; default 40, for task order 32. The last window of a document may be shorter."""
@@ -225,7 +225,7 @@ class HubPairs(_Rows):
     """File inside the repository that is read as the split; without it all splits are downloaded."""
     hub_splits: Listed[Text] | None = None
     """Splits that are read; default `train`, or `train_prefs` for parser `cai_harmless`."""
-    seed: Natural = 0
+    seed: Seed = 0
     """Seed of the deal to the splits."""
 
     @model_validator(mode="after")
@@ -247,7 +247,7 @@ DatasetEntry = Annotated[CorpusPairs | FilePairs | HubPairs, Field(discriminator
 def required_inputs(spec: Mapping[str, Any]) -> list[str]:
     """Returns the local files that an entry reads whose content is not pinned; of ``datasets`` in the order of the splits."""
     if spec["source"] in ("file", "labels"):
-        return [spec["path"]]
+        return [single_slashes(spec["path"])]
     if spec["source"] != "files":
         return []
     named = [spec["file"]] if "file" in spec else [spec["files"][split] for split in SPLITS]

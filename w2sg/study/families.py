@@ -19,9 +19,9 @@ from w2sg.study.fields import (
     Listed,
     Mistake,
     Name,
-    Natural,
     Positive,
     Section,
+    Seed,
     Text,
     read,
 )
@@ -35,7 +35,7 @@ Dtype = Literal["auto", "float32", "bfloat16"]
 Repo = Annotated[str, Field(pattern=REPO)]
 SeedText = Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+/)?[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Seeds = Annotated[
-    Annotated[Listed[Natural], Tag("numbers")] | Annotated[Listed[SeedText], Tag("names")],
+    Annotated[Listed[Seed], Tag("numbers")] | Annotated[Listed[SeedText], Tag("names")],
     Discriminator(lambda value: "names" if isinstance(value, list) and _text_first(value) else "numbers"),
 ]
 

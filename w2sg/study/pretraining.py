@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from w2sg.study.fields import Count, KeyMistake, Natural, Positive, Rate, Section
+from w2sg.study.fields import Count, KeyMistake, Natural, Positive, Rate, Section, Seed
 
 LAST_POWER = 512
 """Up to this step the published steps are 0 and the powers of two; beyond it they are evenly spaced."""
@@ -48,7 +48,7 @@ class Architecture(Section):
 class PretrainingSettings(Section):
     """One training run: AdamW, linear warm-up, cosine decay."""
 
-    seed: Natural = 0
+    seed: Seed = 0
     """Seed of the initial weights and of the order of the data."""
     steps: Count
     """Optimiser steps."""

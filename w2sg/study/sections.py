@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag
 
 from w2sg.study.datasets import DatasetEntry
 from w2sg.study.families import FamilyEntry, ModelEntry
-from w2sg.study.fields import Count, Listed, Name, Named, Natural, Positive, Rate, Section, Share, Text
+from w2sg.study.fields import Count, Listed, Name, Named, Natural, Positive, Rate, Section, Seed, Share, Text
 from w2sg.study.labels.cleaning import Cleaning
 from w2sg.study.labels.supervisors import SupervisorEntry
 from w2sg.study.protocols import Loss, StudentKind
@@ -111,7 +111,7 @@ class ConvergedProtocol(Section):
 class Heads(Section):
     """Reward heads on frozen activations."""
 
-    seeds: Listed[Natural] = [0, 1, 2]
+    seeds: Listed[Seed] = [0, 1, 2]
     """Seeds of batch order, presentation and folds."""
     margin: Literal["pair", "single"] = "pair"
     """pair: s(a) - s(b); single: each text is scored alone. Labelled texts are scored alone in any case."""
@@ -152,7 +152,7 @@ class Students(Section):
     """linear: heads on frozen activations, which are always trained; lora: low-rank adapters; full: all weights."""
     supervisor: Literal["paper", "converged"] = "converged"
     """Which of the supervisor's heads gives the soft labels."""
-    seeds: Listed[Natural] = [0]
+    seeds: Listed[Seed] = [0]
     """Seeds among those of the heads."""
     pairs: Count | None = None
     """Most training pairs of each split, the first ones as the dataset has them; all by default."""
@@ -200,7 +200,7 @@ class Intervals(Section):
 
     bootstrap: Annotated[int, Field(ge=20)] = 1000
     """Resamples of test pairs."""
-    seed: Natural = 0
+    seed: Seed = 0
     """Seed of the resamples; the same for all heads, so differences are paired."""
     confidence: Share = 0.95
     """Coverage of the percentile intervals."""
@@ -223,7 +223,7 @@ class Statistics(Section):
     """Share of the revisions, from the end, that count as late; they are four at least, or a third of fewer than
     twelve.
     """
-    seed: Natural = 0
+    seed: Seed = 0
     """Seed of the resamples."""
 
 
@@ -243,7 +243,7 @@ class Theory(Section):
 
     seeds: AtLeastTwo = 10
     """Runs per setting; experiments whose criteria need more run more."""
-    seed: Natural = 0
+    seed: Seed = 0
     """Study seed; every run has its own random stream below it."""
     phase: Phase = Phase()
 

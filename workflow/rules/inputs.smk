@@ -238,7 +238,9 @@ def joined_labels(wildcards):
 
 def label_file(wildcards):
     """Returns the file of the user's own that has the labels of a dataset."""
-    return local(config["supervisors"][wildcards.supervisor]["files"][wildcards.dataset])
+    path = config["supervisors"][wildcards.supervisor]["files"][wildcards.dataset]
+    (found,) = required_inputs({"source": "labels", "path": path})
+    return local(found)
 
 
 def chain_inputs(wildcards):

@@ -65,7 +65,8 @@ def main(
                 loaded = check_model(loaded, fault=fault)
                 keys = {"model": name, "revision": revision, "commit": folder.commit}
                 read = extraction.reading(folder.path, described)
-                measured = extraction.measure_loss(loaded, texts, settings=settings)
+                scored = f"{name} {revision}, corpora.{evaluation['corpus']}"
+                measured = extraction.measure_loss(loaded, texts, settings=settings, name=scored)
                 options = {"outputs": features, "entries": entries, "settings": settings, "origins": made_of}
                 read["texts"] = extraction.write_all_features(loaded, frames, keys=keys | read, **options)
         rows = pd.DataFrame(measured).assign(**keys, dataset=evaluation["corpus"], tested_on=evaluation["corpus"])

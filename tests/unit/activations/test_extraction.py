@@ -12,6 +12,7 @@ import torch
 
 from tests import tiny
 from w2sg.activations import extraction
+from w2sg.activations.models import take_apart
 from w2sg.activations.tokens import ReadPairs
 
 PAIRS, WIDTH = 500, 512
@@ -38,6 +39,22 @@ def test_a_window_matters_only_if_texts_can_be_longer():
     assert "sliding_window is 100" in extraction.check_config(config, settings(max_tokens=101), name="m")
     config.max_position_embeddings = 100
     assert extraction.check_config(config, settings(max_tokens=101), name="m") == ""
+
+
+def test_a_loss_that_cannot_be_measured_names_model_revision_and_corpus():
+    whole = tiny.model("gpt_neox", seed=1)
+    model = take_apart(whole, tiny.tokenizer())
+    options = {"settings": settings(), "name": "small step8, corpora.mine"}
+    assert len(extraction.measure_loss(model, ["the cat sees a dog"], **options)) == 2
+    with pytest.raises(
+        ValueError, match=r"small step8, corpora\.mine: the evaluation text has no window of two tokens"
+    ):
+        extraction.measure_loss(model, [""], **options)
+    next(whole.parameters()).fill_(torch.nan)
+    with pytest.raises(
+        ValueError, match=r"small step8, corpora\.mine: .*not finite; the revision is broken, or float32 is"
+    ):
+        extraction.measure_loss(model, ["the cat sees a dog"], **options)
 
 
 def test_states_of_one_dataset_are_in_memory_at_a_time(monkeypatch, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from functools import partial
@@ -208,6 +209,21 @@ def test_init_names_what_is_wrong(inputs, change, words):
     found = CliRunner().invoke(command.app, ["init", *given])
     assert words in str(found.exception)
     assert not Path("mine.yaml").exists()
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf"])
+@pytest.mark.parametrize("models", ["run", "owner/name"])
+def test_init_refuses_tokens_that_a_configuration_would_refuse(inputs, value, models):
+    found = CliRunner().invoke(command.app, ["init", "--models", models, *inputs[2:], "--tokens-per-step", value])
+    assert re.match(
+        "--tokens-per-step: got .*(allowed: more than 0|expected a number that is finite)", str(found.exception)
+    )
+    assert not Path("mine.yaml").exists()
+
+
+def test_init_refuses_a_type_that_a_configuration_would_refuse(inputs):
+    found = CliRunner().invoke(command.app, ["init", *inputs, "--tokens-per-step", "128", "--dtype", "float7"])
+    assert "--dtype: got 'float7', allowed: auto, float32, bfloat16" in str(found.exception)
 
 
 def test_init_refuses_a_text_that_a_run_would_refuse(inputs):

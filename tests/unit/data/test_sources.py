@@ -73,6 +73,9 @@ def test_one_file_is_dealt_by_prompt(tmp_path, suffix):
     backwards = write(tmp_path / f"backwards{suffix}", rows(150)[::-1])
     pd.testing.assert_frame_equal(checked.pairs, load_pairs({**spec, "file": backwards}, name="f"))
     assert required_inputs(spec) == [spec["file"]]
+    doubled = spec["file"].replace("/", "//")
+    assert required_inputs({**spec, "file": doubled}) == [spec["file"]]  # Snakemake knows files by their names
+    assert required_inputs({"source": "labels", "path": "./a//../b"}) == ["./a/../b"]
 
 
 def test_a_folder_of_files_of_several_kinds_and_what_is_no_file_of_rows(tmp_path):

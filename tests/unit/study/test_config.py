@@ -83,6 +83,8 @@ def test_neither_order_nor_a_default_that_is_written_out_changes_what_jobs_see()
         ("heads/cleaning", {"by": "knn", "neighbours": 1000}, ["heads.cleaning.neighbours: got 1000, allowed: at most 999", "newsgroups_tech"]),
         ("heads/cleaning", {"by": "knn", "action": "filter", "keep": 0.002}, ["heads.cleaning.keep: 4 of the 2000 pairs", "folds needs 5"]),
         ("heads/margin", None, ["heads.margin: got None, allowed: pair, single"]),
+        ("heads/seeds", [2**63 - 1, 2**63], ["heads.seeds.1: got 9223372036854775808, allowed: less than 9.22337e+18"]),
+        ("models/nano-strong/pretraining/seed", 2**64, ["nano-strong.pretraining.seed: got", "allowed: less than"]),
         ("heads/seeds", [1, 1], ["heads.seeds: [1, 1] repeats a value"]),
         ("partial", "yes", ["partial: got 'yes' (text), expected true or false. Join"]),
         ("study", 2024, ["study: got 2024 (an integer), expected text (put it in quotes). Name of the study"]),

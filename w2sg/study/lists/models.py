@@ -19,8 +19,8 @@ def revisions_of(name: str, model: Mapping[str, Any], root: Path) -> tuple[Revis
     Paths of lists are relative to ``root``, the project's folder; ``name`` is for messages.
 
     Raises:
-        ConfigError: If the list or the local folder cannot be read, tokens fall while steps rise, or the model's seed is not
-            one of the list's.
+        ConfigError: If the list or the local folder cannot be read, two rows mean one local folder, tokens fall while steps
+            rise, or the model's seed is not one of the list's.
     """
     if model["source"] == "pretrain":
         settings = model["pretraining"]
@@ -29,7 +29,10 @@ def revisions_of(name: str, model: Mapping[str, Any], root: Path) -> tuple[Revis
         return tuple(Revision(name=revision_name(step), step=step, tokens=step * per_step) for step in steps)
     if "revisions" in model:
         path = Path(model["revisions"])
-        return _of_seed(read_revisions(path if path.is_absolute() else root / path), model, ("models", name, "seed"))
+        listed = _of_seed(read_revisions(path if path.is_absolute() else root / path), model, ("models", name, "seed"))
+        if model["source"] == "local":
+            _check_folders(listed, model, ("models", name, "revisions"))
+        return listed
     if "seed" in model:
         raise ConfigError([Mistake(("models", name, "seed"), "only a list tells seeds apart; give key revisions")])
     if model["source"] == "hub":
@@ -41,6 +44,16 @@ def revisions_of(name: str, model: Mapping[str, Any], root: Path) -> tuple[Revis
         raise ConfigError([Mistake(("models", name, "path"), str(error))]) from None
     check_rising(found, {one.name: str(folder / one.name) for one in found})
     return found
+
+
+def _check_folders(rows: Sequence[Revision], model: Mapping[str, Any], place: Key) -> None:
+    """Raises an error if two rows mean one folder; on the Hub one subfolder of two branches holds two states."""
+    names: dict[Path, str] = {}
+    for row in rows:
+        folder = local_folder(model, row.name, row.place)
+        if (other := names.setdefault(folder, row.name)) != row.name:
+            text = f"the list {model['revisions']} gives {other} and {row.name} the same folder {folder}"
+            raise ConfigError([Mistake(place, text)])
 
 
 def _of_seed(rows: Sequence[Revision], model: Mapping[str, Any], place: Key) -> tuple[Revision, ...]:

@@ -70,7 +70,7 @@ def read_revisions(path: Path) -> tuple[Revision, ...]:
 
     Raises:
         ConfigError: If the file is missing or no text in UTF-8, a column is missing, a row has more or fewer cells than the
-            header, a name is no name of a revision or occurs twice in a pre-training, a value is not a number, a step is
+            header, a name is no name of a revision, it or a commit occurs twice in a pre-training, a value is not a number, a step is
             negative or has been reached without tokens, or tokens fall while steps rise. The error names file and line.
     """
     lines = [(number, line) for number, line in enumerate(_lines(path), start=1) if line.strip()]
@@ -86,6 +86,15 @@ def read_revisions(path: Path) -> tuple[Revision, ...]:
             revision = _read_row(dict(zip(header, _cells(line, header), strict=True)))
             if (key := (revision.seed, revision.name)) in found:
                 raise ValueError(f"revision name {revision.name!r} is repeated, it stands in line {found[key][1]} too")
+            same = [
+                at
+                for one, at in found.values()
+                if one.commit and (one.seed, one.place) == (revision.seed, revision.place)
+            ]
+            if same:
+                raise ValueError(
+                    f"commit {revision.commit} is that of line {same[0]} too: both rows would be the same weights"
+                )
             found[key] = (revision, number)
     except ValueError as error:
         raise _wrong(f"{path}, line {number}", error) from None

@@ -66,6 +66,10 @@ def select(revisions: Sequence[Revision], rule: Selection) -> tuple[Revision, ..
     for name in rule.add:
         if name not in known:
             raise ValueError(f"add: no revision {name!r}; the nearest are {_nearest(name, ordered)}")
+    if not names | set(rule.add):
+        raise ValueError(
+            f"stride: {rule.stride} leaves no revision of the {len(kept)} that there are; give first, or a shorter stride"
+        )
     return tuple(revision for revision in ordered if revision.name in names | set(rule.add))
 
 

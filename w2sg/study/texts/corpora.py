@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from w2sg.study.fields import Count, KeyMistake, Natural, Rate, Section, Sha256, Share, Text
+from w2sg.study.fields import Count, KeyMistake, Rate, Section, Seed, Sha256, Share, Text
 from w2sg.study.texts.files import DATA_SUFFIXES
 
 
@@ -33,7 +33,7 @@ class PairPart(Section):
 
     fraction: Annotated[dict[str, Share], AfterValidator(lambda shares: dict(sorted(shares.items())))] = {}
     """Share of each label's documents, where the corpus is not divided already."""
-    seed: Natural = 0
+    seed: Seed = 0
     """Seed of the division."""
     deduplicate: bool = False
     """Whether only one of several documents that nearly repeat each other is kept."""
@@ -46,7 +46,7 @@ class HeldoutPart(Section):
 
     fraction: Share = 0.02
     """Share of the training documents that are held out."""
-    seed: Natural = 0
+    seed: Seed = 0
     """Seed of the choice."""
 
 

@@ -157,3 +157,23 @@ def test_models_that_a_list_leaves_out_are_named(tmp_path):
     assert unlisted_folders("m", model, ROOT) == ["final", "step2"]
     assert unlisted_folders("m", {"source": "local", "path": str(tmp_path / "run")}, ROOT) == []
     assert unlisted_folders("m", {"source": "hub", "repo": "o/m", "revisions": str(path)}, ROOT) == []
+
+
+def test_a_link_that_leads_nowhere_is_named(tmp_path):
+    checkpoint(tmp_path / "elsewhere" / "step8")
+    checkpoint(tmp_path / "run" / "step4")
+    for name, target in (("step8", "step8"), ("step16", "gone"), ("notes", "gone")):
+        (tmp_path / "run" / name).symlink_to(tmp_path / "elsewhere" / target)
+    with pytest.raises(ConfigError, match=r"models.m.path: .*run: step16 is a link that leads nowhere"):
+        found(tmp_path / "run")
+    (tmp_path / "run" / "step16").unlink()
+    assert [step for _, step, _ in found(tmp_path / "run", tokens_per_step=1.0)] == [4, 8]
+
+
+def test_two_rows_of_a_list_that_mean_one_folder_are_refused(tmp_path):
+    listed = tmp_path / "list.tsv"
+    listed.write_text("revision\tstep\ttokens_billion\tsubfolder\na\t1\t1\tx\nb\t2\t2\tx\n")
+    with pytest.raises(ConfigError, match=r"models.m.revisions: .*list.tsv gives a and b the same folder .*/x"):
+        found(tmp_path, revisions=str(listed))
+    on_hub = {"source": "hub", "repo": "o/m", "revisions": str(listed)}
+    assert len(revisions_of("m", on_hub, Path("/"))) == 2  # branches

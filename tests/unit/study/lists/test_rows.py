@@ -151,6 +151,15 @@ def test_trajectories_of_several_seeds_are_checked_each_on_its_own(tmp_path):
         read_revisions(saved(tmp_path, text.replace("\tb\n", "\ta\n")))
 
 
+def test_two_rows_of_one_commit_are_refused_unless_they_are_of_other_folders_or_seeds(tmp_path):
+    head = "revision\tstep\ttokens_billion\tsubfolder\tcommit\tseed\n"
+    rows = [("a", 1, "x", "1"), ("b", 2, "y", "1"), ("a", 1, "x", "2")]
+    text = head + "".join(f"{name}\t{step}\t{step}\t{place}\t{'ab' * 20}\t{seed}\n" for name, step, place, seed in rows)
+    assert len(read_revisions(saved(tmp_path, text))) == 3
+    with pytest.raises(ConfigError, match=r"list.tsv, line 5: commit abab\w+ is that of line 3 too"):
+        read_revisions(saved(tmp_path, f"{text}c\t3\t3\ty\t{'ab' * 20}\t1\n"))
+
+
 def test_places_are_read_and_dashes_say_nothing(tmp_path):
     text = "revision\tstep\ttokens_billion\trepo\tsubfolder\tcommit\na\t0\t0\to/early\t-\t-\nb\t1\t1\t\truns/1\t{}\n"
     first, second = read_revisions(saved(tmp_path, text.format("ab" * 20)))

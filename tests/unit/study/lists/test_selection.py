@@ -62,12 +62,19 @@ def test_a_selection_by_tokens_or_share_takes_the_nearest():
         ({"first": 2, "log": 3}, "first and log exclude each other"),
         ({"tokens": [2.0]}, "tokens: 2 is 2 billion tokens, the last revision has seen 1"),
         ({"share": [1.0], "last": 3}, "share: 1 is 1 billion tokens, the last revision has seen 0.2"),
+        ({"stride": 100}, "stride: 100 leaves no revision of the 6 that there are"),
+        ({"stride": 3, "last": 2}, "stride: 3 leaves no revision of the 2"),
         ({"tokens": [0.1, 0.11]}, "tokens: of both 0.1 and 0.11 the nearest revision is step100 .0.1 billion tokens."),
     ],
 )
 def test_what_a_list_cannot_give_is_said(rule, message):
     with pytest.raises(ValueError, match=message):
         chosen([0, 100, 200, 400, 800, 1000], **rule)
+
+
+def test_a_stride_beyond_the_list_leaves_what_is_taken_in_any_case():
+    assert chosen([0, 100, 200], stride=100, first=1) == [0]
+    assert chosen([0, 100, 200], stride=100, add=["step100"]) == [100]
 
 
 def test_unknown_tokens_cannot_be_selected_by():
