@@ -261,6 +261,7 @@ def _load_weights(folder: Path, *, dtype: torch.dtype, device: str) -> Any:
     if wrong:
         raise RevisionError(f"weights in {folder} do not fit {type(model).__name__}: {wrong}")
     names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
-    bare = (name.removeprefix(f"{model.base_model_prefix}.") for name in names)  # a file may hold the decoder alone
-    check_types(folder, None if old else {*names, *bare})
+    prefix = f"{model.base_model_prefix}."  # which the library adds where a file lacks it, and takes away where it has it twice
+    known = {form for name in names for form in (name, name.removeprefix(prefix), prefix + name)}
+    check_types(folder, None if old else known)
     return model

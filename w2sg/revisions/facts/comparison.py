@@ -92,12 +92,13 @@ def check_local(config: Mapping[str, Any], families: Mapping[str, Family]) -> li
             mistakes.append(Mistake(("models", model, "tokenizer"), text))
             continue
         known = {name: describe_folder(folder, tokenizer=tokenizer) for name, folder in folders.items()}
+        faults = []
         for name, one in known.items():
             layers = kept_layers(config["activations"]["layers"], families, model, name)
             fault = mixed_fault(folders[name]) or one.fault
             fault = fault or asked_fault(config, layers, one) or chat_fault(config, one)
-            if fault := fault or reader.fault(folders[name], tokenizer):
-                mistakes.append(Mistake(("models", model, "path"), f"revision {name}: {fault}"))
+            faults.append((name, fault or reader.fault(folders[name], tokenizer)))
+        mistakes += [Mistake(("models", model, "path"), text) for text in together(faults)]
         odd += [
             f"models.{model}: revision {name}: {reason}; it will be flagged and left out (audit.exclude)"
             for name, reason in differences_from_most(known)
@@ -170,7 +171,11 @@ def together(told: Iterable[tuple[str, str]]) -> list[str]:
 def chat_fault(config: Mapping[str, Any], one: Description) -> str:
     """Returns which datasets want a chat template that a revision does not have, in words; empty text if none."""
     wanting = chat_wanted(config)
-    return "" if one.chat or not wanting else f"no chat template, which chat: true of datasets.{wanting[0]} needs"
+    return (
+        ""
+        if one.chat or not wanting
+        else f"no chat template, which chat: true of datasets.{wanting[0]} needs (of several that named default)"
+    )
 
 
 def chat_wanted(config: Mapping[str, Any]) -> list[str]:

@@ -186,6 +186,7 @@ def test_small_files_that_cannot_be_read_are_named_whichever_revision_has_them(s
 
 
 def test_files_that_revisions_share_are_read_once(study, monkeypatch):
+    """And what is wrong with them is said once, of the first."""
     opened = []
     monkeypatch.setattr(
         readable, "open_tokenizer", lambda path, own=readable.open_tokenizer: opened.append(path) or own(path)
@@ -196,6 +197,12 @@ def test_files_that_revisions_share_are_read_once(study, monkeypatch):
     config["models"]["strong"]["tokenizer"] = str(folder / "weak/step4")
     (folder / "strong/step8/tokenizer.json").write_text("{")  # not the one that is used
     assert check_local(config, families) == []
+    (folder / "weak/step4/special_tokens_map.json").write_text("{")
+    with pytest.raises(
+        ConfigError, match="revision step0 and 2 more revisions: .*step4/special_tokens_map.json was cut"
+    ) as error:
+        check_local(config, families)
+    assert [one.key[1] for one in error.value.mistakes] == ["strong", "weak"]
 
 
 @pytest.mark.parametrize(
@@ -228,7 +235,8 @@ def test_layers_count_for_swept_revisions_only(study):
     _, config, families = study
     config["activations"]["layers"] = [0, 3]
     with pytest.raises(
-        ConfigError, match=r"revision step0: activations.layers: \[3\] is not among its layers 0 to 2"
+        ConfigError,
+        match=r"revision step0 and 2 more revisions: activations.layers: \[3\] is not among its layers 0 to 2",
     ) as error:
         check_local(config, families)
     assert "step4" not in str(error.value)
@@ -239,7 +247,7 @@ def test_targets_of_lora_are_looked_for_by_the_type(study):
     config["students"]["lora"]["targets"] = ["query_key_value"]
     assert check_local(config, families) == []  # no student has adapters
     config["students"]["kinds"] = ["linear", "lora"]
-    with pytest.raises(ConfigError, match=r"models.strong.path: revision step0: students.lora.targets: \['query_key_value'\] not found; "
+    with pytest.raises(ConfigError, match=r"models.strong.path: revision step0 and 2 more revisions: students.lora.targets: \['query_key_value'\] not found; "
                        "linear layers of type llama are down_proj, gate_proj,") as error:  # fmt: skip
         check_local(config, families)
     assert "models.weak" not in str(error.value)
@@ -303,7 +311,10 @@ def test_an_audit_names_missing_layers_and_short_windows_once(study, caplog):
 def test_a_chat_template_is_asked_for_where_texts_are_written_by_it(study):
     folder, config, families = study
     config["datasets"]["mine"]["chat"] = True
-    with pytest.raises(ConfigError, match="revision step8: no chat template, which chat: true of datasets.mine needs"):
+    with pytest.raises(
+        ConfigError,
+        match="revision step0 and 2 more revisions: no chat template, which chat: true of datasets.mine needs",
+    ):
         check_local(config, families)
     for place in ("strong/step0", "strong/step8", "strong/step16"):
         (folder / place / "chat_template.jinja").write_text("{{ messages }}")
