@@ -247,7 +247,7 @@ def test_targets_of_lora_are_looked_for_by_the_type(study):
     config["students"]["lora"]["targets"] = ["query_key_value"]
     assert check_local(config, families) == []  # no student has adapters
     config["students"]["kinds"] = ["linear", "lora"]
-    with pytest.raises(ConfigError, match=r"models.strong.path: revision step0 and 2 more revisions: students.lora.targets: \['query_key_value'\] not found; "
+    with pytest.raises(ConfigError, match=r"revision step0 and 2 more revisions: students.lora.targets: \['query_key_value'\] not found; "
                        "linear layers of type llama are down_proj, gate_proj,") as error:  # fmt: skip
         check_local(config, families)
     assert "models.weak" not in str(error.value)
