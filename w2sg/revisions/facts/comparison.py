@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from w2sg.revisions.facts import readable
 from w2sg.revisions.facts.descriptions import (
     Description,
     describe_folder,
@@ -18,7 +19,6 @@ from w2sg.revisions.facts.descriptions import (
     target_fault,
     window_note,
 )
-from w2sg.revisions.facts.readable import Reader
 from w2sg.revisions.folders import mixed_fault
 from w2sg.revisions.offline import read_answers
 from w2sg.study.families import Family, kept_layers, members, used_revisions
@@ -78,7 +78,7 @@ def check_local(config: Mapping[str, Any], families: Mapping[str, Family]) -> li
         ConfigError: Naming each revision that cannot be run or read, or lacks a wanted layer.
     """
     mistakes, odd = [], []
-    reader = Reader(chat=bool(chat_wanted(config)))
+    reader = readable.Reader(chat=bool(chat_wanted(config)))
     for model, revisions in used_revisions(families).items():
         entry = config["models"][model]
         if entry["source"] == "pretrain" and (fault := target_fault(config["students"], "gpt_neox")):
