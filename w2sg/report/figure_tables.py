@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from sklearn.isotonic import IsotonicRegression
 
 from w2sg.plotting.style import LABELS
 from w2sg.report.cells import records
 from w2sg.report.onsets import placed
 from w2sg.study.protocols import protocol_title, protocols_in
 from w2sg.tables.schemas import FIGURE
-from w2sg.trajectories.prediction import RISING
+from w2sg.trajectories.prediction import RISING, predict_monotone
 from w2sg.trajectories.selection import INTERVAL, case_rows, final_means, floor_levels, rows_with, seed_means
 
 NO_REVISION = -1
@@ -187,11 +186,9 @@ def monotone_fit(points: pd.DataFrame, *, rising: bool) -> pd.DataFrame:
     known = points[["x", "value"]].dropna().sort_values("x")
     if len(known) < 3 or known["x"].nunique() < 2:
         return pd.DataFrame(columns=["x", "value"])
-    fit = IsotonicRegression(increasing=rising).fit(known["x"], known["value"])
     x = known["x"].unique()
-    return pd.DataFrame({"x": x, "value": fit.predict(x)}).assign(
-        series="monotone", layer=NO_REVISION, step=NO_REVISION
-    )
+    fit = predict_monotone(known["x"].to_numpy(), known["value"].to_numpy(), x, increasing=rising)
+    return pd.DataFrame({"x": x, "value": fit}).assign(series="monotone", layer=NO_REVISION, step=NO_REVISION)
 
 
 def _joined(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:

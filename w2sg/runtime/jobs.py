@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -19,6 +21,9 @@ from w2sg.runtime.locks import share_lock
 
 QUIET = "W2SG_QUIET"
 """Environment variable that is set where the terminal is a panel's, which reads the logs."""
+
+YOUNG = 10_000
+"""New objects after which the collector of cycles looks at them in a job, where Python's own number is 700."""
 
 _TERMINAL: list[TextIO] = []
 """The stream that was standard error before :func:`log_to` took it; progress is shown there too."""
@@ -40,7 +45,7 @@ def log_to(path: str | os.PathLike[str], *, working: bool = True) -> Iterator[Te
     this package warns of, such as a wait, is shown there too.
     SIGTERM (a scheduler's notice) becomes an exception: clean-up code runs and the exit status is 143.
     The log is locked meanwhile, which shows that the job runs. Where a panel shows the logs themselves (:data:`QUIET`), or the
-    user stops the run, nothing is repeated on the terminal.
+    user stops the run, nothing is repeated on the terminal. Cycles of objects are seldom looked for meanwhile.
 
     Args:
         path: Log file; its folder is created. An existing log is replaced.
@@ -58,6 +63,7 @@ def log_to(path: str | os.PathLike[str], *, working: bool = True) -> Iterator[Te
             if held is not None:
                 ended.callback(os.close, held)
         terminal = ended.enter_context(open(os.devnull, "w", encoding="utf-8")) if os.environ.get(QUIET) else sys.stderr
+        ended.enter_context(_collecting_seldom())
         _TERMINAL.append(terminal)
         previous = _install_sigterm()
         try:
@@ -76,6 +82,21 @@ def log_to(path: str | os.PathLike[str], *, working: bool = True) -> Iterator[Te
             _TERMINAL.pop()
             if previous is not None:
                 signal.signal(signal.SIGTERM, previous)
+
+
+@contextlib.contextmanager
+def _collecting_seldom() -> Iterator[None]:
+    """Lets the collector of cycles look seldom, and not once more as the process ends.
+
+    What it visits are the objects of torch and transformers, which stay: a third of a short job's time.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(YOUNG, *before[1:])
+    atexit.register(gc.freeze)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -125,6 +126,14 @@ def test_sigterm_runs_clean_up_and_gives_its_exit_status(tmp_path):
             cleaned.append(True)
     assert caught.value.code == 143
     assert cleaned
+
+
+def test_a_job_looks_seldom_for_cycles_and_what_comes_after_it_as_before(tmp_path):
+    before = gc.get_threshold()
+    with jobs.log_to(tmp_path / "job.log"):
+        assert gc.isenabled()
+        assert gc.get_threshold()[0] == jobs.YOUNG > before[0]
+    assert gc.get_threshold() == before
 
 
 def test_progress_reports_rate_and_facts(capsys):
