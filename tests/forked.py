@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _FORKS = multiprocessing.get_context("forkserver")
-_PRELOADED = "snakemake.cli snakemake.report.html_reporter pandas pyarrow.parquet pydantic tokenizers requests nbformat rich.live yte"
+_PRELOADED = ["snakemake.cli", "snakemake.report.html_reporter", "pandas", "pyarrow.parquet", "pydantic", "tokenizers"]
+_PRELOADED += ["requests", "nbformat", "rich.live", "yte"]
 # Not the package itself: a test runs the workflow of a changed copy of it.
-_FORKS.set_forkserver_preload(_PRELOADED.split())
+_FORKS.set_forkserver_preload(_PRELOADED)
 
 
 def run_snakemake(
