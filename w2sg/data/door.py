@@ -29,6 +29,9 @@ from w2sg.study.texts.labels import positive_label
 from w2sg.study.texts.spelling import normalise
 from w2sg.study.texts.templates import form_text
 
+_FEWEST = 2
+"""Prompts, or texts, of a split that heads can be trained on: cross-validation keeps each prompt in one fold."""
+
 _FIRST = 50
 """Rows of each file that are looked at."""
 
@@ -42,12 +45,12 @@ def check_files(config: Mapping[str, Any], datasets: Sequence[str]) -> None:
         config: The checked configuration.
         datasets: Names of the datasets that the study uses.
     """
-    mistakes, folds = [], config["heads"]["converged"]["folds"]
+    mistakes = []
     for name in datasets:
         entry = config["datasets"][name]
         if entry["source"] == "files":
             found = [mistake for key, path in _places(name, entry) for mistake in _of_path(key, path, entry)]
-            mistakes += found or [*_of_classes(name, entry, folds), *_of_pairs(name, entry, folds)]
+            mistakes += found or [*_of_classes(name, entry), *_of_pairs(name, entry)]
     scored = config["evaluation"]["corpus"]
     entry = config["corpora"][scored]
     if entry["source"] == "file":
@@ -186,7 +189,7 @@ def _of_path(key: Key, path: str, entry: Mapping[str, Any]) -> Iterator[Mistake]
             yield Mistake(key, fault)
 
 
-def _of_classes(name: str, entry: Mapping[str, Any], folds: int) -> Iterator[Mistake]:
+def _of_classes(name: str, entry: Mapping[str, Any]) -> Iterator[Mistake]:
     """Yields what is wrong with the classes of labelled texts: not two of them, or too few rows of one."""
     wanted = read(DatasetEntry, entry, ("datasets", name))
     files = {key: data_files(path) for key, path in _places(name, entry)}
@@ -204,10 +207,8 @@ def _of_classes(name: str, entry: Mapping[str, Any], folds: int) -> Iterator[Mis
         yield Mistake(("datasets", name), str(error))
         return
     for key, found in labels.items():
-        needed = max(wanted.minimum_rows, folds)
-        advice = (
-            f"lower pairs in datasets.{name}" if needed > folds else f"heads.converged.folds is {folds}: use more texts"
-        )
+        needed = max(wanted.minimum_rows, _FEWEST)
+        advice = f"lower pairs in datasets.{name}" if needed > _FEWEST else "use more texts"
         least = needed * (len(SPLITS) if "file" in entry else 1)
         for label, count in ((positive, found[positive]), (f"not {positive}", found.total() - found[positive])):
             if 2 * count < least:
@@ -215,8 +216,8 @@ def _of_classes(name: str, entry: Mapping[str, Any], folds: int) -> Iterator[Mis
                 yield Mistake(key, text)
 
 
-def _of_pairs(name: str, entry: Mapping[str, Any], folds: int) -> Iterator[Mistake]:
-    """Yields which file holds fewer rows than pairs are wanted of it, or fewer prompts than folds; folds keep prompts whole."""
+def _of_pairs(name: str, entry: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Yields which file holds fewer rows than pairs are wanted of it, or fewer prompts than a training needs."""
     wanted = read(DatasetEntry, entry, ("datasets", name))
     if wanted.labelled:
         return
@@ -226,7 +227,7 @@ def _of_pairs(name: str, entry: Mapping[str, Any], folds: int) -> Iterator[Mista
         files = data_files(path)
         if _unread(files):
             continue
-        learned = 0 if key[-1] == "test" else splits * folds
+        learned = 0 if key[-1] == "test" else splits * _FEWEST
         try:
             count, asked = _count(files, entry, rows=least, prompts=learned)
         except (ValueError, RuntimeError) as error:
@@ -237,8 +238,8 @@ def _of_pairs(name: str, entry: Mapping[str, Any], folds: int) -> Iterator[Mista
             text = f"{path} holds {count} rows, {wanted.minimum_rows} pairs{each} are wanted"
             yield Mistake(key, f"{text}; set pairs (or minimum) in datasets.{name} to at most {count // splits}")
         elif asked < learned:
-            text = f"{path} holds {count} rows with {asked} distinct prompts, {folds}{each} are wanted"
-            yield Mistake(key, f"{text}, which is heads.converged.folds; use more prompts, or fewer folds")
+            text = f"{path} holds {count} rows with {asked} distinct prompts, {_FEWEST}{each} are wanted"
+            yield Mistake(key, f"{text}; use more prompts")
 
 
 def _count(files: Iterable[str], entry: Mapping[str, Any], *, rows: int, prompts: int) -> tuple[int, int]:

@@ -79,18 +79,18 @@ def deal_folds(groups: np.ndarray, *, folds: int, rng: np.random.Generator) -> n
 
     Args:
         groups: Group of each row, (n,); rows of a group share a fold.
-        folds: Number of folds.
+        folds: Number of folds; of fewer groups each is a fold.
         rng: Source of the shuffle.
 
     Raises:
-        ValueError: If there are fewer groups than folds.
+        ValueError: If there are fewer than two groups or folds.
     """
     names, members = np.unique(groups, return_inverse=True)
-    if not 2 <= folds <= len(names):
+    if min(folds, len(names)) < 2:
         raise ValueError(
-            f"folds is {folds}; allowed are 2 to the number of training groups, {len(names)}: fewer folds, or more training pairs"
+            f"{folds} folds of {len(names)} groups of training pairs; at least 2 of both are needed: use more training pairs"
         )
-    return (rng.permutation(len(names)) % folds)[members]
+    return (rng.permutation(len(names)) % min(folds, len(names)))[members]
 
 
 def fit_selected(

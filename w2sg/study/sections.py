@@ -105,7 +105,7 @@ class ConvergedProtocol(Section):
     penalties: Listed[Positive] = [1e-4, 1e-3, 1e-2, 1e-1, 1.0]
     """Grid; mean loss + penalty/2 |w|^2 on standardised features."""
     folds: AtLeastTwo = 5
-    """Folds of the cross-validation on the training split."""
+    """Folds of the cross-validation on the training split; of fewer groups of pairs each is a fold."""
 
 
 class Heads(Section):

@@ -24,7 +24,6 @@ def config(entry: dict[str, Any], text: dict[str, Any] | None = None) -> dict[st
         "datasets": {"mine": read(DatasetEntry, entry).model_dump()},
         "corpora": {"t": read(CorpusEntry, scored).model_dump()},
         "evaluation": {"corpus": "t", "documents": 2},
-        "heads": {"converged": {"folds": 2}},
     }
 
 
@@ -143,7 +142,7 @@ def test_fewer_rows_or_documents_than_wanted_are_named_before_anything_runs(tmp_
     check_files(config(pairs | {"minimum": 3}), ["mine"])
 
 
-def test_fewer_prompts_than_folds_keep_whole_are_named(tmp_path):
+def test_fewer_prompts_than_a_training_needs_are_named(tmp_path):
     few, many = tmp_path / "few.jsonl", tmp_path / "many.jsonl"
     few.write_text(
         lines(*[row | {"chosen": f"c{n}"} for n in range(9) for row in (MANY[0], MANY[0] | {"prompt": "\u200bP0 "})])
@@ -152,8 +151,7 @@ def test_fewer_prompts_than_folds_keep_whole_are_named(tmp_path):
     with pytest.raises(ConfigError) as caught:
         check_files(config({"source": "files", "file": str(few)}), ["mine"])
     assert str(caught.value) == (
-        f"datasets.mine.file: {few} holds 18 rows with 1 distinct prompts, 2 in each of 3 splits are wanted, which is "
-        "heads.converged.folds; use more prompts, or fewer folds"
+        f"datasets.mine.file: {few} holds 18 rows with 1 distinct prompts, 2 in each of 3 splits are wanted; use more prompts"
     )
     splits = {"ground_truth": str(many), "weak_supervision": str(few), "test": str(few)}
     with pytest.raises(ConfigError) as caught:

@@ -151,6 +151,15 @@ def test_features_without_differences_and_constant_ones():
     assert (np.abs(found.weights[1, :, 3]) < 1e-9).all() and (np.abs(found.weights[1, :, 2]) > 1e-6).all()
 
 
+def test_of_fewer_groups_than_folds_each_is_a_fold():
+    groups = np.repeat([7, 3, 5], 4)
+    dealt = deal_folds(groups, folds=5, rng=generator(0, "folds"))
+    assert sorted({(int(group), int(fold)) for group, fold in zip(groups, dealt, strict=True)}) == sorted(
+        zip([3, 5, 7], [int(dealt[groups == group][0]) for group in (3, 5, 7)], strict=True)
+    )
+    assert set(dealt) == {0, 1, 2}
+
+
 def test_wrong_inputs_are_named():
     difference, target = data()
     settings = ConvergedProtocol(penalties=[1e-2, 1e-1])
@@ -158,8 +167,8 @@ def test_wrong_inputs_are_named():
         fit_converged_heads(difference, target[:1], settings=settings, seeds=SEEDS)
     with pytest.raises(ValueError, match="target"):
         fit_converged_heads(difference, target * 2, settings=settings, seeds=SEEDS)
-    with pytest.raises(ValueError, match="folds is 91"):
-        fit_converged_heads(difference, target, settings=ConvergedProtocol(penalties=[1.0], folds=91), seeds=SEEDS)
+    with pytest.raises(ValueError, match="5 folds of 1 groups"):
+        fit_converged_heads(difference[:, :1], target[:, :1], settings=ConvergedProtocol(penalties=[1.0]), seeds=SEEDS)
     with pytest.raises(ValueError, match="penalties"):
         fit_selected(standardise(difference[0]), target, np.zeros(target.shape, dtype=int), penalties=(0.0,))
     difference[0, 0, 0] = np.inf

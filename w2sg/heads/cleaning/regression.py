@@ -30,9 +30,10 @@ def held_out_probability(
     Reference: EleutherAI/w2s, w2s/probe.py, whose probe also predicts pairs that it was fitted on.
 
     Raises:
-        ValueError: If there are fewer groups than folds.
+        ValueError: If there are fewer than two groups.
     """
-    found, count, ready = np.empty(target.shape), heads.converged.folds, standardise(difference)
+    found, ready = np.empty(target.shape), standardise(difference)
+    count = min(heads.converged.folds, len(np.unique(groups)))
     penalty, start = np.full(count, settings.strength), np.zeros((count, difference.shape[1]))
     for row, (labels, seed) in enumerate(zip(target, seeds, strict=True)):
         folds = deal_folds(groups, folds=count, rng=generator(seed, "folds"))
