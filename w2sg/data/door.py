@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,7 @@ from w2sg.study.protocols import FIELDS, SPLITS
 from w2sg.study.texts.corpora import TextFile
 from w2sg.study.texts.files import DATA_SUFFIXES, data_files
 from w2sg.study.texts.labels import positive_label
-from w2sg.study.texts.spelling import normalise
 from w2sg.study.texts.templates import form_text
-
-_FEWEST = 2
-"""Prompts, or texts, of a split that heads can be trained on: cross-validation keeps each prompt in one fold."""
 
 _FIRST = 50
 """Rows of each file that are looked at."""
@@ -207,52 +203,35 @@ def _of_classes(name: str, entry: Mapping[str, Any]) -> Iterator[Mistake]:
         yield Mistake(("datasets", name), str(error))
         return
     for key, found in labels.items():
-        needed = max(wanted.minimum_rows, _FEWEST)
-        advice = f"lower pairs in datasets.{name}" if needed > _FEWEST else "use more texts"
-        least = needed * (len(SPLITS) if "file" in entry else 1)
+        least = wanted.minimum_rows * (len(SPLITS) if "file" in entry else 1)
         for label, count in ((positive, found[positive]), (f"not {positive}", found.total() - found[positive])):
             if 2 * count < least:
-                text = f"{count} texts have the label {label}, {-(-least // 2)} are wanted; {advice}"
+                text = (
+                    f"{count} texts have the label {label}, {-(-least // 2)} are wanted; lower pairs in datasets.{name}"
+                )
                 yield Mistake(key, text)
 
 
 def _of_pairs(name: str, entry: Mapping[str, Any]) -> Iterator[Mistake]:
-    """Yields which file holds fewer rows than pairs are wanted of it, or fewer prompts than a training needs."""
+    """Yields which file holds fewer rows than pairs are wanted of it."""
     wanted = read(DatasetEntry, entry, ("datasets", name))
-    if wanted.labelled:
+    if wanted.labelled or wanted.pairs is wanted.minimum is None:
         return
     splits = len(SPLITS) if "file" in entry else 1
-    least = 0 if wanted.pairs is wanted.minimum is None else splits * wanted.minimum_rows
+    least = splits * wanted.minimum_rows
     for key, path in _places(name, entry):
         files = data_files(path)
         if _unread(files):
             continue
-        learned = 0 if key[-1] == "test" else splits * _FEWEST
         try:
-            count, asked = _count(files, entry, rows=least, prompts=learned)
+            count = sum(1 for _ in islice((row for file in files for row in file_rows(Path(file), file)), least))
         except (ValueError, RuntimeError) as error:
             yield Mistake(key, str(error))
             continue
-        each = f" in each of {splits} splits" if splits > 1 else ""
         if count < least:
+            each = f" in each of {splits} splits" if splits > 1 else ""
             text = f"{path} holds {count} rows, {wanted.minimum_rows} pairs{each} are wanted"
             yield Mistake(key, f"{text}; set pairs (or minimum) in datasets.{name} to at most {count // splits}")
-        elif asked < learned:
-            text = f"{path} holds {count} rows with {asked} distinct prompts, {_FEWEST}{each} are wanted"
-            yield Mistake(key, f"{text}; use more prompts")
-
-
-def _count(files: Iterable[str], entry: Mapping[str, Any], *, rows: int, prompts: int) -> tuple[int, int]:
-    """Returns rows and distinct prompts of files, counted until there are so many of both; without a prompt a row counts as one."""
-    count, asked = 0, set[Any]()
-    for _, row in chain.from_iterable(file_rows(Path(file), file) for file in files):
-        count += 1
-        if len(asked) < prompts:
-            prompt = _texts(row, entry)["prompt"]
-            asked.add((isinstance(prompt, str) and normalise(prompt)) or count)
-        if count >= rows and len(asked) >= prompts:
-            break
-    return count, len(asked)
 
 
 def _of_documents(name: str, entry: Mapping[str, Any], wanted: int) -> Iterator[Mistake]:

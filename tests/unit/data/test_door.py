@@ -140,27 +140,3 @@ def test_fewer_rows_or_documents_than_wanted_are_named_before_anything_runs(tmp_
     ]
     check_files(config(pairs | {"pairs": 8}), ["mine"])
     check_files(config(pairs | {"minimum": 3}), ["mine"])
-
-
-def test_fewer_prompts_than_a_training_needs_are_named(tmp_path):
-    few, many = tmp_path / "few.jsonl", tmp_path / "many.jsonl"
-    few.write_text(
-        lines(*[row | {"chosen": f"c{n}"} for n in range(9) for row in (MANY[0], MANY[0] | {"prompt": "\u200bP0 "})])
-    )
-    many.write_text(lines(*MANY))
-    with pytest.raises(ConfigError) as caught:
-        check_files(config({"source": "files", "file": str(few)}), ["mine"])
-    assert str(caught.value) == (
-        f"datasets.mine.file: {few} holds 18 rows with 1 distinct prompts, 2 in each of 3 splits are wanted; use more prompts"
-    )
-    splits = {"ground_truth": str(many), "weak_supervision": str(few), "test": str(few)}
-    with pytest.raises(ConfigError) as caught:
-        check_files(config({"source": "files", "files": splits}), ["mine"])
-    assert [mistake.where[-1] for mistake in caught.value.mistakes] == [
-        "weak_supervision"
-    ]  # no head learns from test pairs
-    few.write_text(lines(*[GOOD | {"prompt": "", "chosen": f"c{n}"} for n in range(6)]))
-    check_files(config({"source": "files", "file": str(few)}), ["mine"])
-    few.write_text(lines(*MANY[:5]))
-    with pytest.raises(ConfigError, match="holds 5 rows with 5 distinct prompts, 2 in each of 3 splits are wanted"):
-        check_files(config({"source": "files", "file": str(few)}), ["mine"])
