@@ -76,7 +76,7 @@ def made_floors(*, dataset: str = "newsgroups_tech") -> pd.DataFrame:
 
 
 def without_costs(html: str) -> str:
-    """Returns a report without the section on time, the only part that differs between two runs of the same study."""
+    """Returns a report without its day and the section on time, which alone differ between two runs of the same study."""
     return re.sub("<!-- cost -->.*?<!-- /cost -->", "", html, flags=re.DOTALL)
 
 

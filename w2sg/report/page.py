@@ -61,6 +61,8 @@ class Evidence:
     """Schema AGREEMENT: which pairs students correct; None or empty where predictions were not compared."""
     origin: Mapping[str, Any]
     """What the page says of its origin: :func:`w2sg.runtime.provenance.origin`, with the configuration."""
+    date: str = ""
+    """Day on which the report is written, as 2026-01-31; empty: none is shown."""
 
 
 def render(evidence: Evidence) -> str:
@@ -154,6 +156,7 @@ def _origin(evidence: Evidence) -> dict[str, Any]:
         "families": family_facts(config, evidence.metrics),
         "datasets": list(dataset_facts(config, evidence.metrics)),
         "version": __version__,
+        "date": evidence.date,
         "origin": json.dumps(evidence.origin, sort_keys=True),
         "code": evidence.origin["code"],
         "digest": evidence.origin["config_sha256"],

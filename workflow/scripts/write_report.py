@@ -1,6 +1,7 @@
 """Reads the study's tables and writes the report; everything is inside one file."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,7 @@ def main(
             theory=read_table(judged, ACCEPTANCE) if judged.exists() else None,
             study=study,
             origin=origin,
+            date=date.today().isoformat(),
         )
         with atomic_path(output) as path:
             path.write_text(page.render(evidence), encoding="utf-8")

@@ -387,3 +387,9 @@ def test_legends_have_the_marks_of_what_they_name(found):
         (item,) = set(re.findall(rf"<li>((?:(?!<li>).)*?){re.escape(look.label)}</li>", html, flags=re.S))
         assert f'="{look.colour}"' in item and item.count("<path") == 1 + bool(look.shape) + look.band
         assert f'stroke-dasharray="{",".join(map(str, look.dash)) or "none"}"' in item
+
+
+def test_the_head_says_the_day_and_a_page_without_one_says_none():
+    told, plain = (page.render(made_evidence(effect=True, date=date)) for date in ("2026-01-31", ""))
+    assert ">on 2026-01-31 by w2sg" in re.sub("<!-- /?cost -->", "", told)
+    assert without_costs(told) == without_costs(plain)
