@@ -33,7 +33,7 @@ def estimate_transition(
     Args:
         series: Trajectories of all families, datasets, protocols and layers.
         settings: Section ``statistics``.
-        answers: What :func:`w2sg.measures.agreement.read_answers` returns, of the last layer; None without it.
+        answers: What :func:`w2sg.measures.agreement.collect_answers` returns, of the last layer; None without it.
     """
     means: dict[tuple[Any, ...], dict[str, dict[str, Estimate]]] = {}
     series = list(series)

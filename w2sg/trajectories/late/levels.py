@@ -27,7 +27,6 @@ QUANTITIES = {
     "w2s": ("w2s", "accuracy"),
     "ceiling": ("ceiling", "accuracy"),
     "gain": ("w2s", "gain"),
-    "gap": ("ceiling", "gain"),
     "permuted": ("permuted", "gain"),
     "cost": ("permuted", "systematic_cost"),
     "probe": ("probe", "accuracy"),
@@ -107,7 +106,7 @@ def measure_levels(
     table = trajectory(metrics, **case)
     late = table.tail(count_late(table["step"].to_numpy(), settings.late, listed))
     halves = 2.0 * float(stats.norm.ppf(0.5 + confidence / 2))
-    errors = {name: (late[f"{name}_high"] - late[f"{name}_low"]) / halves for name in (*QUANTITIES, "weak")}
+    errors = {name: (late[f"{name}_high"] - late[f"{name}_low"]) / halves for name in LATE.values()}
     with np.errstate(divide="ignore"):
         doublings = np.log2(table["tokens"].to_numpy(np.float64))
     factor = late_factor(doublings, table["w2s"].to_numpy(np.float64), confidence=settings.confidence)
