@@ -41,7 +41,7 @@ def check_model(model: LoadedModel, *, fault: str = "") -> LoadedModel:
         fault: Why packed rows do not fit it, as far as its configuration says (:func:`w2sg.activations.models.packing_fault`).
 
     Raises:
-        UnsupportedModel: If a token's state depends on later tokens, or states are not shown for every block.
+        UnsupportedModel: If a token's state depends on later tokens, states are not shown for every block, or are the same for all texts.
         MemoryError: If not even a short text fits.
     """
     kind = model.whole.config.model_type
@@ -50,6 +50,8 @@ def check_model(model: LoadedModel, *, fault: str = "") -> LoadedModel:
     ids = _short_texts(min(vocabulary, getattr(model.whole.config.get_text_config(), "vocab_size", None) or vocabulary))
     states, losses = _alone(model, ids)
     finite = np.isfinite(states).all() and np.isfinite(losses).all()
+    if finite and (states[-1] == states[-1, 0]).all():
+        raise UnsupportedModel(kind, "its final states are the same for every text; were its weights copied whole")
     reason = fault or model.alone
     if finite and not reason:
         try:

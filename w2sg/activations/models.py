@@ -12,7 +12,7 @@ import torch
 from w2sg.activations import olmo
 from w2sg.activations.packing import Packed
 from w2sg.activations.tokens import check_ids, load_tokenizer
-from w2sg.activations.weight_errors import check_types, reading_weights
+from w2sg.activations.weight_errors import check_embeddings, check_types, check_zeros, reading_weights
 from w2sg.revisions.facts.descriptions import CONTEXTS
 from w2sg.revisions.folders import RevisionError, check_side_files, weight_files
 from w2sg.runtime.contents import content_fault
@@ -139,13 +139,16 @@ def load_model(folder: Path, *, dtype: str, device: str, drawn: bool = False) ->
         drawn: Whether the weights are drawn by the library's own initialisation instead of read: the same on every device.
 
     Raises:
-        RevisionError: If a weight is missing, left over, of another shape or no float, the configuration is not of a known
-            model, or the tokenizer is missing, not a fast one, or has ids that the embedding lacks.
+        RevisionError: If a weight is missing, left over, of another shape, no float, or zeros of an unfinished copy; the
+            configuration is not of a known model; or the tokenizer is missing, not a fast one, or has ids that the embedding lacks.
     """
     check_side_files(folder)
     model = (_draw_weights if drawn else _load_weights)(folder, dtype=getattr(torch, dtype), device=device)
     loaded = take_apart(model, load_tokenizer(folder))
     check_ids(loaded.tokenizer, loaded.embedding.weight.shape[0], place=folder)
+    output = getattr(loaded.output, "weight", None)
+    rows = (None if one is None else one[: len(loaded.tokenizer)] for one in (loaded.embedding.weight, output))
+    check_embeddings(folder, *rows)
     return loaded
 
 
@@ -264,4 +267,5 @@ def _load_weights(folder: Path, *, dtype: torch.dtype, device: str) -> Any:
     prefix = f"{model.base_model_prefix}."  # which the library adds where a file lacks it, and takes away where it has it twice
     known = {form for name in names for form in (name, name.removeprefix(prefix), prefix + name)}
     check_types(folder, None if old else known)
+    check_zeros(folder, model)
     return model

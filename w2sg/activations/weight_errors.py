@@ -14,10 +14,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from w2sg.revisions.folders import RevisionError, check_weights, weight_files
+from w2sg.runtime import zeros
 from w2sg.runtime.contents import content_fault
 
 _FLOATS = ("F", "BF")
 """How safetensors calls types of floating point: F32, F8_E4M3, BF16, ...; a complex one is C64."""
+
+EMPTY_ROWS = 0.1
+"""Largest share of the tokenizer's ids whose rows of an embedding may be zeros."""
 
 _MEMORY = (MemoryError, torch.OutOfMemoryError)
 
@@ -63,6 +67,41 @@ def check_types(folder: Path, weights: Collection[str] | None) -> None:
             if not is_float and (weights is None or name in weights):
                 text = f"{path}: {name} is of type {kind}, expected a float type; were the weights quantized"
                 raise RevisionError(f"{text}, write them out as floats")
+
+
+def check_zeros(folder: Path, model: torch.nn.Module) -> None:
+    """Raises :class:`RevisionError` if a weight that was loaded is zeros and cannot mean it (:mod:`w2sg.runtime.zeros`).
+
+    Args:
+        folder: The revision.
+        model: What was loaded of it.
+    """
+    weights = {name: weight.detach() for name, weight in model.named_parameters()}
+    ends = {name: (one.shape, not one.reshape(-1)[-zeros.END :].any()) for name, one in weights.items()}
+    odd = zeros.odd_zeros(ends, lambda name: not weights[name].any())
+    if odd:
+        files = weight_files(folder)
+        held = (
+            path for path in files for name, _, _ in _stored_types(path) if name.endswith(odd) or odd.endswith(name)
+        )
+        raise RevisionError(f"{next(held, folder)} {zeros.say(odd)}")
+
+
+def check_embeddings(folder: Path, inner: torch.Tensor, outer: torch.Tensor | None) -> None:
+    """Raises :class:`RevisionError` if many rows of an embedding are zeros; of padding and of ids that no text has they may be.
+
+    Args:
+        folder: The revision.
+        inner: Rows of the input embedding for the tokenizer's ids, (ids, width).
+        outer: The same of the output embedding, all of which may be zeros, as an initialisation; None if there is none.
+    """
+    for name, rows in (("input", inner), ("output", outer)):
+        if rows is None:
+            continue
+        empty = len(rows) - int(rows.any(dim=1).sum())
+        if empty > EMPTY_ROWS * len(rows) and not (name == "output" and empty == len(rows)):
+            text = f"{empty} of {len(rows)} rows of its {name} embedding that the tokenizer has ids of are zeros"
+            raise RevisionError(f"{folder}: {text}: a weight file was not copied whole, or has holes; copy it again")
 
 
 def _stored_types(path: Path) -> Iterator[tuple[str, str, bool]]:

@@ -10,6 +10,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from w2sg.runtime import zeros
+
 _LOOK = 512
 """Bytes of the beginning that are looked at."""
 
@@ -46,8 +48,8 @@ def content_fault(path: Path) -> str:
     """Returns what is wrong with a file, in words that follow its name; empty where it is what its suffix says.
 
     Reads the beginning and the end, of a ``.gz`` file also the beginning of what is packed, and a ``.json`` file whole. Cut files
-    of ``.safetensors``, torch's archives, ``.parquet`` and ``.json`` are told; a cut ``.gz`` file, text or old torch file only by
-    whoever reads all of it.
+    of ``.safetensors``, torch's archives, ``.parquet`` and ``.json`` are told, and weights of ``.safetensors`` that end in zeros; a
+    cut ``.gz`` file, text or old torch file only by whoever reads all of it.
     """
     try:
         size = path.stat().st_size
@@ -86,6 +88,8 @@ def _own_fault(path: Path, size: int, start: bytes) -> str:
         kind = _kind(start)
         if kind:
             return f"is {kind} by its content, expected text; unpack it, or give it its own suffix"
+        if coding := _coding(start):
+            return f"seems to be in {coding}, expected UTF-8; save it again with that encoding"
         return _json_fault(path) if suffix == ".json" else ""
     if suffix == ".safetensors":
         return _safetensors_fault(path, size, start)
@@ -106,13 +110,24 @@ def _gzip_fault(path: Path, start: bytes) -> str:
         return f"was cut or is damaged: not even its beginning can be unpacked ({error})"
     held = path.with_suffix("")
     fault = _common_fault(held, len(inner), inner)
-    if not fault and held.suffix.lower() in _TEXTS and (kind := _kind(inner)):
-        fault = f"is {kind} by its content, expected text"
+    if not fault and held.suffix.lower() in _TEXTS:
+        if kind := _kind(inner):
+            fault = f"is {kind} by its content, expected text"
+        elif coding := _coding(inner):
+            fault = f"seems to be in {coding}, expected UTF-8; save it again with that encoding"
     return f"(unpacked) {fault}" if fault else ""
 
 
 def _kind(start: bytes) -> str:
     return next((kind for magic, kind in _KINDS.items() if start.startswith(magic)), "")
+
+
+def _coding(start: bytes) -> str:
+    """Which encoding of Unicode a text has by its mark, or by the zeros of its first letters; empty if none but UTF-8."""
+    found, first = json.detect_encoding(start[:4]), start[:16]
+    marked = found in ("utf-16", "utf-32")
+    zeros_told = not found.startswith("utf-8") and 3 * first.count(0) >= len(first)  # not a single stray one
+    return found[:6].upper() if marked or zeros_told else ""
 
 
 def _quoted(start: bytes) -> str:
@@ -148,13 +163,20 @@ def _safetensors_fault(path: Path, size: int, start: bytes) -> str:
     if len(header) < length:
         return f"was cut: it has {size:,} bytes, its header alone ends at {8 + length:,}"
     try:
-        ends = [entry["data_offsets"][1] for name, entry in json.loads(header).items() if name != "__metadata__"]
+        found = json.loads(header)
+        ends = [entry["data_offsets"][1] for name, entry in found.items() if name != "__metadata__"]
         whole = 8 + length + max(ends, default=0)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         return "has a damaged header, expected that of a safetensors file"
     if size < whole:
         return f"was cut: it has {size:,} of {whole:,} bytes"
-    return f"has {size:,} bytes, its header says {whole:,}: it is damaged" if size > whole else ""
+    if size > whole:
+        return f"has {size:,} bytes, its header says {whole:,}: it is damaged"
+    try:
+        odd = zeros.safetensors_zeros(path, 8 + length, found)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return "has a damaged header, expected that of a safetensors file"
+    return zeros.say(odd) if odd else ""
 
 
 def _torch_fault(path: Path, start: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections import OrderedDict
 from pathlib import Path
 
@@ -53,6 +54,59 @@ def test_cut_weights_are_named(tmp_path, form, kept):
     text = refused(folder)
     assert f"step1/{path.name} " in text and "cut" in text
     assert "could run code" not in text
+
+
+def with_zeros(folder: Path, architecture: str, first: int, last: int | None, *, form: str = "safetensors") -> Path:
+    """A revision whose weights are zeros from byte to byte of their numbers; the last ones by default."""
+    made = tiny.model(architecture, seed=1, width=64)
+    made.config.save_pretrained(folder)
+    tiny.tokenizer().save_pretrained(folder)
+    tiny.save_weights(made.state_dict(), folder, kind="safetensors")
+    path = folder / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    begin = 8 + int.from_bytes(content[:8], "little")
+    first, last = (len(content) + first if first < 0 else begin + first), len(content) if last is None else begin + last
+    content[first:last] = bytes(last - first)
+    path.write_bytes(content)
+    if form == "bin":
+        tiny.save_weights(load_file(path), folder, kind="bin")
+        path.unlink()
+    return folder
+
+
+@pytest.mark.parametrize("form", ["safetensors", "bin"])
+@pytest.mark.parametrize("architecture", ["gpt_neox", "llama", "olmo", "olmo2"])
+@pytest.mark.parametrize("first", [-20_000, -100_000, 0, 82_000, 165_000])
+def test_weights_that_end_in_zeros_are_refused(tmp_path, architecture, first, form):
+    text = refused(with_zeros(tmp_path, architecture, first, None, form=form))
+    assert "zeros" in text and "not copied whole" in text and str(tmp_path) in text
+
+
+def test_a_hole_in_the_weights_is_refused_with_the_name_of_file_and_weight(tmp_path):
+    text = refused(with_zeros(tmp_path, "llama", 2 * 320 * 64 * 4, 2 * 320 * 64 * 4 + 40_000))
+    assert re.search(r"model\.safetensors holds zeros .*first in model\.layers\.0\.", text)
+
+
+def test_half_an_embedding_is_refused(tmp_path):
+    text = refused(with_zeros(tmp_path, "llama", 320 * 64 * 4 + 100 * 64 * 4, 2 * 320 * 64 * 4))
+    assert "220 of 320 rows of its input embedding" in text
+
+
+@pytest.mark.parametrize("zeros", ["biases", "heads", "outputs", "added block", "norms"])
+def test_zeros_of_an_initialisation_are_accepted(tmp_path, zeros):
+    folder = revision(tmp_path, "gpt_neox")
+    state = load_file(folder / "model.safetensors")
+    chosen = {
+        "biases": lambda name: name.endswith("bias"),
+        "heads": lambda name: "embed_out" in name or "lm_head" in name,
+        "outputs": lambda name: name.endswith(("dense.weight", "dense_4h_to_h.weight")),
+        "added block": lambda name: name.endswith(("1.attention.dense.weight", "1.mlp.dense_4h_to_h.weight")),
+        "norms": lambda name: name.endswith("layernorm.weight"),
+    }[zeros]
+    changed = {name: torch.zeros_like(one) if chosen(name) else one for name, one in state.items()}
+    assert any(map(chosen, state))
+    tiny.save_weights(changed, folder, kind="safetensors")
+    load_model(folder, dtype="float32", device="cpu")
 
 
 def save_old(folder: Path, architecture: str, *, old_names: bool) -> Path:

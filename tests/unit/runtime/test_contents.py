@@ -127,3 +127,10 @@ def test_folders_and_dead_links(tmp_path):
     assert content_fault(tmp_path / "a.json") == "is a folder, expected a file"
     assert content_fault(tmp_path / "b.json") == "is a link that leads nowhere"
     assert content_fault(tmp_path / "c.json") == "does not exist"
+
+
+def test_weights_that_end_in_zeros_are_told_from_zeros_that_are_meant(tmp_path):
+    path, drawn = tmp_path / "model.safetensors", np.ones((64, 64), np.float32)
+    for name, last, told in (("query", 0 * drawn, True), ("o_proj", 0 * drawn, False)):
+        save_file({f"h.0.{name}.weight": drawn, f"h.1.{name}.weight": last, "h.1.key.weight": drawn[:0]}, path)
+        assert (f"first in h.1.{name}.weight" in content_fault(path)) == told
