@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from w2sg.study.fields import (
+    LONGEST,
     REPO,
     TOKENIZER,
     ConfigError,
@@ -183,6 +184,9 @@ def expand_seeds(config: Mapping[str, Any]) -> dict[str, Any]:
                 strong, seeded = _seeded(entry["strong"], model, seed)
                 family = {key: value for key, value in entry.items() if key != "seeds"} | {"strong": strong}
                 for section, key, made in (("models", strong, seeded), ("families", member, family)):
+                    if len(key) > LONGEST:
+                        text = f"{seed!r} makes {section}.{key} ({len(key)} characters), allowed: at most {LONGEST}"
+                        mistakes.append(Mistake((*place, index), text))
                     if whole[section].setdefault(key, made) != made:
                         text = f"{seed!r} makes {section}.{key}, and there is another entry of that name; rename one of them"
                         mistakes.append(Mistake((*place, index), text))

@@ -31,6 +31,9 @@ Key = tuple[str | int, ...]
 NAME, TEXT = r"^[A-Za-z0-9][A-Za-z0-9._-]*$", r"\S"
 REPO = r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$"
 TOKENIZER = r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(@[A-Za-z0-9._-]+)?$"
+LONGEST = 120
+"""Characters of a name: file systems allow 255 for a name with its suffixes, and those of a file that is being written."""
+
 WORDS = {
     NAME: "letters, digits, dot, dash or underscore, a letter or digit first",
     REPO: "owner/name",
@@ -78,7 +81,7 @@ def _unlike(values: list[T]) -> list[T]:
     return values
 
 
-Name = Annotated[str, Field(pattern=NAME)]
+Name = Annotated[str, Field(pattern=NAME, max_length=LONGEST)]
 Text = Annotated[str, Field(pattern=TEXT)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=1)]
@@ -200,6 +203,8 @@ def _expected(detail: dict[str, Any], kind: Any) -> str:
         return f" ({_NAMES.get(type(value), '?')}), expected {_KINDS[name]}{_hint(name, value)}"
     if name == "string_pattern_mismatch":
         return f", expected {WORDS[context['pattern']]}"
+    if name == "string_too_long":
+        return f" ({len(value)} characters), allowed: at most {context['max_length']}"
     if name == "too_short":
         return f", expected at least {context['min_length']} of them"
     bounds = [f"{word} {context[bound]:g}" for bound, word in _BOUNDS.items() if bound in context]

@@ -87,6 +87,7 @@ def test_neither_order_nor_a_default_that_is_written_out_changes_what_jobs_see()
         ("models/nano-strong/pretraining/seed", 2**64, ["nano-strong.pretraining.seed: got", "allowed: less than"]),
         ("heads/seeds", [1, 1], ["heads.seeds: [1, 1] repeats a value"]),
         ("partial", "yes", ["partial: got 'yes' (text), expected true or false. Join"]),
+        ("study", "s" * 121, [" (121 characters), allowed: at most 120. Name of the study"]),
         ("study", 2024, ["study: got 2024 (an integer), expected text (put it in quotes). Name of the study"]),
         ("study", "a b", ["study: got 'a b', expected letters, digits, dot, dash or underscore"]),
         ("activations/layers", "last", ["activations.layers: got 'last', allowed: all, final. Hidden states", "or a list of indices"]),

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from w2sg.study.fields import NAME, REPO, WORDS, ConfigError, Mistake, did_you_mean
+from w2sg.study.fields import LONGEST, NAME, REPO, WORDS, ConfigError, Mistake, did_you_mean
 
 HUB_DEFAULT = "main"
 """The branch of a Hub repository that holds the final weights; no revision list names it, and audits compare with it."""
@@ -26,9 +26,6 @@ COLUMNS = ("revision", "step", "tokens_billion")
 
 PLACES = {"repo": REPO, "subfolder": r"^[^\\]+$", "commit": r"^[0-9a-f]{40}$", "seed": NAME}
 """Columns that say where a revision lies and of which pre-training it is, with the pattern of their values."""
-
-LONGEST = 120
-"""Characters of a name: file systems allow 255 for a name with its suffixes."""
 
 LAST_STEP = 2**53
 """Up to here tables and figures, some of which hold steps as floats, tell every step from the next one."""
