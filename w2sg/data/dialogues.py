@@ -84,16 +84,29 @@ def split_dialogues(chosen: str, rejected: str) -> tuple[str, str, str]:
 
 
 READ_TWICE = "a model would read it twice. Remove it from the responses, or set fields: {prompt: null}, which takes whole dialogues apart"
-"""What follows from responses that begin with their prompt."""
+"""What follows from responses that repeat their prompt."""
+
+_LEAST, _FIRST = 20, 4000
+"""Characters of a prompt that is looked for behind other text, and of the response's beginning in which it is looked for."""
+
+_TURN = re.compile(rf"\n\s*|{_MARK.pattern}")
+"""Where a turn may begin: a line, or behind the mark of a speaker."""
 
 
 def repeats_prompt(prompt: str, response: str) -> bool:
-    """Returns whether a response begins with its prompt, of two words at least; marks of speakers and quotes may stand before it."""
+    """Returns whether a response begins with its prompt, of two words at least, or one of its first turns does.
+
+    Marks of speakers and quotes may stand before it. Behind other text, such as a system's turn, a short one is a quotation.
+    """
     for texts in ((prompt, response), (_opened(prompt), _opened(response))):
         asked, answer = map(normalise, texts)
         if " " in asked and answer.startswith(asked):
             return True
-    return False
+    asked, start = normalise(_opened(prompt)), visible(response[:_FIRST])
+    if " " not in asked or len(asked) < _LEAST or asked not in normalise(response[: _FIRST + 2 * len(prompt)]):
+        return False
+    turns = (visible(response)[match.end() :] for match in _TURN.finditer(start))
+    return any(normalise(_opened(turn)[: 2 * len(prompt)]).startswith(asked) for turn in turns)
 
 
 def _opened(text: str) -> str:

@@ -273,7 +273,7 @@ def _first_fault(path: Path, entry: Mapping[str, Any]) -> str:
         elif "prompt" in texts and any(repeats_prompt(texts["prompt"], texts[side]) for side in FIELDS[1:]):
             repeated.append(number)
     if len(repeated) > seen / 2:
-        return f"{path}, row {repeated[0]}: a response begins with its prompt, as in {len(repeated)} of {seen} rows; {READ_TWICE}"
+        return f"{path}, row {repeated[0]}: a response repeats its prompt, as in {len(repeated)} of {seen} rows; {READ_TWICE}"
     if found and entry["on_invalid"] == "error":
         return f"{found[0]}; correct or remove the row, or set on_invalid: drop"
     return found[0] if len(found) == seen else ""

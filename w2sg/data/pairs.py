@@ -22,7 +22,7 @@ from w2sg.study.texts.spelling import normalise, visible
 from w2sg.tables.schemas import PAIRS
 
 REPEATED = 0.1
-"""Share of responses that may begin with their prompt: some answers quote the question."""
+"""Share of responses that may repeat their prompt: some answers quote the question."""
 
 UNDERSAMPLED = "text of the class that has more of them in its split"
 """Reason under which texts are counted that are left out so that both classes have as many."""
@@ -196,13 +196,13 @@ def _in_common(names: Sequence[str], splits: Sequence[str]) -> dict[str, int]:
 
 
 def _refuse_repeated(frame: pd.DataFrame, name: str) -> None:
-    """Raises an error if a share of the responses of either side begin with their prompt."""
+    """Raises an error if a share of the responses of either side repeat their prompt."""
     for side in ("chosen", "rejected"):
         repeated = [repeats_prompt(*texts) for texts in zip(frame["prompt"], frame[side], strict=True)]
         if sum(repeated) > REPEATED * len(frame):
             first = frame[repeated].iloc[0]
             place = f"{first['split']} row {first['row']}" if "row" in frame else first["split"]
-            found = f"{sum(repeated)} of {len(frame)} {side} responses begin with their prompt, such as {place}"
+            found = f"{sum(repeated)} of {len(frame)} {side} responses repeat their prompt, such as {place}"
             raise ValueError(f"dataset {name}: {found}; {READ_TWICE}")
 
 

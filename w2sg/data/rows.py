@@ -9,7 +9,6 @@ import json
 import re
 import time
 import zlib
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -87,13 +86,8 @@ def _not_utf8(path: Path) -> str:
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:
-                kind = (
-                    " (the file begins with the mark of UTF-16)"
-                    if line[:2] in (BOM_UTF16_LE, BOM_UTF16_BE) and number == 1
-                    else ""
-                )
                 at = f"byte {before + error.start + 1} (0x{line[error.start]:02x})"
-                return f", line {number}, {at}: not UTF-8{kind}"
+                return f", line {number}, {at}: not UTF-8"
             before += len(line)
     return ": not UTF-8"
 
@@ -222,9 +216,7 @@ def _checked_header(row: list[str], place: str, delimiter: str) -> list[str]:
     if len(set(named)) < len(named):
         raise ValueError(f"{place}: the header names column {_twice(named)!r} twice; give one of them another name")
     if any("\0" in name for name in named):
-        raise ValueError(
-            f"{place}: the header holds NUL characters, as UTF-16 read in UTF-8 does; save the file in UTF-8"
-        )
+        raise ValueError(f"{place}: the header holds NUL characters; save the file as text in UTF-8")
     other = next((mark for mark in ";\t,|" if mark != delimiter and mark in row[0]), "")
     if len(row) == 1 and other:
         raise ValueError(

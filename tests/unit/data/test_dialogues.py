@@ -84,6 +84,10 @@ def test_a_list_that_was_saved_as_text_is_no_text():
         ("### Instruction:\nname a river  in Spain.\n### Response:\nThe Ebro.", True),
         ("\u201cName a river in Spain.\u201d The Ebro.", True),
         ('**User:** "\u200bName a river\u2060 in Spain." The Ebro.', True),
+        ("System: Be brief.\n\nHuman: Name a river in Spain.\n\nAssistant: The Ebro.", True),
+        ("Be brief.\nName a river  in Spain.\nThe Ebro.", True),
+        ("<|system|>Be brief.<|user|> Name a river in Spain.<|assistant|>The Ebro.", True),
+        ("Be brief. Name a river in Spain.", False),
         ("Human: The Ebro.", False),
         ("You said: Name a river in Spain.", False),
     ],
@@ -97,7 +101,7 @@ def test_a_prompt_of_one_word_behind_its_mark_may_come_again():
     assert not repeats_prompt("Q: Hello!", "Hello! How are you?")
 
 
-@pytest.mark.parametrize("text", ["\u200b", " \ufeff\u2060\n", "\x01\x02"])
+@pytest.mark.parametrize("text", ["\u200b", " \ufeff\u2060\n", "\x01\x02", "\u3164\u3164", " \u2800 "])
 def test_a_text_of_which_nothing_is_seen_is_none(text):
     assert "chosen holds nothing but characters that cannot be seen, such as U+" in str(text_fault("chosen", text))
     assert text_fault("chosen", f"{text}a") is text_fault("prompt", text) is None

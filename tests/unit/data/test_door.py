@@ -49,7 +49,7 @@ def lines(*rows: Any) -> str:
         ("f.csv", "prompt,chosen,rejected\na,b\n", "row 1 (line 2): 2 values, the header names 3"),
         ("f.csv", "prompt,chosen,rejected\na,\"[{'role': 'user'}]\",b\n", "row 1: chosen is a list of messages written as text"),
         ("f.parquet", "PAR1", "f.parquet was cut"),
-        ("f.jsonl", lines(*[GOOD | {"prompt": "a b", "chosen": "A b c"}] * 3), "row 1: a response begins with its prompt, as in 3 of 3"),
+        ("f.jsonl", lines(*[GOOD | {"prompt": "a b", "chosen": "A b c"}] * 3), "row 1: a response repeats its prompt, as in 3 of 3"),
         ("f.xls", "a", "name must end in one of .jsonl"),
     ],
 )  # fmt: skip

@@ -111,7 +111,7 @@ def test_fields_can_be_named_and_left_out(tmp_path):
     [
         ("f.jsonl", b'{"prompt": "p"\n', "row 1: not JSON"),
         ("f.jsonl", b"\n[1]\n", "row 2: not a JSON object"),
-        ("f.jsonl", b"\xff\xfe\n", r"line 1, byte 1 \(0xff\): not UTF-8"),
+        ("f.jsonl", b"\xff\n", r"line 1, byte 1 \(0xff\): not UTF-8"),
         ("f.jsonl.gz", b"not gzip", "f.jsonl.gz is something .* expected a gzip file"),
         (
             "f.jsonl.gz",
@@ -217,7 +217,7 @@ def test_responses_that_repeat_their_prompts_are_refused(tmp_path, sides):
     for row in content[::2]:
         row.update({side: row["prompt"].upper() + row[side] for side in sides})
     spec = {"source": "files", "file": write(tmp_path / "f.jsonl", content)}
-    message = rf"dataset f: 30 of 60 {sides[0]} responses begin with their prompt.*\{{prompt: null\}}"
+    message = rf"dataset f: 30 of 60 {sides[0]} responses repeat their prompt.*\{{prompt: null\}}"
     with pytest.raises(ValueError, match=message):
         load_pairs(spec, name="f")
     quoted = [row | {"chosen": row["prompt"]} if n == 7 else row for n, row in enumerate(rows(60))]

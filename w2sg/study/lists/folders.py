@@ -31,18 +31,21 @@ def read_folder(folder: Path, tokens_per_step: float | None) -> tuple[Revision, 
     the revisions; its model can supervise as ``main``.
 
     Raises:
-        ValueError: If there is no such folder, a link to a revision leads nowhere, or a folder in it holds a model, or nothing,
-            and its name says no step, or another step than ``trainer_state.json``.
+        ValueError: If there is no such folder, what is named like a revision is a file or a link that leads nowhere, or a folder in
+            it holds a model, or nothing, and its name says no step, or another step than ``trainer_state.json``.
     """
     if not folder.is_dir():
         raise ValueError(f"no folder {folder}; paths are relative to the working directory {Path.cwd()}")
     inside = sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
     named = [child for child in inside if NAMED.fullmatch(child.name)]
-    gone = [child.name for child in folder.iterdir() if NAMED.fullmatch(child.name) and not child.exists()]
-    if gone:
-        raise ValueError(
-            f"{folder}: {', '.join(sorted(gone))} is a link that leads nowhere; restore what it led to, or remove it"
+    others = sorted(child for child in folder.iterdir() if NAMED.fullmatch(child.name) and not child.is_dir())
+    for child in others:
+        what = (
+            "a file, expected a folder; unpack"
+            if child.exists()
+            else "a link that leads nowhere; restore what it led to,"
         )
+        raise ValueError(f"{folder}: {child.name} is {what} or remove it")
     if is_model(folder) and not named:
         return (_revision(folder, HUB_DEFAULT, tokens_per_step, subfolder=HERE),)
     _check_others(folder, [child for child in inside if child not in named], named)

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import unicodedata
 
+_BLANKS = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+    + "".join(map(chr, [*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)]))
+)
+"""What Unicode counts as letters, symbols or accents and shows as nothing: fillers, the empty Braille cell, variation selectors."""
+
+
+def is_hidden(letter: str) -> bool:
+    """Returns whether a character cannot be seen and is no white space: a blank, or of Unicode's Cc and Cf, such as U+200B."""
+    return letter in _BLANKS or (unicodedata.category(letter) in ("Cc", "Cf") and not letter.isspace())
+
 
 def visible(text: str) -> str:
-    """Returns a text without control and format characters (Unicode's Cc and Cf), such as U+200B, that are no white space."""
-    hidden = [ord(one) for one in set(text) if unicodedata.category(one) in ("Cc", "Cf") and not one.isspace()]
+    """Returns a text without the characters that cannot be seen."""
+    hidden = [ord(one) for one in set(text) if is_hidden(one)]
     return text.translate(dict.fromkeys(hidden)) if hidden else text
 
 

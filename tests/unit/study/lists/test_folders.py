@@ -159,7 +159,7 @@ def test_models_that_a_list_leaves_out_are_named(tmp_path):
     assert unlisted_folders("m", {"source": "hub", "repo": "o/m", "revisions": str(path)}, ROOT) == []
 
 
-def test_a_link_that_leads_nowhere_is_named(tmp_path):
+def test_a_link_that_leads_nowhere_and_a_file_are_named(tmp_path):
     checkpoint(tmp_path / "elsewhere" / "step8")
     checkpoint(tmp_path / "run" / "step4")
     for name, target in (("step8", "step8"), ("step16", "gone"), ("notes", "gone")):
@@ -167,6 +167,10 @@ def test_a_link_that_leads_nowhere_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"models.m.path: .*run: step16 is a link that leads nowhere"):
         found(tmp_path / "run")
     (tmp_path / "run" / "step16").unlink()
+    (tmp_path / "run" / "step12").touch()
+    with pytest.raises(ConfigError, match=r"models.m.path: .*run: step12 is a file, expected a folder"):
+        found(tmp_path / "run")
+    (tmp_path / "run" / "step12").unlink()
     assert [step for _, step, _ in found(tmp_path / "run", tokens_per_step=1.0)] == [4, 8]
 
 
