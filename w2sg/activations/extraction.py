@@ -17,6 +17,8 @@ from w2sg.activations.tokens import read_pairs
 from w2sg.data.corpora import select_documents
 from w2sg.revisions.facts.descriptions import deciding_settings, describe_folder
 from w2sg.runtime.jobs import Progress
+from w2sg.study.datasets import least_pairs
+from w2sg.study.protocols import SPLITS
 from w2sg.study.sections import Activations
 from w2sg.tables.files import read_table
 from w2sg.tables.schemas import DOCUMENTS
@@ -63,6 +65,15 @@ def reading(folder: Path, config: Any) -> dict[str, Any]:
     known = type(config)().to_dict()
     settings = deciding_settings({key: value for key, value in config.to_dict().items() if key in known})
     return {"tokenizer": describe_folder(folder).tokenizer, "config": settings}
+
+
+def check_splits(frame: pd.DataFrame, *, dataset: str, test_fraction: float) -> None:
+    """Raises ``ValueError`` if a split of a dataset has too few pairs for heads, which would say so after all extractions."""
+    least, counts = least_pairs(test_fraction), frame["split"].value_counts()
+    for split in SPLITS:
+        if (found := counts.get(split, 0)) < least:
+            text = f"split {split} has {found} pairs, at least {least} are needed to fit heads; use a larger source"
+            raise ValueError(f"dataset {dataset}: {text}")
 
 
 def evaluation_texts(path: str, *, documents_wanted: int) -> list[str]:

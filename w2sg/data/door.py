@@ -18,7 +18,7 @@ from w2sg.data.dialogues import READ_TWICE, repeats_prompt, text_fault
 from w2sg.data.parsers import parse_columns, parse_labelled
 from w2sg.data.rows import brief, check_exists, file_rows
 from w2sg.data.texts import count_documents
-from w2sg.study.datasets import DatasetEntry
+from w2sg.study.datasets import DatasetEntry, least_pairs
 from w2sg.study.fields import ConfigError, Key, Mistake, read
 from w2sg.study.labels.supervisors import Supervisor, label_files
 from w2sg.study.lists.rows import PLAIN
@@ -212,26 +212,37 @@ def _of_classes(name: str, entry: Mapping[str, Any]) -> Iterator[Mistake]:
                 yield Mistake(key, text)
 
 
-def _of_pairs(name: str, entry: Mapping[str, Any]) -> Iterator[Mistake]:
-    """Yields which file holds fewer rows than pairs are wanted of it."""
+def check_enough(config: Mapping[str, Any], name: str) -> None:
+    """Raises :class:`ConfigError` if a dataset's files hold too few rows for heads, of which an entry without ``pairs`` says nothing."""
+    entry = config["datasets"][name]
+    if entry["source"] == "files" and (
+        found := list(_of_pairs(name, entry, least_pairs(config["probe"]["test_fraction"])))
+    ):
+        raise ConfigError(found)
+
+
+def _of_pairs(name: str, entry: Mapping[str, Any], least: int = 0) -> Iterator[Mistake]:
+    """Yields which file holds fewer rows than pairs are wanted of it, or than ``least`` for each split."""
     wanted = read(DatasetEntry, entry, ("datasets", name))
-    if wanted.labelled or wanted.pairs is wanted.minimum is None:
+    if not least and (wanted.labelled or wanted.pairs is wanted.minimum is None):
         return
     splits = len(SPLITS) if "file" in entry else 1
-    least = splits * wanted.minimum_rows
+    each_split = least or wanted.minimum_rows
+    least_rows = splits * each_split
     for key, path in _places(name, entry):
         files = data_files(path)
         if _unread(files):
             continue
         try:
-            count = sum(1 for _ in islice((row for file in files for row in file_rows(Path(file), file)), least))
+            count = sum(1 for _ in islice((row for file in files for row in file_rows(Path(file), file)), least_rows))
         except (ValueError, RuntimeError) as error:
             yield Mistake(key, str(error))
             continue
-        if count < least:
+        if count < least_rows:
             each = f" in each of {splits} splits" if splits > 1 else ""
-            text = f"{path} holds {count} rows, {wanted.minimum_rows} pairs{each} are wanted"
-            yield Mistake(key, f"{text}; set pairs (or minimum) in datasets.{name} to at most {count // splits}")
+            text = f"{path} holds {count} rows, {each_split} pairs{each} are wanted"
+            advice = f"set pairs (or minimum) in datasets.{name} to at most {count // splits}"
+            yield Mistake(key, f"{text}; {'heads cannot be fitted with fewer' if least else advice}")
 
 
 def _of_documents(name: str, entry: Mapping[str, Any], wanted: int) -> Iterator[Mistake]:

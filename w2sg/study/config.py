@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from w2sg.study.datasets import required_inputs
+from w2sg.study.datasets import least_pairs, required_inputs
 from w2sg.study.families import PretrainedModel, expand_seeds
 from w2sg.study.fields import ConfigError, Key, Mistake, did_you_mean, read
 from w2sg.study.labels.supervisors import MeanOf, check_supervisors, label_files, name_lists
@@ -164,8 +164,12 @@ def _check_sizes(study: Study) -> Iterator[Mistake]:
     folds, share = study.heads.converged.folds, study.probe.test_fraction
     keep = min([one.keep for one in study.supervisors.values() if isinstance(one, MeanOf) and one.keep], default=1.0)
     for name in study.sweep.datasets:
-        pairs = study.datasets[name].pairs if name in study.datasets else None
-        if pairs is None:
+        entry = study.datasets.get(name)
+        least = least_pairs(share)
+        if entry is not None and entry.minimum is not None and entry.minimum < least:
+            text = f"got {entry.minimum}, allowed: at least {least}, the fewest pairs with which heads and probes are fitted"
+            yield Mistake(("datasets", name, "minimum"), text)
+        if entry is None or (pairs := entry.pairs) is None:
             continue
         if folds > (learned := max(1, round(pairs * keep))):
             kept = "" if keep == 1 else f" times supervisors.<name>.keep, {keep}"

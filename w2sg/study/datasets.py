@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import count
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -16,6 +17,12 @@ from w2sg.study.texts.templates import TextForm
 
 DROPPED_SHARE = 0.01
 """Share of the wanted pairs that ``on_invalid: drop`` may cost a split before its size is an error."""
+
+
+def least_pairs(test_fraction: float) -> int:
+    """Returns the fewest pairs of a split with which heads and probes can be fitted: each of these tests a part, and learns another."""
+    return next(n for n in count(3) if 0 < round(n * test_fraction) < n)
+
 
 Words = Annotated[int, Field(ge=2)]
 

@@ -253,8 +253,19 @@ def chain_inputs(wildcards):
     }
 
 
+@cache
+def checked_size(dataset):
+    """Raises an error if a dataset is known to have too few pairs for heads; asked of it where heads are wanted."""
+    try:
+        if workflow.is_main_process:
+            check_enough(config, dataset)
+    except study.ConfigError as error:
+        raise WorkflowError(ORIGINS.describe(error)) from None
+
+
 def transfer_inputs(model, wildcards):
     """Returns a revision's features of the study's other datasets, and their pairs."""
+    checked_size(wildcards.dataset)
     names, revision = other_datasets(wildcards.dataset), wildcards.revision
     return {
         "other_features": [f"results/activations/{model}/{revision}/{name}.safetensors" for name in names],

@@ -125,6 +125,7 @@ def test_neither_order_nor_a_default_that_is_written_out_changes_what_jobs_see()
         ("activations/layers", [4, -1], ["activations.layers: [4, -1] names a layer", "twice"]),
         ("activations/layers", [1.0], ["activations.layers.0: got 1.0 (a number), expected an integer (write 1)"]),
         ("banded", ["nanno"], ["banded.0: no entry 'nanno' in families", "nano-spam"]),
+        ("datasets/newsgroups_tech/minimum", 2, ["datasets.newsgroups_tech.minimum: got 2, allowed: at least 3"]),
         ("datasets/newsgroups_tech/pairs", 3, ["datasets.newsgroups_tech.pairs: got 3, allowed: at least 8"]),
         ("datasets/newsgroups_tech/source", ["corpus"], ["datasets.newsgroups_tech.source: got ['corpus'], allowed: corpus, files, hub"]),
         ("datasets/newsgroups_tech/corpus", ["news"], ["datasets.newsgroups_tech.corpus: got ['news'] (a list), expected text"]),
