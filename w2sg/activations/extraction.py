@@ -67,13 +67,15 @@ def reading(folder: Path, config: Any) -> dict[str, Any]:
     return {"tokenizer": describe_folder(folder).tokenizer, "config": settings}
 
 
-def check_splits(frame: pd.DataFrame, *, dataset: str, test_fraction: float) -> None:
+def check_splits(frames: Mapping[str, pd.DataFrame], *, test_fraction: float) -> None:
     """Raises ``ValueError`` if a split of a dataset has too few pairs for heads, which would say so after all extractions."""
-    least, counts = least_pairs(test_fraction), frame["split"].value_counts()
-    for split in SPLITS:
-        if (found := counts.get(split, 0)) < least:
-            text = f"split {split} has {found} pairs, at least {least} are needed to fit heads; use a larger source"
-            raise ValueError(f"dataset {dataset}: {text}")
+    least = least_pairs(test_fraction)
+    for dataset, frame in frames.items():
+        for split in SPLITS:
+            found = int((frame["split"] == split).sum())
+            if found < least:
+                text = f"split {split} has {found} pairs, at least {least} are needed to fit heads; use a larger source"
+                raise ValueError(f"dataset {dataset}: {text}")
 
 
 def evaluation_texts(path: str, *, documents_wanted: int) -> list[str]:

@@ -146,9 +146,8 @@ def load_model(folder: Path, *, dtype: str, device: str, drawn: bool = False) ->
     model = (_draw_weights if drawn else _load_weights)(folder, dtype=getattr(torch, dtype), device=device)
     loaded = take_apart(model, load_tokenizer(folder))
     check_ids(loaded.tokenizer, loaded.embedding.weight.shape[0], place=folder)
-    output = getattr(loaded.output, "weight", None)
-    rows = (None if one is None else one[: len(loaded.tokenizer)] for one in (loaded.embedding.weight, output))
-    check_embeddings(folder, *rows)
+    ids, output = len(loaded.tokenizer), getattr(loaded.output, "weight", None)
+    check_embeddings(folder, loaded.embedding.weight[:ids], None if output is None else output[:ids])
     return loaded
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -145,6 +146,10 @@ def asked(directory: Path | None, words: Sequence[str]) -> Asked:
         except UnicodeDecodeError as error:
             text = f"{word} is no UTF-8 text ({error.reason} at byte {error.start}); save it in UTF-8"
             raise CommandError(text) from None
+        try:
+            json.dumps(known, default=str, skipkeys=True)
+        except (ValueError, RecursionError):
+            raise CommandError(f"{word}: an alias (*) stands inside of what it means; write it out") from None
         if not isinstance(known, dict):
             raise CommandError(f"{word}: expected keys and values, as config/README.md lists them")
         files.append(found[0].resolve())

@@ -156,7 +156,10 @@ def _separated(path: Path, place: str, *, delimiter: str) -> Iterator[tuple[int,
                 continue
             number += 1
             where = f"{place}, row {number} (line {first})"
-            if row == header:
+            if [
+                row[0].removeprefix("\ufeff"),
+                *row[1:],
+            ] == header:  # the mark of UTF-8, where files that have it were joined
                 raise ValueError(f"{where}: the header again; remove the line, which joining files leaves")
             if len(row) != len(header):
                 held = f"{len(row)} values, the header names {len(header)}"
@@ -252,6 +255,10 @@ def _parquet(path: Path, place: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
         raise ValueError(f"{place}, behind row {number}: a text is not UTF-8 ({error.reason})") from None
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{place}: not a whole parquet file ({error}); copy or download it again") from None
+    except (OverflowError, KeyError) as error:  # a date, time or duration, maybe in a column that nobody needs
+        raise ValueError(
+            f"{place}, behind row {number}: a value has no meaning in Python ({error}); leave out its column"
+        ) from None
 
 
 _READERS: Mapping[str, Callable[[Path, str], Iterator[tuple[int, Mapping[str, Any]]]]] = {

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from itertools import count
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from w2sg.study.fields import Count, KeyMistake, Listed, Name, Natural, Section, Seed, Text
+from w2sg.study.fields import Count, FilePath, KeyMistake, Listed, Name, Natural, Section, Seed, Text
 from w2sg.study.protocols import SPLITS
 from w2sg.study.texts.files import data_files, single_slashes
 from w2sg.study.texts.labels import Label
@@ -21,7 +20,7 @@ DROPPED_SHARE = 0.01
 
 def least_pairs(test_fraction: float) -> int:
     """Returns the fewest pairs of a split with which heads and probes can be fitted: each of these tests a part, and learns another."""
-    return next(n for n in count(3) if 0 < round(n * test_fraction) < n)
+    return max(3, math.floor(0.5 / min(test_fraction, 1 - test_fraction)) + 1)
 
 
 Words = Annotated[int, Field(ge=2)]
@@ -41,11 +40,11 @@ class Columns(Section):
 class Files(Section):
     """Instead of `file`, one file or folder for each split."""
 
-    ground_truth: Text
+    ground_truth: FilePath
     """Training pairs of supervisor and ceiling."""
-    weak_supervision: Text
+    weak_supervision: FilePath
     """Pairs that the supervisor labels."""
-    test: Text
+    test: FilePath
     """Test pairs."""
 
 
@@ -197,7 +196,7 @@ class FilePairs(_Rows):
 
     source: Literal["files"]
     """Where the pairs come from: `.jsonl`, `.json`, `.csv`, `.tsv` (these as `.gz` too) or `.parquet` on the disk."""
-    file: Text | None = None
+    file: FilePath | None = None
     """One file of all pairs, or a folder of such files, relative to the working directory; it is dealt to the splits."""
     split: Deal | None = None
     files: Files | None = None

@@ -16,6 +16,7 @@ from w2sg.study.fields import (
     REPO,
     TOKENIZER,
     ConfigError,
+    FilePath,
     Key,
     Listed,
     Mistake,
@@ -23,7 +24,6 @@ from w2sg.study.fields import (
     Positive,
     Section,
     Seed,
-    Text,
     read,
 )
 from w2sg.study.labels.supervisors import Supervisor, resolve_supervisor
@@ -68,9 +68,9 @@ class LocalModel(_Model):
 
     source: Literal["local"]
     """Where its revisions come from: a folder."""
-    path: Text
+    path: FilePath
     """Folder that holds one Hugging Face folder per revision, or is one (config.json in it) and the only revision."""
-    revisions: Text | None = None
+    revisions: FilePath | None = None
     """Revision list (TSV: revision, step, tokens_billion); default the folders step<N> and checkpoint-<N>."""
     seed: Name | None = None
     """Pre-training of the list that is meant, where its column seed tells several apart."""
@@ -78,7 +78,7 @@ class LocalModel(_Model):
     """Training tokens per step, where no list says them; default what trainer_state.json has counted
     (num_input_tokens_seen). A supervisor needs neither.
     """
-    tokenizer: Text | None = None
+    tokenizer: FilePath | None = None
     """Folder whose tokenizer all revisions use instead of their own, for checkpoints that were saved without one."""
 
 
@@ -91,7 +91,7 @@ class HubModel(_Model):
     """owner/name on the Hub."""
     tokenizer: Annotated[str, Field(pattern=TOKENIZER)] | None = None
     """owner/name@revision whose tokenizer all revisions use instead of their own, for branches that have none."""
-    revisions: Text | None = None
+    revisions: FilePath | None = None
     """Revision list (TSV: revision, step, tokens_billion); without one only main can be used, as a supervisor."""
     seed: Name | None = None
     """Pre-training of the list that is meant, where its column seed tells several apart."""

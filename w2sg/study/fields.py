@@ -34,6 +34,9 @@ TOKENIZER = r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(@[A-Za-z0-9._-]+)?$"
 LONGEST = 120
 """Characters of a name: file systems allow 255 for a name with its suffixes, and those of a file that is being written."""
 
+_LONGEST_PATH, _LONGEST_PART = 4000, 255
+"""Bytes that file systems and the kernel allow for a path, less some for the working directory, and for one name in it."""
+
 WORDS = {
     NAME: "letters, digits, dot, dash or underscore, a letter or digit first",
     REPO: "owner/name",
@@ -72,6 +75,9 @@ _NAMES = {
     type(None): "nothing",
 }
 
+_SHOWN = 60
+"""Letters of a long value that a message shows."""
+
 T = TypeVar("T")
 
 
@@ -81,8 +87,18 @@ def _unlike(values: list[T]) -> list[T]:
     return values
 
 
+def _possible(path: str) -> str:
+    if "\0" in path or "\n" in path:
+        raise ValueError(f"got {path!r}, expected a path without line breaks and NUL characters")
+    if len(path.encode()) > _LONGEST_PATH or any(len(part.encode()) > _LONGEST_PART for part in path.split("/")):
+        text = f"of at most {_LONGEST_PATH} bytes, {_LONGEST_PART} for each folder and file"
+        raise ValueError(f"got {path[:40]!r}... ({len(path.encode())} bytes), expected a path {text}")
+    return path
+
+
 Name = Annotated[str, Field(pattern=NAME, max_length=LONGEST)]
 Text = Annotated[str, Field(pattern=TEXT)]
+FilePath = Annotated[str, Field(pattern=TEXT), AfterValidator(_possible)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
@@ -192,7 +208,9 @@ def _mistake(detail: dict[str, Any], kind: Any, place: Key) -> Mistake:
     if name == "value_error":
         error = context["error"]
         return Mistake((*where, error.key), error.text) if isinstance(error, KeyMistake) else Mistake(where, str(error))
-    return Mistake(where, f"got {value!r}{_expected(detail, kind)}. {meaning}".rstrip(". ") + ".")
+    shown = repr(value)
+    shown = f"{shown[:_SHOWN]}..." if len(shown) > 2 * _SHOWN else shown
+    return Mistake(where, f"got {shown}{_expected(detail, kind)}. {meaning}".rstrip(". ") + ".")
 
 
 def _expected(detail: dict[str, Any], kind: Any) -> str:

@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag
 
 from w2sg.study.datasets import DatasetEntry
 from w2sg.study.families import FamilyEntry, ModelEntry
-from w2sg.study.fields import Count, Listed, Name, Named, Natural, Positive, Rate, Section, Seed, Share, Text
+from w2sg.study.fields import Count, FilePath, Listed, Name, Named, Natural, Positive, Rate, Section, Seed, Share, Text
 from w2sg.study.labels.cleaning import Cleaning
 from w2sg.study.labels.supervisors import SupervisorEntry
 from w2sg.study.protocols import Loss, StudentKind
@@ -198,7 +198,7 @@ class Probe(Section):
 class Intervals(Section):
     """Intervals of a head's metrics, over test pairs."""
 
-    bootstrap: Annotated[int, Field(ge=20)] = 1000
+    bootstrap: Annotated[int, Field(ge=20, le=100_000)] = 1000
     """Resamples of test pairs."""
     seed: Seed = 0
     """Seed of the resamples; the same for all heads, so differences are paired."""
@@ -209,7 +209,7 @@ class Intervals(Section):
 class Statistics(Section):
     """Correlations and transitions over revisions."""
 
-    resamples: Annotated[int, Field(ge=100)] = 1000
+    resamples: Annotated[int, Field(ge=100, le=100_000)] = 1000
     """Bootstrap resamples of revisions."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     """Coverage of the intervals."""
@@ -260,7 +260,7 @@ class Study(Section):
     """Join and report on the tables that are there by now, of an unfinished or partly failed sweep, and say what is
     missing; what is missing is not measured.
     """
-    scratch: Text = "scratch"
+    scratch: FilePath = "scratch"
     """Folder for downloaded revisions, best on a disk of its own."""
     fetch: Fetch = Fetch()
     audit: Audit = Audit()

@@ -48,8 +48,7 @@ def main(
         settings = extraction.Settings(**activations, dtype=machine.compute_type(model["dtype"], device))
         machine.pin_threads(settings.threads)
         frames = {dataset: read_table(path, schemas.PAIRS) for dataset, path in pairs.items()}
-        for dataset, frame in frames.items():
-            extraction.check_splits(frame, dataset=dataset, test_fraction=config["probe"]["test_fraction"])
+        extraction.check_splits(frames, test_fraction=config["probe"]["test_fraction"])
         texts = extraction.evaluation_texts(documents, documents_wanted=evaluation["documents"])
         passes = definitions.forward_settings(activations)
         kept = {"layers": passes.pop("layers")}

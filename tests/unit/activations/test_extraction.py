@@ -35,8 +35,8 @@ def test_layers_outside_a_model_are_refused_with_its_name_and_range():
 def test_splits_too_small_for_heads_are_refused():
     frame = pd.DataFrame({"split": ["ground_truth"] * 3 + ["weak_supervision"] * 3 + ["test"] * 2})
     with pytest.raises(ValueError, match="dataset mine: split test has 2 pairs, at least 3 are needed to fit heads"):
-        extraction.check_splits(frame, dataset="mine", test_fraction=0.2)
-    extraction.check_splits(pd.concat([frame, frame]), dataset="mine", test_fraction=0.2)
+        extraction.check_splits({"mine": frame}, test_fraction=0.2)
+    extraction.check_splits({"mine": pd.concat([frame, frame])}, test_fraction=0.2)
 
 
 def test_a_window_matters_only_if_texts_can_be_longer():

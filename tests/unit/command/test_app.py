@@ -155,6 +155,12 @@ def test_a_configuration_that_is_none_is_named(tmp_path, text):
         places.asked(ROOT, [str(tmp_path / "mine.yaml")])
 
 
+def test_an_alias_inside_of_what_it_means_is_named(tmp_path):
+    (tmp_path / "mine.yaml").write_text("heads: &a\n  cleaning: *a\n")
+    with pytest.raises(places.CommandError, match=r"mine\.yaml: an alias"):
+        places.asked(ROOT, [str(tmp_path / "mine.yaml")])
+
+
 @pytest.mark.parametrize("kind", ["latin-1", "utf-16"])
 def test_a_configuration_in_another_encoding_is_named(tmp_path, kind):
     (tmp_path / "mine.yaml").write_text("study: naïve\n", encoding=kind)

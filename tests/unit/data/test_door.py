@@ -142,7 +142,7 @@ def test_fewer_rows_or_documents_than_wanted_are_named_before_anything_runs(tmp_
     check_files(config(pairs | {"minimum": 3}), ["mine"])
 
 
-@pytest.mark.parametrize(("share", "least"), [(0.2, 3), (0.1, 6), (0.5, 3), (0.9, 5)])
+@pytest.mark.parametrize(("share", "least"), [(0.2, 3), (0.1, 6), (0.5, 3), (0.9, 6)])
 def test_too_few_rows_for_heads_are_named_where_heads_are_wanted(tmp_path, share, least):
     rows = tmp_path / "f.jsonl"
     probe = {"probe": {"test_fraction": share}}

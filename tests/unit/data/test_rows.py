@@ -133,6 +133,7 @@ def test_a_long_text_and_blank_lines_are_no_trouble(tmp_path):
         ("f.csv", b'a,b\nx,2\n"open,3\n4,5\n', r"f.csv, line 3: a quoted text that begins there is not closed"),
         ("f.csv", b'a,b\n"x" y,3\n', r"f.csv, line 2: a quoted text .* quotes inside of a quoted text are doubled"),
         ("f.csv", b"a,b,a\n1,2,3\n", "f.csv: the header names column 'a' twice"),
+        ("f.csv", b"a,b\n1,2\n\xef\xbb\xbfa,b\n3,4\n", r"f.csv, row 2 \(line 3\): the header again; remove the line"),
         ("f.csv", b"a,b\n1,2\na,b\n3,4\n", r"f.csv, row 2 \(line 3\): the header again; remove the line"),
         ("f.csv", b'a,b\n1, "two"\n', r"f.csv, row 1 \(line 2\): a space stands before the quotes of  \"two\"; remove it"),
         ("f.csv", b'a,b\n"one,two\nthree",four\n', r"f.csv, row 1 \(line 2\): a quote joins 2 lines, each of which is a row by itself"),
@@ -204,3 +205,12 @@ def test_a_folder_means_its_files_of_rows_by_name(tmp_path):
         (tmp_path / name).write_text("")
     assert data_files(str(tmp_path)) == [str(tmp_path / name) for name in ("a.jsonl", "b.csv", "c.JSON.GZ")]
     assert data_files("none.csv") == ["none.csv"]
+
+
+def test_a_date_that_python_does_not_know_is_named(tmp_path):
+    far = pa.array([0, 2**30], pa.date32())
+    pq.write_table(pa.table({"text": ["a", "b"], "day": far}), tmp_path / "days.parquet")
+    with pytest.raises(
+        ValueError, match=r"days.parquet, behind row 0: a value has no meaning .*; leave out its column"
+    ):
+        list(file_rows(tmp_path / "days.parquet", "days.parquet"))

@@ -152,7 +152,9 @@ def _object(files: Mapping[str, bytes], name: str) -> dict[str, Any]:
     if name not in files:
         raise ValueError(f"no {name}")
     try:
-        value = json.loads(files[name].decode("utf-8-sig"))
+        value = json.loads(
+            files[name].decode("utf-8")
+        )  # not -sig: the libraries do not read a file that begins with the mark of UTF-8
     except (ValueError, RecursionError) as error:
         shown = files[name][:60]
         raise ValueError(f"{name} is no JSON ({error}); it begins with {shown!r}") from None

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from w2sg.study.fields import (
     ConfigError,
+    FilePath,
     Key,
     Listed,
     Mistake,
@@ -18,7 +19,6 @@ from w2sg.study.fields import (
     Named,
     Section,
     Share,
-    Text,
     did_you_mean,
 )
 from w2sg.study.lists.models import place_of, revisions_of, supervises_as_main
@@ -52,7 +52,7 @@ class GivenLabels(Section):
 
     source: Literal["labels"]
     """Where the labels come from: files."""
-    files: Named[Text]
+    files: Named[FilePath]
     """By dataset a file (`.jsonl`, `.json`, `.csv`, `.tsv`, `.parquet`) with columns row_id, of every pair of the splits
     weak_supervision and test, and probability: that the chosen response is the better one; of labelled texts, that the class is the
     positive one.

@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from w2sg.study.lists.rows import HUB_DEFAULT, Revision, check_name
+from w2sg.study.lists.rows import HUB_DEFAULT, LAST_STEP, Revision, check_name
 
 NAMED = re.compile(r"(?:(?:global_)?step[-_]?(\d+)(?:-tokens(\d+)B)?|checkpoint-(\d+))")
 """Names that say a step: `step1000`, `step1000-tokens4B`, `step-1000`, `global_step1000`, and `checkpoint-1000` of a Trainer."""
+
+_PACKED = re.compile(r"\.(tar|tar\.\w+|zip|tgz|7z|safetensors|bin|pth?|ckpt)$")
+"""How names of files end that may hold a whole revision."""
 
 HERE = "."
 """Subfolder of a revision that is the model's folder itself."""
@@ -38,14 +41,11 @@ def read_folder(folder: Path, tokens_per_step: float | None) -> tuple[Revision, 
         raise ValueError(f"no folder {folder}; paths are relative to the working directory {Path.cwd()}")
     inside = sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
     named = [child for child in inside if NAMED.fullmatch(child.name)]
-    others = sorted(child for child in folder.iterdir() if NAMED.fullmatch(child.name) and not child.is_dir())
-    for child in others:
-        what = (
-            "a file, expected a folder; unpack"
-            if child.exists()
-            else "a link that leads nowhere; restore what it led to,"
-        )
-        raise ValueError(f"{folder}: {child.name} is {what} or remove it")
+    for child in sorted(folder.iterdir()):
+        name = _PACKED.sub("", child.name)
+        if NAMED.fullmatch(name) and not child.is_dir() and not (folder / name).is_dir():
+            fault = "a file, expected a folder; unpack" if child.exists() else "a link that leads nowhere; restore"
+            raise ValueError(f"{folder}: {child.name} is {fault} or remove it")
     if is_model(folder) and not named:
         return (_revision(folder, HUB_DEFAULT, tokens_per_step, subfolder=HERE),)
     _check_others(folder, [child for child in inside if child not in named], named)
@@ -74,6 +74,8 @@ def _revision(folder: Path, name: str, tokens_per_step: float | None, subfolder:
     match = NAMED.fullmatch(name)
     said = state.get("global_step")
     step = int(match[1] or match[3]) if match else said or 0
+    if step >= LAST_STEP:
+        raise ValueError(f"{folder}: step {step} is too large, allowed: at most {LAST_STEP - 1}")
     if said is not None and said != step:
         raise ValueError(f"{folder}: its name says step {step}, trainer_state.json says global_step {said}")
     seen, written = state.get("num_input_tokens_seen"), match[2] if match else None
@@ -95,9 +97,9 @@ def _trainer_state(path: Path) -> dict[str, Any]:
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
         found = {key: state[key] for key in ("global_step", "num_input_tokens_seen") if state.get(key) is not None}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read ({error})") from None
     for key, value in found.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise ValueError(f"{path}: {key} is {value!r}, expected an integer >= 0")
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
+            raise ValueError(f"{path}: {key} is {value!r:.40}, expected an integer >= 0, less than 2^63")
     return found

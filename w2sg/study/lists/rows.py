@@ -24,7 +24,7 @@ RANDOM = "random"
 COLUMNS = ("revision", "step", "tokens_billion")
 """Columns that every list has."""
 
-PLACES = {"repo": REPO, "subfolder": r"^[^\\]+$", "commit": r"^[0-9a-f]{40}$", "seed": NAME}
+PLACES = {"repo": REPO, "subfolder": r"^[^\\\x00-\x1f\x7f]+$", "commit": r"^[0-9a-f]{40}$", "seed": NAME}
 """Columns that say where a revision lies and of which pre-training it is, with the pattern of their values."""
 
 LAST_STEP = 2**53
@@ -192,6 +192,8 @@ def _read_row(row: Mapping[str, str]) -> Revision:
         if not re.fullmatch(PLACES[column], value):
             raise ValueError(f"{column} is {value!r}, expected {WORDS.get(PLACES[column], 'a path with /')}")
     folder = PurePosixPath(places.get("subfolder", ""))
+    if any(len(part.encode()) > 255 for part in folder.parts):
+        raise ValueError(f"subfolder is {places['subfolder'][:40]!r}..., expected names of at most 255 bytes in it")
     if folder.is_absolute() or ".." in folder.parts or str(folder) != places.get("subfolder", "."):
         raise ValueError(f"subfolder is {places['subfolder']!r}, expected a path such as runs/step100")
     return Revision(name=row["revision"], step=step, tokens=tokens, **places)

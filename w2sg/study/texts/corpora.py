@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from w2sg.study.fields import Count, KeyMistake, Rate, Section, Seed, Sha256, Share, Text
+from w2sg.study.fields import Count, FilePath, KeyMistake, Rate, Section, Seed, Sha256, Share, Text
 from w2sg.study.texts.files import DATA_SUFFIXES
 
 
@@ -103,7 +103,7 @@ class PackagedCorpus(_Corpus):
     """Name of the package."""
     version: Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9_.+-]*$")]
     """Its version."""
-    path: Text | None = None
+    path: FilePath | None = None
     """The package file, where it was fetched by other means."""
 
 
@@ -112,7 +112,7 @@ class FileCorpus(_Corpus):
 
     source: Literal["path"]
     """Where the package comes from."""
-    path: Text
+    path: FilePath
     """The package file."""
 
 
@@ -134,7 +134,7 @@ class TextFile(_Text):
 
     source: Literal["file"]
     """Where the text comes from."""
-    path: Text
+    path: FilePath
     """A file of rows (`.jsonl`, `.json`, `.csv`, `.tsv`, these as `.gz`, or `.parquet`), or `.txt` in UTF-8, where empty
     lines part the documents; relative to the working directory.
     """

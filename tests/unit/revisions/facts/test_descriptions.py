@@ -67,6 +67,7 @@ def model(**changes: object) -> dict[str, Any]:
             "config.json is no JSON.*begins with b'version https://git-lfs",
         ),
         (files() | {"tokenizer.json": b"<html>"}, "tokenizer.json is no JSON"),
+        (files() | {"config.json": b"\xef\xbb\xbf{}"}, "config.json is no JSON .Unexpected UTF-8 BOM"),
         (files(tokenizer={"model": {}}), "tokenizer.json holds no vocabulary"),
         (files(config=CONFIG | {"vocab_size": 5}), r"ids up to 5 \('<end>'\), the embedding has 5 rows"),
         (files(tokenizer=model(vocab=VOCABULARY | {"z": 8})), r"ids up to 8 \('z'\), the embedding has 8 rows"),

@@ -118,6 +118,8 @@ def test_what_a_trainer_leaves_beside_its_checkpoints_supervises_as_main(tmp_pat
         ('{"global_step": 8', "trainer_state.json cannot be read"),
         ("[]", "trainer_state.json cannot be read"),
         ("null", "trainer_state.json cannot be read"),
+        ("[" * 100_000, "trainer_state.json cannot be read"),
+        ({"global_step": 8, "num_input_tokens_seen": 10**400}, "num_input_tokens_seen is 1000.*less than 2.63"),
     ],
 )
 def test_a_state_that_cannot_be_right_is_named(tmp_path, state, message):
@@ -167,10 +169,13 @@ def test_a_link_that_leads_nowhere_and_a_file_are_named(tmp_path):
     with pytest.raises(ConfigError, match=r"models.m.path: .*run: step16 is a link that leads nowhere"):
         found(tmp_path / "run")
     (tmp_path / "run" / "step16").unlink()
-    (tmp_path / "run" / "step12").touch()
-    with pytest.raises(ConfigError, match=r"models.m.path: .*run: step12 is a file, expected a folder"):
-        found(tmp_path / "run")
-    (tmp_path / "run" / "step12").unlink()
+    for name in ("step12", "step12.tar.gz", "step12.zip", "step12.safetensors"):
+        (tmp_path / "run" / name).touch()
+        with pytest.raises(ConfigError, match=rf"models.m.path: .*run: {name} is a file, expected a folder"):
+            found(tmp_path / "run")
+        (tmp_path / "run" / name).unlink()
+    for name in ("step4.zip", "step12.log"):  # unpacked, and none
+        (tmp_path / "run" / name).touch()
     assert [step for _, step, _ in found(tmp_path / "run", tokens_per_step=1.0)] == [4, 8]
 
 
