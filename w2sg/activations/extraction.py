@@ -21,7 +21,7 @@ from w2sg.study.datasets import least_pairs
 from w2sg.study.protocols import SPLITS
 from w2sg.study.sections import Activations
 from w2sg.tables.files import read_table
-from w2sg.tables.schemas import DOCUMENTS
+from w2sg.tables.schemas import DOCUMENTS, PAIRS
 
 CPU_ROWS = 2048
 """Rows of a forward pass beyond which a CPU gets slower: what one layer leaves no longer fits into its cache."""
@@ -67,15 +67,19 @@ def reading(folder: Path, config: Any) -> dict[str, Any]:
     return {"tokenizer": describe_folder(folder).tokenizer, "config": settings}
 
 
-def check_splits(frames: Mapping[str, pd.DataFrame], *, test_fraction: float) -> None:
-    """Raises ``ValueError`` if a split of a dataset has too few pairs for heads, which would say so after all extractions."""
-    least = least_pairs(test_fraction)
-    for dataset, frame in frames.items():
+def read_frames(paths: Mapping[str, str], *, test_fraction: float) -> dict[str, pd.DataFrame]:
+    """Returns the pairs of each dataset, which are enough for heads; these would ask for more only after all extractions.
+
+    Raises:
+        ValueError: Naming dataset and split, if one has too few.
+    """
+    frames, least = {name: read_table(path, PAIRS) for name, path in paths.items()}, least_pairs(test_fraction)
+    for name, frame in frames.items():
         for split in SPLITS:
-            found = int((frame["split"] == split).sum())
-            if found < least:
+            if (found := int((frame["split"] == split).sum())) < least:
                 text = f"split {split} has {found} pairs, at least {least} are needed to fit heads; use a larger source"
-                raise ValueError(f"dataset {dataset}: {text}")
+                raise ValueError(f"dataset {name}: {text}")
+    return frames
 
 
 def evaluation_texts(path: str, *, documents_wanted: int) -> list[str]:

@@ -12,7 +12,7 @@ from w2sg.runtime import jobs
 from w2sg.study import definitions
 from w2sg.study.protocols import trained_kinds
 from w2sg.tables import origins, schemas
-from w2sg.tables.files import read_table, write_table
+from w2sg.tables.files import write_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -47,8 +47,7 @@ def main(
         device = machine.pick_device(activations["device"])
         settings = extraction.Settings(**activations, dtype=machine.compute_type(model["dtype"], device))
         machine.pin_threads(settings.threads)
-        frames = {dataset: read_table(path, schemas.PAIRS) for dataset, path in pairs.items()}
-        extraction.check_splits(frames, test_fraction=config["probe"]["test_fraction"])
+        frames = extraction.read_frames(pairs, test_fraction=config["probe"]["test_fraction"])
         texts = extraction.evaluation_texts(documents, documents_wanted=evaluation["documents"])
         passes = definitions.forward_settings(activations)
         kept = {"layers": passes.pop("layers")}

@@ -32,11 +32,13 @@ def test_layers_outside_a_model_are_refused_with_its_name_and_range():
         extraction.check_config(config, settings([1, 3]), name="small step8")
 
 
-def test_splits_too_small_for_heads_are_refused():
+def test_splits_too_small_for_heads_are_refused(monkeypatch):
     frame = pd.DataFrame({"split": ["ground_truth"] * 3 + ["weak_supervision"] * 3 + ["test"] * 2})
+    monkeypatch.setattr(extraction, "read_table", lambda path, schema: frame)
     with pytest.raises(ValueError, match="dataset mine: split test has 2 pairs, at least 3 are needed to fit heads"):
-        extraction.check_splits({"mine": frame}, test_fraction=0.2)
-    extraction.check_splits({"mine": pd.concat([frame, frame])}, test_fraction=0.2)
+        extraction.read_frames({"mine": "pairs"}, test_fraction=0.2)
+    frame = pd.concat([frame, frame])
+    assert len(extraction.read_frames({"mine": "pairs"}, test_fraction=0.2)["mine"]) == 16
 
 
 def test_a_window_matters_only_if_texts_can_be_longer():
