@@ -184,7 +184,12 @@ def test_a_model_goes_to_the_device_that_its_job_claimed(finished, tmp_path, mon
         activations=Activations(**finished.config["activations"]).model_dump(),
         evaluation={"corpus": "tiny", "documents": 3},
         root=str(here / "results/pretrained/smoke-strong"),
-        config={"scratch": str(tmp_path), "fetch": {"snapshots": 1}, "students": {"kinds": ["linear"]}},
+        config={
+            "scratch": str(tmp_path),
+            "fetch": {"snapshots": 1},
+            "students": {"kinds": ["linear"]},
+            "probe": {"test_fraction": 0.2},
+        },
         ticket=None,
         recipe=0,
         log=str(tmp_path / "log"),
