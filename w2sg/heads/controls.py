@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 from w2sg.activations.features import TEST, TRAIN, WEAK, Features, Splits
 from w2sg.heads.crossval import Standardised
 from w2sg.heads.fits import FITS, REFITS, Trained, fit_alike, labelled_rows, true_labels
-from w2sg.heads.halves import accuracies, deal_halves, draws_of, training_sd, widen
+from w2sg.heads.halves import deal_halves, draws_of, rightness, training_sd, widen
 from w2sg.heads.paper import score_pairs
 from w2sg.heads.probes import fit_probes
 from w2sg.heads.rows import accuracy_rows, head_rows, probe_rows
@@ -141,23 +142,23 @@ def widen_students(
     """Returns metric rows whose final headline ones cover the training pairs: the supervisor's, and through it its students'."""
     train, weak, test = (final.splits[name] for name in (TRAIN, WEAK, TEST))
     of_train, of_weak = deal_both(final.splits, heads=heads)
-    draws, n = draws_of(heads.seeds)[: len(of_weak)], len(weak.row_ids)
+    draws = draws_of(heads.seeds)[: len(of_weak)]
     if not draws:
         return rows
     runs = [(i, draw, half) for i, draw in enumerate(draws) for half in (0, 1)]
-    share = of_weak.shape[2] / n
+    sd = partial(training_sd, share=of_weak.shape[2] / len(weak.row_ids), clusters=test.clusters)
     for name in FITS:
         target = half_labels(labels, weak, of_weak, name, heads=heads)
         shown = [labels(name, draw, TEST, tuple(test.row_ids), half + 1)["margin"] for _, draw, half in runs]
-        supervisor = accuracies(np.stack(shown)).reshape(-1, 2)
+        supervisor = rightness(np.stack(shown)).reshape(len(draws), 2, -1)
         for head, split, known, halves in (
             ("ceiling", train, true_labels(train, len(runs)), of_train),
             ("w2s", weak, target, of_weak),
         ):
             trained, student = final.trained[head, name], head == "w2s"
             weights = refit(split, known, halves, trained, name, heads=heads, student=student)
-            right = accuracies(score_pairs(weights[None], test.chosen, test.rejected)[0])  # (D, 2)
-            found = {"accuracy": training_sd(right, share=share), "gain": training_sd(right - supervisor, share=share)}
+            right = rightness(score_pairs(weights[None], test.chosen, test.rejected)[0])  # (D, 2, n)
+            found = {"accuracy": sd(right), "gain": sd(right - supervisor)}
             own = (rows["head"] == head) & (rows["protocol"] == name) & (rows["setting"] == trained.settings[-1])
             own &= rows["layer"] == test.layers[0]
             rows = pd.concat([rows[~own], widen(rows[own], found, confidence=intervals.confidence)], ignore_index=True)

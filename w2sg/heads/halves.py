@@ -39,23 +39,30 @@ def deal_halves(n: int, draws: Sequence[int], *, clusters: np.ndarray | None = N
     return np.array([[half[:size] for half in both] for both in halves])
 
 
-def accuracies(margins: np.ndarray) -> np.ndarray:
-    """Returns the share of positive margins, (..., n), along the last axis; zero counts one half."""
-    return (0.5 * (1.0 + np.sign(margins))).mean(-1)
+def rightness(margins: np.ndarray) -> np.ndarray:
+    """Returns 1 where a margin is positive, 0 where it is negative; zero counts one half."""
+    return 0.5 * (1.0 + np.sign(margins))
 
 
-def training_sd(halves: np.ndarray, *, share: float) -> float:
+def training_sd(right: np.ndarray, *, share: float, clusters: np.ndarray | None) -> float:
     """Returns the standard deviation of an accuracy, or gain, over draws of all training pairs.
 
-    A head of a share of the pairs has about 1/share times the variance of one of all, and both halves are independent.
+    A head of a share of the pairs has about 1/share times the variance of one of all, and both halves are independent. What the
+    test pairs make of the difference of two halves is taken out: the interval over test pairs has it already.
 
     Equation: (R18).
 
     Args:
-        halves: The accuracy with each half of each draw, (D, 2).
+        right: :func:`rightness` on each of n test pairs with each half of each draw, of a gain less the supervisor's, (D, 2, n).
         share: Size of a half over that of all pairs.
+        clusters: Group of each test pair, (n,); each pair is its own group by default.
     """
-    return float(np.sqrt(np.mean((halves[:, 0] - halves[:, 1]) ** 2) * share / 2.0))
+    difference = right[:, 0] - right[:, 1]  # (D, n)
+    mean, n = difference.mean(-1), difference.shape[-1]
+    groups = np.arange(n) if clusters is None else clusters
+    sums = np.array([np.bincount(groups, weights=one) for one in difference - mean[:, None]])
+    by_pairs = (sums**2).sum(-1) / n**2
+    return float(np.sqrt(max(float(np.mean(mean**2 - by_pairs)), 0.0) * share / 2.0))
 
 
 def widen(rows: pd.DataFrame, found: Mapping[str, float], *, confidence: float) -> pd.DataFrame:

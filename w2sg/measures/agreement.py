@@ -74,6 +74,8 @@ class PairErrors:
     """Covariance of the means over the revisions, (Q, Q): what the pairs decide at one revision only averages out."""
     noise: np.ndarray
     """Covariance over the revisions that pairs alone would make, (Q, Q)."""
+    lasting: np.ndarray
+    """``mean`` less what of the noise is left in it, (Q, Q): the part that is the same at all revisions."""
 
 
 def pair_errors(right: np.ndarray) -> PairErrors:
@@ -90,8 +92,12 @@ def pair_errors(right: np.ndarray) -> PairErrors:
     lasting = centred.mean(axis=1)
     passing = (centred - lasting[:, None]).reshape(len(right), -1)
     couples = n * (n - 1)
-    return PairErrors(
-        single=(centred**2).sum(axis=(1, 2)) / (revisions * couples),
-        mean=lasting @ lasting.T / couples,
-        noise=passing @ passing.T / (max(revisions - 1, 1) * couples),
-    )
+    mean, noise = lasting @ lasting.T / couples, passing @ passing.T / (max(revisions - 1, 1) * couples)
+    single = (centred**2).sum(axis=(1, 2)) / (revisions * couples)
+    return PairErrors(single=single, mean=mean, noise=noise, lasting=semidefinite(mean - noise / revisions))
+
+
+def semidefinite(matrix: np.ndarray) -> np.ndarray:
+    """Returns a symmetric matrix, (Q, Q), without its negative variances: a covariance less another may have some."""
+    sizes, axes = np.linalg.eigh(matrix)
+    return axes * np.maximum(sizes, 0.0) @ axes.T

@@ -173,10 +173,14 @@ def test_halves_keep_groups_whole_and_are_disjoint():
     assert draws_of([1]) == [1, 0, 2] and draws_of([0, 1, 2, 3]) == [0, 1, 2, 3]
 
 
-def test_the_difference_of_halves_gives_the_variance_of_the_whole():
+def test_the_difference_of_halves_gives_the_variance_of_the_whole_and_not_that_of_the_test_pairs():
     rng = np.random.default_rng(0)
-    values = rng.normal(size=(4000, 2, 50)).mean(2)  # means of 50 of 100 values each
-    assert training_sd(values, share=0.5) == pytest.approx(0.1, rel=0.05)
+    accuracy = 0.7 + rng.normal(size=(1000, 2, 1)) * np.sqrt(2) * 0.02  # of half the pairs: twice the variance of all
+    right = (rng.random((1000, 2, 400)) < accuracy).astype(float)  # 400 pairs of their own make it vary by 0.023 more
+    assert training_sd(right, share=0.5, clusters=None) == pytest.approx(0.02, rel=0.06)
+    groups, shared = np.repeat(np.arange(200), 2), right[..., :200].repeat(2, axis=-1)
+    assert training_sd(shared, share=0.5, clusters=groups) == pytest.approx(0.02, rel=0.1)
+    assert training_sd(np.tile(right[:, :1], (1, 2, 1)), share=0.5, clusters=None) == 0.0
 
 
 def test_training_pairs_widen_the_intervals_of_headline_heads_only(supervision, revision):
@@ -186,7 +190,7 @@ def test_training_pairs_widen_the_intervals_of_headline_heads_only(supervision, 
     assert wide["metric"].tolist() == ["accuracy", "gain", "training_sd"] and wide["value"].iloc[2] == 0.02
     for table in (supervision.metrics, revision.metrics):
         sd = table[table["metric"].str.endswith("training_sd")]
-        assert (sd["setting"] == sd["protocol"].map(HEADLINE_SETTINGS)).all() and sd["value"].between(1e-5, 0.05).all()
+        assert (sd["setting"] == sd["protocol"].map(HEADLINE_SETTINGS)).all() and sd["value"].between(0.0, 0.05).all()
     assert set(sd["head"]) == {"w2s", "ceiling"}
     own = supervision.metrics[supervision.metrics["metric"] == "gain_training_sd"]
     assert set(own["head"]) == {"weak_on_weak"}

@@ -61,7 +61,7 @@ def test_the_noise_of_the_pairs_is_the_variance_of_equally_accurate_revisions():
 
 def test_errors_of_late_means_are_those_of_drawing_the_pairs_anew():
     rng, n = np.random.default_rng(0), 400
-    draws, first_only, found = [], [], []
+    draws, single, found = [], [], []
     for _ in range(3000):
         hard = rng.random(n)  # how hard a pair is, for every head
         weak = (hard < 0.7).astype(float)
@@ -71,9 +71,13 @@ def test_errors_of_late_means_are_those_of_drawing_the_pairs_anew():
         values = np.stack([student, student - weak, ceiling - weak])
         draws.append(values.mean((1, 2)))
         found.append(pair_errors(values))
-        first_only.append(values[:, 0].mean(1))
+        single.append(values.mean(2))
     assert np.mean([one.mean for one in found], axis=0) == pytest.approx(np.cov(np.transpose(draws)), rel=0.08)
-    assert np.mean([one.single for one in found], axis=0) == pytest.approx(np.var(first_only, axis=0, ddof=1), rel=0.08)
+    assert np.mean([one.single for one in found], axis=0) == pytest.approx(
+        np.var(single, axis=0, ddof=1)[:, 0], rel=0.08
+    )
+    first, second = np.transpose([(one[:, 0], one[:, 1]) for one in single], (1, 2, 0))  # (3, draws) each
+    assert np.mean([one.lasting for one in found], axis=0) == pytest.approx(np.cov(first, second)[:3, 3:], rel=0.08)
     assert (np.diag(found[0].mean) < found[0].single).all()
 
 

@@ -188,7 +188,9 @@ def test_late_level_and_fluctuation_have_their_textbook_intervals():
     spread = found["fluctuation"]
     assert (spread.value, spread.low) == pytest.approx((values.std(ddof=1), values.std(ddof=1) * 0.687836), rel=1e-5)
     assert spread.note == "not separated from sampling noise"
-    noise = PairErrors(single=np.ones(3), mean=np.eye(3), noise=0.36 * values.var(ddof=1) * np.eye(3))
+    noise = PairErrors(
+        single=np.ones(3), mean=np.eye(3), lasting=np.eye(3), noise=0.36 * values.var(ddof=1) * np.eye(3)
+    )
     apart = describe_late(exact, late=10, factor=1.0, pairs=noise, confidence=0.95)
     assert (apart["fluctuation"].value, apart["fluctuation"].note) == (pytest.approx(0.8 * spread.value), "")
     assert apart["saturation"].high - apart["saturation"].value == pytest.approx(0.8 * half)
@@ -221,7 +223,7 @@ def test_answers_of_single_pairs_shorten_the_late_intervals():
     series = replace(series, others={"ceiling": curve.accuracy + 0.02})
     without, found = (estimate_curve(series, curve, SETTINGS, one) for one in (None, right))
     pairs = late_pairs(right, steps[-late_revisions(len(steps), SETTINGS.late) :])
-    share = np.sqrt(pairs.mean[1, 1] / pairs.single[1])
+    share = np.sqrt(pairs.lasting[1, 1] / pairs.single[1])
     assert found["saturation_gain_shared"].value == pytest.approx(share * without["saturation_gain_shared"].value)
     for name in ("saturation", "saturation_gain", "pgr"):
         assert found[name].value == without[name].value

@@ -12,7 +12,7 @@ import pandas as pd
 from w2sg.activations.features import TEST, TRAIN, WEAK
 from w2sg.heads.controls import Labels
 from w2sg.heads.fits import FITS
-from w2sg.heads.halves import accuracies, deal_halves, draws_of, training_sd, widen
+from w2sg.heads.halves import deal_halves, draws_of, rightness, training_sd, widen
 from w2sg.heads.rows import head_rows
 from w2sg.heads.sides import LEFT_OUT, chosen_probability, toss
 from w2sg.measures.sources import pair_clusters
@@ -155,7 +155,8 @@ def label_rows(labels: pd.DataFrame, pairs: pd.DataFrame, *, heads: Heads, inter
             shown = [known(protocol, draw, TEST, ids, half)["margin"] for draw, half in halves.index]
             learned = (labels["half"] == 1) & (labels["split"] == WEAK) & (labels["protocol"] == protocol)
             share = learned.sum() / labels.loc[learned, "seed"].nunique() / len(weak)
-            sd = training_sd(accuracies(np.stack(shown)).reshape(-1, 2), share=share)
+            right = rightness(np.stack(shown)).reshape(-1, 2, len(test))
+            sd = training_sd(right, share=share, clusters=pair_clusters(test))
             rows = widen(rows, {"accuracy": sd}, confidence=intervals.confidence) if sd > 0 else rows
         frames.append(rows)
     return pd.concat(frames, ignore_index=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
@@ -12,7 +13,7 @@ from w2sg.heads import controls
 from w2sg.heads.cleaning.labels import clean, clean_halves, clean_labels
 from w2sg.heads.controls import Labels
 from w2sg.heads.fits import FITS, Trained, true_labels
-from w2sg.heads.halves import accuracies, draws_of, training_sd, widen
+from w2sg.heads.halves import draws_of, rightness, training_sd, widen
 from w2sg.heads.paper import score_pairs
 from w2sg.heads.rows import head_rows
 from w2sg.heads.sides import label_weakly, probability
@@ -114,7 +115,7 @@ def _half_supervisors(
     soft = probability(on_weak).reshape(runs, -1)
     soft = clean_halves(weak, soft, of_weak, heads=heads, draws=draws_of(heads.seeds))
     learned = controls.refit(weak, soft, of_weak, student, protocol, heads=heads, student=True)
-    right, own = accuracies(on_test), accuracies(score_pairs(learned[None], test.chosen, test.rejected)[0])
+    right, own = rightness(on_test), rightness(score_pairs(learned[None], test.chosen, test.rejected)[0])
     share, labels = of_weak.shape[2] / len(weak.row_ids), []
     for i, draw in enumerate(draws_of(heads.seeds)):
         for half in (0, 1):
@@ -124,7 +125,5 @@ def _half_supervisors(
             ):
                 shown = label_weakly(margins[i, half], seed=draw).assign(row_id=split.row_ids).iloc[rows]
                 labels.append(shown.assign(protocol=protocol, seed=draw, half=half + 1, split=name))
-    return labels, {
-        "weak": {"accuracy": training_sd(right, share=share)},
-        "weak_on_weak": {"accuracy": training_sd(own, share=share), "gain": training_sd(own - right, share=share)},
-    }
+    sd = partial(training_sd, share=share, clusters=test.clusters)
+    return labels, {"weak": {"accuracy": sd(right)}, "weak_on_weak": {"accuracy": sd(own), "gain": sd(own - right)}}

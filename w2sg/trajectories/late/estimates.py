@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy import stats
 
-from w2sg.measures.agreement import HEADS, PairErrors, pair_errors
+from w2sg.measures.agreement import HEADS, PairErrors, pair_errors, semidefinite
 from w2sg.measures.bootstrap import lag_one, variance_factor
 from w2sg.measures.estimates import Estimate, undefined
 from w2sg.trajectories.onset import least_late
@@ -18,7 +18,7 @@ ROUNDING = 1e-9
 """A gap of accuracies up to which ceiling and supervisor are equal: far below one pair, far above rounding errors."""
 
 
-SHARED = "half width of the interval by test and training pairs alone"
+SHARED = "half width of the interval by what test and training pairs make of all revisions alike"
 """Note of the estimates whose names end in ``_shared``."""
 
 
@@ -95,18 +95,19 @@ def describe_late(
         confidence: Coverage.
 
     Returns:
-        Estimates by name; those ending in ``_shared`` are the half width of an interval by test and training pairs alone.
+        Estimates by name; those ending in ``_shared`` are the half width of an interval by what the pairs make of all revisions alike.
     """
     degrees = late_degrees(late, factor)
-    lasting = np.sqrt(np.diag(pairs.mean) / np.maximum(pairs.single, 1e-300)) if pairs else np.ones(3)
+    parts = [np.diag(one) / np.maximum(pairs.single, 1e-300) for one in (pairs.mean, pairs.lasting)] if pairs else []
+    lasting, shared = np.sqrt(parts) if parts else np.ones((2, 3))
     noise = np.diag(pairs.noise) if pairs else np.zeros(3)
     found = {}
     for at, (name, values, errors) in enumerate(
         (("saturation", curve.accuracy, curve.accuracy_error), ("saturation_gain", curve.gain, curve.gain_error))
     ):
-        error = lasting[at] * float(errors[-late:].mean())
-        found[name] = late_level(values[-late:], error, degrees, confidence, noise=noise[at])
-        half = float(stats.norm.ppf(0.5 + confidence / 2)) * error
+        error = float(errors[-late:].mean())
+        found[name] = late_level(values[-late:], lasting[at] * error, degrees, confidence, noise=noise[at])
+        half = float(stats.norm.ppf(0.5 + confidence / 2)) * shared[at] * error
         found[f"{name}_shared"] = Estimate(value=half, n=late, note=SHARED)
     if ceiling is not None:
         found |= _late_ratio(curve, ceiling, late=late, degrees=degrees, pairs=pairs, confidence=confidence)
@@ -149,7 +150,7 @@ def late_level(values: np.ndarray, error: float, degrees: float, confidence: flo
 def _late_ratio(
     curve: Curve, ceiling: np.ndarray, *, late: int, degrees: float, pairs: PairErrors | None, confidence: float
 ) -> dict[str, Estimate]:
-    """Returns the PGR of the late revisions, and the half width of its interval by test and training pairs alone."""
+    """Returns the PGR of the late revisions, and the half width of its interval by what the pairs make of all of them alike."""
     gain = curve.gain[-late:]
     gap = gain + ceiling[-late:] - curve.accuracy[-late:]
     if np.isnan(gap).any():
@@ -158,16 +159,15 @@ def _late_ratio(
     # Linked pairs and the draw of training pairs widen all errors by the factor of the gain's; without the answers of single
     # pairs the gap's error is taken for that of the gain, and none of it is shared, which is cautious.
     error = float(curve.gain_error[-late:].mean())
-    errors = pairs.mean[1:, 1:] * error**2 / max(float(pairs.single[1]), 1e-300) if pairs else np.eye(2) * error**2
     moving = np.cov(gain, gap) if late > 1 else np.zeros((2, 2))
-    if (
-        pairs
-    ):  # sampling noise is no fluctuation; a matrix less another may have negative variances, of which none is left
-        sizes, axes = np.linalg.eigh(moving - pairs.noise[1:, 1:])
-        moving = axes * np.maximum(sizes, 0.0) @ axes.T
+    errors = shared = np.eye(2) * error**2
+    if pairs:
+        scale = error**2 / max(float(pairs.single[1]), 1e-300)
+        errors, shared = (scale * part[1:, 1:] for part in (pairs.mean, pairs.lasting))
+        moving = semidefinite(moving - pairs.noise[1:, 1:])  # sampling noise is no fluctuation
     found, alone = (
-        gap_recovered(gain, gap, errors=errors, moving=part, degrees=degrees, confidence=confidence)
-        for part in (moving, np.zeros((2, 2)))
+        gap_recovered(gain, gap, errors=part, moving=rest, degrees=degrees, confidence=confidence)
+        for part, rest in ((errors, moving), (shared, np.zeros((2, 2))))
     )
     half = Estimate(value=(alone.high - alone.low) / 2, n=late, note="; ".join(filter(None, [SHARED, alone.note])))
     return {"pgr": found, "pgr_shared": half}
