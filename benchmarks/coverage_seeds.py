@@ -131,8 +131,9 @@ def draw_run(design: Design, pairs: tuple[np.ndarray, np.ndarray, np.ndarray], r
     shared = {
         name: estimates[f"{taken}_shared"].value
         for taken, name in _TAKEN.items()
-        if name in ("w2s_late", "gain", "pgr")
+        if name in ("w2s_late", "gain", "pgr", "onset_tokens")
     }
+    shared["onset_tokens_before"] = estimates["onset_tokens_before"].value
     return Run(
         series=series,
         equal=equal,

@@ -18,6 +18,7 @@ from w2sg.trajectories.onset import GAP, UNPLACED
 from w2sg.trajectories.prediction import COMPARED, RISING
 from w2sg.trajectories.selection import CASE, INTERVAL, headline_statistics, rows_with
 from w2sg.trajectories.series import Listed
+from w2sg.trajectories.transitions import WITHIN_RUN
 
 COLUMNS = [*CASE, "quantity", *INTERVAL, "level", "n", "note", "verdict"]
 """Columns of the table of conclusions."""
@@ -31,6 +32,8 @@ TAKEN = {
     "pgr_shared": ("transitions", {"estimate": "pgr_shared"}),
     "onset_step": ("transitions", {"estimate": "onset_step"}),
     "onset_tokens": ("transitions", {"estimate": "onset_tokens"}),
+    "onset_tokens_shared": ("transitions", {"estimate": "onset_tokens_shared"}),
+    "onset_tokens_before": ("transitions", {"estimate": "onset_tokens_before"}),
     "saturation_tokens": ("transitions", {"estimate": "saturation_tokens"}),
     "fluctuation": ("transitions", {"estimate": "fluctuation"}),
     **{f"error_{name}": ("prediction", {"predictor": name}) for name in (*RISING, *COMPARED)},
@@ -41,8 +44,8 @@ TAKEN = {
 }
 """Quantities taken from the tables of statistics, over all revisions."""
 
-LATE_STATISTICS = [name for name in TAKEN if name.removesuffix("_shared") in ("w2s_late", "gain", "pgr")]
-"""Those of them that are levels of the late revisions."""
+LATE_STATISTICS = [name for name in TAKEN if name in ("w2s_late", "gain", "pgr") or name.endswith(WITHIN_RUN)]
+"""Those of them that are levels of the late revisions, and what seeds are pooled by."""
 
 DESCRIPTIVE = ("fluctuation", "r2_probe", "r2_loss", "rho_probe", "rho_loss")
 """Quantities of which several seeds give a mean and no interval."""
@@ -59,8 +62,11 @@ JUDGED = (
 IN_DOUBLINGS = ("onset_step", "onset_tokens", "saturation_tokens")
 """Positions, whose means over seeds are those of their logarithms."""
 
-OWN_ERROR = ("weak", "w2s_first", "gain_first", "weak_on_weak_gain", "onset_step", "onset_tokens")
+OWN_ERROR = ("weak", "w2s_first", "gain_first", "weak_on_weak_gain")
 """Quantities whose interval within a run is mostly that of the pairs, so that all seeds share its error."""
+
+ONSETS = ("onset_step", "onset_tokens")
+"""Positions whose interval within a run tests all revisions together; what seeds share is known apart from it."""
 
 
 @dataclass(kw_only=True)
@@ -70,7 +76,7 @@ class Conclusions:
     found: dict[str, Estimate]
     """Every quantity."""
     shared: dict[str, float] = field(default_factory=dict)
-    """Half widths by test and training pairs alone, of quantities that have another error too."""
+    """Half widths by what pairs make of all revisions alike, of quantities that have another error too; revision before the onset."""
 
 
 def summarize(
@@ -188,7 +194,10 @@ def _pool_positions(name: str, found: Sequence[Estimate], seeds: Sequence[Conclu
         return undefined(note, len(found))
     with np.errstate(divide="ignore"):
         logs = [replace(one, **{end: float(np.log2(getattr(one, end))) for end in INTERVAL}) for one in found]
-    one = pool_seeds(logs, shared=_shared(name, logs, seeds), confidence=confidence)
+        one = pool_seeds(logs, shared=_shared(name, logs, seeds), confidence=confidence)
+        if name in ONSETS:  # an onset lies after the revision before it
+            before = [each.shared["onset_tokens_before"] / each.found["onset_tokens"].value for each in seeds]
+            one = replace(one, low=one.low + float(np.log2(before).mean()))
     gaps = [each.note for each in found if GAP in each.note]
     note = f"{len(gaps)} of {len(found)} seeds: {'; '.join(dict.fromkeys(gaps))}" if gaps else one.note
     return replace(one, **{end: float(np.exp2(getattr(one, end))) for end in INTERVAL}, note=note)
@@ -196,11 +205,12 @@ def _pool_positions(name: str, found: Sequence[Estimate], seeds: Sequence[Conclu
 
 def _shared(name: str, found: Sequence[Estimate], seeds: Sequence[Conclusions]) -> tuple[float, float]:
     """Returns the half widths, below and above, of the error that all seeds share: means over the seeds' own."""
-    if name in OWN_ERROR:
-        below, above = ([one.value - one.low for one in found], [one.high - one.value for one in found])
-        return float(np.mean(below)), float(np.mean(above))
-    half = float(np.mean([one.shared.get(name, 0.0) for one in seeds]))
-    return half, half
+    half = np.array([one.shared.get("onset_tokens" if name in ONSETS else name, 0.0) for one in seeds])
+    own = np.array([(one.value - one.low, one.high - one.value) for one in found])
+    if name in ONSETS:  # where there is no slope, or no end, it is that of the run
+        own = np.where(np.isfinite(half[:, None]) & ~np.isnan(own), half[:, None], own)
+    below, above = own.mean(0) if name in (*OWN_ERROR, *ONSETS) else (half.mean(), half.mean())
+    return float(below), float(above)
 
 
 def _estimate(row: object) -> Estimate:

@@ -24,6 +24,9 @@ COMPARED = ("converged", "paper")
 POSITION_NAMES = ("onset_tokens", "sigmoid_midpoint", "saturation_tokens", "change_point")
 """Estimates in tokens; they are compared in doublings."""
 
+WITHIN_RUN = ("_shared", "_before")
+"""How names of estimates end that only serve to pool pre-training seeds."""
+
 
 def estimate_transition(
     series: Iterable[Series], settings: Statistics, answers: Answers | None = None
@@ -77,13 +80,34 @@ def estimate_curve(
     fitted = sigmoid.fit_sigmoid(series.doublings, curve.accuracy, confidence=confidence, noise=noise)
     factor = residual_factor(fitted, curve.accuracy, noise)
     ceiling = series.others.get("ceiling") if curve.seed == MEAN_SEED else None
+    levels = describe_late(curve, late=late, factor=factor, pairs=pairs, ceiling=ceiling, confidence=confidence)
     return {
         "onset_step": _at(onset, series.steps.astype(np.float64)),
         "onset_tokens": _at(onset, series.tokens),
         **_describe_sigmoid(fitted, series),
         "change_point": _at(find_change(curve.accuracy, confidence=confidence), series.tokens),
-        **describe_late(curve, late=late, factor=factor, pairs=pairs, ceiling=ceiling, confidence=confidence),
+        **levels,
+        "onset_tokens_shared": _moved_onset(fitted, curve, levels["saturation_gain_shared"]),
+        "onset_tokens_before": _at(_before(onset), series.tokens),
     }
+
+
+def _moved_onset(fitted: sigmoid.Sigmoid | str, curve: Curve, gain: Estimate) -> Estimate:
+    """Returns by how many doublings an error of all gains, a half width, moves the onset, by the slope where the sigmoid crosses."""
+    if isinstance(fitted, str):
+        return undefined(fitted, gain.n)
+    share = (float((curve.accuracy - curve.gain).mean()) - fitted.floor.value) / fitted.rise.value
+    if not 0.0 < share < 1.0:
+        return undefined("the sigmoid does not cross the supervisor's accuracy", gain.n)
+    slope = fitted.rise.value * share * (1.0 - share) / fitted.scale.value
+    return replace(gain, value=gain.value / slope)
+
+
+def _before(onset: Estimate) -> Estimate:
+    """Returns the place of the revision before an onset; undefined where there is none."""
+    if not onset.value >= 1:
+        return undefined("no revision before the onset", onset.n)
+    return Estimate(value=onset.value - 1, n=onset.n, note="the revision before the onset")
 
 
 def _tell_gap(onset: Estimate, steps: np.ndarray) -> Estimate:
@@ -155,7 +179,7 @@ def compare(first: dict[str, Estimate], second: dict[str, Estimate]) -> dict[str
     none is cautious.
     """
     found = {}
-    for name in [name for name in first if name != "onset_step" and not name.endswith("_shared")]:
+    for name in [name for name in first if name != "onset_step" and not name.endswith(WITHIN_RUN)]:
         pair = [_in_doublings(one[name]) if name in POSITION_NAMES else one[name] for one in (first, second)]
         found[name] = difference(*pair, n=min(one.n for one in pair))
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -143,10 +145,26 @@ def test_of_a_group_of_which_one_seed_was_measured_that_one_speaks_for_itself():
     assert set(grouped["level"]) == {"revisions"}
 
 
-def _pooled(name, *found):
+def _pooled(name, *found, shared=0.0):
     rest = {"gain": ESTIMATE, "weak_on_weak_gain": ESTIMATE, "w2s_first": ESTIMATE, "gain_first": ESTIMATE}
-    seeds = [summary.Conclusions(found={**rest, name: one}) for one in found]
+    seeds = [
+        summary.Conclusions(
+            found={**rest, "onset_tokens": one, name: one},
+            shared={"onset_tokens": shared, "onset_tokens_before": one.low},
+        )
+        for one in found
+    ]
     return summary.pool_runs(seeds, 0.95)[name]
+
+
+def test_seeds_share_what_moves_all_gains_and_an_onset_lies_after_the_revision_before():
+    same = [Estimate(value=640.0, low=512.0, high=1024.0, n=9)] * 3  # seeds do not differ
+    one = _pooled("onset_tokens", *same, shared=0.1)
+    assert (one.value, one.low, one.high) == pytest.approx((640.0, 512.0 * 2**-0.1, 640.0 * 2**0.1))
+    run = _pooled("onset_tokens", *same, shared=np.nan)  # no slope is known: the run's own interval
+    assert (run.low, run.high) == pytest.approx((512.0 * 512 / 640, 1024.0))
+    apart = [replace(one, value=value) for one, value in zip(same, (640.0, 768.0, 896.0), strict=True)]
+    assert _pooled("onset_tokens", *apart, shared=0.1).high > one.high
 
 
 @pytest.mark.parametrize(

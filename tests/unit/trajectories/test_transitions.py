@@ -231,6 +231,23 @@ def test_answers_of_single_pairs_shorten_the_late_intervals():
         assert found[f"{name}_shared"].value <= (found[name].high - found[name].low) / 2 + 1e-12
 
 
+def test_an_error_of_all_gains_moves_the_onset_by_the_slope_of_the_sigmoid():
+    series = made_series()
+    supervisor = float(series.curves[0].accuracy[[0, -1]].mean())
+    curve = replace(series.curves[0], gain=series.curves[0].accuracy - supervisor)
+    found = estimate_curve(series, curve, SETTINGS)
+    at = {name: found[f"sigmoid_{name}"].value for name in ("floor", "rise", "midpoint", "width")}
+    x, scale = np.log2(at["midpoint"]) + np.linspace(-8, 8, 100_001), at["width"] / (2 * np.log(9))
+    level = at["floor"] + at["rise"] / (1 + np.exp(-(x - np.log2(at["midpoint"])) / scale))
+    half = 1e-4  # of an accuracy, small, so that the curve is a line there
+    crossings = [np.interp(supervisor + side * half, level, x) for side in (-1, 1)]
+    per_gain = (crossings[1] - crossings[0]) / (2 * half)
+    expected = found["saturation_gain_shared"].value * per_gain
+    assert found["onset_tokens_shared"].value == pytest.approx(expected, rel=1e-3)
+    place = int(np.flatnonzero(series.tokens == found["onset_tokens"].value)[0])
+    assert found["onset_tokens_before"].value == series.tokens[place - 1]
+
+
 def test_a_ratio_has_fiellers_interval():
     gain, gap = np.full(4, 0.03), np.full(4, 0.06)
     errors = np.array([[4e-6, 1e-6], [1e-6, 9e-6]])

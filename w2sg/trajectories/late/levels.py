@@ -22,6 +22,7 @@ from w2sg.trajectories.selection import (
     trained_layers,
 )
 from w2sg.trajectories.series import Listed
+from w2sg.trajectories.transitions import WITHIN_RUN
 
 QUANTITIES = {
     "w2s": ("w2s", "accuracy"),
@@ -51,7 +52,7 @@ class Levels:
     found: dict[str, Estimate]
     """By name."""
     pairs: dict[str, float]
-    """Half widths of those of the late revisions by test and training pairs alone."""
+    """Half widths of those of the late revisions by what test and training pairs make of all of them alike; tokens before the onset."""
     revisions: int
     """Number of revisions."""
     last_step: int
@@ -97,8 +98,7 @@ def measure_levels(
     Args:
         metrics: Schema METRICS.
         case: Family, dataset and protocol.
-        known: Levels that TRANSITIONS holds already, taken as they are; those ending in ``_shared`` are half widths by test and
-            training pairs alone.
+        known: Levels that TRANSITIONS holds already, taken as they are, and what seeds are pooled by.
         settings: Section ``statistics``.
         confidence: Coverage of the intervals of ``metrics``; standard errors are taken from their width.
         listed: What the revisions were chosen from, in an adaptive sweep.
@@ -117,11 +117,11 @@ def measure_levels(
         found[name] = late_level(values, float(errors[quantity].mean()), degrees, settings.confidence)
         if np.isnan(values).any():
             found[name] = undefined(f"{QUANTITIES[quantity][0]} was not measured at all late revisions", len(late))
-    found |= {name: one for name, one in known.items() if not name.endswith("_shared")}
+    found |= {name: one for name, one in known.items() if not name.endswith(WITHIN_RUN)}
     rows = case_rows(metrics, family=case["family"], dataset=case["dataset"])
     wide = float(stats.norm.ppf(0.5 + settings.confidence / 2))
     pairs = {name: wide * float(errors[quantity].mean()) for name, quantity in LATE.items()}
-    pairs |= {name.removesuffix("_shared"): one.value for name, one in known.items() if name.endswith("_shared")}
+    pairs |= {name.removesuffix("_shared"): one.value for name, one in known.items() if name.endswith(WITHIN_RUN)}
     for name in ("permuted_gain", "systematic_cost"):
         half = wide * _draw_error(rows, *QUANTITIES[LATE[name]], case["protocol"], late["step"].tolist())
         found[name], pairs[name] = _widen(found[name], half), float(np.hypot(pairs[name], np.nan_to_num(half)))
