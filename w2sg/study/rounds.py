@@ -23,8 +23,9 @@ NOTE = "begun.json"
 LEFT = "W2SG_ROUNDS_LEFT"
 """Variable that names a file for a run to leave where it chose more revisions, so that another run follows."""
 
-PER_CASE = (10, 5)
-"""Revisions that a sweep is expected to measure after its first round: for one dataset and protocol, and for each further one."""
+PER_CASE, WITH_SATURATION = (10, 5), (18, 7)
+"""Revisions that a sweep is expected to measure after its first round, for onsets and where saturation within a factor of 2 is sought
+too: for one dataset and protocol, and for each further one."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Chosen:
     revision: str
     """Name of the revision."""
     worth: str = field(compare=False)
-    """Share by which it was expected to narrow the onsets' intervals; empty in the first round."""
+    """Share by which it was expected to narrow the intervals sought; empty in the first round."""
     reason: str = field(compare=False)
     """Why it was chosen."""
 
@@ -82,7 +83,7 @@ class Rounds:
         What is expected is the mean over simulated studies (``benchmarks/results/adaptive.tsv``).
         """
         now, most = len(self.rows), min(self.rule.most, len(self.candidates))
-        each, further = PER_CASE
+        each, further = PER_CASE if self.rule.saturation is None else WITH_SATURATION
         mean = len(self.before(2)) + each + further * (cases * len(self.members) - 1)
         ended = {"least": now, "expected": now, "most": now, "all listed": self.total}
         return ended if self.end else {**ended, "expected": max(now, min(mean, most)), "most": max(now, most)}

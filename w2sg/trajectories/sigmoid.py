@@ -90,8 +90,7 @@ def fit_sigmoid(doublings: np.ndarray, accuracy: np.ndarray, *, confidence: floa
         return f"{len(finite)} revisions after training began; a sigmoid needs 2"
     if is_constant(accuracy):
         return "the accuracy is constant"
-    span = (float(finite[0]), float(finite[-1]))
-    scales = (_NARROWEST * (span[1] - span[0]), 0.5 * (span[1] - span[0]))
+    span, scales = shown_ranges(finite)
     coarse = _coarse_grid(tuple(doublings), span, scales)
     edges = (span, (float(np.log(scales[0])), float(np.log(scales[1]))))
     midpoint, scale = _refine(doublings, accuracy, coarse, edges)
@@ -120,6 +119,12 @@ def fit_sigmoid(doublings: np.ndarray, accuracy: np.ndarray, *, confidence: floa
         rise=Estimate(value=float(rise), low=rise - half[1], high=rise + half[1], n=n),
         factor=factor,
     )
+
+
+def shown_ranges(doublings: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Returns the midpoints and the scales, from least to largest, that revisions at finite log2 tokens, ascending, can show."""
+    first, last = float(doublings[0]), float(doublings[-1])
+    return (first, last), (_NARROWEST * (last - first), 0.5 * (last - first))
 
 
 def exceeds_noise(constant: float, least: float, n: int, parameters: int, factor: float, confidence: float) -> bool:

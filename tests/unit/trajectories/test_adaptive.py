@@ -10,6 +10,7 @@ from tests.studies import made_metrics
 from w2sg.study.lists.adaptive import FIRST_ROUND, LATE, Adaptive, candidates, doublings, first_round, late_places
 from w2sg.study.rounds import Chosen
 from w2sg.trajectories.adaptive.rounds import KnownGain, choose, draw_scores, locate_onset
+from w2sg.trajectories.adaptive.saturation import SaturationState, locate_saturation
 from w2sg.trajectories.adaptive.table import AdaptiveSweep, next_round, place_tables
 from w2sg.trajectories.onset import find_onset
 
@@ -28,8 +29,8 @@ def case(gain, places, error=0.01):
     return KnownGain(places=places, gain=gain[places], error=np.full(len(places), error))
 
 
-def decide(taken, *cases, each=4, within=1.25):
-    return choose(X, taken, cases, each=each, within=within, late=LATE_PLACE, confidence=0.95)
+def decide(taken, *cases, each=4, within=1.25, saturation=None):
+    return choose(X, taken, cases, each=each, within=within, late=LATE_PLACE, confidence=0.95, saturation=saturation)
 
 
 def sweep(gain, *, each=4, error=0.01):
@@ -76,14 +77,14 @@ def test_a_first_round_is_found_in_every_list_for_every_share_of_late_revisions(
 def test_nothing_is_chosen_where_nothing_counts_and_an_onset_that_lies_nowhere_is_not_called_known():
     assert decide([0, 20, 40]).places == ()
     below = decide([0, 40, 80], case(curve(3.7) - 1.0, [0, 40, 80]))
-    assert below.dated == (False,) and below.widths == (pytest.approx(1.0),)
+    assert [one.bounded for one in below.sought] == [False] and below.sought[0].width == pytest.approx(1.0)
 
 
 def test_a_round_looks_between_the_last_one_below_and_the_first_above():
     taken = [0, 20, 40, 60, 64, 70, 75, 80]
     choice = decide(taken, case(curve(3.7), taken))
     assert all(20 < place < 40 for place in choice.places) and len(choice.places) == 4
-    assert choice.widths == (pytest.approx(2.5),) and all(worth > 0 for worth in choice.worth)
+    assert [one.width for one in choice.sought] == [pytest.approx(2.5)] and all(worth > 0 for worth in choice.worth)
     assert decide(taken, case(curve(3.7), taken)) == choice
 
 
@@ -93,7 +94,7 @@ def test_a_round_serves_all_cases_and_no_case_that_is_narrow_enough():
     assert {place // 20 for place in both.places} == {1, 2}
     narrow = sorted({*taken, *range(28, 32)})
     found = decide(narrow, case(curve(3.7, scale=0.02), narrow), case(curve(6.2), narrow))
-    assert found.widths[0] < np.log2(1.25) and all(40 < place < 60 for place in found.places)
+    assert found.sought[0].width < np.log2(1.25) and all(40 < place < 60 for place in found.places)
 
 
 def test_a_sweep_ends_near_the_exhaustive_interval_with_a_fraction_of_the_revisions():
@@ -148,6 +149,70 @@ def test_those_that_might_have_been_chosen_count_as_tested():
     assert np.isnan(find_onset(gain, error, late=1, confidence=0.95, listed=200).value)
 
 
+SATURATED = 3.7 + 0.3 * np.log(19.0)
+"""Doublings at which the rise of ``curve(3.7)`` has reached 95 %."""
+
+
+def noisy(gain, *, seed=0):
+    return gain + 0.008 * np.random.default_rng(seed).standard_normal(len(X))
+
+
+def saturation_of(gain, taken, *, wanted=0.5):
+    """The state of a saturation, the candidates left, and its sigmoid."""
+    free, at = np.setdiff1d(np.arange(len(X)), taken), X[taken]
+    fitted = locate_saturation(at, gain[taken], confidence=0.95)
+    assert fitted is not None
+    width = fitted.saturation.high - fitted.saturation.low
+    return SaturationState(at, gain[taken], fitted, X[free], width=width, wanted=wanted), X[free], width
+
+
+def test_revisions_on_the_upper_half_of_a_rise_are_worth_most_for_its_saturation_and_the_more_are_taken_the_less():
+    state, x, _ = saturation_of(noisy(curve(3.7)), [0, 16, 20, 28, 32, 40, 60, 64, 70, 75, 80])
+    worth = state.narrowed()
+    assert worth.shape == x.shape and (worth >= 0).all() and worth.max() < 1
+    best = int(np.argmax(worth))
+    assert 3.7 < x[best] < SATURATED + 0.6 and worth[best] > 5 * worth[x < 2.0].max()
+    state.take(best)
+    assert state.narrowed()[best] < worth[best]
+
+
+def test_what_a_revision_is_expected_to_narrow_a_saturation_by_is_what_it_narrows_it_by_in_the_mean():
+    taken = [*range(0, 80, 3), 80]
+    expected, found = [], []
+    for seed in range(40):
+        gain = noisy(curve(3.7, scale=0.6), seed=seed)
+        state, x, width = saturation_of(gain, taken, wanted=0.0)
+        best = int(np.argmax(state.narrowed()))
+        place = int(np.searchsorted(X, x[best] - 1e-9))
+        expected.append(np.log1p(-state.narrowed()[best]))
+        found.append(np.log(saturation_of(gain, sorted([*taken, place]))[2] / width))
+    assert np.mean(expected) < -0.05
+    assert abs(np.mean(found) - np.mean(expected)) < 3 * np.std(found) / np.sqrt(len(found))
+
+
+def test_a_saturation_is_sought_where_it_is_asked_for_found_and_not_narrow_enough():
+    gain, taken = noisy(curve(3.7)), sorted([*range(28, 32), 0, 16, 20, 40, 60, 64, 70, 75, 80])
+    onsets = decide(taken, case(gain, taken))
+    assert [one.kind for one in onsets.sought] == ["onset"] and onsets == decide(
+        taken, case(gain, taken), saturation=None
+    )
+    both = decide(taken, case(gain, taken), case(noisy(curve(12.0)), taken), saturation=1.01)
+    assert [(one.kind, one.case) for one in both.sought] == [("onset", 0), ("onset", 1), ("saturation", 0)]
+    assert both.sought[2].bounded and "saturation" in {one.kind for one in both.serves}
+    assert decide(taken, case(gain, taken), saturation=100.0).places == onsets.places
+    assert both == decide(taken, case(gain, taken), case(noisy(curve(12.0)), taken), saturation=1.01)
+
+
+def test_a_sweep_that_seeks_saturation_narrows_it():
+    gain, widths = noisy(curve(3.7, scale=0.8)), []
+    for saturation in (None, 1.5):
+        taken = [0, 20, 40, 60, 64, 70, 75, 80]
+        while (choice := decide(taken, case(gain, taken), saturation=saturation)).places and len(taken) < 60:
+            taken = sorted({*taken, *choice.places})
+        widths.append(saturation_of(gain, taken)[2])
+    assert widths[1] < min(0.8 * widths[0], np.log2(1.5)) and len(taken) < 60
+
+
 STEPS = [0, *range(64, 2561, 64)]
 
 
@@ -192,3 +257,22 @@ def test_a_sweep_that_may_measure_no_more_says_so():
     sweep, chosen, metrics = described(within=1.01, most=8)
     table = next_round(chosen, measured(metrics, chosen, sweep), sweep, confidence=0.95)
     assert table["reason"].iloc[-1] == "ended: 8 revisions were measured, and most is 8"
+
+
+def ended(sweep: AdaptiveSweep, chosen: list[Chosen], metrics: pd.DataFrame) -> list[str]:
+    """Reasons of all rounds after the first one."""
+    while True:
+        new = next_round(chosen, measured(metrics, chosen, sweep), sweep, confidence=0.95).iloc[len(chosen) :]
+        if new["revision"].isna().all():
+            return [row.reason for row in chosen[FIRST_ROUND:]] + [str(new["reason"].item())]
+        chosen = chosen + [Chosen(*row) for row in new[["round", "revision", "worth", "reason"]].values.tolist()]
+
+
+def test_a_sweep_that_seeks_saturation_goes_on_for_it_and_says_so():
+    reasons = ended(*described(within=1.5, saturation=1.2))
+    assert {reason.split(" of ")[0] for reason in reasons[:-1]} == {"onset", "saturation"}
+    assert any(reason.startswith("saturation of nano, newsgroups_tech, ") for reason in reasons)
+    assert "saturation" not in " ".join(ended(*described(within=1.5)))
+    wide = ended(*described(within=64.0, saturation=64.0))[-1]
+    assert wide.startswith("ended: every onset is known within a factor of 64 in tokens, and every saturation found (")
+    assert wide.endswith(" cases) within 64")

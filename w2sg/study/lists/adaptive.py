@@ -21,10 +21,12 @@ APART = 1 / 6
 
 
 class Adaptive(Section):
-    """Selection in rounds: a coarse grid, then the revisions that are expected to narrow the onsets' intervals most."""
+    """Selection in rounds: a coarse grid, then the revisions that are expected to narrow the intervals sought most."""
 
     within: Annotated[float, Field(gt=1)] = 1.25
     """The sweep ends when the upper end of every onset's interval is at most so many times the lower one, in tokens."""
+    saturation: Annotated[float, Field(gt=1)] | None = None
+    """As ``within`` for saturations, which are sought too; not given, rounds seek onsets only."""
     most: Annotated[int, Field(ge=FIRST_ROUND)] = 40
     """Most revisions that are measured."""
     each: Count = 4

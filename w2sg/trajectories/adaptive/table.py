@@ -10,7 +10,7 @@ import pandas as pd
 
 from w2sg.study.lists.adaptive import Adaptive, doublings
 from w2sg.study.rounds import COLUMNS, Chosen
-from w2sg.trajectories.adaptive.rounds import Choice, KnownGain, choose
+from w2sg.trajectories.adaptive.rounds import Choice, KnownGain, Sought, choose
 from w2sg.trajectories.series import Series, collect_series
 
 
@@ -79,12 +79,12 @@ def next_round(
     choice = choose(
         np.array(doublings(tokens.tolist())), [sweep.places[row.revision] for row in chosen], list(cases.values()),
         each=min(sweep.rule.each, sweep.rule.most - len(chosen)), within=sweep.rule.within,
-        late=int(np.searchsorted(steps, sweep.late_step)), confidence=sweep.confidence,
+        saturation=sweep.rule.saturation, late=int(np.searchsorted(steps, sweep.late_step)), confidence=sweep.confidence,
     )  # fmt: skip
     number, names, rows = chosen[-1].round + 1, list(cases), list(chosen)
-    for place, worth, case in zip(choice.places, choice.worth, choice.serves, strict=True):
-        known = f"within {choice.widths[case]:.2f} doublings" if choice.dated[case] else "not between two revisions"
-        reason = f"onset of {names[case]}: {known} so far"
+    for place, worth, one in zip(choice.places, choice.worth, choice.serves, strict=True):
+        known = f"within {one.width:.2f} doublings" if one.bounded else "not between two revisions"
+        reason = f"{one.kind} of {names[one.case]}: {known} so far"
         rows.append(Chosen(number, sweep.revisions[place][0], f"{worth:.4f}", reason))
     table = pd.DataFrame([vars(row) for row in rows])
     places = table["revision"].map(sweep.places)
@@ -95,16 +95,26 @@ def next_round(
 
 
 def _why_ended(choice: Choice, chosen: int, sweep: AdaptiveSweep) -> str:
-    if not choice.widths:
+    if not choice.sought:
         return "ended: no revision that was measured counts, all were left out"
-    widest, open_ones = max(choice.widths), choice.dated.count(False)
-    if widest <= np.log2(sweep.rule.within) and not open_ones:
-        return f"ended: every onset is known within a factor of {sweep.rule.within:g} in tokens"
+    onsets, saturations = ([one for one in choice.sought if one.kind == kind] for kind in ("onset", "saturation"))
+    within, wanted = sweep.rule.within, sweep.rule.saturation
+    if _all_within(onsets, within) and (wanted is None or _all_within(saturations, wanted)):
+        known = f"ended: every onset is known within a factor of {within:g} in tokens"
+        found = f"every saturation found ({len(saturations)} of {len(onsets)} cases)"
+        return known if wanted is None else f"{known}, and {found} within {wanted:g}"
     if chosen >= sweep.rule.most:
         return f"ended: {chosen} revisions were measured, and most is {sweep.rule.most}"
-    known = (
-        f"{open_ones} of {len(choice.dated)} onsets lie between no two revisions"
-        if open_ones
-        else f"the widest is {widest:.2f} doublings"
-    )
-    return f"ended: no revision is expected to narrow an interval of an onset; {known}"
+    known = "; ".join(_widest(part) for part in (onsets, saturations) if part)
+    return f"ended: no revision is expected to narrow an interval that is sought; {known}"
+
+
+def _all_within(intervals: Sequence[Sought], factor: float) -> bool:
+    return all(one.bounded and one.width <= np.log2(factor) for one in intervals)
+
+
+def _widest(intervals: Sequence[Sought]) -> str:
+    kind, open_ones = intervals[0].kind, sum(not one.bounded for one in intervals)
+    if open_ones:
+        return f"{open_ones} of {len(intervals)} {kind}s lie between no two revisions"
+    return f"the widest of {kind}s: {max(one.width for one in intervals):.2f} doublings"
