@@ -36,7 +36,7 @@ from w2sg.trajectories.prediction import predict_revisions  # noqa: E402
 from w2sg.trajectories.series import Curve, Listed, Series  # noqa: E402
 from w2sg.trajectories.transitions import estimate_curve  # noqa: E402
 
-SETTINGS, RULE = Statistics(), Adaptive()
+SETTINGS = Statistics()
 FLOOR, RISE, SUPERVISOR, ERROR, FLUCTUATION, MEMORY = 0.54, 0.25, 0.74, 0.008, 0.006, 0.5
 LISTS = {
     "154": ("pythia", Selection()),
@@ -44,6 +44,9 @@ LISTS = {
     "558": ("OLMo-7B", Selection()),
 }
 """Revision lists by the number of revisions that an exhaustive sweep measures."""
+
+RULES = {"adaptive": Adaptive(), "adaptive, saturation within 2": Adaptive(saturation=2.0)}
+"""Sweeps beside the exhaustive one; saturation is sought for single cases only, to save time."""
 
 SHAPES = ("steep", "gradual", "two-step", "absent")
 CASES = {**dict.fromkeys(SHAPES, 1), "four cases": 4}
@@ -95,22 +98,23 @@ def part_of(series: Series, places: np.ndarray, listed: Listed) -> Series:
     return replace(series, **{name: getattr(series, name)[places] for name in names}, curves=(one,), listed=listed)
 
 
-def sweep(many: list[Series]) -> tuple[np.ndarray, Listed, int]:
+def sweep(many: list[Series], rule: Adaptive) -> tuple[np.ndarray, Listed, int]:
     """Returns the places that an adaptive sweep measures for several cases, what they were chosen from, and its rounds."""
     tokens, curves = many[0].tokens.tolist(), [one.curves[0] for one in many]
-    among = np.array(candidates(tokens, SETTINGS.late, RULE.within))
+    among = np.array(candidates(tokens, SETTINGS.late, rule.within))
     taken = np.flatnonzero(np.isin(among, first_round(tokens, SETTINGS.late)))
     start = late_places(len(tokens), SETTINGS.late)[0]
     x, late, rounds = np.array(doublings(tokens))[among], int(np.searchsorted(among, start)), 1
-    while (left := RULE.most - len(taken)) > 0:
+    while (left := rule.most - len(taken)) > 0:
         at = among[taken]
         cases = [KnownGain(places=taken, gain=curve.gain[at], error=curve.gain_error[at]) for curve in curves]
         chosen = choose(
             x,
             taken.tolist(),
             cases,
-            each=min(RULE.each, left),
-            within=RULE.within,
+            each=min(rule.each, left),
+            within=rule.within,
+            saturation=rule.saturation,
             late=late,
             confidence=SETTINGS.confidence,
         )
@@ -157,19 +161,16 @@ def run_design(name: str, shape: str, studies: int) -> Iterator[dict[str, object
     for study in range(studies):
         shapes = [shape] if shape in SHAPES else rng.choice(SHAPES, CASES[shape])
         drawn = [draw_series(str(one), steps, tokens, rng) for one in shapes]
-        places, chosen, rounds = sweep([one for one, _ in drawn])
+        rules = {way: rule for way, rule in RULES.items() if len(shapes) == 1 or rule.saturation is None}
+        swept = {way: sweep([one for one, _ in drawn], rule) for way, rule in rules.items()}
         for kind, (series, smooth) in zip(shapes, drawn, strict=True):
-            for way, part in (("exhaustive", series), ("adaptive", part_of(series, places, chosen))):
-                keys: dict[str, object] = {
-                    "list": name,
-                    "design": shape,
-                    "study": study,
-                    "sweep": way,
-                    "true": float(kind != "absent"),
-                }
-                yield (
-                    keys | {"rounds": rounds} | judge(part, series, smooth, one_rise=str(kind) in ("steep", "gradual"))
-                )
+            parts = {"exhaustive": (series, 1)}
+            parts |= {way: (part_of(series, places, listed), rounds) for way, (places, listed, rounds) in swept.items()}
+            for way, (part, rounds) in parts.items():
+                keys: dict[str, object] = {"list": name, "design": shape, "study": study, "sweep": way}
+                keys |= {"true": float(kind != "absent")}
+                one_rise = str(kind) in ("steep", "gradual")
+                yield keys | {"rounds": rounds} | judge(part, series, smooth, one_rise=one_rise)
 
 
 def condense(rows: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from w2sg.study.labels.supervisors import Supervisor
 from w2sg.study.lists.adaptive import Adaptive
 from w2sg.study.lists.rows import Revision
 from w2sg.study.lists.selection import Selection, select
-from w2sg.study.rounds import COLUMNS, NOTE, PER_CASE, narrow, note_rounds, read_rounds
+from w2sg.study.rounds import COLUMNS, NOTE, PER_CASE, WITH_SATURATION, narrow, note_rounds, read_rounds
 
 WEAK = Supervisor(name="w", revision="main", source="model")
 REVISIONS = tuple(Revision(name=f"step{k}", step=k, tokens=float(k)) for k in range(40))
@@ -95,6 +95,8 @@ def test_costs_lie_between_the_first_round_and_the_most(tmp_path):
     found, _ = study(tmp_path, most=20)
     assert found["f"].bounds(1) == {"least": 8, "expected": 8 + PER_CASE[0], "most": 20, "all listed": 40}
     assert found["f"].bounds(4)["expected"] == 20
+    both, _ = study(tmp_path, saturation=2.0)
+    assert both["f"].bounds(1)["expected"] == 8 + WITH_SATURATION[0] and both["f"].bounds(1)["least"] == 8
 
 
 def test_the_expected_number_is_that_of_the_simulation():
@@ -103,6 +105,8 @@ def test_the_expected_number_is_that_of_the_simulation():
     one, four = means.groupby("many")["revisions"].mean()
     assert one == pytest.approx(8 + PER_CASE[0], abs=1)
     assert four == pytest.approx(8 + PER_CASE[0] + 3 * PER_CASE[1], abs=1.5)
+    both = table.loc[table["sweep"] == "adaptive, saturation within 2", "revisions"].mean()
+    assert both == pytest.approx(8 + WITH_SATURATION[0], abs=1)
 
 
 def test_the_simulation_reaches_what_the_documents_claim():
@@ -115,6 +119,11 @@ def test_the_simulation_reaches_what_the_documents_claim():
     other = table[(table["sweep"] == "exhaustive") & (table["design"] != "four cases")]
     assert part["held"].min() >= 0.95 and part["missed"].max() == other["missed"].max() == 0
     assert part["false"].sum() <= other["false"].sum()
+    both = table[table["sweep"] == "adaptive, saturation within 2"]
+    assert both["held"].min() >= 0.95 and both["saturation_held"].min() >= 0.95 - 2 * (0.95 * 0.05 / 300) ** 0.5
+    rise = ["steep", "gradual"]
+    narrower, wider = (one[one["design"].isin(rise)]["saturation_width"].to_numpy() for one in (both, part))
+    assert (narrower < 0.95 * wider).all()
 
 
 def test_seeds_of_different_lists_are_refused(tmp_path):
