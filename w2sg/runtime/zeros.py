@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 END = 4096
-"""Numbers at the end of a weight that are looked at: a hole that reaches the end of none is within a single one."""
+"""Numbers at the end of a weight that are looked at, before it is loaded."""
+
+RUN = 1024
+"""Numbers in a row that are never zeros by chance: half of a page of a file, or less."""
 
 _BLOCK = re.compile(r"(?<=\.)\d+(?=\.)")
 _ADDED = re.compile(r"\.(\w*out_?proj|o_proj|down_proj|c_proj|w?o|fc2|w2|fc_out|dense|dense_4h_to_h)\.weight$")
@@ -24,17 +27,17 @@ _LEAST = 64
 """Numbers of a weight that is looked at: a gate of a few may be zero."""
 
 
-def odd_zeros(ends: Mapping[str, tuple[Sequence[int], bool]], is_zero: Callable[[str], bool]) -> str:
-    """Returns a weight that ends in zeros and cannot mean it, empty text if there is none.
+def odd_zeros(runs: Mapping[str, tuple[Sequence[int], bool]], is_zero: Callable[[str], bool]) -> str:
+    """Returns a weight that has a run of zeros and cannot mean it, empty text if there is none.
 
     That is one whose counterpart in another block does not; or any matrix, if those of all blocks do.
 
     Args:
-        ends: Shape, and whether the last :data:`END` numbers are zeros, by name.
+        runs: Shape, and whether the end is zeros or :data:`RUN` numbers in a row are, by name.
         is_zero: Whether all of a weight is zeros; asked of few.
     """
     kinds: dict[str, dict[str, bool]] = defaultdict(dict)
-    for name, (shape, zero) in ends.items():
+    for name, (shape, zero) in runs.items():
         weighs = len(shape) > 1 or name.endswith(
             "weight"
         )  # other vectors, such as biases, may stay zero in single blocks
@@ -50,7 +53,7 @@ def odd_zeros(ends: Mapping[str, tuple[Sequence[int], bool]], is_zero: Callable[
         for kind, found in kinds.items()
         if not _ADDED.search(kind)
         for name, zero in found.items()
-        if len(ends[name][0]) > 1
+        if len(runs[name][0]) > 1
     }
     return next(iter(matrices), "") if all(matrices.values()) else ""
 
@@ -79,5 +82,5 @@ def safetensors_zeros(path: Path, start: int, header: Mapping[str, Any]) -> str:
         if not places or not zeros(max(places, key=lambda name: places[name][1]), END):
             return ""
         floats = {name: header[name]["shape"] for name in places if header[name]["dtype"].startswith(("F", "BF"))}
-        ends = {name: (shape, zeros(name, END * 4)) for name, shape in floats.items()}
-        return odd_zeros(ends, lambda name: zeros(name, 1 << 62))
+        runs = {name: (shape, zeros(name, END * 4)) for name, shape in floats.items()}
+        return odd_zeros(runs, lambda name: zeros(name, 1 << 62))

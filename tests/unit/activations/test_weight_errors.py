@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from tests import tiny
 from w2sg.activations.models import load_model, read_model_config
 from w2sg.revisions.folders import RevisionError
+from w2sg.runtime.zeros import RUN
 
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 123456\n"
 PAGE = "<!doctype html><title>Sign in</title>"
@@ -85,6 +86,16 @@ def test_weights_that_end_in_zeros_are_refused(tmp_path, architecture, first, fo
 def test_a_hole_in_the_weights_is_refused_with_the_name_of_file_and_weight(tmp_path):
     text = refused(with_zeros(tmp_path, "llama", 2 * 320 * 64 * 4, 2 * 320 * 64 * 4 + 40_000))
     assert re.search(r"model\.safetensors holds zeros .*first in model\.layers\.0\.", text)
+
+
+def test_a_hole_within_a_single_weight_is_refused(tmp_path):
+    folder = with_zeros(tmp_path, "gpt_neox", 0, 0)  # none yet
+    state = load_file(folder / "model.safetensors")
+    name = next(name for name in state if "layers.1" in name and name.endswith("query_key_value.weight"))
+    state[name].reshape(-1)[100 : 100 + 2 * RUN] = 0
+    assert state[name].numel() > 4 * RUN
+    tiny.save_weights(state, folder, kind="safetensors")
+    assert f"first in {name}" in refused(folder)
 
 
 def test_half_an_embedding_is_refused(tmp_path):
