@@ -293,10 +293,7 @@ def _fault(*texts: Any) -> str | None:
             return fault
     good, bad = (unicodedata.normalize("NFC", visible(text)).strip() for text in texts[1:])
     if good == bad:
-        unseen = (
-            ""
-            if texts[1].strip() == texts[2].strip()
-            else ", but for how accents are coded or characters that cannot be seen"
-        )
-        return f"chosen and rejected are equal{unseen}"
+        kept, stripped = texts[1] == texts[2], texts[1].strip() == texts[2].strip()
+        unseen = "white space at the ends" if stripped else "how accents are coded or characters that cannot be seen"
+        return "chosen and rejected are equal" + ("" if kept else f", but for {unseen}")
     return None

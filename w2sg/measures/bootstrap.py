@@ -54,7 +54,7 @@ def _draw_groups(clusters: bytes, resamples: int, seed: int) -> np.ndarray:
     group = np.frombuffer(clusters, dtype=np.int64)
     number = int(group.max()) + 1
     drawn = _draw(number, resamples, seed, 1).take(group, axis=1)
-    if number < min(FEWEST_GROUPS, len(group)):
+    if number < FEWEST_GROUPS:
         drawn[:] = np.nan
     drawn.setflags(write=False)
     return drawn

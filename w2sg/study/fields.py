@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 import types
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -96,7 +97,14 @@ def _possible(path: str) -> str:
     return path
 
 
-Name = Annotated[str, Field(pattern=NAME, max_length=LONGEST)]
+def check_repeats(name: str) -> str:
+    """Returns a name; ValueError for one that Snakemake refuses as a wildcard: its end is one part twenty times."""
+    if re.search(r"(.+?)\1{19,}$", name):
+        raise ValueError(f"got {name!r:.60}, expected a name that does not end in the same letters twenty times")
+    return name
+
+
+Name = Annotated[str, Field(pattern=NAME, max_length=LONGEST), AfterValidator(check_repeats)]
 Text = Annotated[str, Field(pattern=TEXT)]
 FilePath = Annotated[str, Field(pattern=TEXT), AfterValidator(_possible)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -60,7 +60,7 @@ FAULTS = [
     ({"rejected": 7}, "rejected is of type int, expected text"),
     ({"chosen": ["a"]}, "chosen is of type list, expected text"),
     ({"chosen": "bad 3"}, "chosen and rejected are equal"),
-    ({"chosen": "bad 3 "}, "chosen and rejected are equal"),
+    ({"chosen": "bad 3 "}, "chosen and rejected are equal, but for white space at the ends"),
     ({"chosen": "\u200b"}, "chosen holds nothing but characters that cannot be seen, such as U+200B"),
     (
         {"chosen": "bad\u2060 3"},

@@ -39,10 +39,11 @@ def test_whole_groups_are_drawn_as_many_as_there_are():
     np.testing.assert_array_equal(apart, draw_counts(20, resamples=50, seed=1))
 
 
-def test_too_few_groups_have_no_interval():
-    groups = np.arange(40) % (FEWEST_GROUPS - 1)
-    counts = draw_counts(40, resamples=50, seed=0, clusters=groups)
-    margins = np.random.default_rng(0).normal(size=(2, 40))
+@pytest.mark.parametrize("n", [FEWEST_GROUPS - 1, 40])
+def test_too_few_groups_have_no_interval(n):
+    groups = np.arange(n) % (FEWEST_GROUPS - 1)
+    counts = draw_counts(n, resamples=50, seed=0, clusters=groups)
+    margins = np.random.default_rng(0).normal(size=(2, n))
     for one in evaluate_margins(margins, counts=counts, supervisor=margins[0], ceiling=margins + 1).values():
         assert np.isnan(one.low).all() and np.isnan(one.high).all()
     assert np.isfinite(evaluate_margins(margins, counts=counts)["accuracy"].value).all()

@@ -88,6 +88,7 @@ def test_neither_order_nor_a_default_that_is_written_out_changes_what_jobs_see()
         ("heads/seeds", [1, 1], ["heads.seeds: [1, 1] repeats a value"]),
         ("partial", "yes", ["partial: got 'yes' (text), expected true or false. Join"]),
         ("study", "s" * 121, [" (121 characters), allowed: at most 120. Name of the study"]),
+        ("study", "abc" * 20, ["study: got 'abcabc", "expected a name that does not end in the same letters twenty times"]),
         ("scratch", "a\0b", ["scratch: got 'a\\x00b', expected a path without line breaks and NUL characters"]),
         ("scratch", "a/" + "b" * 256, ["(258 bytes), expected a path of at most 4000 bytes, 255 for each folder and file"]),
         ("intervals/bootstrap", 10**13, ["intervals.bootstrap: got 10000000000000, allowed: at most 100000"]),

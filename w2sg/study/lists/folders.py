@@ -57,14 +57,18 @@ def read_folder(folder: Path, tokens_per_step: float | None) -> tuple[Revision, 
 
 def _check_others(folder: Path, others: Sequence[Path], named: Sequence[Path]) -> None:
     """No model is left out without a word; what holds other things, such as a Trainer's `runs`, is no model."""
-    models = [child.name for child in others if is_model(child) or not any(child.iterdir())]
+    empty = {child.name for child in others if not any(child.iterdir())}
+    models = [
+        f"{child.name} (empty)" if child.name in empty else child.name
+        for child in others
+        if child.name in empty or is_model(child)
+    ]
     known = "step<N>, step<N>-tokens<M>B or checkpoint-<N>"
     listed = "give a revision list in which every revision stands (key revisions)"
     if models:
-        text = f"{len(models)} of {len(models) + len(named)} folders in {folder} have names that say no step"
-        raise ValueError(
-            f"{text}: {', '.join(models[:10])}{', ...' if len(models) > 10 else ''}; rename them to {known}, or {listed}"
-        )
+        shown = f"{', '.join(models[:10])}{', ...' if len(models) > 10 else ''}"
+        text = f"{len(models)} of {len(models) + len(named)} folders in {folder} have names that say no step: {shown}"
+        raise ValueError(f"{text}; rename them to {known}, remove those that are empty, or {listed}")
     if not named:
         raise ValueError(f"{folder} holds neither a model (config.json) nor folders named {known}; {listed}")
 

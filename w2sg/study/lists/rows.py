@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from w2sg.study.fields import LONGEST, NAME, REPO, WORDS, ConfigError, Mistake, did_you_mean
+from w2sg.study.fields import LONGEST, NAME, REPO, WORDS, ConfigError, Mistake, check_repeats, did_you_mean
 
 HUB_DEFAULT = "main"
 """The branch of a Hub repository that holds the final weights; no revision list names it, and audits compare with it."""
@@ -134,6 +134,7 @@ def check_name(name: str) -> None:
         raise ValueError(f"revision name {name!r} is empty or has odd characters: expected {WORDS[NAME]} ({advice})")
     if len(name) > LONGEST:
         raise ValueError(f"revision name {name[:20]!r}... has {len(name)} characters, allowed: at most {LONGEST}")
+    check_repeats(name)
     kept = {RANDOM: "a random initialisation", HUB_DEFAULT: "the final weights, with which audits compare the others"}
     if name in kept:
         raise ValueError(f"revision name {name!r} is kept for {kept[name]}; give the revision another name")
