@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
 from typing import Any
 
+from w2sg.study.protocols import FIELDS
 from w2sg.study.texts.spelling import normalise, visible
 
 HUMAN, ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
@@ -69,6 +71,19 @@ def text_fault(field: str, text: Any) -> str | None:
     if _WRITTEN_OUT.match(text):
         return f"{field} is a list of messages written as text; save the rows as .jsonl or .parquet, which keep lists"
     return None
+
+
+def pair_fault(*texts: Any) -> str | None:
+    """Returns why prompt, chosen and rejected make no pair; None if they do."""
+    for field, text in zip(FIELDS, texts, strict=True):
+        if fault := text_fault(field, text):
+            return fault
+    good, bad = (unicodedata.normalize("NFC", visible(text)).strip() for text in texts[1:])
+    if good != bad:
+        return None
+    kept, stripped = texts[1] == texts[2], texts[1].strip() == texts[2].strip()
+    unseen = "white space at the ends" if stripped else "how accents are coded or characters that cannot be seen"
+    return "chosen and rejected are equal" + ("" if kept else f", but for {unseen}")
 
 
 def split_dialogues(chosen: str, rejected: str) -> tuple[str, str, str]:

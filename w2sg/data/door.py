@@ -14,8 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from w2sg.data.dialogues import READ_TWICE, repeats_prompt, text_fault
-from w2sg.data.parsers import parse_columns, parse_labelled
+from w2sg.data.dialogues import READ_TWICE, pair_fault, repeats_prompt, text_fault
+from w2sg.data.parsers import absent, parse_columns, parse_labelled, quoted
 from w2sg.data.rows import brief, check_exists, file_rows
 from w2sg.data.texts import count_documents
 from w2sg.study.datasets import DatasetEntry, least_pairs
@@ -99,7 +99,7 @@ def read_labels(path: str) -> dict[str, tuple[int, float]]:
         place = f"{path}, row {number}"
         for column in ("row_id", "probability"):
             if column not in row:
-                raise ValueError(f"{place}: no column {column!r}; columns are {', '.join(map(brief, row))}")
+                raise ValueError(f"{place}: no column {column!r}; columns are {quoted(row)}")
         name: str = str(row["row_id"])
         value: Any = row["probability"]
         try:
@@ -155,7 +155,7 @@ def first_texts(config: Mapping[str, Any], datasets: Sequence[str]) -> dict[str,
             continue
         for _, row in islice(file_rows(Path(path), path), _FIRST):
             texts = _texts(row, entry)
-            if not any(text_fault(field, text) for field, text in texts.items()):
+            if not _fault(texts):
                 found[name] = texts.get("text") or form_text(entry, texts["prompt"], texts["chosen"])
                 break
     return found
@@ -278,8 +278,7 @@ def _first_fault(path: Path, entry: Mapping[str, Any]) -> str:
             texts = _texts(row, entry)
         except ValueError as error:
             return f"{path}, row {number}: {error}"
-        fault = next((fault for field, text in texts.items() if (fault := text_fault(field, text))), None)
-        if fault:
+        if fault := _fault(texts):
             found.append(f"{path}, row {number}: {fault}")
         elif "prompt" in texts and any(repeats_prompt(texts["prompt"], texts[side]) for side in FIELDS[1:]):
             repeated.append(number)
@@ -288,6 +287,13 @@ def _first_fault(path: Path, entry: Mapping[str, Any]) -> str:
     if found and entry["on_invalid"] == "error":
         return f"{found[0]}; correct or remove the row, or set on_invalid: drop"
     return found[0] if len(found) == seen else ""
+
+
+def _fault(texts: Mapping[str, Any]) -> str | None:
+    """Returns why the texts of a row cannot be used, as the dataset's making says it; None if they can."""
+    if FIELDS[0] in texts:
+        return pair_fault(*texts.values())
+    return next((fault for field, text in texts.items() if (fault := text_fault(field, text))), None)
 
 
 def _texts(row: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -304,5 +310,5 @@ def _texts(row: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
         texts = parse_columns(row, fields=entry.get("fields", {}), bare="template" in entry)
         return dict(zip(FIELDS, texts, strict=True))
     if entry["field"] not in row:
-        raise ValueError(f"no field {entry['field']!r}; fields are {', '.join(map(brief, row))}; set field")
+        raise ValueError(f"{absent(entry['field'], row)}; set field")
     return {entry["field"]: row[entry["field"]]}

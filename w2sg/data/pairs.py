@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from w2sg.data.dialogues import READ_TWICE, repeats_prompt, text_fault
+from w2sg.data.dialogues import READ_TWICE, pair_fault, repeats_prompt, text_fault
 from w2sg.data.duplicates import Likeness, compare_texts
 from w2sg.runtime.files import sha256
 from w2sg.study.protocols import FIELDS, SOURCES, SPLITS
-from w2sg.study.texts.spelling import normalise, visible
+from w2sg.study.texts.spelling import normalise
 from w2sg.tables.schemas import PAIRS
 
 REPEATED = 0.1
@@ -263,7 +262,7 @@ def one_side(chosen: Any, rejected: Any) -> Any:
 
 
 def _faults(frame: pd.DataFrame, *, single: bool) -> list[tuple[int, str, str]]:
-    """Returns (index, place, reason) of every row that cannot be used; of equal triples all but the first."""
+    """Returns (index, place, reason) of every row that cannot be used, by file and row; of equal triples all but the first."""
     placed = frame.assign(
         row=frame.get("row", frame.groupby("split", sort=False).cumcount() + 1), origin=frame.get("origin", "")
     )
@@ -272,7 +271,7 @@ def _faults(frame: pd.DataFrame, *, single: bool) -> list[tuple[int, str, str]]:
     columns = placed[["split", "row", "origin", *FIELDS]].itertuples(index=False, name=None)
     for index, (split, row, origin, *texts) in enumerate(columns):
         place = f"{split} row {row}" + (f" ({origin})" if origin else "")
-        reason = text_fault("text", one_side(*texts[1:])) if single else _fault(*texts)
+        reason = text_fault("text", one_side(*texts[1:])) if single else pair_fault(*texts)
         if reason is None:
             plain, mirrored = (row_id(*map(normalise, order)) for order in (texts, (texts[0], texts[2], texts[1])))
             if plain in seen:
@@ -283,17 +282,5 @@ def _faults(frame: pd.DataFrame, *, single: bool) -> list[tuple[int, str, str]]:
                 reason = f"the mirror image of {seen[mirrored]}: the same texts, chosen and rejected exchanged"
             seen.setdefault(plain, place)
         if reason is not None:
-            faults.append((index, place, reason))
-    return faults
-
-
-def _fault(*texts: Any) -> str | None:
-    for field, text in zip(FIELDS, texts, strict=True):
-        if fault := text_fault(field, text):
-            return fault
-    good, bad = (unicodedata.normalize("NFC", visible(text)).strip() for text in texts[1:])
-    if good == bad:
-        kept, stripped = texts[1] == texts[2], texts[1].strip() == texts[2].strip()
-        unseen = "white space at the ends" if stripped else "how accents are coded or characters that cannot be seen"
-        return "chosen and rejected are equal" + ("" if kept else f", but for {unseen}")
-    return None
+            faults.append(((str(origin), row if "row" in frame else index), (index, place, reason)))
+    return [fault for _, fault in sorted(faults)]

@@ -25,6 +25,16 @@ Parsed = tuple[Any, Any, Any] | str
 """A pair, or the reason why a row is none by the parser's definition (it is then left out and counted)."""
 
 
+def absent(column: str, row: Mapping[str, Any]) -> str:
+    """Returns in words that a row lacks a column, and which ones it has."""
+    return f"no field {column!r}; fields are {quoted(row)}"
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Returns names of columns in quotes, so that spaces around them are seen."""
+    return ", ".join(repr(brief(name)) for name in names)
+
+
 def parse_columns(
     row: Mapping[str, Any], *, fields: Mapping[str, str | None], bare: bool = False
 ) -> tuple[Any, Any, Any]:
@@ -50,9 +60,7 @@ def parse_columns(
         elif column in row:
             texts.append(row[column])
         else:
-            raise ValueError(
-                f"no field {column!r}; fields are {', '.join(map(brief, row))}; set fields: {{{field}: ...}}"
-            )
+            raise ValueError(f"{absent(column, row)}; set fields: {{{field}: ...}}")
     prompt, chosen, rejected = texts
     if listed:
         return pair_of_messages(prompt, chosen, rejected, bare=bare)
@@ -128,7 +136,7 @@ def parse_labelled(
     for column in (*wanted, fields["label"]):
         if column not in row:
             what = "label" if column not in wanted else "template" if template else "text"
-            raise ValueError(f"no field {column!r}; fields are {', '.join(map(brief, row))}; set {what}")
+            raise ValueError(f"{absent(column, row)}; set {what}")
     values = {column: row[column] for column in wanted}
     # A column of a template may be empty; what it makes must not be.
     faults = [

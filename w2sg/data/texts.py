@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from w2sg.data.dialogues import text_fault
+from w2sg.data.parsers import absent
 from w2sg.data.rows import check_exists, file_rows, hub_rows
 from w2sg.study.texts.corpora import HubText, TextFile
 
@@ -84,9 +85,7 @@ def _texts(entry: TextFile | HubText, name: str, place: str) -> Iterator[tuple[i
         rows = hub_rows(entry, f"corpora.{name}", split=entry.split, file=entry.file, instead=instead)
     for number, row in rows:
         if entry.field not in row:
-            raise ValueError(
-                f"{place}, row {number}: no field {entry.field!r}; fields are {', '.join(row)}; set field in corpora.{name}"
-            )
+            raise ValueError(f"{place}, row {number}: {absent(entry.field, row)}; set field in corpora.{name}")
         yield number, row[entry.field]
 
 

@@ -40,8 +40,10 @@ def lines(*rows: Any) -> str:
     [
         ("f.jsonl", "", "f.jsonl is empty (0 bytes)"),
         ("f.jsonl", "\n", "f.jsonl: holds no row"),
-        ("f.jsonl", lines({"prompt": "p", "chosen": "c"}), "f.jsonl, row 1: no field 'rejected'; fields are prompt, chosen"),
+        ("f.jsonl", lines({"prompt": "p", "chosen": "c"}), "f.jsonl, row 1: no field 'rejected'; fields are 'prompt', 'chosen'"),
         ("f.jsonl", lines(GOOD, GOOD | {"chosen": 3}), "f.jsonl, row 2: chosen is of type int, expected text; correct or remove"),
+        ("f.csv", "id, prompt,chosen,rejected\n1,p,c,r\n", "no field 'prompt'; fields are 'id', ' prompt', 'chosen', 'rejected'"),
+        ("f.jsonl", lines(GOOD, GOOD | {"chosen": "r"}), "f.jsonl, row 2: chosen and rejected are equal; correct or remove"),
         ("f.jsonl", lines(GOOD | {"chosen": None}), "f.jsonl, row 1: chosen is missing"),
         ("f.json", lines(GOOD, GOOD), "f.json is not JSON"),
         ("f.csv", "prompt,chosen,rejected\n", "f.csv: holds no row"),
@@ -67,7 +69,7 @@ def test_only_the_first_rows_are_read_and_unusable_ones_may_be_left_out(tmp_path
     path = tmp_path / "f.jsonl"
     path.write_text(lines(*MANY) + "no row\n")
     check_files(config({"source": "files", "file": str(path)}), ["mine"])
-    path.write_text(lines(GOOD | {"chosen": ""}, *MANY))
+    path.write_text(lines(GOOD | {"chosen": ""}, GOOD | {"chosen": "r"}, *MANY))
     check_files(config({"source": "files", "file": str(path), "on_invalid": "drop"}), ["mine"])
     path.write_text(lines(GOOD | {"chosen": ""}))
     with pytest.raises(ConfigError, match="row 1: chosen is empty"):
@@ -95,7 +97,7 @@ def test_folders_splits_and_the_scored_text(tmp_path):
         "corpora.t.path",
     ]
     assert "b.tsv, row 1: no field 'rejected'" in str(caught.value)
-    assert "no field 'text'; fields are body" in str(caught.value)
+    assert "no field 'text'; fields are 'body'" in str(caught.value)
 
 
 @pytest.mark.parametrize(

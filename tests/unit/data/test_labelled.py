@@ -264,7 +264,7 @@ def test_rows_of_the_hub_are_read_by_parser_or_template(monkeypatch):
     assert found["text"].str.fullmatch(r"t(\d+) c\1 d\1").all()
     assert asked == [("a/b", "train", None), ("a/b", "test", "x/test.parquet")]
     with pytest.raises(
-        ValueError, match=r"a/b, split train, row 1: .*no field 'Title'; fields are title, content, label"
+        ValueError, match=r"a/b, split train, row 1: .*no field 'Title'; fields are 'title', 'content', 'label'"
     ):
         load_checked(hub | {"template": "{Title}"}, name="d")
 
@@ -272,9 +272,9 @@ def test_rows_of_the_hub_are_read_by_parser_or_template(monkeypatch):
 @pytest.mark.parametrize(
     ("rows", "keys", "message"),
     [
-        ([{"body": "a", "label": 1}], {}, "datasets.mine.file: {path}, row 1: no field 'text'; fields are body, label; set text"),
-        ([{"text": "a", "class": 1}], {}, "row 1: no field 'label'; fields are text, class; set label"),
-        ([{"text": "a", "label": 1}], {"template": "{title}"}, "row 1: no field 'title'; fields are text, label; set template"),
+        ([{"body": "a", "label": 1}], {}, "datasets.mine.file: {path}, row 1: no field 'text'; fields are 'body', 'label'; set text"),
+        ([{"text": "a", "class": 1}], {}, "row 1: no field 'label'; fields are 'text', 'class'; set label"),
+        ([{"text": "a", "label": 1}], {"template": "{title}"}, "row 1: no field 'title'; fields are 'text', 'label'; set template"),
         ([{"text": "a", "label": ""}, {"text": "b", "label": 1}], {}, "row 1: label is missing; correct or remove"),
         ([{"text": " ", "label": 0}, {"text": "b", "label": 1}], {}, "row 1: text is empty; correct or remove"),
         ([{"text": "a", "label": 1}] * 3, {}, "datasets.mine: every text has the same label (1), expected two classes"),

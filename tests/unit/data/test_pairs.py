@@ -229,6 +229,15 @@ def test_many_faults_are_cut_short():
     assert len(str(caught.value).splitlines()) == 12
 
 
+def test_faults_of_a_file_that_was_dealt_come_in_the_order_of_its_rows():
+    frame = pairs(30).assign(row=Random(0).sample(range(90), 90))
+    bad = [2, 31, 33, 62, 64]
+    frame.loc[bad, "chosen"] = ""
+    dropped = check_pairs(frame, name="d", minimum=1, on_invalid="drop").dropped
+    numbers = [int(line.split(" row ")[1].split()[0]) for line in dropped]
+    assert numbers == sorted(frame.loc[bad, "row"])
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_groups_are_dealt_whole_and_evenly_whatever_the_row_order(seed):
     rng = np.random.default_rng(seed)

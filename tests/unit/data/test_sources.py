@@ -102,7 +102,7 @@ def test_fields_can_be_named_and_left_out(tmp_path):
     pairs = load_pairs({**spec, "fields": {"prompt": None, "chosen": "a", "rejected": "b"}}, name="f")
     assert set(pairs["prompt"]) == {""}
     assert set(pairs["chosen"]) == {row["chosen"] for row in rows(30)}
-    with pytest.raises(ValueError, match=r"f.jsonl, row 1: no field 'prompt'; fields are a, b; set fields"):
+    with pytest.raises(ValueError, match=r"f.jsonl, row 1: no field 'prompt'; fields are 'a', 'b'; set fields"):
         load_pairs(spec, name="f")
 
 
@@ -120,7 +120,7 @@ def test_fields_can_be_named_and_left_out(tmp_path):
         ),
         ("f.parquet", b"PAR1", "f.parquet was cut"),
         ("f.xlsx", b"a,b\n", "name must end in one of .jsonl"),
-        ("f.csv", b"a,b\n1,2\n", "row 1: no field 'prompt'; fields are a, b; set fields"),
+        ("f.csv", b"a,b\n1,2\n", "row 1: no field 'prompt'; fields are 'a', 'b'; set fields"),
     ],
 )
 def test_broken_files_are_named(tmp_path, name, content, message):

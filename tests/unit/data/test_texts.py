@@ -52,7 +52,7 @@ def test_every_kind_of_file_gives_its_documents_in_their_order(tmp_path, suffix)
 def test_the_field_can_be_named(tmp_path):
     spec = {"source": "file", "path": str(write(tmp_path / "mine.jsonl", TEXTS, "body"))}
     assert scored({**spec, "field": "body"}, tmp_path, 3) == TEXTS
-    message = r"corpora.c: .*mine.jsonl, row 1: no field 'text'; fields are url, body; set field in corpora.c"
+    message = r"corpora.c: .*mine.jsonl, row 1: no field 'text'; fields are 'url', 'body'; set field in corpora.c"
     with pytest.raises(ValueError, match=message):
         load_corpus(spec, tmp_path)
 
@@ -147,7 +147,7 @@ def test_one_file_of_a_hub_set_is_all_that_is_read(hub_set, tmp_path):
 
 def test_a_hub_row_without_the_field_is_named(hub_set, tmp_path):
     spec = {"source": "hub", "repo": str(hub_set), "revision": "abc", "subset": "web", "field": "content"}
-    with pytest.raises(ValueError, match=r"corpora.c: .*set, row 1: no field 'content'; fields are url, text"):
+    with pytest.raises(ValueError, match=r"corpora.c: .*set, row 1: no field 'content'; fields are 'url', 'text'"):
         load_corpus(spec, tmp_path)
 
 
