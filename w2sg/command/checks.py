@@ -50,14 +50,18 @@ class Checked:
 def check_revisions(models: Mapping[str, Checked], config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yields what an audit learned of the used revisions of Hub models: a fault for each that cannot be run as the study asks.
 
+    Local ones were read before, when the study was.
+
     Returns:
         States (:data:`STATES`) and texts.
     """
     for name, model in models.items():
+        used = [one for one in model.used if one != RANDOM]
+        if model.entry["source"] == "local":
+            yield "ok", f"models.{name}: configuration and tokenizer of {len(used):,} revision{'s' * (len(used) > 1)}"
         if model.entry["source"] != "hub":
             continue
         answers = read_answers(Path(model.kept), model.entry["repo"])
-        used = [one for one in model.used if one != RANDOM]
         known = {one: answers[one] for one in used if one in answers}
         layers = wanted_layers(name, config)
         wrong = {one: text for one, answer in known.items() if (text := _fault(answer, layers, config))}

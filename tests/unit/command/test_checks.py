@@ -49,6 +49,17 @@ def test_revisions_without_an_answer_are_not_ok(tmp_path):
     assert state == "note" and text.startswith("models.m: 0 of 2 revisions have weights")
 
 
+def test_what_was_read_of_a_local_model_is_named():
+    told = {"entry": {"source": "local", "path": "m"}, "revision": "step8", "root": "", "kept": ""}
+    models = {
+        name: Checked(used=used, **told) for name, used in {"m": [RANDOM, "step8"], "n": ["step4", "step8"]}.items()
+    }
+    assert [text for _, text in checks.check_revisions(models, CONFIG)] == [
+        "models.m: configuration and tokenizer of 1 revision",
+        "models.n: configuration and tokenizer of 2 revisions",
+    ]
+
+
 def test_a_text_that_breaks_a_model_is_a_fault(tmp_path, monkeypatch):
     tiny.save_revisions(tmp_path, "gpt_neox", [8])
     entry = {"source": "local", "path": str(tmp_path), "dtype": "float32"}

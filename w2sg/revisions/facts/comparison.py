@@ -174,7 +174,7 @@ def chat_fault(config: Mapping[str, Any], one: Description) -> str:
     return (
         ""
         if one.chat or not wanting
-        else f"no chat template, which chat: true of datasets.{wanting[0]} needs (of several that named default)"
+        else f"no chat template, which chat: true of datasets.{wanting[0]} needs (of several templates the one named default)"
     )
 
 

@@ -313,7 +313,8 @@ def test_a_chat_template_is_asked_for_where_texts_are_written_by_it(study):
     config["datasets"]["mine"]["chat"] = True
     with pytest.raises(
         ConfigError,
-        match="revision step0 and 2 more revisions: no chat template, which chat: true of datasets.mine needs",
+        match=r"revision step0 and 2 more revisions: no chat template, which chat: true of datasets.mine needs "
+        r"\(of several templates the one named default\)",
     ):
         check_local(config, families)
     for place in ("strong/step0", "strong/step8", "strong/step16"):
