@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +13,16 @@ import yaml
 from pydantic import AllowInfNan
 
 from w2sg.command.places import SHIPPED, CommandError
+from w2sg.data.texts import count_documents
 from w2sg.runtime.files import atomic_path
 from w2sg.runtime.project import installed_project
 from w2sg.study.config import lay_over
 from w2sg.study.definitions import SHARED_NAMES
 from w2sg.study.families import Dtype
 from w2sg.study.fields import ConfigError, Positive, read
-from w2sg.study.lists.folders import read_folder
-from w2sg.study.texts.corpora import TEXT_SUFFIXES
+from w2sg.study.lists.folders import HERE, read_folder
+from w2sg.study.sections import Evaluation
+from w2sg.study.texts.corpora import TEXT_SUFFIXES, TextFile
 from w2sg.study.texts.files import DATA_SUFFIXES
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -88,8 +91,9 @@ def write_study(new: NewStudy, folder: Path) -> list[Path]:
             raise CommandError(f"--text: no file {new.text}")
         if not new.text.name.endswith(TEXT_SUFFIXES):
             raise CommandError(f"--text {new.text}: expected a file that ends in {', '.join(TEXT_SUFFIXES)}")
-        config["corpora"] = {f"{new.name}-text": {"source": "file", "path": str(new.text.resolve())}}
-        config["evaluation"] = {"corpus": f"{new.name}-text"}
+        entry = {"source": "file", "path": str(new.text.resolve())}
+        config["corpora"] = {f"{new.name}-text": entry}
+        config["evaluation"] = {"corpus": f"{new.name}-text", **_documents(entry)}
     if new.rate is not None:
         config["fetch"] = {"rate": new.rate}
     if strong["source"] == "hub":
@@ -107,6 +111,7 @@ def is_repository(text: str) -> bool:
 
 def _model(text: str, option: str, dtype: str) -> dict[str, Any]:
     if is_repository(text):
+        print(f"no folder {text} here; taken for a repository on the Hub", file=sys.stderr)
         return {"source": "hub", "repo": text, "dtype": dtype}
     if not Path(text).is_dir():
         raise CommandError(
@@ -142,8 +147,22 @@ def _check_folder(folder: Path, tokens_per_step: float | None) -> None:
         found = read_folder(folder, tokens_per_step)
     except ValueError as error:
         raise CommandError(f"--models: {error}") from None
-    if any(one.tokens != one.tokens for one in found):
+    unknown = [one for one in found if one.tokens != one.tokens]
+    if any(one.subfolder == HERE and not one.step for one in unknown):
+        text = "it is one revision, and nothing in it says its step; give the folder around it, in which names such as step<N> say steps"
+        raise CommandError(f"--models {folder}: {text}")
+    if unknown:
         raise CommandError(f"--models {folder}: nothing says the training tokens of a step; give --tokens-per-step")
+
+
+def _documents(entry: Mapping[str, Any]) -> dict[str, int]:
+    """Returns how many documents a text has, where that is less than a study scores; nothing where a check will say what is wrong."""
+    usual = Evaluation.model_fields["documents"].default
+    try:
+        count = count_documents(read(TextFile, entry), name="text", most=usual)
+    except (ValueError, RuntimeError, ImportError):  # the last for Parquet, where pyarrow is not installed
+        return {}
+    return {"documents": count} if 0 < count < usual else {}
 
 
 def _check_pairs(path: Path) -> None:

@@ -217,6 +217,18 @@ def test_init_names_what_is_wrong(inputs, change, words):
     assert not Path("mine.yaml").exists()
 
 
+@pytest.mark.parametrize(("content", "documents"), [("a\n\n" * 150, 150), ("a\n\n" * 250, None), ("\n", None)])
+def test_init_counts_the_documents_of_a_short_text(inputs, content, documents):
+    Path("text.txt").write_text(content)
+    call("init", *inputs, "--tokens-per-step", "128", "--text", "text.txt")
+    assert yaml.safe_load(Path("mine.yaml").read_text())["evaluation"].get("documents") == documents
+
+
+def test_init_says_that_a_single_revision_has_no_step(inputs):
+    found = CliRunner().invoke(command.app, ["init", "--models", "run/step8", *inputs[2:], "--tokens-per-step", "128"])
+    assert "--models run/step8: it is one revision, and nothing in it says its step" in str(found.exception)
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "inf"])
 @pytest.mark.parametrize("models", ["run", "owner/name"])
 def test_init_refuses_tokens_that_a_configuration_would_refuse(inputs, value, models):
@@ -244,7 +256,7 @@ def test_init_writes_no_revision_list_before_all_is_checked(inputs, monkeypatch)
     given = ["--models", "owner/name", *inputs[2:]]
     found = CliRunner().invoke(command.app, ["init", *given, "--weak", "nosuch"])
     assert "--weak nosuch" in str(found.exception) and not Path("mine.tsv").exists()
-    call("init", *given)
+    assert call("init", *given).stderr == "no folder owner/name here; taken for a repository on the Hub\n"
     assert Path("mine.tsv").read_text() == "listed"
 
 
