@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,9 @@ NOISE = (
 
 SHIPPED = ("datasets", "models", "config")
 """Configuration files that every study is laid over."""
+
+_RULE = re.compile(r"^(?:use rule \w+ as|rule|checkpoint) (\w+)", flags=re.MULTILINE)
+"""How a rule begins in a file of the workflow."""
 
 
 class CommandError(Exception):
@@ -138,7 +143,8 @@ def asked(directory: Path | None, words: Sequence[str]) -> Asked:
     for word in named:
         found = [path for path in (Path(word), project / word) if path.is_file()]
         if not found:
-            raise CommandError(f"no configuration file {word}; paths are relative to {Path.cwd()} or {project}")
+            folders = " or ".join(dict.fromkeys(map(str, (Path.cwd(), project))))
+            raise CommandError(f"no configuration file {word}; paths are relative to {folders}")
         try:
             known = yaml.safe_load(found[0].read_text(encoding="utf-8"))
         except yaml.YAMLError as error:
@@ -154,9 +160,27 @@ def asked(directory: Path | None, words: Sequence[str]) -> Asked:
             raise CommandError(f"{word}: expected keys and values, as config/README.md lists them")
         files.append(found[0].resolve())
     handed_on = [word for word in words if word not in (*named, "--configfile", "--configfiles")]
+    _check_targets(project, handed_on)
     if directory is None and project != Path.cwd() and not {"-d", "--directory"} & {*words}:
         handed_on += ["--directory", str(Path.cwd())]  # the workflow lies elsewhere, the study works here
     return Asked(project=project, files=files, words=handed_on)
+
+
+def _check_targets(project: Path, words: Sequence[str]) -> None:
+    """Refuses a name, before all options, that is neither a file nor a rule: most often a study's, where its file is expected."""
+    names = [word for word in takewhile(lambda word: word[:1] != "-", words) if "/" not in word and "=" not in word]
+    unknown = [name for name in names if not Path(name).exists()]
+    if not unknown:
+        return
+    workflow = [project / PARTS[0], *(project / "workflow" / "rules").glob("*.smk")]
+    rules = {name for file in workflow for name in _RULE.findall(file.read_text(encoding="utf-8"))}
+    for name in unknown:
+        if name not in rules:
+            places = (f"{name}.yaml", f"config/{name}.yaml")
+            there = (place for place in places if Path(place).is_file() or (project / place).is_file())
+            raise CommandError(
+                f"no file {name}; expected a study's configuration, such as {next(there, places[0])}, or a rule"
+            )
 
 
 def environment() -> dict[str, str]:

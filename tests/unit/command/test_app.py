@@ -72,8 +72,34 @@ def test_words_are_sorted_into_files_and_what_snakemake_takes(tmp_path):
     assert made[1:4] == ["-m", "snakemake", "show"]
     assert str(ROOT / "profiles" / "slurm") in made
     assert made[-2:] == ["--configfile", str(tmp_path / "mine.yaml")]
-    with pytest.raises(places.CommandError, match="no configuration file nosuch.yaml"):
-        places.asked(ROOT, ["nosuch.yaml"])
+
+
+def test_a_file_that_is_not_there_is_named_with_each_folder_once(tmp_path, monkeypatch):
+    for here, folders in ((tmp_path, f"{tmp_path} or {ROOT}"), (ROOT, f"{ROOT}")):
+        monkeypatch.chdir(here)
+        with pytest.raises(places.CommandError, match=rf"no configuration file no\.yaml; .* relative to {folders}$"):
+            places.asked(ROOT, ["no.yaml"])
+
+
+@pytest.mark.parametrize(
+    ("words", "likely"),
+    [("second", "second.yaml"), ("third", "third.yaml"), ("nano_early -n", "config/nano_early.yaml")],
+)
+def test_the_name_of_a_study_is_no_file(tmp_path, monkeypatch, words, likely):
+    monkeypatch.chdir(tmp_path)
+    Path("second.yaml").write_text("study: second\n")
+    name = words.split()[0]
+    with pytest.raises(places.CommandError) as caught:
+        places.asked(ROOT, words.split())
+    assert str(caught.value) == f"no file {name}; expected a study's configuration, such as {likely}, or a rule"
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["plan", "verify theory", "train_chain -n", "--config partial=true", "partial=true", "results/a", "--until second"],
+)
+def test_targets_and_options_go_through(words):
+    assert places.asked(ROOT, words.split()).words == words.split()
 
 
 @pytest.fixture
