@@ -202,11 +202,11 @@ def status(
         live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
         with live, contextlib.suppress(KeyboardInterrupt):
             for one in _watched(directory, found, every):
-                summary = Text(newest_summary(path.parent), no_wrap=True, overflow="ellipsis")
+                summary = Text(newest_summary(path.parent, one), no_wrap=True, overflow="ellipsis")
                 live.update(Group(frames.status_frame(one), summary), refresh=True)
     else:
         console.print(frames.status_frame(found))
-        console.print(newest_summary(path.parent), soft_wrap=True, markup=False, highlight=False)
+        console.print(newest_summary(path.parent, found), soft_wrap=True, markup=False, highlight=False)
         for one in islice(_watched(directory, found, every), 1, None) if watch else ():
             console.print(frames.head_line(one))
     if made:

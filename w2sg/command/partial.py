@@ -15,6 +15,7 @@ from typing import Any
 
 from w2sg.command.places import NOISE, PARTS, QUIET, CommandError
 from w2sg.command.record import Run
+from w2sg.command.state import Status
 from w2sg.runtime.files import atomic_path
 
 FOLDER = "partial"
@@ -117,10 +118,12 @@ def _run(project: Path, place: Path, run: Run, config: dict[str, Any]) -> None:
     sys.stderr.writelines(f"{line}\n" for line in done.stderr.splitlines() if ": adaptive: " in line)
 
 
-def newest_summary(results: Path) -> str:
-    """Returns the newest summary of a study that is there, partial or whole, with its time."""
-    texts = [results / part / "tables" / "summary.txt" for part in ("partial", ".")]
-    found = max((text for text in texts if text.is_file()), key=lambda text: text.stat().st_mtime, default=None)
+def newest_summary(results: Path, status: Status) -> str:
+    """Returns the newest summary of a study that is there, partial or whole, with its time; of one that is done the whole one."""
+    texts = [results / part / "tables" / "summary.txt" for part in (FOLDER, ".")]
+    there = [text for text in texts if text.is_file()]
+    done = not any(count for state, count in status.counts.items() if state != "done")
+    found = max(there[-1:] if done else there, key=lambda text: text.stat().st_mtime, default=None)
     if found is None:
         return "no summary yet: --html writes one of what is there"
     when = time.strftime("%a %H:%M", time.localtime(found.stat().st_mtime))

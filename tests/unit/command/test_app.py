@@ -20,6 +20,7 @@ from tests import tiny
 from w2sg.command import app as command
 from w2sg.command import places, record, state
 from w2sg.command.__main__ import launch
+from w2sg.command.partial import newest_summary
 from w2sg.study.rounds import LEFT
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -334,6 +335,17 @@ def test_a_watch_measures_the_disk_once_a_minute(tmp_path, monkeypatch):
         looks = command._watched(tmp_path, first, every)
         shown = [next(looks).disk["results/mine"] for _ in range(2)]
         assert (shown[1] > shown[0]) is grown
+
+
+@pytest.mark.parametrize(("counts", "shown"), [({"done": 3}, "whole"), ({"done": 3, "waiting": 1}, "part")])
+def test_of_a_finished_study_the_whole_summary_is_shown(tmp_path, counts, shown):
+    for when, (folder, text) in enumerate({".": "whole", "partial": "part"}.items()):
+        path = tmp_path / folder / "tables" / "summary.txt"
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+        os.utime(path, (when, when))
+    assert newest_summary(tmp_path, STATUS(alive=False, counts=counts)).endswith(f":\n{shown}")
+    assert newest_summary(tmp_path / "no", STATUS(alive=False)).startswith("no summary yet")
 
 
 def test_a_partial_report_says_where_the_rounds_stand(tmp_path, monkeypatch, capsys):
