@@ -155,6 +155,7 @@ def write_all_features(
     for dataset, frame in frames.items():
         try:
             read[dataset] = read_pairs(model.tokenizer, frame, entries[dataset], max_tokens=limit)
+            model.check_used(read[dataset].ids)
         except ValueError as error:
             raise ValueError(f"{name}, datasets.{dataset}: {error}") from None
         facts = read[dataset].facts

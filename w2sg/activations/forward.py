@@ -212,11 +212,12 @@ def evaluation_loss(model: LoadedModel, texts: Sequence[str], *, window: int, ba
         batch_tokens: Rows of a forward pass; halved whenever memory runs out.
 
     Raises:
-        ValueError: If there is nothing to predict, or the loss is not finite.
+        ValueError: If there is nothing to predict, a token has zeros for an embedding, or the loss is not finite.
     """
     windows = list(_windows(model.tokenizer, texts, window))
     if not windows:
         raise ValueError("the evaluation text has no window of two tokens")
+    model.check_used(ids for ids, _ in windows)
     totals = summed_losses(model, [ids for ids, _ in windows], batch_tokens=batch_tokens)
     counts = np.array([len(ids) - 1 for ids, _ in windows])
     mean = totals.sum() / counts.sum()

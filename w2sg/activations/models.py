@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from w2sg.activations import olmo
 from w2sg.activations.packing import Packed
 from w2sg.activations.tokens import check_ids, load_tokenizer
-from w2sg.activations.weight_errors import check_embeddings, check_types, check_zeros, reading_weights
+from w2sg.activations.weight_errors import check_numbers, check_types, empty_rows, reading_weights
 from w2sg.revisions.facts.descriptions import CONTEXTS
 from w2sg.revisions.folders import RevisionError, check_side_files, weight_files
 from w2sg.runtime.contents import content_fault
@@ -25,6 +26,11 @@ CAPS = ("attn_logit_softcapping", "final_logit_softcapping", "logits_soft_cap")
 
 SCALES = ("logit_scale", "logits_scaling", "lm_head_multiplier")
 """Settings that scale logits outside the output embedding."""
+
+EMPTY_ROWS = 0.01
+"""Largest share of the tokenizer's ids, special ones aside, whose rows of an embedding may hold zeros, if no text has them."""
+
+NOT_WHOLE = "a weight file was not copied whole, or has holes; copy it again"
 
 SEED = 0
 """Seed of weights that are drawn."""
@@ -115,11 +121,20 @@ class LoadedModel:
     """Why texts go through the library's own forward pass instead of packed; empty where packed rows fit."""
     shares_lengths: bool = False
     """Whether texts of one length may share a pass of that kind."""
+    empty: frozenset[int] = frozenset()
+    """Ids of tokens for which an embedding holds zeros, but for special ones; no text may have them."""
 
     @property
     def depth(self) -> int:
         """Number of blocks, which is the number of the last hidden state."""
         return len(self.blocks) or int(self.whole.config.get_text_config().num_hidden_layers)
+
+    def check_used(self, texts: Iterable[Sequence[int]]) -> None:
+        """Raises ValueError if a token of a text, given as ids, has zeros for an embedding."""
+        if used := sorted(self.empty.intersection(set().union(*texts))) if self.empty else []:
+            first = f"{self.tokenizer.convert_ids_to_tokens(used[0])!r}, id {used[0]}"
+            text = f"its embeddings hold zeros for {len(used)} tokens of the texts (first {first})"
+            raise ValueError(f"{text}: {NOT_WHOLE}")
 
     def final_states(self, batch: Packed) -> torch.Tensor:
         """Returns the states of a packed batch's rows after the final norm, (1, T, width)."""
@@ -147,8 +162,13 @@ def load_model(folder: Path, *, dtype: str, device: str, drawn: bool = False) ->
     loaded = take_apart(model, load_tokenizer(folder))
     check_ids(loaded.tokenizer, loaded.embedding.weight.shape[0], place=folder)
     ids, output = len(loaded.tokenizer), getattr(loaded.output, "weight", None)
-    check_embeddings(folder, loaded.embedding.weight[:ids], None if output is None else output[:ids])
-    return loaded
+    empty = empty_rows(loaded.embedding.weight[:ids], None if output is None else output[:ids])
+    padding = {loaded.embedding.padding_idx, *loaded.tokenizer.all_special_ids}
+    empty -= padding
+    if len(empty) > EMPTY_ROWS * ids:
+        text = f"{len(empty)} of {ids} rows of its embeddings that the tokenizer has ids of hold zeros"
+        raise RevisionError(f"{folder}: {text}: {NOT_WHOLE}")
+    return replace(loaded, empty=empty)
 
 
 def take_apart(model: Any, tokenizer: Any) -> LoadedModel:
@@ -266,5 +286,5 @@ def _load_weights(folder: Path, *, dtype: torch.dtype, device: str) -> Any:
     prefix = f"{model.base_model_prefix}."  # which the library adds where a file lacks it, and takes away where it has it twice
     known = {form for name in names for form in (name, name.removeprefix(prefix), prefix + name)}
     check_types(folder, None if old else known)
-    check_zeros(folder, model)
+    check_numbers(folder, model)
     return model

@@ -20,8 +20,11 @@ from w2sg.runtime.contents import content_fault
 _FLOATS = ("F", "BF")
 """How safetensors calls types of floating point: F32, F8_E4M3, BF16, ...; a complex one is C64."""
 
-EMPTY_ROWS = 0.1
-"""Largest share of the tokenizer's ids whose rows of an embedding may be zeros."""
+LARGEST = 2.0**20
+"""Largest number of a weight; bytes of something else, read as floats, soon exceed it or are not finite."""
+
+_SPAN = 256
+"""Numbers of an embedding's row that are looked at together: a page of a file without numbers covers some of them wholly."""
 
 _MEMORY = (MemoryError, torch.OutOfMemoryError)
 
@@ -69,23 +72,33 @@ def check_types(folder: Path, weights: Collection[str] | None) -> None:
                 raise RevisionError(f"{text}, write them out as floats")
 
 
-def check_zeros(folder: Path, model: torch.nn.Module) -> None:
-    """Raises :class:`RevisionError` if a weight that was loaded is zeros and cannot mean it (:mod:`w2sg.runtime.zeros`).
+def check_numbers(folder: Path, model: torch.nn.Module) -> None:
+    """Raises :class:`RevisionError` if a file holds something else where the numbers of a loaded weight are expected.
+
+    That is zeros that cannot be meant (:mod:`w2sg.runtime.zeros`), numbers that are not finite, or beyond :data:`LARGEST`.
 
     Args:
         folder: The revision.
         model: What was loaded of it.
     """
     weights = {name: weight.detach() for name, weight in model.named_parameters()}
+    for name, weight in weights.items():
+        if weight.numel() and not all(abs(float(end)) <= LARGEST for end in torch.aminmax(weight)):
+            text = f"{_file_of(folder, name)} holds something else where numbers of {name} are expected"
+            raise RevisionError(f"{text} (some are not finite, or beyond 2^20): it was damaged; copy it again")
     odd = zeros.odd_zeros(
         {name: (one.shape, _has_run(one)) for name, one in weights.items()}, lambda name: not weights[name].any()
     )
     if odd:
-        files = weight_files(folder)
-        held = (
-            path for path in files for name, _, _ in _stored_types(path) if name.endswith(odd) or odd.endswith(name)
-        )
-        raise RevisionError(f"{next(held, folder)} {zeros.say(odd)}")
+        raise RevisionError(f"{_file_of(folder, odd)} {zeros.say(odd)}")
+
+
+def _file_of(folder: Path, weight: str) -> Path:
+    """Returns the file that holds a weight; the folder where it has another name in them all."""
+    for path in weight_files(folder):
+        if any(name.endswith(weight) or weight.endswith(name) for name, _, _ in _stored_types(path)):
+            return path
+    return folder
 
 
 def _has_run(weight: torch.Tensor) -> bool:
@@ -95,21 +108,21 @@ def _has_run(weight: torch.Tensor) -> bool:
     return not (parts.any(dim=1).all() and flat[-zeros.END :].any())
 
 
-def check_embeddings(folder: Path, inner: torch.Tensor, outer: torch.Tensor | None) -> None:
-    """Raises :class:`RevisionError` if many rows of an embedding are zeros; of padding and of ids that no text has they may be.
+def empty_rows(inner: torch.Tensor, outer: torch.Tensor | None) -> frozenset[int]:
+    """Returns the numbers of rows that hold zeros in an embedding; of padding, and of ids that no text has, they may.
 
     Args:
-        folder: The revision.
-        inner: Rows of the input embedding for the tokenizer's ids, (ids, width).
-        outer: The same of the output embedding, all of which may be zeros, as an initialisation; None if there is none.
+        inner: The input embedding, (ids, width).
+        outer: The output embedding, all of which may be zeros, as an initialisation; None if there is none.
     """
-    for name, rows in (("input", inner), ("output", outer)):
-        if rows is None:
+    found: set[int] = set()
+    for rows in (inner, outer):
+        if rows is None or not rows.any():
             continue
-        empty = len(rows) - int(rows.any(dim=1).sum())
-        if empty > EMPTY_ROWS * len(rows) and not (name == "output" and empty == len(rows)):
-            text = f"{empty} of {len(rows)} rows of its {name} embedding that the tokenizer has ids of are zeros"
-            raise RevisionError(f"{folder}: {text}: a weight file was not copied whole, or has holes; copy it again")
+        span = min(_SPAN, rows.shape[1])
+        parts = rows[:, : rows.shape[1] // span * span].unflatten(1, (-1, span))
+        found |= set(torch.nonzero(~parts.any(-1).all(-1))[:, 0].tolist())
+    return frozenset(found)
 
 
 def _stored_types(path: Path) -> Iterator[tuple[str, str, bool]]:

@@ -91,6 +91,8 @@ def teach_revision(
     for kind in kinds:
         dtype = weight_type(kind, settings.dtype)
         model = check_model(load_model(folder, dtype=dtype, device=device, drawn=drawn), fault=fault)
+        for one in read.values():
+            model.check_used(one.ids)
         options = {name: getattr(students, name) for name in ("mixed_precision", "checkpointing")}
         trained, scorer = KINDS[kind](model, students), Scorer(model, **options)
         for dataset, lesson in lessons.items():

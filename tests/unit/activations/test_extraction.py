@@ -75,7 +75,8 @@ def test_states_of_one_dataset_are_in_memory_at_a_time(monkeypatch, tmp_path):
     monkeypatch.setattr(extraction, "read_pairs", lambda *arguments, **options: read)
     monkeypatch.setattr(extraction, "extract_states", states)
     monkeypatch.setattr(extraction, "write_features", lambda *arguments, **options: None)
-    model = SimpleNamespace(depth=4, context=2048, device=torch.device("cpu"), tokenizer=None)
+    kept = {"depth": 4, "context": 2048, "device": torch.device("cpu"), "tokenizer": None}
+    model = SimpleNamespace(**kept, check_used=lambda texts: None)
     row = {"prompt": "p", "chosen": "c", "rejected": "r"}
     frames = {
         name: pd.DataFrame([row | {"row_id": f"{number:016x}"} for number in range(PAIRS)]) for name in ("a", "b", "c")

@@ -6,14 +6,18 @@ import argparse
 import json
 import re
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from tests import tiny
+from w2sg.activations.extraction import Settings, measure_loss
 from w2sg.activations.models import load_model, read_model_config
+from w2sg.activations.weight_errors import empty_rows
 from w2sg.revisions.folders import RevisionError
 from w2sg.runtime.zeros import RUN
 
@@ -98,9 +102,57 @@ def test_a_hole_within_a_single_weight_is_refused(tmp_path):
     assert f"first in {name}" in refused(folder)
 
 
-def test_half_an_embedding_is_refused(tmp_path):
+def with_changed(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> Path:
+    """A revision with changed weights; its embeddings, ``embed_in`` and ``lm_head``, are (320, 64)."""
+    folder = with_zeros(folder, "gpt_neox", 0, 0)
+    state = load_file(folder / "model.safetensors")
+    change(state)
+    tiny.save_weights(state, folder, kind="safetensors")
+    return folder
+
+
+def test_a_hole_of_many_rows_of_an_embedding_is_refused(tmp_path):
     text = refused(with_zeros(tmp_path, "llama", 320 * 64 * 4 + 100 * 64 * 4, 2 * 320 * 64 * 4))
-    assert "220 of 320 rows of its input embedding" in text
+    assert "220 of 320 rows of its embeddings" in text
+
+
+@pytest.mark.parametrize("name", ["gpt_neox.embed_in.weight", "lm_head.weight"])
+def test_no_text_may_have_a_token_whose_row_of_an_embedding_is_zeros(tmp_path, name):
+    folder = with_changed(tmp_path, lambda state: state[name][40:42].zero_())
+    loaded = load_model(folder, dtype="float32", device="cpu")
+    loaded.check_used([[1, 2], [39, 42]])
+    with pytest.raises(ValueError, match="hold zeros for 1 tokens of the texts .* id 41.*copied whole"):
+        loaded.check_used([[1, 41, 41], [3]])
+    settings = Settings(dtype="float32", max_tokens=16)
+    token = loaded.tokenizer.decode([41])
+    with pytest.raises(ValueError, match="step1, corpora.c: its embeddings hold zeros"):
+        measure_loss(loaded, [f"the cat{token} sees"], settings=settings, name="m step1, corpora.c")
+
+
+def test_part_of_a_wide_row_is_told_and_special_tokens_are_not(tmp_path):
+    rows = torch.ones(8, 700)
+    rows[3, 100:], rows[5, :400], rows[6, 100:300] = 0, 0, 0
+    assert empty_rows(rows, torch.zeros(8, 700)) == {3, 5}  # the last one is shorter than a page
+    special = tiny.tokenizer().all_special_ids[0]
+    folder = with_changed(tmp_path, lambda state: state["gpt_neox.embed_in.weight"][special].zero_())
+    assert not load_model(folder, dtype="float32", device="cpu").empty
+
+
+@pytest.mark.parametrize("name", ["lm_head.weight", "gpt_neox.layers.1.mlp.dense_h_to_4h.weight"])
+@pytest.mark.parametrize("kind", ["random", "page", "shifted"])
+def test_other_bytes_in_place_of_numbers_are_refused(tmp_path, name, kind):
+    def change(state):
+        flat = state[name].view(-1)
+        old = flat[:1024].numpy().tobytes()
+        new = {
+            "random": np.random.default_rng(0).bytes(4096),
+            "page": (PAGE * 200).encode()[:4096],
+            "shifted": old[1:] + old[:1],
+        }[kind]
+        flat[:1024] = torch.frombuffer(bytearray(new), dtype=torch.float32)
+
+    text = refused(with_changed(tmp_path, change))
+    assert f"model.safetensors holds something else where numbers of {name}" in text
 
 
 @pytest.mark.parametrize("zeros", ["biases", "heads", "outputs", "added block", "norms"])
