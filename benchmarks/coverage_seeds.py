@@ -205,7 +205,7 @@ def run_study(design: Design, seeds: int, rng: np.random.Generator) -> Iterator[
     judged["equal: error_probe_minus_loss"] = (one := equal["probe_minus_loss"], 0.0)
     if seeds > 1:  # the interval that takes the seeds' differences for independent
         ends = {
-            end: one.value + (getattr(one, end) - one.value) * np.sqrt((seeds - 1) / (2 * seeds - 1))
+            end: one.value + (getattr(one, end) - one.value) * np.sqrt((seeds - 1) / (seeds + 1))
             for end in ("low", "high")
         }
         judged["equal, taken for independent"] = (replace(one, **ends), 0.0)
@@ -222,7 +222,17 @@ STEEP = Design(name="steep", steps=EMBEDDED, midpoint=700, scale=0.3)
 GRADUAL = Design(name="gradual, memory 0.5", steps=EMBEDDED, midpoint=300, scale=0.7, memory=0.5)
 LONG = Design(name="154 revisions, memory 0.5", steps=PYTHIA, midpoint=6000, scale=0.6, memory=0.5)
 ABSENT = Design(name="no effect", steps=EMBEDDED, midpoint=700, scale=0.3, rise=0.0)
-STUDIES = [(STEEP, 1), (GRADUAL, 1), (LONG, 1), (ABSENT, 1), (STEEP, 3), (GRADUAL, 3), (ABSENT, 3), (STEEP, 8)]
+STUDIES = [
+    (STEEP, 1),
+    (GRADUAL, 1),
+    (LONG, 1),
+    (ABSENT, 1),
+    (STEEP, 3),
+    (GRADUAL, 3),
+    (ABSENT, 3),
+    (STEEP, 8),
+    (GRADUAL, 8),
+]
 """Designs with their numbers of pre-training seeds."""
 
 

@@ -30,20 +30,19 @@ def decide(low: float, high: float, note: str = "") -> Verdict:
 
 
 def pool_seeds(
-    found: Sequence[Estimate], *, shared: tuple[float, float] = (0.0, 0.0), overlap: float = 0.0, confidence: float
+    found: Sequence[Estimate], *, shared: tuple[float, float] = (0.0, 0.0), of_fits: bool = False, confidence: float
 ) -> Estimate:
     """Returns the mean over pre-training seeds, with Student's t interval.
 
-    The variance of the mean over seeds, a = sd² (1 / S + overlap), has S - 1 degrees of freedom, that of the error which all seeds share, b,
+    The variance of the mean over seeds, a = sd² / S, has S - 1 degrees of freedom, that of the error which all seeds share, b,
     is known; their sum has ν = (a + b)² (S - 1) / a² (Welch and Satterthwaite).
 
-    Equation: half = t_ν √(a + b).
+    Equations: half = t_ν √(a + b), (R15); a = sd² (S + 1) / (S (S - 1)) for fits on the other seeds, (R14).
 
     Args:
         found: The estimate of each seed, S of them; one without a value makes the mean undefined.
         shared: Half widths, below and above, of the error that all seeds share: that of test and training pairs.
-        overlap: Test seeds per training seed where the estimates come from fits that share training seeds
-            (Nadeau and Bengio 2003); else 0.
+        of_fits: Whether each estimate comes from a fit on all other seeds. Two such are no sample: each seed predicts the other.
         confidence: Coverage.
     """
     count = len(found)
@@ -55,7 +54,11 @@ def pool_seeds(
         return undefined(which + reasons, count)
     if count < 2:
         return Estimate(value=float(values.mean()), n=count, note=f"no interval: {count} seed")
-    own = values.var(ddof=1) * (1.0 / count + overlap)
+    if of_fits and count < 3:
+        return Estimate(
+            value=float(values.mean()), n=count, note=f"no interval: {count} seeds predict each other, 3 are needed"
+        )
+    own = values.var(ddof=1) / count * ((count + 1) / (count - 1) if of_fits else 1.0)
     normal = stats.norm.ppf(0.5 + confidence / 2)
     halves = []
     for width in shared:

@@ -98,7 +98,7 @@ def predict_revisions(series: Series, *, confidence: float) -> dict[str, Estimat
 def predict_seeds(runs: Sequence[Series], *, confidence: float) -> dict[str, Estimate]:
     """Returns the errors of predicting each pre-training seed from all revisions of the others: means over seeds.
 
-    The differences' intervals allow for the training seeds that the fits share (Nadeau and Bengio 2003).
+    Equation: (R14).
     """
     count = len(runs)
     if count < 2:
@@ -114,10 +114,9 @@ def predict_seeds(runs: Sequence[Series], *, confidence: float) -> dict[str, Est
         for name, (first, second) in COMPARED.items()
         if first in errors and second in errors
     }
-    overlap = 1.0 / (count - 1)
 
     def pooled(values: Sequence[float]) -> Estimate:
-        return pool_seeds([Estimate(value=one) for one in values], overlap=overlap, confidence=confidence)
+        return pool_seeds([Estimate(value=one) for one in values], of_fits=True, confidence=confidence)
 
     found = {name: pooled(one) for name, one in (errors | differences).items()}
     found |= {name: replace(found[name], low=max(found[name].low, 0.0)) for name in errors}

@@ -83,6 +83,8 @@ def test_a_seed_is_predicted_from_the_others():
     assert found["probe"].value == pytest.approx(np.mean(errors))
     assert found["probe_minus_loss"].n == 4 and "4 pre-training seeds" in found["probe_minus_loss"].note
     assert "2 are needed" in predict_seeds(runs[:1], confidence=0.95)["probe"].note
+    two = predict_seeds(runs[:2], confidence=0.95)["probe_minus_loss"]
+    assert np.isfinite(two.value) and np.isnan(two.low) and "3 are needed" in two.note
 
 
 def test_the_table_has_runs_and_groups_at_the_last_layer(tmp_path):
@@ -131,5 +133,19 @@ def test_seeds_are_pooled_by_students_t_with_what_they_share():
     quantile = stats.t.ppf(0.975, (own + known) ** 2 / (own**2 / 2.0))  # Welch and Satterthwaite
     assert shared.high - 2.0 == pytest.approx(quantile * np.sqrt(own + known), rel=1e-5)
     assert 2.0 - shared.low < shared.high - 2.0
-    overlap = pool_seeds(found, overlap=0.5, confidence=0.95)
-    assert overlap.high - 2.0 == pytest.approx(4.3026527 * np.sqrt(1 / 3 + 1 / 2))
+
+
+def test_the_interval_of_fits_on_other_seeds_allows_for_the_variance_of_their_mean():
+    rng = np.random.default_rng(0)
+    for seeds in (3, 5, 8):
+        answers = rng.standard_normal((20000, seeds, 4))
+        others = (answers.sum(1, keepdims=True) - answers) / (seeds - 1)
+        errors = ((answers - others) ** 2 * [1, 1, -1, -1]).sum(-1)  # of one predictor less those of another
+        allowed = np.mean([_variance(one) for one in errors[:2000]])
+        assert 0.95 < allowed / errors.mean(1).var() < 1.25  # a mean of the others; other fits err by more
+
+
+def _variance(errors):
+    """What an interval of fits on the other seeds takes for the variance of their mean."""
+    found = pool_seeds([Estimate(value=one) for one in errors], of_fits=True, confidence=0.95)
+    return ((found.high - found.value) / stats.t.ppf(0.975, len(errors) - 1)) ** 2
