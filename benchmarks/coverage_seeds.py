@@ -137,7 +137,7 @@ def draw_run(design: Design, pairs: tuple[np.ndarray, np.ndarray, np.ndarray], r
     return Run(
         series=series,
         equal=equal,
-        conclusions=Conclusions(found=found, shared=shared),
+        conclusions=Conclusions(found=found, shared=shared, last_tokens=float(design.steps[-1] * TOKENS)),
         truth=_truth(design, shift, level),
     )
 

@@ -67,4 +67,6 @@ def pool_seeds(
         halves.append(float(stats.t.ppf(0.5 + confidence / 2, degrees) * np.sqrt(both)))
     low, high = values.mean() - halves[0], values.mean() + halves[1]
     note = f"mean over {count} pre-training seeds, interval by Student's t over seeds"
+    if not np.ptp(values):
+        note = f"the same with all {count} pre-training seeds"
     return Estimate(value=float(values.mean()), low=float(low), high=float(high), n=count, note=note)

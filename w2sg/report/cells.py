@@ -69,9 +69,9 @@ SUMMARY_NOTE = (
     "weak: the supervisor's accuracy on the test pairs. W2SG first, late: the student's, at the first revision and as a mean over the late "
     "ones, as is the ceiling's. gain: late accuracy minus the supervisor's. beyond weak on weak: gain minus that of a student of the "
     "supervisor's own features. errors cost: what a student of the same labels, permuted over pairs, is better by. PGR: share of the gap "
-    "between supervisor and ceiling that is recovered; a dash where there is none. onset: step from which the gain is positive beyond sampling "
-    "error, all revisions tested together. error: root mean square of predicting held-out W2SG accuracy by a monotone fit on probe "
-    "accuracy or evaluation loss."
+    "between supervisor and ceiling that is recovered; a dash where there is none. onset: the likeliest step at which the student passes its "
+    "supervisor; its interval ends where the student is found above, all revisions tested together. error: root mean square of predicting "
+    "held-out W2SG accuracy by a monotone fit on probe accuracy or evaluation loss."
 )
 """What the columns of the summary mean."""
 

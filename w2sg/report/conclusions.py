@@ -56,8 +56,8 @@ class Finding:
 
     @property
     def decided(self) -> str:
-        """``above`` or ``below`` where the interval excludes zero, ``unclear`` where it does not, ``undefined`` without value."""
-        if not self.known:
+        """``above`` or ``below`` where the interval excludes zero, ``unclear`` where it does not, ``undefined`` without value or interval."""
+        if not self.known or self.verdict == "undefined":
             return "undefined"
         return self.verdict if self.verdict in ("above", "below") and not self.cut else "unclear"
 

@@ -30,13 +30,14 @@ DRAWN = {"probe": "linear-probe accuracy", "loss": "evaluation loss, nats/token"
 """Predictors that the figure `prediction` and the report's charts draw, with the titles of their axes."""
 
 CAPTIONS = {
-    "trajectory": "Test accuracy against pre-training. Bands: intervals, averaged over head seeds; grey: onset with its interval; the last "
-    "panel: evaluation loss.",
+    "trajectory": "Test accuracy against pre-training. {lines}; grey: onset with its interval; the last panel: evaluation loss. Numbers: of "
+    "the last revision.",
     "probe": "Linear probe of the last layer against pre-training, with both texts of a pair on one side of the split, and with texts dealt "
-    "singly.",
+    "singly. Numbers: of the last revision.",
     "recovery": "Share of the gap between supervisor and ceiling that is recovered (PGR), and expected calibration error.",
     "prediction": "W2SG accuracy against what predicts it. Bars: intervals of each revision; line: monotone least-squares fit; held-out error: "
-    "root mean square of predicting W2SG accuracy where it was left out.",
+    "root mean square of predicting the W2SG accuracy of a revision (of several pre-training seeds: of a seed) from all others. Whether two errors "
+    "differ is told by the interval of their difference, not by themselves.",
     "layers": "Test accuracy at every layer and revision; layer 0 is the embedding.",
 }
 """How the caption of each figure begins."""
@@ -147,7 +148,14 @@ def caption(name: str, table: pd.DataFrame, *, family: str, dataset: str, covera
     if table.empty:
         return f"{family} on {dataset}: no revision is left to show.\n"
     steps = sorted(set(table.loc[table["step"] >= 0, "step"]))
-    lead = f"{CAPTIONS[name]} {family} on {dataset}, {len(steps)} revisions, steps {steps[0]:,} to {steps[-1]:,}; {coverage} intervals."
+    banded = np.isfinite(rows_with(table, series="w2s")["low"]).any()
+    lines = (
+        "Bands: intervals, averaged over head seeds"
+        if banded
+        else "Thin lines: pre-training seeds; thick ones: their mean"
+    )
+    where = f"{family} on {dataset}, {len(steps)} revisions, steps {steps[0]:,} to {steps[-1]:,}; {coverage} intervals"
+    lead = f"{CAPTIONS[name].format(lines=lines)} {where}."
     said = [
         f"{place}: {'; '.join(found)}." for place, part in _captioned(name, table) if (found := list(_numbers(part)))
     ]

@@ -12,75 +12,15 @@ import pandas as pd
 from w2sg.report.cells import FIRST_NOTE, MARKS, SI, aligned, format_summary, formatted, interval, records
 from w2sg.report.conclusions import Case, Finding, answering, cases
 from w2sg.report.onsets import ONSETS, onset_number, onset_of
+from w2sg.report.words import BENEATH, FADES, FADING, SATURATIONS, SHORT, UNKNOWING, WORDS, WRONG_WAY
 from w2sg.study.protocols import LINEAR, protocol_title
+from w2sg.trajectories.transitions import UNSATURATED
 
 NAMED = 6
 """Missing revisions that a sentence names; more are counted."""
 
 CHANCE = 0.5
 """Accuracy of a supervisor that knows nothing."""
-
-UNKNOWING = "the supervisor cannot be told from chance, so that there is little to learn from it"
-WRONG_WAY = "the supervisor is below chance, as if its labels were given the wrong way round"
-
-WORDS: dict[str, dict[str, str]] = {
-    "gain": {
-        "above": "the student ends above its supervisor (late gain)",
-        "below": "the student ends below its supervisor (late gain)",
-        "unclear": "the student cannot be told from its supervisor at the end (late gain)",
-        "undefined": "there is no late gain to speak of",
-    },
-    "gain_first": {
-        "above": "the student of a random twin exceeds its supervisor, so that exceeding it needs no pre-training (its accuracy, and gain)",
-        "below": "the student of a random twin stays below its supervisor (its accuracy, and gain)",
-        "unclear": "the student of a random twin cannot be told from its supervisor (its accuracy, and gain)",
-    },
-    "gain_beyond_weak_on_weak": {
-        "above": "the student gains more than a student of the supervisor's own features does (weak on weak; gain beyond that)",
-        "below": "the student gains less than a student of the supervisor's own features does (weak on weak; gain beyond that)",
-        "unclear": "whether the student gains more than a student of the supervisor's own features cannot be told "
-        "(weak on weak; gain beyond that)",
-    },
-    "systematic_cost": {
-        "above": "the supervisor's systematic errors cost accuracy, against a student of the same labels permuted over pairs",
-        "below": "the supervisor's errors cost nothing: the student of its labels is better than one of the same labels permuted over pairs",
-        "unclear": "no cost of the supervisor's systematic errors can be told, against a student of the same labels permuted over pairs",
-    },
-    "error_probe_minus_loss": {
-        "below": "the linear probe predicts held-out W2SG accuracy better than evaluation loss does",
-        "above": "evaluation loss predicts held-out W2SG accuracy better than the linear probe does",
-        "unclear": "it cannot be told which of linear probe and evaluation loss predicts held-out W2SG accuracy better",
-        "undefined": "what predicts W2SG accuracy cannot be told",
-    },
-}
-"""How each verdict on a quantity is worded: before a list of the cases that have it."""
-
-
-SHORT: dict[str, dict[str, str]] = {
-    "gain": {
-        "above": "the student ends above its supervisor in {count} (late gain {span})",
-        "below": "the student ends below its supervisor in {count} (late gain {span})",
-        "unclear": "the student cannot be told from its supervisor at the end in {count}",
-        "undefined": "there is no late gain to speak of in {count}",
-    },
-    "gain_beyond_weak_on_weak": {
-        "above": "the student gains more than a student of the supervisor's own features in {count}",
-        "below": "the student gains less than a student of the supervisor's own features in {count}",
-        "unclear": "whether the student gains more than a student of the supervisor's own features cannot be told in {count}",
-    },
-    "gain_first": {
-        "above": "a random twin's student exceeds the supervisor in {count}",
-        "below": "a random twin's student stays below the supervisor in {count}",
-        "unclear": "a random twin's student cannot be told from the supervisor in {count}",
-    },
-    "error_probe_minus_loss": {
-        "below": "the linear probe predicts held-out W2SG accuracy better than evaluation loss in {count}",
-        "above": "evaluation loss predicts held-out W2SG accuracy better than the linear probe in {count}",
-        "unclear": "which of linear probe and evaluation loss predicts held-out W2SG accuracy better cannot be told in {count}",
-        "undefined": "what predicts W2SG accuracy cannot be told in {count}",
-    },
-}
-"""How cases are counted by their verdict on a quantity; each is a sentence of its own, for any of them may be the first."""
 
 
 def short_answer(summary: pd.DataFrame) -> list[str]:
@@ -91,23 +31,19 @@ def short_answer(summary: pd.DataFrame) -> list[str]:
     found = answering(cases(summary))
     if not found:
         return answer(summary)
-    levels = {case.pooled for case in found}
-    level = (
-        "In one run or over pre-training seeds"
-        if len(levels) > 1
-        else "Over pre-training seeds"
-        if found[0].pooled
-        else "In one run each"
-    )
-    onsets = [case["onset_step"] for case in found if onset_of(case["onset_step"]) == "bounded"]
+    level = _levels(found)
+    dated = [case for case in found if onset_of(case["onset_step"]) == "bounded"]
+    onsets = [case["onset_step"] for case in dated if case["gain"].decided == "above"]
     onset = "no onset can be placed"
     if onsets:
         values = [one.value for one in onsets]
         ends = f"{min(values):,.0f}" + (f" to {max(values):,.0f}" if min(values) < max(values) else "")
         span = f"{min(one.low for one in onsets):,.0f} to {max(one.high for one in onsets):,.0f}"
-        onset = f"the gain sets in at step {ends} (intervals reach from {span}) in the {len(onsets)} where an onset can be placed"
+        onset = f"the gain sets in at step {ends} (intervals reach from {span}) in the {len(onsets)} of them where an onset can be placed"
+    if fading := len(dated) - len(onsets):
+        onset += f"; in {fading} an onset can be placed, but whether the gain lasts cannot be told"
     if chance := _at_chance(found):
-        onset += f"; in {len(chance)} of {len(found)} {UNKNOWING}"
+        level += f", in {len(chance)} of {len(found)} cases {UNKNOWING}"
     if wrong := [case for case in found if case["weak"].high < CHANCE]:
         onset += f"; in {len(wrong)} of {len(found)} {WRONG_WAY}"
     twins = [case for case in _with(found, "gain_first") if FIRST_NOTE in case["w2s_first"].note]
@@ -159,21 +95,53 @@ def answer(summary: pd.DataFrame) -> list[str]:
         math.isfinite(case["gain"].low) and case["gain"].decided != "above" and onset_of(case["onset_step"]) == "never"
         for case in found
     )
-    return ["No weak-to-strong generalization was seen.", *said] if denied else said
+    return [f"{_levels(found)} no weak-to-strong generalization was established.", *said] if denied else said
+
+
+def _levels(found: Sequence[Case]) -> str:
+    """Returns on what the conclusions of several cases rest."""
+    levels = sorted({_level(case) for case in found})
+    if len(levels) > 1:
+        return (
+            "In single runs and over pre-training seeds"
+            if not all(case.pooled for case in found)
+            else "Over pre-training seeds"
+        )
+    return levels[0] if found[0].pooled or len({case.family for case in found}) == 1 else "In one run of each family"
 
 
 def _gains(found: Sequence[Case]) -> list[str]:
     """Whether and when the student exceeds its supervisor, and whether by more than the supervisor's own features allow."""
-    dated = {status: words.phrase for status, words in ONSETS.items()}
-    late = [case for case in found if case["saturation_tokens"].bounded]
+    dated = {status: words.phrase for status, words in ONSETS.items()} | {FADING: FADES}
+
+    def place(case: Case) -> str:
+        status = onset_of(case["onset_step"])
+        return FADING if status == "bounded" and case["gain"].decided != "above" else status
+
     return [
-        *_judged(found, "gain"),
-        *_told(found, lambda case: onset_of(case["onset_step"]), dated, onset_number),
-        *_listed(late, "accuracy saturates (tokens)", "saturation_tokens", SI),
-        *_judged(_with(found, "gain_beyond_weak_on_weak"), "gain_beyond_weak_on_weak"),
         *_listed(_at_chance(found), UNKNOWING, "weak", ".3f"),
         *_listed([case for case in found if case["weak"].high < CHANCE], WRONG_WAY, "weak", ".3f"),
+        *_judged(found, "gain"),
+        *_told(found, place, dated, onset_number),
+        *_told(found, _saturation, SATURATIONS, _saturated),
+        *_judged(_with(found, "gain_beyond_weak_on_weak"), "gain_beyond_weak_on_weak"),
+        *_listed(
+            [case for case in found if case["ceiling_late"].value < case["weak"].value], BENEATH, "ceiling_late", ".3f"
+        ),
     ]
+
+
+def _saturation(case: Case) -> str:
+    """Returns what can be said of a case's saturation: a key of SATURATIONS, or empty text."""
+    found = case["saturation_tokens"]
+    if found.known:
+        return "dated" if found.bounded else "open"
+    return "after" if UNSATURATED in found.note else ""
+
+
+def _saturated(case: Case) -> str:
+    found = case["saturation_tokens"]
+    return "" if found.note == UNSATURATED else _shown(found, SI)
 
 
 def _at_chance(found: Sequence[Case]) -> list[Case]:
@@ -185,7 +153,7 @@ def _controls(found: Sequence[Case]) -> list[str]:
     first = _with(found, "w2s_first")
     twins = [case for case in first if FIRST_NOTE in case["w2s_first"].note]
     others = [case for case in _with(found, "error_unrelated") if case["error_probe"].known]
-    unrelated = "a probe of an unrelated concept, the length of texts, predicts held-out W2SG accuracy with an error of"
+    unrelated = "a probe of an unrelated concept, the length of texts, predicts held-out W2SG accuracy with an error (not compared by a test) of"
     return [
         *_judged(_with(found, "systematic_cost"), "systematic_cost"),
         *_judged(
@@ -213,6 +181,8 @@ def _errors(found: Sequence[Case]) -> list[str]:
             f"{name} {case[f'error_{key}'].value:.4f}" for key, name in names.items() if case[f"error_{key}"].known
         ]
         said = f"probe minus loss {_shown(difference, '+.4f')}" if difference.known else difference.note
+        if not case.pooled and 0 < difference.n < case["revisions"].value:
+            said += f", over {difference.n} of {case['revisions'].value:.0f} revisions"
         return ", ".join(filter(None, [*errors, said]))
 
     return _judged(found, "error_probe_minus_loss", numbers)
@@ -304,7 +274,10 @@ def summary_text(summary: pd.DataFrame, *, bands: pd.DataFrame, completeness: pd
     lines += [f"- {sentence}" for sentence in answer(summary)]
     if len(bands):
         failed = records(bands[~bands["holds"].astype(bool)])
-        lines += ["", f"acceptance bands of the embedded study: {len(bands) - len(failed)} of {len(bands)} hold"]
+        lines += [
+            "",
+            f"regression test of the embedded study: {len(bands) - len(failed)} of {len(bands)} values lie within their bands",
+        ]
         lines += [
             f"  not: {row.family} on {row.dataset}, {row.protocol} heads, {row.criterion}: "
             f"{'not measured' if pd.isna(row.measured) else format(row.measured, '.3f')}, expected {row.expected}"

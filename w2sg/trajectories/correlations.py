@@ -195,6 +195,8 @@ def _resample(
     known = np.isfinite(drawn)
     if known.mean() < settings.confidence:
         return float("nan"), nothing, "no interval: a series is constant in too many resamples"
+    if np.ptp(drawn[known]) < 1e-9:
+        return float("nan"), nothing, "no interval: all resamples agree"
     spread = float(np.arctanh(np.clip(drawn[known], -most, most)).std())
     half = float(stats.t.ppf(0.5 + settings.confidence / 2, max(2.0, n / kept - 1.0))) * spread
     short = f"{TOO_SHORT}: blocks of {block} revisions are asked for, of {n} at most {kept} are possible"

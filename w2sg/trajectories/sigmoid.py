@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -230,6 +231,10 @@ def _covariance(doublings: np.ndarray, midpoint: float, scale: float, rise: floa
 
 def _open(value: float, ends: tuple[float, float], n: int) -> Estimate:
     """Returns an estimate that says which end of its interval the revisions leave open."""
-    sides = [side for side, end in zip(("below", "above"), ends, strict=True) if np.isnan(end)]
-    note = f"the revisions do not bound it {' or '.join(sides)}" if sides else ""
+    note = open_note([side for side, end in zip(("below", "above"), ends, strict=True) if np.isnan(end)])
     return Estimate(value=value, low=ends[0], high=ends[1], n=n, note=note)
+
+
+def open_note(sides: Sequence[str]) -> str:
+    """Returns what says on which sides an interval is open."""
+    return f"the revisions do not bound it {' or '.join(sides)}" if sides else ""

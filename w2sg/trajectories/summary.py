@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from os import PathLike
 
 import numpy as np
@@ -18,6 +18,7 @@ from w2sg.trajectories.onset import GAP, UNPLACED
 from w2sg.trajectories.prediction import COMPARED, RISING
 from w2sg.trajectories.selection import CASE, INTERVAL, headline_statistics, rows_with
 from w2sg.trajectories.series import Listed
+from w2sg.trajectories.sigmoid import open_note
 from w2sg.trajectories.transitions import WITHIN_RUN
 
 COLUMNS = [*CASE, "quantity", *INTERVAL, "level", "n", "note", "verdict"]
@@ -75,8 +76,10 @@ class Conclusions:
 
     found: dict[str, Estimate]
     """Every quantity."""
-    shared: dict[str, float] = field(default_factory=dict)
+    shared: dict[str, float]
     """Half widths by what pairs make of all revisions alike, of quantities that have another error too; revision before the onset."""
+    last_tokens: float
+    """Tokens of the last revision, in billions."""
 
 
 def summarize(
@@ -159,7 +162,9 @@ def _rows(key: tuple[str, str, str], found: Mapping[str, Estimate], level: str) 
 def _conclude(levels: Levels, statistics: Mapping[str, Estimate]) -> Conclusions:
     counts = {"revisions": levels.revisions, "last_step": levels.last_step, "seeds": 1}
     counted = {name: Estimate(value=float(value), n=levels.revisions) for name, value in counts.items()}
-    return Conclusions(found={**levels.found, **statistics, **counted}, shared=levels.pairs)
+    return Conclusions(
+        found={**levels.found, **statistics, **counted}, shared=levels.pairs, last_tokens=levels.last_tokens
+    )
 
 
 def pool_runs(seeds: Sequence[Conclusions], confidence: float) -> dict[str, Estimate]:
@@ -200,7 +205,18 @@ def _pool_positions(name: str, found: Sequence[Estimate], seeds: Sequence[Conclu
             one = replace(one, low=one.low + float(np.log2(before).mean()))
     gaps = [each.note for each in found if GAP in each.note]
     note = f"{len(gaps)} of {len(found)} seeds: {'; '.join(dict.fromkeys(gaps))}" if gaps else one.note
-    return replace(one, **{end: float(np.exp2(getattr(one, end))) for end in INTERVAL}, note=note)
+    placed = replace(one, **{end: float(np.exp2(getattr(one, end))) for end in INTERVAL}, note=note)
+    return placed if name in ONSETS else _within_revisions(placed, found, seeds)
+
+
+def _within_revisions(one: Estimate, found: Sequence[Estimate], seeds: Sequence[Conclusions]) -> Estimate:
+    """Returns a position over seeds whose interval ends where the revisions do: beyond the last one, or with a seed's end open, it is open."""
+    last = max(each.last_tokens for each in seeds)
+    ends = {end: [getattr(each, end) for each in found] for end in ("low", "high")}
+    still = {end for end, values in ends.items() if np.isnan(values).any()} | ({"high"} if one.high > last else set())
+    sides = [{"low": "below", "high": "above"}[end] for end in ("low", "high") if end in still]
+    note = "; ".join(filter(None, [one.note, open_note(sides)]))
+    return replace(one, **dict.fromkeys(still, float("nan")), note=note)
 
 
 def _shared(name: str, found: Sequence[Estimate], seeds: Sequence[Conclusions]) -> tuple[float, float]:

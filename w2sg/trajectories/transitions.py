@@ -21,6 +21,9 @@ from w2sg.trajectories.series import Curve, Series
 COMPARED = ("converged", "paper")
 """Protocols whose estimates are compared: first minus second."""
 
+UNSATURATED = "not saturated by the last revision"
+"""Note of a saturation that lies after all revisions."""
+
 POSITION_NAMES = ("onset_tokens", "sigmoid_midpoint", "saturation_tokens", "change_point")
 """Estimates in tokens; they are compared in doublings."""
 
@@ -133,7 +136,7 @@ def _describe_sigmoid(fitted: sigmoid.Sigmoid | str, series: Series) -> dict[str
         return dict.fromkeys(names, undefined(fitted, n))
     saturation = transform(fitted.saturation, np.exp2)
     if fitted.saturation.value > series.doublings[-1]:
-        saturation = undefined("not saturated by the last revision", n)
+        saturation = undefined(UNSATURATED, n)
     return {
         "sigmoid_midpoint": transform(fitted.midpoint, np.exp2),
         "sigmoid_width": transform(fitted.scale, lambda scale: sigmoid.RISE_10_90 * scale),

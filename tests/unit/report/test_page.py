@@ -250,7 +250,7 @@ def test_the_page_names_the_coverages_that_were_asked_for_exactly():
     }
     html = page.render(made_evidence(effect=True, study=study))
     assert "evaluation loss on c4" in html
-    assert "Intervals are 99.5 % pair-bootstrap intervals" in html
+    assert "Intervals are 99.5 % intervals over the test pairs" in html
     assert "90 % intervals resample blocks" in html and "With 90 % intervals." in html
 
 
@@ -264,25 +264,34 @@ def test_equal_evidence_gives_an_equal_page_and_costs_stand_apart(found):
 def test_the_short_answer_counts_the_verdicts_and_names_its_level():
     said = short_answer(made_conclusions())
     assert said == [
-        "In one run each, the student ends above its supervisor in 2 of 2 cases (late gain +0.044); the gain sets in at step 896 "
-        "(intervals reach from 768 to 1,664) in the 2 where an onset can be placed.",
+        "In this run, the student ends above its supervisor in 2 of 2 cases (late gain +0.044); the gain sets in at step 896 "
+        "(intervals reach from 768 to 1,664) in the 2 of them where an onset can be placed.",
         "The student gains more than a student of the supervisor's own features in 2 of 2 cases; a random twin's student stays below the supervisor "
         "in 2 of 2 cases.",
         "Which of linear probe and evaluation loss predicts held-out W2SG accuracy better cannot be told in 2 of 2 cases.",
     ]
     mixed = pd.concat([made_conclusions(), made_conclusions(ABSENT, dataset="other")])
     assert short_answer(mixed)[0].startswith(
-        "In one run each, the student ends above its supervisor in 2 of 4 cases (late gain +0.044), the student ends below its "
+        "In this run, the student ends above its supervisor in 2 of 4 cases (late gain +0.044), the student ends below its "
         "supervisor in 2 (late gain -0.174); the gain"
     )
     assert short_answer(made_conclusions(ABSENT))[:2] == [
-        "In one run each, the student ends below its supervisor in 2 of 2 cases (late gain -0.174); no onset can be placed.",
+        "In this run, the student ends below its supervisor in 2 of 2 cases (late gain -0.174); no onset can be placed.",
         "The student gains less than a student of the supervisor's own features in 2 of 2 cases; a random twin's student stays below the "
         "supervisor in 2 of 2 cases.",
     ]
-    assert "in 2 of 2 the supervisor cannot be told from chance" in short_answer(made_conclusions(NOISE))[0]
+    assert short_answer(made_conclusions(NOISE))[0].startswith(
+        "In this run, in 2 of 2 cases the supervisor cannot be told from chance"
+    )
+    two = pd.concat([made_conclusions(), made_conclusions(family="other")])
+    assert short_answer(two)[0].startswith("In one run of each family, ")
+    fading = made_conclusions({"gain": (0.02, -0.1, 0.14, "", "unclear")})
+    assert "in 2 an onset can be placed, but whether the gain lasts cannot be told" in short_answer(fading)[0]
+    assert "sets in" not in short_answer(fading)[0]
     assert short_answer(made_conclusions(NOISE))[1].startswith("Whether the student gains more than")
-    assert short_answer(made_conclusions(level="seeds"))[0].startswith("Over pre-training seeds, ")
+    assert short_answer(made_conclusions({"seeds": (3, np.nan, np.nan)}, level="seeds"))[0].startswith(
+        "Over 3 pre-training seeds (Student's t), "
+    )
     assert short_answer(nothing()) == answer(nothing())
     assert all(len(short_answer(made_conclusions(changes))) <= 3 for changes in ({}, ABSENT, NOISE))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,7 @@ from w2sg.measures.bootstrap import TOO_SHORT
 from w2sg.report.cells import aligned, format_conclusions, format_summary
 from w2sg.report.sentences import answer, summary_text
 from w2sg.trajectories import onset, summary
+from w2sg.trajectories.transitions import UNSATURATED
 
 NONE = np.nan
 NO_BANDS = pd.DataFrame()
@@ -41,13 +44,13 @@ def test_a_study_with_the_effect_is_told_with_its_controls():
     assert twin in text
     assert "a probe of an unrelated concept, the length of texts" in text and "0.0205, the linear probe 0.0116" in text
     assert "it cannot be told which of linear probe and evaluation loss" in text
-    assert "saturates" not in text and "better than" not in text and "cases" not in text
+    assert "accuracy saturates:" not in text and "better than" not in text and "cases" not in text
     assert all(line.startswith("In this run ") for line in text.splitlines())
 
 
-def test_exceeding_the_supervisor_needs_no_pretraining_where_a_random_twin_does():
+def test_a_random_twin_that_exceeds_the_supervisor_is_told():
     text = told({"gain_first": (0.04, 0.02, 0.06, "random twin: step0", "above")})
-    assert "exceeds its supervisor, so that exceeding it needs no pre-training" in text
+    assert "the student of a random twin exceeds its supervisor (its accuracy, and gain)" in text
     assert "stays below" not in text
 
 
@@ -58,7 +61,12 @@ def test_exceeding_the_supervisor_needs_no_pretraining_where_a_random_twin_does(
         ((0.001, 0.009), "above", "", "evaluation loss predicts held-out W2SG accuracy better than the linear probe"),
         ((-0.009, 0.001), "unclear", "", "it cannot be told which"),
         ((-0.009, -0.001), "below", f"{TOO_SHORT}: blocks are cut", "it cannot be told which"),
-        ((NONE, NONE), "undefined", "no interval: 4 revisions", "it cannot be told which"),
+        (
+            (NONE, NONE),
+            "undefined",
+            "no interval: 4 revisions",
+            "predicts held-out W2SG accuracy better cannot be judged",
+        ),
     ],
 )
 def test_better_is_said_only_where_the_verdict_says_it(ends, verdict, note, expected):
@@ -72,7 +80,7 @@ def test_better_is_said_only_where_the_verdict_says_it(ends, verdict, note, expe
 
 def test_errors_that_were_not_compared_are_told_with_their_reason():
     text = told({"error_probe_minus_loss": (NONE, NONE, NONE, "probe was not measured", "undefined")})
-    assert "what predicts W2SG accuracy cannot be told: nano on newsgroups_tech (paper" in text
+    assert "predicts held-out W2SG accuracy better cannot be judged: nano on newsgroups_tech (paper" in text
     assert "probe was not measured" in text
 
 
@@ -105,11 +113,41 @@ def test_an_onset_is_told_by_what_bounds_it(tmp_path, row, sentence, cell):
 
 
 def test_saturation_is_told_only_with_both_bounds():
-    assert "accuracy saturates (tokens): nano on newsgroups_tech (paper 5 M [4 M, 6 M]" in told(
-        {"saturation_tokens": (0.005, 0.004, 0.006)}
+    said = (
+        "accuracy saturates: a sigmoid reaches 95 % of its rise (tokens): nano on newsgroups_tech (paper 5 M [4 M, 6 M]"
     )
-    assert "saturates" not in told({"saturation_tokens": (0.005, 0.004, 0.006, "", "unclear")})
-    assert "saturates" not in told({"saturation_tokens": (0.005, NONE, 0.006)})
+    assert said in told({"saturation_tokens": (0.005, 0.004, 0.006)})
+    for ends in ((0.005, 0.004, 0.006, "", "unclear"), (0.005, NONE, 0.006)):
+        text = told({"saturation_tokens": ends})
+        assert "accuracy saturates:" not in text and "is not bounded by the revisions" in text
+    late = told({"saturation_tokens": (NONE, NONE, NONE, UNSATURATED)})
+    assert "accuracy is not saturated by the last revision" in late and "(paper; converged)" in late
+    assert "saturat" not in told({"saturation_tokens": (NONE, NONE, NONE, "no sigmoid")})
+
+
+def test_an_onset_whose_gain_may_not_last_is_no_setting_in():
+    text = told({"gain": (0.02, -0.1, 0.14, "", "unclear")})
+    assert "an onset can be placed, but whether the gain lasts cannot be told (step" in text and "sets in (" not in text
+
+
+def test_a_gain_without_an_interval_is_not_called_unclear():
+    text = told({"gain": (-0.2, NONE, NONE, "no interval: one revision", "undefined")})
+    assert (
+        "whether the student ends above its supervisor cannot be judged (late gain): nano on newsgroups_tech (paper -0.200, no interval"
+        in text
+    )
+
+
+def test_a_ceiling_below_the_supervisor_is_told():
+    assert "the ceiling ends below the supervisor" in told({"ceiling_late": (0.6, 0.58, 0.62)})
+
+
+def test_errors_of_some_revisions_only_say_so():
+    rest = pd.concat([made_conclusions({"error_probe_minus_loss": (-0.004, -0.009, 0.001, "", "unclear")})])
+    rest.loc[rest["quantity"] == "error_probe_minus_loss", "n"] = 3
+    assert re.search(
+        r"probe minus loss -0\.0040 \[-0\.0090, \+0\.0010\], over 3 of \d+ revisions", "\n".join(answer(rest))
+    )
 
 
 def test_several_seeds_speak_for_their_members_and_say_their_level():
@@ -133,7 +171,7 @@ def test_how_seeds_were_pooled_is_not_taken_for_a_doubt():
 
 def test_without_the_effect_nothing_is_claimed():
     text = told(ABSENT)
-    assert text.startswith("No weak-to-strong generalization was seen.\n")
+    assert text.startswith("In this run no weak-to-strong generalization was established.\n")
     assert "ends below its supervisor" in text and "above its supervisor at no revision" in text
     assert "no cost of the supervisor's systematic errors can be told" in text
     assert "sets in" not in text and "better" not in text.replace("predicts held-out W2SG accuracy better", "")
@@ -142,8 +180,8 @@ def test_without_the_effect_nothing_is_claimed():
 
 def test_a_supervisor_of_noise_is_named_as_one():
     text = told(NOISE)
-    assert text.startswith("No weak-to-strong generalization was seen.\n")
-    assert "the supervisor cannot be told from chance, so that there is little to learn from it" in text
+    assert text.startswith("In this run no weak-to-strong generalization was established.\n")
+    assert "the supervisor cannot be told from chance, so that a gain over it says little" in text.splitlines()[1]
     assert "cannot be told from its supervisor at the end" in text and "chance" not in told()
 
 
@@ -159,7 +197,7 @@ def test_a_supervisor_below_chance_is_not_one_of_noise():
 @pytest.mark.parametrize("row", [(512, 256, 1024), (NONE, NONE, NONE, f"{onset.FLEETING}: x"), None])
 def test_where_some_revision_shows_a_gain_its_absence_is_not_told(row):
     gain = ABSENT | {"onset_step": row}
-    assert "No weak-to-strong generalization was seen" not in told(gain)
+    assert "no weak-to-strong generalization was established" not in told(gain)
 
 
 def test_a_gain_without_an_interval_is_no_absence():

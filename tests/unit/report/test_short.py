@@ -47,7 +47,7 @@ def test_few_revisions_are_concluded_from_and_shown(steps):
     elif len(steps) < 3:
         assert "there are too few revisions to say whether W2SG sets in" in text
         single = made_statistics(metrics[metrics["family"] == SEEDS[0]], QUICK)["summary"]
-        assert "what predicts W2SG accuracy cannot be told: nano-seed0" in "\n".join(answer(single))
+        assert "predicts held-out W2SG accuracy better cannot be judged: nano-seed0" in "\n".join(answer(single))
         assert "no interval: one revision" in "\n".join(answer(single))
     for name in FIGURES:
         assert figure_table(name, metrics, made_floors(), **CASE).empty == (not steps)

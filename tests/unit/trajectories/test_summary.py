@@ -151,6 +151,7 @@ def _pooled(name, *found, shared=0.0):
         summary.Conclusions(
             found={**rest, "onset_tokens": one, name: one},
             shared={"onset_tokens": shared, "onset_tokens_before": one.low},
+            last_tokens=2000.0,
         )
         for one in found
     ]
@@ -165,6 +166,16 @@ def test_seeds_share_what_moves_all_gains_and_an_onset_lies_after_the_revision_b
     assert (run.low, run.high) == pytest.approx((512.0 * 512 / 640, 1024.0))
     apart = [replace(one, value=value) for one, value in zip(same, (640.0, 768.0, 896.0), strict=True)]
     assert _pooled("onset_tokens", *apart, shared=0.1).high > one.high
+
+
+def test_a_saturation_over_seeds_ends_where_the_revisions_do():
+    seeds = [Estimate(value=value, low=value / 2, high=value * 1.2, n=9) for value in (1000.0, 1010.0, 1020.0)]
+    one = _pooled("saturation_tokens", *seeds)
+    assert 900 < one.low < one.value < one.high < 1100
+    beyond = _pooled("saturation_tokens", *(replace(seeds[0], value=value) for value in (1000.0, 1500.0, 1900.0)))
+    assert np.isfinite(beyond.low) and np.isnan(beyond.high) and "do not bound it above" in beyond.note
+    opened = _pooled("saturation_tokens", replace(seeds[0], low=np.nan), *seeds[1:])
+    assert np.isnan(opened.low) and np.isfinite(opened.high) and "do not bound it below" in opened.note
 
 
 @pytest.mark.parametrize(

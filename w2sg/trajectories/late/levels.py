@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from w2sg.measures.bootstrap import TOO_SHORT
 from w2sg.measures.estimates import Estimate, difference, undefined
 from w2sg.study.sections import Statistics
 from w2sg.trajectories.late.estimates import count_late, late_degrees, late_factor, late_level
@@ -57,6 +58,8 @@ class Levels:
     """Number of revisions."""
     last_step: int
     """Step of the last one."""
+    last_tokens: float
+    """Tokens of the last one, in billions."""
 
 
 def trajectory(metrics: pd.DataFrame, *, family: str, dataset: str, protocol: str) -> pd.DataFrame:
@@ -134,7 +137,13 @@ def measure_levels(
         "weak_on_weak_gain": weak_on_weak,
         "gain_beyond_weak_on_weak": _minus(found["gain"], weak_on_weak),
     }
-    return Levels(found=found, pairs=pairs, revisions=len(table), last_step=int(table["step"].iloc[-1]))
+    return Levels(
+        found=found,
+        pairs=pairs,
+        revisions=len(table),
+        last_step=int(table["step"].iloc[-1]),
+        last_tokens=float(table["tokens"].iloc[-1]),
+    )
 
 
 def _draw_error(rows: pd.DataFrame, head: str, metric: str, protocol: str, steps: Sequence[int]) -> float:
@@ -148,7 +157,7 @@ def _draw_error(rows: pd.DataFrame, head: str, metric: str, protocol: str, steps
 def _widen(level: Estimate, half: float) -> Estimate:
     """Returns a level whose interval holds the error of the draws too; of one draw the note says that it does not."""
     if np.isnan(half):
-        note = "one draw of the permutation: its error is not in the interval"
+        note = f"{TOO_SHORT}: it does not hold the error of the permutation, of which there is one draw"
         return replace(level, note="; ".join(filter(None, [level.note, note]))) if np.isfinite(level.value) else level
     below, above = level.value - level.low, level.high - level.value
     return replace(
