@@ -80,7 +80,7 @@ def answer(summary: pd.DataFrame) -> list[str]:
     """
     found = answering(cases(summary))
     if not found:
-        return ["Whether students come to exceed their weak supervisors cannot be told: nothing was measured."]
+        return ["Whether students come to exceed their weak supervisors cannot be told: no measured revision is left."]
     levels: dict[str, list[Case]] = {}
     for case in found:
         levels.setdefault(_level(case), []).append(case)

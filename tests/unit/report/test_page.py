@@ -133,7 +133,7 @@ def test_a_study_whose_revisions_were_all_left_out_is_shown(found):
         excluded=flagged,
     )
     html = page.render(empty)
-    assert "cannot be told: nothing was measured" in html and "m step1 (left out): equal weights" in html
+    assert "cannot be told: no measured revision is left" in html and "m step1 (left out): equal weights" in html
     assert 'class="chart"' not in html
 
 

@@ -115,4 +115,4 @@ def test_figures_and_page_of_a_study_whose_revisions_were_all_left_out(study, tm
     inputs = study(same=True)
     for family in ("nano-seed0", "nano"):
         assert all(table.empty for table in drawn(inputs, family, tmp_path).values())
-    assert "cannot be told: nothing was measured" in page_of(inputs, tmp_path)
+    assert "cannot be told: no measured revision is left" in page_of(inputs, tmp_path)

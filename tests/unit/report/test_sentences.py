@@ -229,7 +229,7 @@ def test_a_study_whose_revisions_were_all_left_out_says_that_nothing_can_be_told
     flags = pd.DataFrame([{"model": "m", "revision": "s0", "reason": "equal weights", "excluded": True}])
     text = printed(nothing(), named=flags)
     assert text.startswith(
-        "- Whether students come to exceed their weak supervisors cannot be told: nothing was measured.\n"
+        "- Whether students come to exceed their weak supervisors cannot be told: no measured revision is left.\n"
     )
     assert text.endswith("m s0 (left out): equal weights\n")
     assert format_summary(nothing()).empty and len(format_conclusions(nothing())) == 0
