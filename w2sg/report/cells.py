@@ -267,6 +267,6 @@ def with_interval(row: Any, form: str) -> str:
         return row.note or "undefined"
     ends = [formatted(end, form) if np.isfinite(end) else "?" for end in (row.low, row.high)]
     interval = f" ({ends[0]} to {ends[1]})" if ends != ["?", "?"] else ""
-    if row.note.startswith(TOO_SHORT):
+    if TOO_SHORT in row.note:
         return formatted(row.value, form) + interval + "†"
     return formatted(row.value, form) + interval + (f"; {row.note}" if row.note else "")

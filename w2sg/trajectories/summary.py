@@ -211,6 +211,8 @@ def _pool_positions(name: str, found: Sequence[Estimate], seeds: Sequence[Conclu
 
 def _within_revisions(one: Estimate, found: Sequence[Estimate], seeds: Sequence[Conclusions]) -> Estimate:
     """Returns a position over seeds whose interval ends where the revisions do: beyond the last one, or with a seed's end open, it is open."""
+    if np.isnan(one.value):
+        return one
     last = max(each.last_tokens for each in seeds)
     ends = {end: [getattr(each, end) for each in found] for end in ("low", "high")}
     still = {end for end, values in ends.items() if np.isnan(values).any()} | ({"high"} if one.high > last else set())

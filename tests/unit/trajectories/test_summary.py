@@ -174,6 +174,8 @@ def test_a_saturation_over_seeds_ends_where_the_revisions_do():
     assert 900 < one.low < one.value < one.high < 1100
     beyond = _pooled("saturation_tokens", *(replace(seeds[0], value=value) for value in (1000.0, 1500.0, 1900.0)))
     assert np.isfinite(beyond.low) and np.isnan(beyond.high) and "do not bound it above" in beyond.note
+    none = replace(seeds[0], value=np.nan, low=np.nan, high=np.nan, note="not saturated by the last revision")
+    assert _pooled("saturation_tokens", none, none, none).note == none.note
     opened = _pooled("saturation_tokens", replace(seeds[0], low=np.nan), *seeds[1:])
     assert np.isnan(opened.low) and np.isfinite(opened.high) and "do not bound it below" in opened.note
 
