@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from w2sg.measures.verdicts import SOME
 from w2sg.report.cells import FIRST_NOTE, MARKS, SI, aligned, format_summary, formatted, interval, records
 from w2sg.report.conclusions import Case, Finding, answering, cases
 from w2sg.report.onsets import ONSETS, onset_number, onset_of
@@ -136,12 +137,11 @@ def _saturation(case: Case) -> str:
     found = case["saturation_tokens"]
     if found.known:
         return "dated" if found.bounded else "open"
-    return "after" if UNSATURATED in found.note else ""
+    return "some" if found.note.startswith(SOME) else "after" if UNSATURATED in found.note else ""
 
 
 def _saturated(case: Case) -> str:
-    found = case["saturation_tokens"]
-    return "" if found.note == UNSATURATED else _shown(found, SI)
+    return _shown(case["saturation_tokens"], SI) if case["saturation_tokens"].known else ""
 
 
 def _at_chance(found: Sequence[Case]) -> list[Case]:

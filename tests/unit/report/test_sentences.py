@@ -10,6 +10,7 @@ import pytest
 
 from tests.conclusions import ABSENT, NOISE, made_conclusions, nothing
 from w2sg.measures.bootstrap import TOO_SHORT
+from w2sg.measures.verdicts import SOME
 from w2sg.report.cells import aligned, format_conclusions, format_summary
 from w2sg.report.sentences import answer, summary_text
 from w2sg.trajectories import onset, summary
@@ -122,6 +123,8 @@ def test_saturation_is_told_only_with_both_bounds():
         assert "accuracy saturates:" not in text and "is not bounded by the revisions" in text
     late = told({"saturation_tokens": (NONE, NONE, NONE, UNSATURATED)})
     assert "accuracy is not saturated by the last revision" in late and "(paper; converged)" in late
+    some = told({"saturation_tokens": (NONE, NONE, NONE, f"{SOME} (1 of 3 have none): {UNSATURATED}")})
+    assert "accuracy saturates by the last revision (95 % of a sigmoid's rise) with some seeds only" in some
     assert "saturat" not in told({"saturation_tokens": (NONE, NONE, NONE, "no sigmoid")})
 
 
