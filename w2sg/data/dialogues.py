@@ -12,6 +12,7 @@ from typing import Any
 
 from w2sg.study.protocols import FIELDS
 from w2sg.study.texts.spelling import normalise, visible
+from w2sg.study.texts.templates import turns_of
 
 HUMAN, ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
 """Marks of a speaker's turn in HH-RLHF; all lists of messages are written with them."""
@@ -35,6 +36,20 @@ _WRITTEN_OUT = re.compile(
     rf"""|[^{{}}]*['"](?:role|from)['"]\s*:\s*['"](?i:{_ASKS}|{_ANSWERS}|tool)['"])"""
 )
 """Beginning of a list of messages that was saved as text, as tables of text do."""
+
+_WRAPPED = re.compile(
+    r"""\s*(?:\[\s*["'{].*\]|\{\s*["'](?:role|content|from|value)["']\s*:.*\}|array\(.*\)|b(["']).*\1)\s*""", re.DOTALL
+)
+"""A list, a message, an array or bytes that were saved as text."""
+
+WRITTEN_OUT = "a list, a message, an array or bytes written as text"
+AS_TEXT = "save the rows as .jsonl or .parquet, which keep lists"
+
+_CLOSING = re.compile(rf"(?:(?:{_MARK.pattern})\s*)+\Z")
+"""Marks of a speaker behind a text."""
+
+_UNREAD = ("tool_calls", "function_call", "reasoning_content")
+"""Parts of a message beside its content that a model would have to read."""
 
 Turn = tuple[str, str]
 """Role and content of a message."""
@@ -69,8 +84,13 @@ def text_fault(field: str, text: Any) -> str | None:
     if field != "prompt" and not visible(text).strip():
         return f"{field} holds nothing but characters that cannot be seen, such as U+{ord(text.strip()[0]):04X}"
     if _WRITTEN_OUT.match(text):
-        return f"{field} is a list of messages written as text; save the rows as .jsonl or .parquet, which keep lists"
+        return f"{field} is a list of messages written as text; {AS_TEXT}"
     return None
+
+
+def wrapped(text: Any) -> bool:
+    """Returns whether a text looks like something else that was saved as text; some texts may, but not all of a column."""
+    return isinstance(text, str) and bool(_WRAPPED.fullmatch(text))
 
 
 def pair_fault(*texts: Any) -> str | None:
@@ -98,6 +118,12 @@ def split_dialogues(chosen: str, rejected: str) -> tuple[str, str, str]:
     return chosen[:cut], chosen[cut:], rejected[cut:]
 
 
+MARKED = (
+    "a message or response holds a speaker's mark, such as Human: behind an empty line, of which chat: true would make another turn; "
+    "change the mark, or leave the row out"
+)
+"""Why a row cannot be taken apart into its turns."""
+
 READ_TWICE = "a model would read it twice. Remove it from the responses, or set fields: {prompt: null}, which takes whole dialogues apart"
 """What follows from responses that repeat their prompt."""
 
@@ -109,10 +135,16 @@ _TURN = re.compile(rf"\n\s*|{_MARK.pattern}")
 
 
 def repeats_prompt(prompt: str, response: str) -> bool:
-    """Returns whether a response begins with its prompt, of two words at least, or one of its first turns does.
+    """Returns whether a response begins with its prompt, or the prompt's last turn, of two words at least, or one of its first turns does.
 
     Marks of speakers and quotes may stand before it. Behind other text, such as a system's turn, a short one is a quotation.
     """
+    whole = _CLOSING.sub("", visible(prompt))
+    last = whole[max((mark.end() for mark in _MARK.finditer(whole)), default=0) :]
+    return any(_begins_with(asked, response) for asked in dict.fromkeys((whole, last)))
+
+
+def _begins_with(prompt: str, response: str) -> bool:
     for texts in ((prompt, response), (_opened(prompt), _opened(response))):
         asked, answer = map(normalise, texts)
         if " " in asked and answer.startswith(asked):
@@ -135,7 +167,9 @@ def is_messages(value: Any) -> bool:
     return isinstance(value, list | tuple) or (isinstance(value, Mapping) and {"role", "content"} <= value.keys())
 
 
-def pair_of_messages(prompt: Any, chosen: Any, rejected: Any, *, bare: bool = False) -> tuple[Any, Any, Any]:
+def pair_of_messages(
+    prompt: Any, chosen: Any, rejected: Any, *, bare: bool = False, chat: bool = False
+) -> tuple[Any, Any, Any]:
     """Returns prompt and responses of a row in which some of the three are lists of messages (role, content).
 
     The prompt is what both lists begin with, up to a turn of the assistant that differs; all is written with the marks of
@@ -146,13 +180,18 @@ def pair_of_messages(prompt: Any, chosen: Any, rejected: Any, *, bare: bool = Fa
         chosen: A list, or the text of the only message.
         rejected: Likewise.
         bare: Whether the mark in front of the prompt and those between prompt and responses are left to a template.
+        chat: Whether the texts are taken apart into turns again, which marks inside of a message would add to.
 
     Returns:
         Prompt, chosen, rejected; chosen is :class:`Unusable` where the lists make no pair.
     """
     try:
         turns = [_turns(value, field) for value, field in ((chosen, "chosen"), (rejected, "rejected"))]
-        return _pair_of_turns(*(_led(prompt, own) for own in turns), bare=bare)
+        both = [_led(prompt, own) for own in turns]
+        texts = _pair_of_turns(*both, bare=bare)
+        if chat and [len(turns_of(texts[0], response)) for response in texts[1:]] != [len(own) for own in both]:
+            raise _NoPairError(MARKED)
+        return texts
     except _NoPairError as error:
         return "", Unusable(str(error)), ""
 
@@ -161,8 +200,12 @@ def _turns(value: Any, field: str) -> list[Turn]:
     if isinstance(value, str):
         return [("assistant", value)]
     if isinstance(value, Mapping) and is_messages(value):
-        columns = zip(value["role"], value["content"], strict=False)
-        value = [{"role": role, "content": content} for role, content in columns]
+        roles, contents = value["role"], value["content"]
+        if isinstance(roles, str):
+            raise _NoPairError(f"{field} is one message, expected a list of them")
+        if len(roles) != len(contents):
+            raise _NoPairError(f"{field} has {len(roles)} roles and {len(contents)} contents, expected as many")
+        value = [{"role": role, "content": content} for role, content in zip(roles, contents, strict=True)]
     if not is_messages(value) or not value:
         raise _NoPairError(f"{field} is {'empty' if value in ([], ()) else 'no list of messages'}, expected messages")
     return [_turn(message, field) for message in value]
@@ -173,6 +216,10 @@ def _turn(message: Any, field: str) -> Turn:
         held = f" with {', '.join(map(str, message))}" if isinstance(message, Mapping) else ""
         raise _NoPairError(f"{field} holds a {type(message).__name__}{held}, expected messages with role and content")
     role, content = message["role"], message["content"]
+    if unread := [name for name in _UNREAD if message.get(name)]:
+        raise _NoPairError(
+            f"{field} has a message with {unread[0]}, which is not read; write it into the content, or leave the row out"
+        )
     if role not in _MARKS:
         raise _NoPairError(f"{field} has a message of role {role!r}, expected {', '.join(_MARKS)}")
     if not isinstance(content, str):
@@ -181,10 +228,9 @@ def _turn(message: Any, field: str) -> Turn:
 
 
 def _led(prompt: Any, turns: list[Turn]) -> list[Turn]:
-    """Returns the turns with those of the prompt in front, unless they begin with it."""
+    """Returns the turns with those of the prompt in front, unless they hold it."""
     if is_messages(prompt):
-        lead = _turns(prompt, "prompt")
-        return turns if turns[: len(lead)] == lead else [*lead, *turns]
+        return _merged(_turns(prompt, "prompt"), turns)
     if not isinstance(prompt, str):
         raise _NoPairError(f"prompt is of type {type(prompt).__name__}, expected text or a list of messages")
     if not prompt.strip():
@@ -195,6 +241,24 @@ def _led(prompt: Any, turns: list[Turn]) -> list[Turn]:
     if normalise(prompt) not in map(normalise, asked):
         raise _NoPairError("prompt is no message of the list; set fields: {prompt: null} to read the messages alone")
     return turns
+
+
+def _merged(lead: list[Turn], turns: list[Turn]) -> list[Turn]:
+    """Returns the turns behind those of the prompt; what the end of these and the beginning of those have in common comes once."""
+    first, own = ([(role, _letters(content)) for role, content in part] for part in (lead, turns))
+    if any(own[at : at + len(first)] == first for at in range(len(own))):
+        return turns
+    shared = next((n for n in range(min(len(first), len(own)), 0, -1) if first[-n:] == own[:n]), 0)
+    if not shared and ("user", _letters(lead[-1][1])) in own:
+        raise _NoPairError(
+            "the last message of prompt comes again behind another one; set fields: {prompt: null} to read the messages alone"
+        )
+    return [*lead, *turns[shared:]]
+
+
+def _letters(content: str) -> str:
+    """Returns what tells one message from another, however it is spaced and punctuated."""
+    return re.sub(r"[\W_]+", "", normalise(content)) or normalise(content)
 
 
 def _pair_of_turns(chosen: Sequence[Turn], rejected: Sequence[Turn], *, bare: bool) -> tuple[str, str, str]:

@@ -14,8 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from w2sg.data.dialogues import READ_TWICE, pair_fault, repeats_prompt, text_fault
-from w2sg.data.parsers import absent, parse_columns, parse_labelled, quoted
+from w2sg.data.dialogues import AS_TEXT, READ_TWICE, WRITTEN_OUT, pair_fault, repeats_prompt, text_fault, wrapped
+from w2sg.data.parsers import absent, holds_messages, parse_columns, parse_labelled, quoted
 from w2sg.data.rows import brief, check_exists, file_rows
 from w2sg.data.texts import count_documents
 from w2sg.study.datasets import DatasetEntry, least_pairs
@@ -31,29 +31,36 @@ from w2sg.study.texts.templates import form_text
 _FIRST = 50
 """Rows of each file that are looked at."""
 
+_SHOWN = 8
+"""Labels that a note names."""
 
-def check_files(config: Mapping[str, Any], datasets: Sequence[str]) -> None:
-    """Raises :class:`ConfigError`, a line per file, if the first rows of a file that the study reads cannot be used.
+
+def check_files(config: Mapping[str, Any], datasets: Sequence[str]) -> list[str]:
+    """Returns in words what is left out of the files that the study reads, and which class of labelled texts is the positive one.
 
     Parquet is read only where pyarrow is installed; an environment that has Snakemake alone may lack it.
 
     Args:
         config: The checked configuration.
         datasets: Names of the datasets that the study uses.
+
+    Raises:
+        ConfigError: A line per file, if its first rows cannot be used.
     """
-    mistakes = []
+    mistakes, notes = list[Mistake](), list[str]()
     for name in datasets:
         entry = config["datasets"][name]
         if entry["source"] == "files":
-            found = [mistake for key, path in _places(name, entry) for mistake in _of_path(key, path, entry)]
-            mistakes += found or [*_of_classes(name, entry), *_of_pairs(name, entry)]
+            found = [mistake for key, path in _places(name, entry) for mistake in _of_path(key, path, entry, notes)]
+            mistakes += found or [*_of_classes(name, entry, notes), *_of_pairs(name, entry)]
     scored = config["evaluation"]["corpus"]
     entry = config["corpora"][scored]
     if entry["source"] == "file":
-        found = list(_of_path(("corpora", scored, "path"), entry["path"], entry))
+        found = list(_of_path(("corpora", scored, "path"), entry["path"], entry, notes))
         mistakes += found or list(_of_documents(scored, entry, config["evaluation"]["documents"]))
     if mistakes:
         raise ConfigError(mistakes)
+    return notes
 
 
 def check_labels(
@@ -168,7 +175,7 @@ def _places(name: str, entry: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:
         yield from ((("datasets", name, "files", split), entry["files"][split]) for split in SPLITS)
 
 
-def _of_path(key: Key, path: str, entry: Mapping[str, Any]) -> Iterator[Mistake]:
+def _of_path(key: Key, path: str, entry: Mapping[str, Any], notes: list[str]) -> Iterator[Mistake]:
     files = data_files(path)
     if not files:
         yield Mistake(
@@ -178,14 +185,14 @@ def _of_path(key: Key, path: str, entry: Mapping[str, Any]) -> Iterator[Mistake]
         if file.endswith(".parquet") and find_spec("pyarrow") is None:
             continue
         try:
-            fault = _first_fault(Path(file), entry)
+            fault = _first_fault(Path(file), entry, notes)
         except (ValueError, RuntimeError) as error:
             fault = str(error)
         if fault:
             yield Mistake(key, fault)
 
 
-def _of_classes(name: str, entry: Mapping[str, Any]) -> Iterator[Mistake]:
+def _of_classes(name: str, entry: Mapping[str, Any], notes: list[str]) -> Iterator[Mistake]:
     """Yields what is wrong with the classes of labelled texts: not two of them, or too few rows of one."""
     wanted = read(DatasetEntry, entry, ("datasets", name))
     files = {key: data_files(path) for key, path in _places(name, entry)}
@@ -202,6 +209,9 @@ def _of_classes(name: str, entry: Mapping[str, Any]) -> Iterator[Mistake]:
     except (ValueError, RuntimeError) as error:
         yield Mistake(("datasets", name), str(error))
         return
+    total = sum(labels.values(), Counter[str]())
+    others = ", ".join(f"{label} ({count})" for label, count in total.most_common(_SHOWN) if label != positive)
+    notes.append(f"datasets.{name}: the positive class is {positive} ({total[positive]} texts), told from {others}")
     for key, found in labels.items():
         least = wanted.minimum_rows * (len(SPLITS) if "file" in entry else 1)
         for label, count in ((positive, found[positive]), (f"not {positive}", found.total() - found[positive])):
@@ -266,24 +276,34 @@ def _unread(files: Iterable[str]) -> bool:
     return find_spec("pyarrow") is None and any(file.endswith(".parquet") for file in files)
 
 
-def _first_fault(path: Path, entry: Mapping[str, Any]) -> str:
+def _first_fault(path: Path, entry: Mapping[str, Any], notes: list[str]) -> str:
     """Returns why a file's first rows cannot be used: one of them, or all where unusable ones may be left out."""
     if path.suffix == ".txt":
         check_exists(path, str(path))
         return ""
     found, repeated, seen = [], [], 0
+    odd, kinds = Counter[str](), dict[bool, int]()
     for number, row in islice(file_rows(path, str(path)), _FIRST):
         seen += 1
         try:
             texts = _texts(row, entry)
         except ValueError as error:
             return f"{path}, row {number}: {error}"
+        if FIELDS[0] in texts:
+            kinds.setdefault(holds_messages(row, entry.get("fields", {})), number)
+        odd.update(field for field, text in texts.items() if wrapped(text))
         if fault := _fault(texts):
             found.append(f"{path}, row {number}: {fault}")
         elif "prompt" in texts and any(repeats_prompt(texts["prompt"], texts[side]) for side in FIELDS[1:]):
             repeated.append(number)
     if len(repeated) > seen / 2:
         return f"{path}, row {repeated[0]}: a response repeats its prompt, as in {len(repeated)} of {seen} rows; {READ_TWICE}"
+    if len(kinds) == 2:
+        return f"{path}: row {kinds[True]} holds lists of messages, row {kinds[False]} texts; write all rows alike"
+    if column := next((field for field in odd if odd[field] == seen > 1), ""):
+        return f"{path}: {column} looks like {WRITTEN_OUT} in all of {seen} rows; {AS_TEXT}"
+    if 0 < len(found) < seen and entry["on_invalid"] == "drop":
+        notes.append(f"{len(found)} of the first {seen} rows cannot be used and are left out, such as {found[0]}")
     if found and entry["on_invalid"] == "error":
         return f"{found[0]}; correct or remove the row, or set on_invalid: drop"
     return found[0] if len(found) == seen else ""
@@ -307,7 +327,7 @@ def _texts(row: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
         parsed = parse_labelled(row, fields=columns, template=entry.get("template"))
         return dict(zip(("text", "label"), parsed, strict=True))
     if entry["source"] == "files":
-        texts = parse_columns(row, fields=entry.get("fields", {}), bare="template" in entry)
+        texts = parse_columns(row, fields=entry.get("fields", {}), bare="template" in entry, chat=entry["chat"])
         return dict(zip(FIELDS, texts, strict=True))
     if entry["field"] not in row:
         raise ValueError(f"{absent(entry['field'], row)}; set field")

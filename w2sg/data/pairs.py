@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from w2sg.data.dialogues import READ_TWICE, pair_fault, repeats_prompt, text_fault
+from w2sg.data.dialogues import AS_TEXT, READ_TWICE, WRITTEN_OUT, pair_fault, repeats_prompt, text_fault, wrapped
 from w2sg.data.duplicates import Likeness, compare_texts
 from w2sg.runtime.files import sha256
 from w2sg.study.protocols import FIELDS, SOURCES, SPLITS
@@ -131,7 +131,7 @@ def check_pairs(
         )
     if limit is not None:
         kept = kept.groupby("split", sort=False).head(limit)
-    _refuse_repeated(kept, name)
+    _refuse_odd(kept, name)
     ids = [row_id(*row) for row in zip(*(kept[field] for field in FIELDS), strict=True)]
     position = kept.groupby("split", sort=False).cumcount().astype("int64")
     alike = compare_texts((kept["chosen"] + kept["rejected"] if single else kept["prompt"]).tolist())
@@ -194,9 +194,12 @@ def _in_common(names: Sequence[str], splits: Sequence[str]) -> dict[str, int]:
     return {f"{a}/{b}": len(held[a] & held[b]) for a, b in combinations(SPLITS, 2)}
 
 
-def _refuse_repeated(frame: pd.DataFrame, name: str) -> None:
-    """Raises an error if a share of the responses of either side repeat their prompt."""
+def _refuse_odd(frame: pd.DataFrame, name: str) -> None:
+    """Raises an error if a share of the responses of either side repeat their prompt, or if all are something else, saved as text."""
     for side in ("chosen", "rejected"):
+        texts = [text for text in frame[side] if text]
+        if len(texts) > 1 and all(map(wrapped, texts)):
+            raise ValueError(f"dataset {name}: {side} looks like {WRITTEN_OUT} in all of {len(texts)} rows; {AS_TEXT}")
         repeated = [repeats_prompt(*texts) for texts in zip(frame["prompt"], frame[side], strict=True)]
         if sum(repeated) > REPEATED * len(frame):
             first = frame[repeated].iloc[0]

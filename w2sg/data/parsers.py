@@ -8,6 +8,7 @@ from typing import Any
 from w2sg.data.dialogues import (
     ASSISTANT,
     HUMAN,
+    MARKED,
     Unusable,
     is_messages,
     pair_of_messages,
@@ -19,7 +20,7 @@ from w2sg.runtime.files import sha256
 from w2sg.study.protocols import FIELDS
 from w2sg.study.texts.labels import label_name, positive_label
 from w2sg.study.texts.spelling import fold, visible
-from w2sg.study.texts.templates import fill_template, template_parts
+from w2sg.study.texts.templates import fill_template, template_parts, turns_of
 
 Parsed = tuple[Any, Any, Any] | str
 """A pair, or the reason why a row is none by the parser's definition (it is then left out and counted)."""
@@ -35,8 +36,14 @@ def quoted(names: Iterable[str]) -> str:
     return ", ".join(repr(brief(name)) for name in names)
 
 
+def holds_messages(row: Mapping[str, Any], fields: Mapping[str, str | None]) -> bool:
+    """Returns whether one of the columns that are read holds a list of messages."""
+    columns = [fields.get(field, field) for field in FIELDS]
+    return any(is_messages(row.get(column)) for column in columns if column is not None)
+
+
 def parse_columns(
-    row: Mapping[str, Any], *, fields: Mapping[str, str | None], bare: bool = False
+    row: Mapping[str, Any], *, fields: Mapping[str, str | None], bare: bool = False, chat: bool = False
 ) -> tuple[Any, Any, Any]:
     """Returns the texts of a row.
 
@@ -47,12 +54,13 @@ def parse_columns(
         row: Values by column.
         fields: Column of each text, by default named like it; a text whose column is null is empty.
         bare: Whether messages are written without the marks around them, which a template then writes.
+        chat: Whether the texts are taken apart into turns again.
 
     Raises:
         ValueError: If a column is absent.
     """
     columns = [(field, fields.get(field, field)) for field in FIELDS]
-    listed = any(is_messages(row.get(column)) for _, column in columns if column is not None)
+    listed = holds_messages(row, fields)
     texts = []
     for field, column in columns:
         if column is None or (field == "prompt" and listed and column not in row):
@@ -63,9 +71,13 @@ def parse_columns(
             raise ValueError(f"{absent(column, row)}; set fields: {{{field}: ...}}")
     prompt, chosen, rejected = texts
     if listed:
-        return pair_of_messages(prompt, chosen, rejected, bare=bare)
+        return pair_of_messages(prompt, chosen, rejected, bare=bare, chat=chat)
     if columns[0][1] is None and isinstance(chosen, str) and isinstance(rejected, str):
-        return split_dialogues(chosen, rejected)
+        prompt, chosen, rejected = split_dialogues(chosen, rejected)
+    if chat and all(isinstance(text, str) for text in (prompt, chosen, rejected)):
+        turns = len(turns_of(prompt, ""))
+        if any(len(turns_of(prompt, response)) != turns for response in (chosen, rejected)):
+            return "", Unusable(MARKED), ""
     return prompt, chosen, rejected
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from w2sg.data.pairs import CheckedPairs, check_pairs, deal_by_prompt, one_side, row_id
-from w2sg.data.parsers import LABELLED_PARSERS, PARSERS, as_sides, parse_columns, parse_labelled
+from w2sg.data.parsers import LABELLED_PARSERS, PARSERS, as_sides, holds_messages, parse_columns, parse_labelled
 from w2sg.data.rows import file_rows, hub_rows
 from w2sg.data.tasks import class_texts, order_pairs, topic_pairs
 from w2sg.study.datasets import CorpusPairs, DatasetEntry, Deal, FilePairs, HubPairs
@@ -121,8 +121,15 @@ def _read_path(path: str, entry: FilePairs, place: str, skipped: Counter[str]) -
     files = data_files(path)
     if Path(path).is_dir() and (others := len(list(Path(path).iterdir())) - len(files)):
         skipped[f"entry of folder {path} that is hidden or no file of rows ({', '.join(DATA_SUFFIXES)})"] += others
+    kinds: dict[bool, str] = {}
     for file in map(Path, files):
         for number, row in file_rows(file, f"{place}: {file}"):
+            if not entry.labelled:
+                kinds.setdefault(holds_messages(row, entry.columns), f"{file}, row {number}")
+            if len(kinds) == 2:
+                raise ValueError(
+                    f"{place}: {kinds[True]} holds lists of messages, {kinds[False]} texts; write all rows alike"
+                )
             try:
                 yield (*_parsed(row, entry), number, file.name)
             except ValueError as error:
@@ -133,7 +140,7 @@ def _parsed(row: Mapping[str, Any], entry: FilePairs | HubPairs) -> tuple[Any, .
     """Returns prompt, chosen and rejected of a row, or text and label."""
     if entry.labelled:
         return parse_labelled(row, fields=entry.columns, template=entry.template)
-    return parse_columns(row, fields=entry.columns, bare=entry.template is not None)
+    return parse_columns(row, fields=entry.columns, bare=entry.template is not None, chat=entry.chat)
 
 
 def _hub_rows(entry: HubPairs, *, name: str, skipped: Counter[str]) -> pd.DataFrame:

@@ -111,7 +111,7 @@ class _Rows(_Pairs):
     """Of task classification: column of the label; default `label`."""
     positive: Label | None = None
     """Of task classification: label of the class that is told from all others; of two labels by default the last in
-    alphabetical order (`1`, `true`, `yes`).
+    alphabetical order (`true`, `yes`), of two numbers the larger. `snakemake -n` says which it is.
     """
     fields: Columns | None = None
 

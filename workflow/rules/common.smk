@@ -60,7 +60,8 @@ try:
     DATASETS = list(config["sweep"]["datasets"])
     study.check_sources(config, FAMILIES, DATASETS)
     if workflow.is_main_process:
-        check_files(config, DATASETS)
+        for note in check_files(config, DATASETS):
+            logger.info(note)
         check_labels(
             config, [family.supervisor for family in FAMILIES.values()], DATASETS, Path("resources/pairs")
         )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2sg.data.dialogues import Unusable, repeats_prompt, split_dialogues, text_fault
+from w2sg.data.dialogues import Unusable, repeats_prompt, split_dialogues, text_fault, wrapped
 from w2sg.data.parsers import parse_columns
 
 
@@ -29,6 +29,19 @@ PAIR = ("\n\nHuman: q\n\nAssistant:", " yes", " no")
         ({"prompt": say("u: q"), "chosen": say("a: yes"), "rejected": say("a: no")}, PAIR),
         ({"prompt": say("u: q"), "chosen": say("u: q", "a: yes"), "rejected": say("u: q", "a: no")}, PAIR),
         ({"prompt": say("u: q"), "chosen": "yes", "rejected": "no"}, PAIR),
+        ({"prompt": say("u:  Q!"), "chosen": say("u: q", "a: yes"), "rejected": say("u: q", "a: no")}, PAIR),
+        (
+            {"prompt": say("s: be", "u: q"), "chosen": say("u: q", "a: yes"), "rejected": say("u: q", "a: no")},
+            ("\n\nSystem: be\n\nHuman: q\n\nAssistant:", " yes", " no"),
+        ),
+        (
+            {"prompt": say("u: q"), "chosen": say("s: be", "u: q", "a: yes"), "rejected": say("s: be", "u: q", "a: no")},
+            ("\n\nSystem: be\n\nHuman: q\n\nAssistant:", " yes", " no"),
+        ),
+        (
+            {"prompt": say("u: p", "a: b", "u: q"), "chosen": say("u: q", "a: yes"), "rejected": say("u: q", "a: no")},
+            ("\n\nHuman: p\n\nAssistant: b\n\nHuman: q\n\nAssistant:", " yes", " no"),
+        ),
         ({"chosen": {"role": ["user", "assistant"], "content": ["q", "yes"]}, "rejected": say("u: q", "a: no")}, PAIR),
         (
             {"chosen": say("s: be", "u: q", "a: b", "u: r", "a: yes"), "rejected": say("s: be", "u: q", "a: b", "u: r", "a: no")},
@@ -53,6 +66,10 @@ def test_messages_become_a_pair(row, expected):
         ({"chosen": say("u: q", "a: y", "u: thanks"), "rejected": say("u: q", "a: n")}, "chosen ends with a message of role user"),
         ({"chosen": say("u: q", "a: y"), "rejected": say("u: q", "a: n", "s: end")}, "rejected ends with a message of role system"),
         ({"prompt": "other", "chosen": say("u: q", "a: y"), "rejected": say("u: q", "a: n")}, "prompt is no message of the list"),
+        ({"prompt": say("s: x", "u: q"), "chosen": say("s: y", "u: q", "a: y"), "rejected": say("s: y", "u: q", "a: n")}, "comes again behind"),
+        ({"chosen": {"role": "assistant", "content": "y"}, "rejected": "n"}, "chosen is one message, expected a list"),
+        ({"chosen": {"role": ["user", "assistant"], "content": ["q"]}, "rejected": say("a: n")}, "chosen has 2 roles and 1 contents"),
+        ({"chosen": [say("a: y")[0] | {"tool_calls": [{}]}], "rejected": say("a: n")}, "chosen has a message with tool_calls"),
         ({"chosen": [], "rejected": say("u: q", "a: no")}, "chosen is empty, expected messages"),
         ({"chosen": say("u: q", "a: y"), "rejected": None}, "rejected is no list of messages"),
         ({"chosen": ["u"], "rejected": say("a: n")}, "chosen holds a str, expected messages with role and content"),
@@ -93,8 +110,49 @@ def test_a_list_that_was_saved_as_text_is_no_text():
     ],
 )
 def test_a_prompt_behind_marks_of_speakers_or_quotes_is_repeated(response, repeated):
-    for prompt in ("Name a river in Spain.", "\n\nHuman: Name a river in Spain."):
+    asked = "Name a river in Spain."
+    marked = f"Below is a task.\n\n### Instruction:\n{asked}\n\n### Response:\n"
+    for prompt in (
+        asked,
+        f"\n\nHuman: {asked}",
+        f"\n\nHuman: {asked}\n\nAssistant:",
+        f"Question: {asked}\nAnswer:",
+        marked,
+    ):
         assert repeats_prompt(prompt, response) == repeated
+
+
+MANY_TURNS = [
+    ({"prompt": "\n\nHuman: Q\n\nAssistant:", "chosen": " y\n\nHuman: more\n\nAssistant: z"}, False),
+    ({"prompt": say("u: Q:\n\nHuman: hi\n\nAssistant: ho"), "chosen": say("a: y")}, False),
+    ({"prompt": say("u: Q"), "chosen": say("a: y\n\nHuman: more")}, False),
+    ({"prompt": "Q", "chosen": "y\n\nHuman: more"}, True),
+    ({"prompt": say("u: Q"), "chosen": say("a: y", "u: more", "a: z")}, True),
+    ({"prompt": "\n\nHuman: Q", "chosen": "y"}, True),
+]
+
+
+@pytest.mark.parametrize(("row", "usable"), MANY_TURNS)
+def test_marks_inside_of_a_message_are_no_turns_of_a_chat(row, usable):
+    own = "n" if isinstance(row["chosen"], str) else say("a: n")
+    found = parse_columns(row | {"rejected": own}, fields={}, chat=True)[1]
+    assert isinstance(found, Unusable) != usable
+    assert not isinstance(parse_columns(row | {"rejected": own}, fields={})[1], Unusable)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '["good x"]',
+        "[{'a': 1}]",
+        "{'role': 'assistant', 'content': 'x'}",
+        '{"from": "gpt", "value": "x"}',
+        "array([1])",
+        "b'x y'",
+    ],
+)
+def test_what_was_saved_as_text_is_told(text):
+    assert wrapped(text) and not wrapped(f"{text} and more") and not wrapped("x") and not wrapped(None)
 
 
 def test_a_prompt_of_one_word_behind_its_mark_may_come_again():

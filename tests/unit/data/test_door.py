@@ -52,6 +52,9 @@ def lines(*rows: Any) -> str:
         ("f.csv", "prompt,chosen,rejected\na,\"[{'role': 'user'}]\",b\n", "row 1: chosen is a list of messages written as text"),
         ("f.parquet", "PAR1", "f.parquet was cut"),
         ("f.jsonl", lines(*[GOOD | {"prompt": "a b", "chosen": "A b c"}] * 3), "row 1: a response repeats its prompt, as in 3 of 3"),
+        ("f.jsonl", lines(*[GOOD | {"prompt": f"p{n}", "chosen": f"['c {n}']"} for n in range(3)]), "chosen looks like a list"),
+        ("f.jsonl", lines(GOOD, {"chosen": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}],
+            "rejected": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "b"}]}), "row 2 holds lists of messages, row 1 texts"),
         ("f.xls", "a", "name must end in one of .jsonl"),
     ],
 )  # fmt: skip
@@ -70,7 +73,8 @@ def test_only_the_first_rows_are_read_and_unusable_ones_may_be_left_out(tmp_path
     path.write_text(lines(*MANY) + "no row\n")
     check_files(config({"source": "files", "file": str(path)}), ["mine"])
     path.write_text(lines(GOOD | {"chosen": ""}, GOOD | {"chosen": "r"}, *MANY))
-    check_files(config({"source": "files", "file": str(path), "on_invalid": "drop"}), ["mine"])
+    notes = check_files(config({"source": "files", "file": str(path), "on_invalid": "drop"}), ["mine"])
+    assert notes == [f"2 of the first 50 rows cannot be used and are left out, such as {path}, row 1: chosen is empty"]
     path.write_text(lines(GOOD | {"chosen": ""}))
     with pytest.raises(ConfigError, match="row 1: chosen is empty"):
         check_files(config({"source": "files", "file": str(path), "on_invalid": "drop"}), ["mine"])
@@ -114,6 +118,14 @@ def test_the_text_of_the_first_good_pair_is_shown(tmp_path, keys, expected):
     path.write_text(lines(GOOD | {"chosen": ""}, GOOD | {"prompt": "p{"}))
     given = config({"source": "files", "file": str(path), "on_invalid": "drop"} | keys)
     assert first_texts(given, ["mine"]) == ({} if expected is None else {"mine": expected})
+
+
+def test_the_positive_class_is_named_with_what_it_is_told_from(tmp_path):
+    path = tmp_path / "f.jsonl"
+    path.write_text(lines(*[{"text": f"t{n}", "label": n % 3} for n in range(60)]))
+    entry = {"source": "files", "file": str(path), "task": "classification", "positive": 2}
+    said = "datasets.mine: the positive class is 2 (20 texts), told from 0 (20), 1 (20)"
+    assert check_files(config(entry), ["mine"]) == [said]
 
 
 def test_an_empty_text_is_refused_too(tmp_path):

@@ -397,3 +397,20 @@ def test_real_hh_pairs(name, dropped, shared):
     assert checked.pairs["row_id"].is_unique
     with pytest.raises(ValueError, match=f"dataset {name}: ground_truth row"):
         load_checked({**spec, "on_invalid": "error"}, name=name)
+
+
+def test_rows_of_lists_among_rows_of_texts_are_refused_wherever_they_stand(tmp_path):
+    path, rows = tmp_path / "f.jsonl", [{"prompt": f"p{n}", "chosen": f"c{n}", "rejected": "r"} for n in range(80)]
+    said = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    rows.append({"chosen": said, "rejected": [said[0], {"role": "assistant", "content": "b"}]})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(ValueError, match="f.jsonl, row 81 holds lists of messages, .*f.jsonl, row 1 texts"):
+        load_checked({"source": "files", "file": str(path), "split": {"seed": 0}}, name="p")
+
+
+def test_a_side_that_was_saved_as_text_in_all_rows_is_refused(tmp_path):
+    path = tmp_path / "f.jsonl"
+    rows = [{"prompt": f"p{n}", "chosen": f"['c{n}']", "rejected": f"['r{n}']"} for n in range(30)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(ValueError, match="chosen looks like a list, .* in all of 30 rows; save the rows as .jsonl"):
+        load_checked({"source": "files", "file": str(path), "split": {"seed": 0}}, name="p")

@@ -21,6 +21,8 @@ Mark = Annotated[
 """YAML reads a bare ``yes`` or ``no`` as a truth value."""
 
 _TURN = re.compile(r"\n\n(System|Human|Assistant):")
+_STRIPPED = re.compile(r"(?:System|Human):(?s:.*)\n\n(?:Human|Assistant):")
+"""A dialogue with such marks whose first one has lost its empty line."""
 _ROLES = {"System": "system", "Human": "user", "Assistant": "assistant"}
 
 SHOWN = 1000
@@ -62,6 +64,13 @@ class TextForm(Section):
                 places = [name for _, name in template_parts(self.template, None if labelled else PLACES) if name]
             except ValueError as error:
                 raise KeyMistake("template", str(error)) from None
+            if "\\n" in self.template:
+                raise KeyMistake(
+                    "template",
+                    f"got {self.template!r}, with a backslash and n for each line break; write it in double quotes",
+                )
+            if labelled and (label := getattr(self, "label", None) or "label") in places:
+                raise KeyMistake("template", f"got {self.template!r}, which would show the model the label ({label})")
             if not places or not (labelled or "response" in places):
                 wanted = "a column" if labelled else "{response}"
                 raise KeyMistake("template", f"got {self.template!r}, which has no place for {wanted}")
@@ -123,10 +132,13 @@ def form_text(spec: Mapping[str, Any], prompt: str, response: str) -> str:
 
 def turns_of(prompt: str, response: str) -> list[dict[str, str]]:
     """Returns a pair's side as messages (role, content), without white space around the contents."""
+    if _STRIPPED.match(prompt):
+        prompt = f"\n\n{prompt}"
     if not _TURN.match(prompt):
         asked = [{"role": "user", "content": prompt.strip()}] if prompt.strip() else []
         return [*asked, {"role": "assistant", "content": response.strip()}]
-    _, *pieces = _TURN.split(prompt + response)
+    answered = [mark[1] for mark in _TURN.finditer(prompt)][-1] == "Assistant"
+    _, *pieces = _TURN.split(prompt + ("" if answered else "\n\nAssistant:") + response)
     marked = zip(pieces[::2], pieces[1::2], strict=True)
     return [{"role": _ROLES[name], "content": content.strip()} for name, content in marked]
 

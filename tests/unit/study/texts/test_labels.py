@@ -19,7 +19,8 @@ LABELS = st.one_of(
 @pytest.mark.parametrize(
     ("same", "name"),
     [
-        ((1, 1.0, "1", " 1 ", "1.0", "1.00"), "1"),
+        ((1, 1.0, "1", " 1 ", "1.0", "1.00", "+1", "01"), "1"),
+        ((-1, -1.0, "-1", "-01.0"), "-1"),
         ((True, "True", "true", "TRUE"), "true"),
         ((0.5, "0.5"), "0.5"),
         (("spam", "spam\n"), "spam"),
@@ -34,8 +35,9 @@ def test_whatever_stands_there_is_a_label_or_an_error_that_says_why(value):
     try:
         name = label_name(value)
     except ValueError as error:
-        assert str(error) == "label is missing"
-        assert value is None or value != value or not visible(str(value)).strip()
+        if "stands for none" not in str(error):
+            assert str(error) == "label is missing"
+            assert value is None or value != value or not visible(str(value)).strip()
     else:
         assert name and name == label_name(name)
 
@@ -67,3 +69,19 @@ def test_the_positive_class_is_the_wanted_one_or_the_last_of_two(labels: list[st
     with pytest.raises(ValueError) as caught:
         positive_label(labels, wanted)
     assert str(expected) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("labels", "positive"), [(("+1", "-1"), "1"), (("9", "10"), "10"), ((0, 1), "1"), (("ham", "spam"), "spam")]
+)
+def test_of_two_numbers_the_larger_is_the_positive_class(labels, positive):
+    assert positive_label(map(label_name, labels), None) == positive
+
+
+def test_what_stands_for_no_label_is_no_class():
+    for name in ("nan", "NaN", "<NA>"):
+        with pytest.raises(ValueError, match="stands for none"):
+            label_name(name)
+    with pytest.raises(ValueError, match="labels are -1, 0, 1, and -1 stands for none"):
+        positive_label(["0", "1", "-1"], "1")
+    assert positive_label(["none", "against", "-1"], "none") == "none"

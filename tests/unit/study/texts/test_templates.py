@@ -117,3 +117,10 @@ def test_only_columns_of_a_users_are_spaced(spec, expected):
 def test_long_examples_lose_their_middle():
     assert shorten("abcdef", 3) == "abcdef"
     assert shorten("abcdefg", 3) == "abc [... 1 characters ...] efg"
+
+
+def test_marks_of_a_dialogue_that_was_stripped_are_turns():
+    for prompt in ("\n\nHuman: Q", "\n\nHuman: Q\n\nAssistant:", "Human: Q\n\nAssistant:"):
+        assert [tuple(turn.values()) for turn in turns_of(prompt, " y")] == [("user", "Q"), ("assistant", "y")]
+    assert turns_of("System: Windows\nWhy?", "y")[0] == {"role": "user", "content": "System: Windows\nWhy?"}
+    assert turns_of("\n\nHuman: Q\n\nAssistant: Well,", " y")[-1]["content"] == "Well, y"
