@@ -18,7 +18,7 @@ from w2sg.data.dialogues import AS_TEXT, READ_TWICE, WRITTEN_OUT, pair_fault, re
 from w2sg.data.parsers import absent, holds_messages, parse_columns, parse_labelled, quoted
 from w2sg.data.rows import brief, check_exists, file_rows
 from w2sg.data.texts import count_documents
-from w2sg.study.datasets import DatasetEntry, least_pairs
+from w2sg.study.datasets import DatasetEntry
 from w2sg.study.fields import ConfigError, Key, Mistake, read
 from w2sg.study.labels.supervisors import Supervisor, label_files
 from w2sg.study.lists.rows import PLAIN
@@ -222,12 +222,16 @@ def _of_classes(name: str, entry: Mapping[str, Any], notes: list[str]) -> Iterat
                 yield Mistake(key, text)
 
 
-def check_enough(config: Mapping[str, Any], name: str) -> None:
-    """Raises :class:`ConfigError` if a dataset's files hold too few rows for heads, of which an entry without ``pairs`` says nothing."""
+def check_enough(config: Mapping[str, Any], name: str, least: int) -> None:
+    """Raises :class:`ConfigError` if a dataset's files hold too few rows for heads, of which an entry without ``pairs`` says nothing.
+
+    Args:
+        config: The checked configuration.
+        name: Dataset.
+        least: Pairs that heads need in each split (:func:`w2sg.study.config.fewest_pairs`).
+    """
     entry = config["datasets"][name]
-    if entry["source"] == "files" and (
-        found := list(_of_pairs(name, entry, least_pairs(config["probe"]["test_fraction"])))
-    ):
+    if entry["source"] == "files" and (found := list(_of_pairs(name, entry, least))):
         raise ConfigError(found)
 
 
@@ -252,7 +256,10 @@ def _of_pairs(name: str, entry: Mapping[str, Any], least: int = 0) -> Iterator[M
             each = f" in each of {splits} splits" if splits > 1 else ""
             text = f"{path} holds {count} rows, {each_split} pairs{each} are wanted"
             advice = f"set pairs (or minimum) in datasets.{name} to at most {count // splits}"
-            yield Mistake(key, f"{text}; {'heads cannot be fitted with fewer' if least else advice}")
+            yield Mistake(
+                key,
+                f"{text}; {'heads (and what heads.cleaning or keep of a supervisor leaves) need as many' if least else advice}",
+            )
 
 
 def _of_documents(name: str, entry: Mapping[str, Any], wanted: int) -> Iterator[Mistake]:

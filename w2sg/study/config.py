@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -162,7 +163,7 @@ def _check_names(study: Study) -> Iterator[Mistake]:
 def _check_sizes(study: Study) -> Iterator[Mistake]:
     """Parts of a split that would be empty; files need not say how many pairs they hold."""
     folds, share = study.heads.converged.folds, study.probe.test_fraction
-    keep = min([one.keep for one in study.supervisors.values() if isinstance(one, MeanOf) and one.keep], default=1.0)
+    keep = _least_kept(study)
     for name in study.sweep.datasets:
         entry = study.datasets.get(name)
         least = least_pairs(share)
@@ -183,6 +184,23 @@ def _check_sizes(study: Study) -> Iterator[Mistake]:
                 f"allowed: a share that leaves a pair in both parts, such as {1 / pairs:.2g} to {1 - 1 / pairs:.2g}"
             )
             yield Mistake(("probe", "test_fraction"), text)
+
+
+def fewest_pairs(config: Mapping[str, Any]) -> int:
+    """Returns the fewest pairs of a split from which heads can be fitted, after what supervisors and cleaning leave out of them."""
+    study = read(Study, config)
+    least, keep = least_pairs(study.probe.test_fraction), _least_kept(study)
+
+    def enough(pairs: int) -> bool:
+        learned = max(1, round(pairs * keep))
+        return learned >= least and not any(_check_cleaning(study, "", learned))
+
+    return bisect_left(range(1 << 40), True, key=enough)
+
+
+def _least_kept(study: Study) -> float:
+    """Returns the smallest share of its pairs that a supervisor of the study labels."""
+    return min([one.keep for one in study.supervisors.values() if isinstance(one, MeanOf) and one.keep], default=1.0)
 
 
 def _check_cleaning(study: Study, dataset: str, pairs: int) -> Iterator[Mistake]:

@@ -149,6 +149,16 @@ class Family:
         return {"name": self.name, "strong": self.strong, **weak, "revisions": [asdict(one) for one in self.revisions]}
 
 
+def own_teachers(families: Mapping[str, Family]) -> list[str]:
+    """Returns in words which families sweep a revision that is their own supervisor: its student gains nothing by definition."""
+    return [
+        f"families.{family.name}: {family.strong} {one.revision} is its own supervisor, over which its student gains nothing by definition"
+        for family in families.values()
+        if (one := family.supervisor).source == "model" and one.name == family.strong
+        if one.revision in {revision.name for revision in family.revisions}
+    ]
+
+
 def members(name: str, config: Mapping[str, Any]) -> list[str]:
     """Returns the families that an entry of ``families`` stands for: itself, or one for each of its seeds."""
     entry = config["families"][name]

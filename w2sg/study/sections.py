@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from w2sg.study.datasets import DatasetEntry
 from w2sg.study.families import FamilyEntry, ModelEntry
-from w2sg.study.fields import Count, FilePath, Listed, Name, Named, Natural, Positive, Rate, Section, Seed, Share, Text
+from w2sg.study.fields import (
+    Count,
+    FilePath,
+    KeyMistake,
+    Listed,
+    Name,
+    Named,
+    Natural,
+    Positive,
+    Rate,
+    Section,
+    Seed,
+    Share,
+    Text,
+)
 from w2sg.study.labels.cleaning import Cleaning
 from w2sg.study.labels.supervisors import SupervisorEntry
 from w2sg.study.protocols import Loss, StudentKind
@@ -204,6 +219,16 @@ class Intervals(Section):
     """Seed of the resamples; the same for all heads, so differences are paired."""
     confidence: Share = 0.95
     """Coverage of the percentile intervals."""
+
+    @model_validator(mode="after")
+    def _resamples_reach(self) -> Self:
+        least = math.ceil(round(1 / (1 - self.confidence), 6))
+        if self.bootstrap < least:
+            raise KeyMistake(
+                "bootstrap",
+                f"got {self.bootstrap}, allowed: at least {least:,} with confidence {self.confidence}, for its percentiles",
+            )
+        return self
 
 
 class Statistics(Section):

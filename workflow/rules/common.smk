@@ -65,6 +65,8 @@ try:
         check_labels(
             config, [family.supervisor for family in FAMILIES.values()], DATASETS, Path("resources/pairs")
         )
+        for note in families.own_teachers(FAMILIES):
+            logger.warning(note)
         comparison.check_audited(config, FAMILIES, Path("results/audit"))
         for note in comparison.check_local(config, FAMILIES):
             logger.warning(note)

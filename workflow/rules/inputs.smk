@@ -258,7 +258,7 @@ def checked_size(dataset):
     """Raises an error if a dataset is known to have too few pairs for heads; asked of it where heads are wanted."""
     try:
         if workflow.is_main_process:
-            check_enough(config, dataset)
+            check_enough(config, dataset, study.fewest_pairs(config))
     except study.ConfigError as error:
         raise WorkflowError(ORIGINS.describe(error)) from None
 

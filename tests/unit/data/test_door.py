@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from w2sg.data.door import check_enough, check_files, first_texts
-from w2sg.study.datasets import DatasetEntry
+from w2sg.study.datasets import DatasetEntry, least_pairs
 from w2sg.study.fields import ConfigError, read
 from w2sg.study.texts.corpora import CorpusEntry
 
@@ -159,18 +159,17 @@ def test_fewer_rows_or_documents_than_wanted_are_named_before_anything_runs(tmp_
 @pytest.mark.parametrize(("share", "least"), [(0.2, 3), (0.1, 6), (0.5, 3), (0.9, 6)])
 def test_too_few_rows_for_heads_are_named_where_heads_are_wanted(tmp_path, share, least):
     rows = tmp_path / "f.jsonl"
-    probe = {"probe": {"test_fraction": share}}
     for entry, splits in (
         ({"file": str(rows)}, 3),
         ({"files": dict.fromkeys(("ground_truth", "weak_supervision", "test"), str(rows))}, 1),
     ):
-        given = config({"source": "files", **entry}) | probe
+        given = config({"source": "files", **entry})
         rows.write_text(lines(*MANY[: splits * least - 1]))
         check_files(given, ["mine"])
         with pytest.raises(
             ConfigError, match=rf"datasets.mine.*holds {splits * least - 1} rows, {least} pairs"
         ) as caught:
-            check_enough(given, "mine")
-        assert "heads cannot be fitted with fewer" in str(caught.value)
+            check_enough(given, "mine", least_pairs(share))
+        assert "need as many" in str(caught.value)
         rows.write_text(lines(*MANY[: splits * least]))
-        check_enough(given, "mine")
+        check_enough(given, "mine", least_pairs(share))

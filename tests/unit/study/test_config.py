@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from w2sg.study.config import Origins, check_sources, complete_config, lay_over
+from w2sg.study.config import Origins, check_sources, complete_config, fewest_pairs, lay_over
 from w2sg.study.families import resolve_family
 from w2sg.study.fields import ConfigError
 
@@ -302,3 +302,29 @@ def test_the_papers_study_has_154_and_317_revisions():
 def test_the_embedded_selection_is_every_second_revision_and_one_more():
     steps = [r.step for r in resolve_family("nano", complete_config(shipped(), NOWHERE), ROOT).revisions]
     assert steps == [0, 2, 8, 32, 128, 256, 512, *range(640, 2049, 128)]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "least"),
+    [
+        ("probe/test_fraction", 0.2, 3),
+        ("supervisors", {"m": {"source": "mean", "of": ["nano-weak", "nano-strong"], "keep": 0.01}}, 250),
+        ("heads/cleaning", {"by": "probe", "action": "filter", "keep": 0.01}, 451),
+        ("heads/cleaning", {"by": "knn", "neighbours": 100}, 202),
+    ],
+)
+def test_the_fewest_pairs_are_those_that_what_is_left_out_leaves_enough_of(path, value, least):
+    config = complete_config(put(shipped(), path, value), NOWHERE)
+    assert fewest_pairs(config) == least
+
+
+@pytest.mark.parametrize(
+    ("resamples", "confidence", "least"), [(20, 0.99, 100), (1000, 0.9999, "10,000"), (20, 0.96, 25)]
+)
+def test_percentiles_need_as_many_resamples_as_their_confidence_asks_for(resamples, confidence, least):
+    config = put(shipped(), "intervals", {"bootstrap": resamples, "confidence": confidence})
+    with pytest.raises(
+        ConfigError,
+        match=f"intervals.bootstrap: got {resamples}, allowed: at least {least} with confidence {confidence}",
+    ):
+        complete_config(config, NOWHERE)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.study.test_config import NOWHERE, ROOT, put, shipped
 from w2sg.study.config import check_sources, complete_config
-from w2sg.study.families import resolve_family, used_revisions
+from w2sg.study.families import own_teachers, resolve_family, used_revisions
 from w2sg.study.fields import ConfigError
 
 MIDDLE = "pythia-31m"
@@ -89,3 +89,27 @@ def test_every_swept_dataset_needs_its_file_of_labels(tmp_path):
         check_sources(config, families, ["newsgroups_tech", "newsgroups_order"])
     with pytest.raises(ConfigError, match=r"supervisors.p.files.newsgroups_tech: no file .*none.csv"):
         check_sources(config, families, ["newsgroups_tech"])
+
+
+@pytest.mark.parametrize("ring", [("a", "b"), ("a", "b", "c")])
+@pytest.mark.parametrize("source", ["chain", "mean"])
+def test_supervisors_that_lead_back_over_others_are_refused(ring, source):
+    following = dict(zip(ring, (*ring[1:], ring[0]), strict=True))
+    kinds = {
+        "chain": lambda one: {"source": "chain", "weak": one, "middle": "nano-strong"},
+        "mean": lambda one: {"source": "mean", "of": ["nano-weak", one]},
+    }
+    made = {name: kinds[source](other) for name, other in following.items()}
+    with pytest.raises(ConfigError) as caught:
+        complete_config(put(shipped(), "supervisors", made), NOWHERE)
+    assert [str(one) for one in caught.value.mistakes] == [
+        f"supervisors.{name}: learns from itself, over the supervisors that it names" for name in ring
+    ]
+
+
+def test_a_swept_revision_that_is_its_own_supervisor_is_said():
+    config = complete_config(put(shipped(), "families/nano/weak", "nano-strong"), NOWHERE)
+    (note,) = own_teachers({"nano": resolve_family("nano", config, ROOT)})
+    assert note.startswith("families.nano: nano-strong step2048 is its own supervisor")
+    plain = resolve_family("nano", complete_config(shipped(), NOWHERE), ROOT)
+    assert not own_teachers({"nano": plain})

@@ -155,7 +155,7 @@ def check_supervisors(
                 yield Mistake((*place, "of"), text)
         for wrong, there, where in unknown:
             yield Mistake(place, f"no entry {wrong!r} in {where}; {did_you_mean(wrong, there)}")
-        if not unknown and _leads_to(name, name, supervisors):
+        if not unknown and _is_circular(name, supervisors):
             yield Mistake(place, "learns from itself, over the supervisors that it names")
 
 
@@ -185,9 +185,14 @@ def _behind(entry: MeanOf | Chain | GivenLabels | None) -> list[str]:
     return [entry.weak, entry.middle] if isinstance(entry, Chain) else []
 
 
-def _leads_to(name: str, wanted: str, supervisors: Mapping[str, Any], known: frozenset[str] = frozenset()) -> bool:
-    behind = [one for one in _behind(supervisors.get(name)) if one not in known]
-    return any(one == wanted or _leads_to(one, wanted, supervisors, known | {name, one}) for one in behind)
+def _is_circular(name: str, supervisors: Mapping[str, Any]) -> bool:
+    """Returns whether a supervisor stands behind itself."""
+    reached, left = set[str](), [name]
+    while left:
+        behind = set(_behind(supervisors.get(left.pop()))) - reached
+        reached |= behind
+        left += behind
+    return name in reached
 
 
 def resolve_supervisor(name: str, wanted: str, config: Mapping[str, Any], root: Path, place: Key) -> Supervisor:
