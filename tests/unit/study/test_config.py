@@ -308,7 +308,7 @@ def test_the_embedded_selection_is_every_second_revision_and_one_more():
     ("path", "value", "least"),
     [
         ("probe/test_fraction", 0.2, 3),
-        ("supervisors", {"m": {"source": "mean", "of": ["nano-weak", "nano-strong"], "keep": 0.01}}, 250),
+        ("supervisors", {"m": {"source": "mean", "of": ["nano-weak", "nano-strong"], "keep": 0.01}}, 251),
         ("heads/cleaning", {"by": "probe", "action": "filter", "keep": 0.01}, 451),
         ("heads/cleaning", {"by": "knn", "neighbours": 100}, 202),
     ],
