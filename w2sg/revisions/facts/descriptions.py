@@ -184,6 +184,8 @@ def _taken_apart(made: Mapping[str, Any]) -> _Tokenizer:
     model = made.get("model")
     if not isinstance(model, dict) or "vocab" not in model:
         raise ValueError(f"{TOKENIZER} holds no vocabulary")
+    if fault := dropout_fault(model.get("dropout")):
+        raise ValueError(f"{TOKENIZER}: {fault}")
     # Cutting and padding are set again for each call.
     deciding = {key: value for key, value in made.items() if key not in ("version", "truncation", "padding")}
     if isinstance(merges := model.get("merges"), list):
@@ -238,6 +240,11 @@ def id_fault(largest: int, token: str, rows: int) -> str:
         f"the tokenizer has ids up to {largest} ({token!r}), the embedding has {rows} rows: it is another model's tokenizer, "
         "or tokens were added to it and the embedding was not resized"
     )
+
+
+def dropout_fault(dropout: float | None) -> str:
+    """Returns what is wrong with the dropout of a tokenizer's model; empty text if it has none."""
+    return f"model.dropout is {dropout:g}, expected none: token ids would be random" if dropout else ""
 
 
 def layer_fault(layers: str | Sequence[int], depth: int | None) -> str:
