@@ -14,7 +14,8 @@ import pandas as pd
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from w2sg.revisions.facts.descriptions import TOKENIZER, id_fault, side_files
+from w2sg.revisions.facts.chat import write_chat
+from w2sg.revisions.facts.descriptions import TOKENIZER, dropout_fault, id_fault, side_files
 from w2sg.revisions.facts.ids import (
     ENDS,
     MARK_NAMES,
@@ -22,10 +23,11 @@ from w2sg.revisions.facts.ids import (
     cut_text,
     marks_around,
     named_marks,
+    wanted_marks,
 )
 from w2sg.revisions.folders import RevisionError
 from w2sg.runtime.files import sha256
-from w2sg.study.texts.templates import form_text, shorten, turns_of
+from w2sg.study.texts.templates import form_text, shorten
 
 PROBE = "\n\nHuman: DON'T shout, in 2023; 650841823 naïve  spaces\t語\n\n\nAssistant: x = 1;\n  they'RE near "
 """What another reading of a tokenizer is likely to cut otherwise: capitals after an apostrophe, digits, line ends, spaces."""
@@ -56,10 +58,15 @@ def load_tokenizer(folder: Path) -> Any:
         raise RevisionError(
             f"{folder}: no {TOKENIZER}, and transformers cannot make a fast tokenizer of its other files"
         )
-    if other is not None and other(PROBE)["input_ids"] != tokenizer(PROBE)["input_ids"]:
-        sys.stdout.write(
-            f"{path}: transformers' AutoTokenizer would make other ids of a probe text; those of the file are used\n"
-        )
+    if fault := dropout_fault(getattr(tokenizer.backend_tokenizer.model, "dropout", None)):
+        raise RevisionError(f"{path}: {fault}")
+    if other is not None:
+        added = sorted({*other.get_added_vocab(), *tokenizer.get_added_vocab()})
+        if any(other(text)["input_ids"] != tokenizer(text)["input_ids"] for text in (PROBE, " ".join(added))):
+            alone = [token for token in added if token not in tokenizer.get_vocab()]
+            besides = f" ({', '.join(alone)} are tokens for it)" if alone else ""
+            text = "transformers' AutoTokenizer would make other ids of a probe text"
+            sys.stdout.write(f"{path}: {text}{besides}; those of the file are used\n")
     _name_marks(tokenizer, folder)
     return tokenizer
 
@@ -124,11 +131,8 @@ def read_pairs(tokenizer: Any, pairs: pd.DataFrame, spec: Mapping[str, Any], *, 
         for row, prompt, response in zip(rows["row_id"], rows["prompt"], rows[side], strict=True)
         if not labelled or response != ""
     ]
-    marks = {name: spec.get(name, "auto") for name in MARK_NAMES}
-    if spec.get("chat"):  # its template writes marks itself
-        marks = {name: "no" if wanted == "auto" else wanted for name, wanted in marks.items()}
     try:
-        ids, lengths = encode_texts(tokenizer, texts, max_tokens=max_tokens, **marks)
+        ids, lengths = encode_texts(tokenizer, texts, max_tokens=max_tokens, **wanted_marks(spec))
     except NoTokensError as error:
         position = int(error.args[0])
         row = np.flatnonzero(held)[position] % len(pairs)
@@ -160,9 +164,9 @@ def _text(tokenizer: Any, spec: Mapping[str, Any], row: str, prompt: str, respon
     if not tokenizer.chat_template:
         raise ValueError("chat: true, but the revision's tokenizer has no chat template; give template instead")
     try:
-        return tokenizer.apply_chat_template(turns_of(prompt, response), tokenize=False)
-    except Exception as error:  # whatever the template itself raises
-        raise ValueError(f"row {row} does not fit the tokenizer's chat template ({error})") from None
+        return write_chat(tokenizer.chat_template, prompt, response, tokens=tokenizer.special_tokens_map, spec=spec)
+    except ValueError as error:
+        raise ValueError(f"row {row}: {error}") from None
 
 
 class NoTokensError(ValueError):

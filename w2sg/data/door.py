@@ -26,7 +26,7 @@ from w2sg.study.protocols import FIELDS, SPLITS
 from w2sg.study.texts.corpora import TextFile
 from w2sg.study.texts.files import DATA_SUFFIXES, data_files
 from w2sg.study.texts.labels import positive_label
-from w2sg.study.texts.templates import form_text
+from w2sg.study.texts.templates import Dialogue, form_text
 
 _FIRST = 50
 """Rows of each file that are looked at."""
@@ -145,8 +145,10 @@ def match_labels(found: Mapping[str, tuple[int, float]], splits: Mapping[str, st
     return {name: found[name][1] for name in wanted}
 
 
-def first_texts(config: Mapping[str, Any], datasets: Sequence[str]) -> dict[str, str]:
-    """Returns per dataset the text that a model reads of its first pair, where files tell it without a model.
+def first_texts(config: Mapping[str, Any], datasets: Sequence[str]) -> dict[str, str | tuple[str, str]]:
+    """Returns per dataset the text that a model reads of its first pair; where a chat template writes it, prompt and response.
+
+    Nothing is told of datasets that are no files.
 
     Args:
         config: The checked configuration, whose files :func:`check_files` has accepted.
@@ -155,17 +157,39 @@ def first_texts(config: Mapping[str, Any], datasets: Sequence[str]) -> dict[str,
     found = {}
     for name in datasets:
         entry = config["datasets"][name]
-        if entry["source"] != "files" or entry["chat"]:
-            continue
-        path = next((file for _, place in _places(name, entry) for file in data_files(place)), "")
-        if path.endswith(".parquet") and find_spec("pyarrow") is None:
-            continue
-        for _, row in islice(file_rows(Path(path), path), _FIRST):
-            texts = _texts(row, entry)
-            if not _fault(texts):
+        for _, texts in islice(_first_rows(name, entry), 1):
+            if entry["chat"]:
+                found[name] = texts["prompt"], texts["chosen"]
+            else:
                 found[name] = texts.get("text") or form_text(entry, texts["prompt"], texts["chosen"])
-                break
     return found
+
+
+def first_dialogues(config: Mapping[str, Any], datasets: Sequence[str]) -> dict[str, list[Dialogue]]:
+    """Returns per dataset what a chat template has to write of its first rows, where files tell it; arguments as of :func:`first_texts`."""
+    found = {
+        name: [
+            Dialogue(place=place, prompt=texts["prompt"], response=texts[side], spec=entry)
+            for place, texts in _first_rows(name, entry)
+            for side in FIELDS[1:]
+        ]
+        for name in datasets
+        if (entry := config["datasets"][name])["chat"]
+    }
+    return {name: dialogues for name, dialogues in found.items() if dialogues}
+
+
+def _first_rows(name: str, entry: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields file and number of the first rows that can be used, and their texts by field."""
+    path = ""
+    if entry["source"] == "files":
+        path = next((file for _, place in _places(name, entry) for file in data_files(place)), "")
+    if not path or _unread([path]):
+        return
+    for number, row in islice(file_rows(Path(path), path), _FIRST):
+        texts = _texts(row, entry)
+        if not _fault(texts):
+            yield f"{path}, row {number}", texts
 
 
 def _places(name: str, entry: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:

@@ -14,7 +14,7 @@ from snakemake.logging import logger
 from w2sg.command import ending, record, sizes
 from w2sg.command.partial import write_partial
 from w2sg.command.places import CommandError
-from w2sg.data.door import check_enough, check_files, check_labels, first_texts
+from w2sg.data.door import check_enough, check_files, check_labels, first_dialogues, first_texts
 from w2sg.report.catalogue import FIGURES, GROUP_FIGURES, as_percent
 from w2sg.revisions import environment, offline, scratch
 from w2sg.revisions.facts import comparison, examples
@@ -68,7 +68,7 @@ try:
         for note in families.own_teachers(FAMILIES):
             logger.warning(note)
         comparison.check_audited(config, FAMILIES, Path("results/audit"))
-        for note in comparison.check_local(config, FAMILIES):
+        for note in comparison.check_local(config, FAMILIES, first_dialogues(config, DATASETS)):
             logger.warning(note)
         for line in examples.show_examples(config, FAMILIES, first_texts(config, DATASETS)):
             logger.info(line)

@@ -96,6 +96,30 @@ def test_another_reading_is_said_and_the_same_one_is_not(tmp_path, capsys):
     assert "other ids" not in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_tokens_that_only_the_settings_hold_are_split_and_said(tmp_path, capsys):
+    inner = byte_level(None, start=False)
+    added = {str(600 + n): {"content": f"<|im_{name}|>", "special": True} for n, name in enumerate(("start", "end"))}
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "added_tokens_decoder": added}
+    made = load_tokenizer(save(tmp_path, inner, settings))
+    assert "other ids of a probe text (<|im_end|>, <|im_start|> are tokens for it); those of" in capsys.readouterr().out
+    text = "<|im_start|>shout<|im_end|>"
+    assert encode_texts(made, [text], max_tokens=200)[0] == [inner.encode(text).ids]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_tokenizer_that_splits_at_random_is_refused(tmp_path):
+    for number, dropout in enumerate((0.0, 0.3, 1.0)):
+        inner = byte_level(None, start=False)
+        inner.model.dropout = dropout
+        folder = save(tmp_path / str(number), inner, None)
+        if not dropout:
+            load_tokenizer(folder)
+            continue
+        with pytest.raises(RevisionError, match=rf"tokenizer.json: model.dropout is {dropout:g}, expected none"):
+            load_tokenizer(folder)
+
+
 def test_cutting_and_padding_that_a_file_asks_for_are_not_done(tmp_path):
     inner = byte_level(None, start=False)
     expected = [inner.encode(text).ids for text in TEXTS]
@@ -176,14 +200,11 @@ def test_texts_are_made_as_the_dataset_says(spec, expected):
 
 
 def test_pairs_that_become_the_same_ids_are_counted_and_refused_if_all_do():
-    template = "{% for turn in messages %}{% if turn.role == 'user' %}{{ turn.content }}{% endif %}{% endfor %}."
     with pytest.raises(
         ValueError, match="row r0: chosen and rejected become the same token ids, as in every other row"
     ):
-        texts_read({"chat": True}, template=template)
-    one = template.replace("== 'user'", "== 'user' or turn.content[0] in 'ab'")
-    assert texts_read({"chat": True}, template=one)[1].same == 1
-    assert texts_read({"source": "files"})[1].same == 0
+        texts_read({"template": "{response} same end"}, max_tokens=3)
+    assert texts_read({"source": "files"}, max_tokens=3)[1].same == 0
 
 
 def test_what_is_cut_is_counted_and_marks_stay():
@@ -208,13 +229,27 @@ def test_texts_that_cannot_be_made_are_named(spec, message):
         read_pairs(tiny.tokenizer(), pairs, {"source": "files"} | spec, max_tokens=64)
 
 
+@pytest.mark.parametrize(
+    ("template", "spec", "message"),
+    [
+        ("{{ messages[0].content }}", {}, r"row r0: .* leaves out the turn of role assistant \('sees {x}'\)"),
+        ("{% if messages|length == 1 %}x{% else %}{{ messages }}{% endif %}", {}, r"row r1: .* role assistant \('a dog'\)"),
+        ("<|endoftext|>{{ messages }}", {"bos": "yes"}, "row r0: bos: yes, but the tokenizer's chat template writes <.endoftext.> itself"),
+    ],
+)  # fmt: skip
+def test_a_chat_template_that_leaves_out_turns_or_doubles_marks_is_named_with_its_row(template, spec, message):
+    with pytest.raises(ValueError, match=message):
+        texts_read({"chat": True} | spec, template=template)
+
+
 def test_a_chat_template_that_refuses_a_row_and_a_mark_without_a_name_are_named():
     with pytest.raises(
-        ValueError, match=r"row r1 does not fit the tokenizer's chat template \(begin with a question\)"
+        ValueError,
+        match=r"row r1: the tokenizer's chat template cannot write turns of assistant \(begin with a question\)",
     ):
         texts_read(
             {"chat": True},
-            template="{% if messages[0].role != 'user' %}{{ raise_exception('begin with a question') }}{% endif %}",
+            template="{% if messages[0].role != 'user' %}{{ raise_exception('begin with a question') }}{% endif %}{{ messages }}",
         )
     nameless = PreTrainedTokenizerFast(tokenizer_object=byte_level(None, start=False))
     with pytest.raises(ValueError, match="eos: yes, but the revision's tokenizer names no eos_token"):

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from w2sg.data.door import check_enough, check_files, first_texts
+from w2sg.data.door import check_enough, check_files, first_dialogues, first_texts
 from w2sg.study.datasets import DatasetEntry, least_pairs
 from w2sg.study.fields import ConfigError, read
 from w2sg.study.texts.corpora import CorpusEntry
@@ -109,7 +109,7 @@ def test_folders_splits_and_the_scored_text(tmp_path):
     [
         ({}, "p{ c"),
         ({"template": "{prompt}|{response}"}, "p{|c"),
-        ({"chat": True}, None),
+        ({"chat": True}, ("p{", "c")),
         ({"fields": {"prompt": None}}, "c"),
     ],
 )
@@ -117,7 +117,20 @@ def test_the_text_of_the_first_good_pair_is_shown(tmp_path, keys, expected):
     path = tmp_path / "f.jsonl"
     path.write_text(lines(GOOD | {"chosen": ""}, GOOD | {"prompt": "p{"}))
     given = config({"source": "files", "file": str(path), "on_invalid": "drop"} | keys)
-    assert first_texts(given, ["mine"]) == ({} if expected is None else {"mine": expected})
+    assert first_texts(given, ["mine"]) == {"mine": expected}
+
+
+def test_a_chat_template_has_to_write_both_sides_of_the_first_good_rows(tmp_path):
+    path = tmp_path / "f.jsonl"
+    path.write_text(lines(GOOD | {"chosen": ""}, *MANY))
+    entry = {"source": "files", "file": str(path), "on_invalid": "drop"}
+    found = first_dialogues(config(entry | {"chat": True}), ["mine"])["mine"]
+    told = [(one.place, one.prompt, one.response) for one in found]
+    assert told[:2] == [(f"{path}, row 2", "p0", "c"), (f"{path}, row 2", "p0", "r")]
+    assert len(told) == 2 * 49
+    assert first_dialogues(config(entry), ["mine"]) == {}
+    hub = config({"source": "hub", "repo": "a/b", "revision": "c", "pairs": 8, "chat": True})
+    assert first_dialogues(hub, ["mine"]) == {} == first_texts(hub, ["mine"])
 
 
 def test_the_positive_class_is_named_with_what_it_is_told_from(tmp_path):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from w2sg.study.families import Family, kept_layers, members, used_revisions
 from w2sg.study.fields import ConfigError, Mistake
 from w2sg.study.lists.models import local_folder
 from w2sg.study.lists.rows import RANDOM
+from w2sg.study.texts.templates import Dialogue
 
 
 def changed_settings(here: Description, there: Description) -> list[str]:
@@ -67,18 +69,24 @@ def named(revisions: Sequence[str]) -> str:
     return f"{revisions[0]} and {more} more revision{'s' * (more > 1)}" if more else revisions[0]
 
 
-def check_local(config: Mapping[str, Any], families: Mapping[str, Family]) -> list[str]:
-    """Returns what to say of revisions on the disk: those unlike most of their model, and where texts are cut sooner than asked.
+def check_local(
+    config: Mapping[str, Any], families: Mapping[str, Family], dialogues: Mapping[str, Sequence[Dialogue]] | None = None
+) -> list[str]:
+    """Returns what to say of revisions on the disk: those unlike most of their model, and where texts are cut or split unexpectedly.
 
     Args:
         config: The checked configuration.
         families: The study's families, resolved.
+        dialogues: First rows of datasets that a chat template writes, where files tell them; it is tried on a question and its
+            answer where they do not.
 
     Raises:
         ConfigError: Naming each revision that cannot be run or read, or lacks a wanted layer.
     """
     mistakes, odd = [], []
-    reader = readable.Reader(chat=bool(chat_wanted(config)))
+    asked = {"place": "a question and its answer", "prompt": "Which is it?", "response": "This one."}
+    tried = {name: [Dialogue(**asked, spec=config["datasets"][name])] for name in chat_wanted(config)}
+    reader = readable.Reader([*chain(*(tried | dict(dialogues or {})).values())])
     for model, revisions in used_revisions(families).items():
         entry = config["models"][model]
         if entry["source"] == "pretrain" and (fault := target_fault(config["students"], "gpt_neox")):
@@ -92,18 +100,20 @@ def check_local(config: Mapping[str, Any], families: Mapping[str, Family]) -> li
             mistakes.append(Mistake(("models", model, "tokenizer"), text))
             continue
         known = {name: describe_folder(folder, tokenizer=tokenizer) for name, folder in folders.items()}
-        faults = []
+        faults, notes = [], []
         for name, one in known.items():
             layers = kept_layers(config["activations"]["layers"], families, model, name)
             fault = mixed_fault(folders[name]) or one.fault
             fault = fault or asked_fault(config, layers, one) or chat_fault(config, one)
-            faults.append((name, fault or reader.fault(folders[name], tokenizer)))
+            unread, note = ("", "") if fault else reader.read(folders[name], tokenizer)
+            faults.append((name, fault or unread))
+            notes.append((name, note))
         mistakes += [Mistake(("models", model, "path"), text) for text in together(faults)]
         odd += [
             f"models.{model}: revision {name}: {reason}; it will be flagged and left out (audit.exclude)"
             for name, reason in differences_from_most(known)
         ]
-        odd += [f"models.{model}: {note}" for note in window_notes(config, known)]
+        odd += [f"models.{model}: {note}" for note in [*window_notes(config, known), *together(notes)]]
     if mistakes:
         raise ConfigError(mistakes)
     return odd

@@ -43,11 +43,17 @@ def chat_template(folder: Path) -> str | None:
     Raises:
         RevisionError: If a file cannot be read.
     """
-    own = folder / "chat_template.jinja"
+    own = template_file(folder)
     try:
-        return own.read_text(encoding="utf-8") if own.is_file() else set_template(read_settings(folder / SETTINGS[-1]))
+        return set_template(read_settings(own)) if own.name in SETTINGS else own.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise RevisionError(f"{own} is no UTF-8 text ({error.reason} at byte {error.start})") from None
+
+
+def template_file(folder: Path) -> Path:
+    """Returns the file of a folder in which its chat template stands, if there is one."""
+    own = folder / "chat_template.jinja"
+    return own if own.is_file() else folder / SETTINGS[-1]
 
 
 def set_template(settings: Mapping[str, Any]) -> str | None:
@@ -59,6 +65,16 @@ def set_template(settings: Mapping[str, Any]) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def declared_tokens(folder: Path) -> list[str]:
+    """Returns what the settings of a folder call tokens, whether its ``tokenizer.json`` holds them or not, each once."""
+    settings = read_settings(folder / SETTINGS[-1])
+    added, more = settings.get("added_tokens_decoder"), settings.get("additional_special_tokens")
+    values = [*(added.values() if isinstance(added, dict) else ()), *(more if isinstance(more, list) else ())]
+    values += [value for key, value in settings.items() if key.endswith("_token")]
+    texts = [value.get("content") if isinstance(value, dict) else value for value in values]
+    return [*dict.fromkeys(text for text in texts if isinstance(text, str) and text)]
+
+
 def named_marks(folder: Path, vocabulary: Collection[str]) -> dict[str, str]:
     """Returns the tokens that a folder calls ``bos`` and ``eos``, as far as they are in the vocabulary."""
     found: dict[str, str] = {}
@@ -67,6 +83,12 @@ def named_marks(folder: Path, vocabulary: Collection[str]) -> dict[str, str]:
         texts = {name: mark.get("content") if isinstance(mark, dict) else mark for name, mark in marks.items()}
         found |= {name: text for name, text in texts.items() if isinstance(text, str) and text in vocabulary}
     return found
+
+
+def wanted_marks(spec: Mapping[str, Any]) -> dict[str, str]:
+    """Returns ``auto``, ``yes`` or ``no`` for each mark, of an entry of ``datasets``; a chat template writes marks itself."""
+    wanted = {name: spec.get(name, "auto") for name in MARK_NAMES}
+    return {name: "no" if spec.get("chat") and one == "auto" else one for name, one in wanted.items()}
 
 
 def marks_around(

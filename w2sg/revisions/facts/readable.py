@@ -5,16 +5,17 @@ Read while the DAG is built, so the standard library; the libraries ``tokenizers
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from w2sg.revisions.facts.chat import write_chat
 from w2sg.revisions.facts.descriptions import TOKENIZER
-from w2sg.revisions.facts.ids import chat_template, named_marks
+from w2sg.revisions.facts.ids import SETTINGS, chat_template, declared_tokens, named_marks, template_file
 from w2sg.revisions.folders import SIDE_FILES, RevisionError, check_side_file, is_tokenizer
 from w2sg.runtime.files import file_sha256
-from w2sg.study.texts.templates import shorten, turns_of
+from w2sg.study.texts.templates import Dialogue, shorten
 
 
 def open_tokenizer(path: Path) -> Any:
@@ -49,13 +50,13 @@ def split_text(inner: Any, text: str, *, place: Path, marks: bool) -> Any:
 class Reader:
     """Reads the small files of revisions; files that several of them share are read once."""
 
-    def __init__(self, *, chat: bool) -> None:
-        """``chat``: whether a dataset is written by the chat template."""
-        self._chat = chat
-        self._known: dict[tuple[tuple[str, str], ...], str] = {}
+    def __init__(self, dialogues: Sequence[Dialogue]) -> None:
+        """``dialogues``: what each revision's chat template is tried on; none where no dataset is written by one."""
+        self._dialogues = dialogues
+        self._known: dict[tuple[tuple[str, str], ...], tuple[str, str]] = {}
 
-    def fault(self, folder: Path, tokenizer: Path | None) -> str:
-        """Returns which small file of a revision cannot be read, and why, in words; empty text if none.
+    def read(self, folder: Path, tokenizer: Path | None) -> tuple[str, str]:
+        """Returns in words which small file of a revision cannot be read, and what to know of its chat template; empty texts if nothing.
 
         Args:
             folder: The revision.
@@ -68,37 +69,40 @@ class Reader:
         key = tuple((name, file_sha256(path) if path.is_file() else "") for name, path in files.items())
         if key not in self._known:
             try:
-                self._known[key] = self._read(files, tokenizer or folder)
+                self._known[key] = "", self._read(files, tokenizer or folder)
             except (ValueError, RevisionError) as error:
-                self._known[key] = str(error)
+                self._known[key] = str(error), ""
         return self._known[key]
 
     def _read(self, files: Mapping[str, Path], home: Path) -> str:
         for path in files.values():
             check_side_file(path)
-        marks: dict[str, str] = {}
+        vocabulary: dict[str, int] = {}
         if TOKENIZER in files and find_spec("tokenizers") is not None:
             inner = open_tokenizer(home / TOKENIZER)
             split_text(inner, "a", place=home / TOKENIZER, marks=True)
-            marks = named_marks(home, inner.get_vocab())
-        template = chat_template(home) if self._chat else None
-        return template_fault(template, marks) if template else ""
+            vocabulary = inner.get_vocab()
+        template = chat_template(home) if self._dialogues else None
+        if template is None or find_spec("transformers") is None:
+            return ""
+        texts = self._write(template, home, vocabulary)
+        split = [one for one in declared_tokens(home) if one not in vocabulary and any(one in text for text in texts)]
+        if not split or not vocabulary:
+            return ""
+        what = f"which {home / SETTINGS[-1]} calls tokens and {TOKENIZER} does not hold; they are split like other text"
+        return f"its chat template writes {', '.join(split)}, {what}"
 
+    def _write(self, template: str, home: Path, vocabulary: Mapping[str, int]) -> list[str]:
+        """Returns the texts that a folder's chat template writes.
 
-def template_fault(template: str, marks: Mapping[str, str]) -> str:
-    """Returns why a chat template cannot write a question and its answer; empty text if it can, or without transformers.
-
-    Args:
-        template: The template, in Jinja.
-        marks: The tokens ``bos`` and ``eos``, as far as they are named.
-    """
-    if find_spec("transformers") is None:
-        return ""
-    from transformers.utils.chat_template_utils import render_jinja_template
-
-    named: Any = {f"{name}_token": text for name, text in marks.items()}
-    try:
-        render_jinja_template([turns_of("Which is it?", "This one.")], chat_template=template, **named)
-    except Exception as error:  # whatever the template itself raises
-        return f"its chat template cannot write a question and its answer ({error})"
-    return ""
+        Raises:
+            ValueError: Naming the template's file and the row, if it cannot write one.
+        """
+        texts = []
+        tokens = {f"{name}_token": text for name, text in named_marks(home, vocabulary).items()}
+        for one in self._dialogues:
+            try:
+                texts.append(write_chat(template, one.prompt, one.response, tokens=tokens, spec=one.spec))
+            except ValueError as error:
+                raise ValueError(f"{template_file(home)}, {one.place}: {error}") from None
+        return texts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from string import Formatter
 from typing import Annotated, Any, Literal, Self
 
@@ -128,6 +129,18 @@ def form_text(spec: Mapping[str, Any], prompt: str, response: str) -> str:
     if spec.get("template") is not None:
         return fill_template(spec["template"], {"prompt": prompt, "response": response})
     return join_texts(prompt, response) if is_spaced(spec) else prompt + response
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dialogue:
+    """A text that a chat template has to write."""
+
+    place: str
+    """Where it comes from, for messages."""
+    prompt: str
+    response: str
+    spec: Mapping[str, Any]
+    """Entry of ``datasets``: the marks it wants around a text."""
 
 
 def turns_of(prompt: str, response: str) -> list[dict[str, str]]:

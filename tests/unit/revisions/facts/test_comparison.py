@@ -19,6 +19,7 @@ from w2sg.revisions.published import keep_answers
 from w2sg.study.families import Family
 from w2sg.study.fields import ConfigError
 from w2sg.study.labels.supervisors import Supervisor
+from w2sg.study.texts.templates import Dialogue
 
 BASE = {"model_type": "llama", "hidden_size": 16, "rms_norm_eps": 1e-6}
 
@@ -209,8 +210,13 @@ def test_files_that_revisions_share_are_read_once(study, monkeypatch):
     ("template", "fault"),
     [
         ("{% for m in messages %}{{ bos_token + m.role + m.content }}{% endfor %}", ""),
-        ([{"name": "rag", "template": "x"}, {"name": "default", "template": "{{ messages[0].content }}"}], ""),
-        ("{% for m", "its chat template cannot write a question and its answer"),
+        ([{"name": "rag", "template": "x"}, {"name": "default", "template": "{{ messages }}"}], ""),
+        (
+            "{{ messages[0].content }}",
+            "_config.json, a question and its answer: the tokenizer's chat template leaves out the turn of role assistant",
+        ),
+        ("{{ messages[-1].content }}", "leaves out the turn of role user ('Which is it?')"),
+        ("{% for m", "cannot write turns of user, assistant"),
         ("{{ raise_exception('no answers') }}", "(no answers)"),
         ([{"name": "rag", "template": "x"}], "no chat template, which chat: true of datasets.mine needs"),
         (["x"], "no chat template"),
@@ -229,6 +235,71 @@ def test_chat_templates_are_tried_before_anything_runs(study, template, fault):
         return
     with pytest.raises(ConfigError, match=re.escape(fault)):
         check_local(config, families)
+
+
+SYSTEM = ("\n\nSystem: be nice\n\nHuman: a?\n\nAssistant:", "b")
+
+
+@pytest.mark.parametrize(
+    ("template", "fault"),
+    [
+        ("{% for m in messages %}{{ m.content }}\n{% endfor %}", ""),
+        ("{% if messages[0].role != 'system' %}{{ raise_exception('who') }}{% endif %}{{ messages }}", ""),
+        ("{% for m in messages if m.role != 'system' %}{{ m.content }}\n{% endfor %}", "leaves out the turn of role system ('be nice')"),
+        ("{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}{{ m.content }}{% endfor %}",
+         "cannot write turns of system, user, assistant (no system)"),
+    ],
+)  # fmt: skip
+def test_chat_templates_are_tried_on_first_rows_of_files(study, template, fault):
+    folder, config, families = study
+    config["datasets"]["mine"]["chat"] = True
+    for place in folder.glob("*/step*"):
+        (place / "chat_template.jinja").write_text(template)
+    pairs = {"p.csv, row 1": SYSTEM, "p.csv, row 2": SYSTEM}
+    rows = [Dialogue(place=place, prompt=one[0], response=one[1], spec={"chat": True}) for place, one in pairs.items()]
+    if not fault:
+        assert check_local(config, families, {"mine": rows}) == []
+        return
+    with pytest.raises(ConfigError) as error:
+        check_local(config, families, {"mine": rows})
+    strong, weak = map(str, error.value.mistakes)
+    assert f"step0/chat_template.jinja, p.csv, row 1: the tokenizer's chat template {fault}" in strong
+    assert "revision step0 and 2 more revisions: " in strong and "models.weak.path: revision step4" in weak
+
+
+def test_marks_of_a_chat_template_that_are_no_tokens_are_noted(study):
+    folder, config, families = study
+    settings = {
+        "added_tokens_decoder": {"900": {"content": "<|im_start|>"}, "901": {"content": "<|im_end|>"}, "0": {"content": "<|endoftext|>"}},
+        "additional_special_tokens": ["<|unused|>", 7],
+        "eos_token": {"content": "<|stop|>"},
+    }  # fmt: skip
+    for place in (folder / "strong").glob("*"):
+        change(place, "tokenizer_config.json", **settings)
+        (place / "chat_template.jinja").write_text(
+            "{% for m in messages %}<|im_start|>{{ m.content }}{{ '<|' + 'im_end|>' }}{% endfor %}<|endoftext|><|stop|>"
+        )
+    (folder / "weak/step4/chat_template.jinja").write_text("<|im_start|>{{ messages }}")
+    assert check_local(config, families) == []
+    config["datasets"]["mine"]["chat"] = True
+    (note,) = check_local(config, families)
+    assert note == (
+        "models.strong: revision step0 and 2 more revisions: its chat template writes <|im_start|>, <|im_end|>, <|stop|>, which "
+        f"{folder}/strong/step0/tokenizer_config.json calls tokens and tokenizer.json does not hold; they are split like other text"
+    )
+
+
+def test_a_tokenizer_that_splits_at_random_is_refused(study):
+    folder, config, families = study
+    for place, dropout in (("strong/step8", 0.3), ("strong/step16", 0.0), ("weak/step4", 1)):
+        tokenizer = json.loads((folder / place / "tokenizer.json").read_text())
+        change(folder / place, "tokenizer.json", model=tokenizer["model"] | {"dropout": dropout})
+    with pytest.raises(ConfigError) as error:
+        check_local(config, families)
+    assert [str(one) for one in error.value.mistakes] == [
+        "models.strong.path: revision step8: tokenizer.json: model.dropout is 0.3, expected none: token ids would be random",
+        "models.weak.path: revision step4: tokenizer.json: model.dropout is 1, expected none: token ids would be random",
+    ]
 
 
 def test_layers_count_for_swept_revisions_only(study):

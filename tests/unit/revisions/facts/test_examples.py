@@ -32,7 +32,7 @@ def test_ids_without_transformers_are_those_of_an_extraction(tmp_path, name, mar
     spec = {"source": "files", "template": "Q: {prompt}\n{response}"} | marks
     stored = read_pairs(load_tokenizer(folder), pd.DataFrame([PAIR]), spec, max_tokens=most)
     text = form_text(spec, PAIR["prompt"], PAIR["chosen"])
-    assert example_ids(folder, {"d": text}, {"d": spec}, max_tokens=most) == {"d": stored.ids[0]}
+    assert example_ids(folder, {"d": text}, {"d": spec}, max_tokens=most) == {"d": (text, stored.ids[0])}
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -40,7 +40,7 @@ def test_marks_that_are_wanted_are_those_that_the_folder_names(tmp_path):
     inner, settings = CASES["a mark that the settings want"]
     folder = save(tmp_path, inner, settings)
     spec = {"source": "files", "bos": "yes"}
-    (ids,) = example_ids(folder, {"d": "a b"}, {"d": spec}, max_tokens=20).values()
+    ((_, ids),) = example_ids(folder, {"d": "a b"}, {"d": spec}, max_tokens=20).values()
     assert ids == [0, *inner.encode("a b").ids]
     with pytest.raises(ValueError, match="datasets.d: eos: yes, but the revision's tokenizer names no eos_token"):
         example_ids(folder, {"d": "a"}, {"d": spec | {"eos": "yes"}}, max_tokens=20)
@@ -92,6 +92,42 @@ def test_the_plan_shows_each_text_and_the_ids_of_every_tokenizer_on_the_disk(tmp
     (tmp_path / "own/tokenizer_config.json").write_text(json.dumps(named | {"eos_token": None}))
     with pytest.raises(ConfigError, match="models.weak: datasets.mine: eos: yes, but"):
         show_examples(config, families, {"mine": text})
+
+
+CHAT = "{{ bos_token }}{{ strftime_now('%Y') }}{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("marks", [{}, {"eos": "yes"}])
+def test_what_a_chat_template_writes_is_shown_as_an_extraction_reads_it(tmp_path, marks):
+    inner, settings = CASES["a mark that the settings want"]
+    folder = save(tmp_path, inner, {**settings, "eos_token": settings["bos_token"], "chat_template": CHAT})  # type: ignore[dict-item]
+    spec = {"source": "files", "chat": True, **marks}
+    stored = read_pairs(load_tokenizer(folder), pd.DataFrame([PAIR]), spec, max_tokens=90)
+    found = example_ids(folder, {"d": (PAIR["prompt"], PAIR["chosen"])}, {"d": spec}, max_tokens=90)
+    assert found == {"d": (stored.facts["example"], stored.ids[0])}
+    assert stored.facts["example"].startswith("<|endoftext|>2024[user] the cat\n[assistant] sees a dog")
+
+
+def test_the_plan_shows_the_text_of_each_chat_template(tmp_path):
+    tiny.save_revisions(tmp_path / "strong", "llama", [8])
+    tiny.save_revisions(tmp_path / "weak", "gpt_neox", [4])
+    models: dict = {name: {"source": "local", "path": str(tmp_path / name)} for name in ("strong", "weak")}
+    weak = Supervisor(name="weak", revision="step4", source="model")
+    family = Family(name="f", strong="strong", supervisor=weak, revisions=(SimpleNamespace(name="step8", place={}),))  # type: ignore[arg-type]
+    config = {"models": models, "activations": {"max_tokens": 64}, "datasets": {"mine": {"chat": True}}}
+    texts = {"mine": ("the cat", "sees a dog")}
+    assert show_examples(config, {"f": family}, texts) == []  # there is no template
+    for place, template in (
+        ("strong/step8", CHAT),
+        ("weak/step4", "{{ messages[0].content }}|{{ messages[1].content }}"),
+    ):
+        (tmp_path / place / "chat_template.jinja").write_text(template)
+    first, ids, second, more = show_examples(config, {"f": family}, texts)
+    assert first.startswith("datasets.mine: of the first pair strong read '") and "2024[user] the cat" in first
+    assert second == "datasets.mine: of the first pair weak read 'the cat|sees a dog'"
+    expected = tiny.tokenizer()("the cat|sees a dog", add_special_tokens=False)["input_ids"]
+    assert more == f"datasets.mine: its token ids for weak: {show_ids(expected)}" != ids
 
 
 def test_many_ids_lose_their_middle():
