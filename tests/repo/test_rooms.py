@@ -80,7 +80,7 @@ def test_no_circle_of_modules():
         ("torch", {"pretraining", "activations", "heads", "students"}, {"runtime.machine"}),
         ("accelerate", {"students"}, set()),
         ("peft", {"students"}, set()),
-        ("transformers", {"pretraining", "activations", "students"}, {"revisions.facts.readable"}),
+        ("transformers", {"pretraining", "activations", "students"}, {"revisions.facts.chat"}),
         ("matplotlib", {"plotting", "report", "theory.figures"}, set()),
         ("huggingface_hub", {"revisions"}, set()),
     ],

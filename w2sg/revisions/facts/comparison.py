@@ -105,7 +105,7 @@ def check_local(
             layers = kept_layers(config["activations"]["layers"], families, model, name)
             fault = mixed_fault(folders[name]) or one.fault
             fault = fault or asked_fault(config, layers, one) or chat_fault(config, one)
-            unread, note = ("", "") if fault else reader.read(folders[name], tokenizer)
+            unread, note = ("", "") if fault else reader.fault_and_note(folders[name], tokenizer)
             faults.append((name, fault or unread))
             notes.append((name, note))
         mistakes += [Mistake(("models", model, "path"), text) for text in together(faults)]

@@ -10,7 +10,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from w2sg.revisions.facts.chat import write_chat
 from w2sg.revisions.facts.descriptions import TOKENIZER
 from w2sg.revisions.facts.ids import SETTINGS, chat_template, declared_tokens, named_marks, template_file
 from w2sg.revisions.folders import SIDE_FILES, RevisionError, check_side_file, is_tokenizer
@@ -55,7 +54,7 @@ class Reader:
         self._dialogues = dialogues
         self._known: dict[tuple[tuple[str, str], ...], tuple[str, str]] = {}
 
-    def read(self, folder: Path, tokenizer: Path | None) -> tuple[str, str]:
+    def fault_and_note(self, folder: Path, tokenizer: Path | None) -> tuple[str, str]:
         """Returns in words which small file of a revision cannot be read, and what to know of its chat template; empty texts if nothing.
 
         Args:
@@ -85,19 +84,23 @@ class Reader:
         template = chat_template(home) if self._dialogues else None
         if template is None or find_spec("transformers") is None:
             return ""
-        texts = self._write(template, home, vocabulary)
+        texts = self._chat_texts(template, home, vocabulary)
         split = [one for one in declared_tokens(home) if one not in vocabulary and any(one in text for text in texts)]
         if not split or not vocabulary:
             return ""
         what = f"which {home / SETTINGS[-1]} calls tokens and {TOKENIZER} does not hold; they are split like other text"
         return f"its chat template writes {', '.join(split)}, {what}"
 
-    def _write(self, template: str, home: Path, vocabulary: Mapping[str, int]) -> list[str]:
+    def _chat_texts(self, template: str, home: Path, vocabulary: Mapping[str, int]) -> list[str]:
         """Returns the texts that a folder's chat template writes.
 
         Raises:
             ValueError: Naming the template's file and the row, if it cannot write one.
         """
+        from w2sg.revisions.facts.chat import (
+            write_chat,
+        )  # audits import this module in an environment without transformers
+
         texts = []
         tokens = {f"{name}_token": text for name, text in named_marks(home, vocabulary).items()}
         for one in self._dialogues:

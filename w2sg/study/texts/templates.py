@@ -42,11 +42,12 @@ class TextForm(Section):
     """
     chat: bool = False
     """Whether texts are written by the tokenizer's own chat template, prompt and response as turns of user and assistant;
-    prompts with marks of HH-RLHF are taken apart into their turns.
+    prompts with marks of HH-RLHF are taken apart into their turns. The template has to write every turn; the date that it is told is
+    26 July 2024 on every day.
     """
     bos: Mark = "auto"
     """Start-of-text mark in front of each text: auto, as the tokenizer's file has it (none with `chat`, whose template writes
-    marks itself); yes or no.
+    marks itself); yes (an error where the template writes it too) or no.
     """
     eos: Mark = "auto"
     """End-of-text mark behind each text, likewise."""
