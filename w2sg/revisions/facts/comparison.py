@@ -89,8 +89,9 @@ def check_local(
     reader = readable.Reader([*chain(*(tried | dict(dialogues or {})).values())])
     for model, revisions in used_revisions(families).items():
         entry = config["models"][model]
-        if entry["source"] == "pretrain" and (fault := target_fault(config["students"], "gpt_neox")):
-            mistakes.append(Mistake(("models", model), fault))
+        if entry["source"] == "pretrain":  # its tokenizer has no chat template
+            fault = target_fault(config["students"], "gpt_neox") or chat_fault(config, Description())
+            mistakes += [Mistake(("models", model), fault)] if fault else []
         if entry["source"] != "local":
             continue
         folders = local_folders(config, families, model, revisions)

@@ -392,3 +392,6 @@ def test_a_chat_template_is_asked_for_where_texts_are_written_by_it(study):
         (folder / place / "chat_template.jinja").write_text("{{ messages }}")
     change(folder / "weak/step4", "tokenizer_config.json", chat_template="{{ messages }}")
     assert check_local(config, families) == []
+    config["models"]["strong"] = {"source": "pretrain"}
+    with pytest.raises(ConfigError, match=r"^models.strong: no chat template, which chat: true of datasets.mine needs"):
+        check_local(config, families)
