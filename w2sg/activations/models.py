@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+import re
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,12 @@ from typing import Any
 import torch
 
 from w2sg.activations import olmo
+from w2sg.activations.configurations import empty_model, read_model_config, read_raw
 from w2sg.activations.packing import Packed
 from w2sg.activations.tokens import check_ids, load_tokenizer
-from w2sg.activations.weight_errors import check_numbers, check_types, empty_rows, reading_weights
+from w2sg.activations.weight_errors import check_names, check_numbers, check_types, empty_rows, reading_weights, stored
 from w2sg.revisions.facts.descriptions import CONTEXTS
 from w2sg.revisions.folders import RevisionError, check_side_files, weight_files
-from w2sg.runtime.contents import content_fault
 
 WINDOWS = ("sliding_window", "attention_chunk_size")
 """Settings that keep a token from seeing all before it."""
@@ -213,42 +214,24 @@ def _embeddings(model: Any) -> tuple[Any, Any]:
     return found[0], found[1]
 
 
-def read_model_config(folder: Path) -> Any:
-    """Returns a revision's configuration, without its weights; of the format of ``hf_olmo`` the native one.
+def check_fit(folder: Path, *, drawn: bool) -> None:
+    """Raises :class:`RevisionError` unless the library makes a model of a revision's configuration, and its weights are that model's.
 
-    Raises:
-        RevisionError: If it cannot be read, or is not of a model that the library knows.
+    Reads names and shapes of weights, no numbers. Of a ``.bin`` file from before torch 1.6, which is only read whole, nothing.
+
+    Args:
+        folder: Hugging Face folder, as :func:`load_model` takes it.
+        drawn: Whether the weights are to be drawn, so that those in the folder do not count.
     """
-    from transformers import AutoConfig
-
-    raw = _read_config(folder)
+    config = read_model_config(folder)
     try:
-        if olmo.matches(raw):
-            return olmo.native_config(raw)
-        return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except RevisionError as error:
-        raise RevisionError(f"{folder}: {error}") from None
-    except Exception as error:  # classes of the library check their settings with errors of several kinds
-        said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        raise RevisionError(f"{folder / 'config.json'}: {said}") from None
-
-
-def count_parameters(config: Any) -> int:
-    """Returns the number of weights of a causal language model, without making any."""
-    from transformers import AutoModelForCausalLM
-
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
-    fault = content_fault(path)
-    found = None if fault else json.loads(path.read_text(encoding="utf-8-sig"))
-    if not isinstance(found, dict):
-        raise RevisionError(f"{path} {fault or 'is no JSON object'}; a model configuration was expected")
-    return found
+        empty_model(config)
+    except Exception as error:  # as in read_model_config
+        raise RevisionError(
+            f"{folder / 'config.json'}: no model can be made of it ({type(error).__name__}: {error})"
+        ) from None
+    if not drawn and all(path.suffix == ".safetensors" or zipfile.is_zipfile(path) for path in weight_files(folder)):
+        _load_weights(folder, dtype=torch.float32, device="meta")
 
 
 def _draw_weights(folder: Path, *, dtype: torch.dtype, device: str) -> Any:
@@ -262,29 +245,42 @@ def _draw_weights(folder: Path, *, dtype: torch.dtype, device: str) -> Any:
 
 
 def _load_weights(folder: Path, *, dtype: torch.dtype, device: str) -> Any:
-    """Returns the causal language model, once every weight has been found to fit."""
+    """Returns the causal language model, once every weight has been found to fit; on ``meta`` without numbers, which are not read."""
     from transformers import AutoModelForCausalLM
 
     options = {"dtype": dtype, "device_map": device, "output_loading_info": True}
     options["ignore_mismatched_sizes"] = True  # they are in the report, which is refused below, by name
-    raw = _read_config(folder)
+    raw = read_raw(folder)
     safe = weight_files(folder)[0].suffix == ".safetensors"
     old = olmo.matches(raw)
     with reading_weights(folder, indexed=not old):
         if old:
             given: Any = {"config": olmo.native_config(raw), "state_dict": olmo.native_weights(folder, raw)}
             loaded: Any = olmo.native_class(raw).from_pretrained(None, **given, **options)
+        elif device == "meta":
+            config = read_model_config(folder)
+            empty = {one.name: torch.empty(one.shape, device=device) for one in stored(folder)}
+            loaded = type(empty_model(config)).from_pretrained(None, config=config, state_dict=empty, **options)
         else:
             options |= {"trust_remote_code": False, "local_files_only": True, "weights_only": True}
             loaded = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=safe, **options)
     model, report = loaded
-    kinds = ("missing_keys", "unexpected_keys", "mismatched_keys")
-    wrong = {kind: sorted(map(str, report[kind])) for kind in kinds if report.get(kind)}
-    if wrong:
-        raise RevisionError(f"weights in {folder} do not fit {type(model).__name__}: {wrong}")
+    _check_report(folder, report, type(model).__name__)
     names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
     prefix = f"{model.base_model_prefix}."  # which the library adds where a file lacks it, and takes away where it has it twice
     known = {form for name in names for form in (name, name.removeprefix(prefix), prefix + name)}
-    check_types(folder, None if old else known)
-    check_numbers(folder, model)
+    tensors = list(stored(folder))
+    check_names(folder, tensors, olmo.PREFIX if old else re.escape(prefix))
+    check_types(folder, tensors, None if old else known)
+    if device != "meta":
+        check_numbers(folder, model)
     return model
+
+
+def _check_report(folder: Path, report: Mapping[str, Any], kind: str) -> None:
+    """Raises an error if weights were missing, left over or of another shape, naming the first three of each."""
+    shapes = [f"{name} is {tuple(a)}, by config.json {tuple(b)}" for name, a, b in report["mismatched_keys"]]
+    found = {key: sorted(report[key]) for key in ("missing_keys", "unexpected_keys")} | {"shapes": sorted(shapes)}
+    wrong = [f"{key}: {', '.join(names[:3])} ({len(names)} in all)" for key, names in found.items() if names]
+    if wrong:
+        raise RevisionError(f"weights in {folder} do not fit {kind}; {'; '.join(wrong)}")

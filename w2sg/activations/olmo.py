@@ -48,6 +48,9 @@ OPTIONAL = frozenset(
 BLOCK = re.compile(r"blocks\.(\d+)\.(\w+)\.weight")
 """A weight inside a transformer block."""
 
+PREFIX = r"model\.|transformer\."
+"""What names of weights begin with, in some files."""
+
 PARTS = {
     "att_proj": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
     "attn_out": ("self_attn.o_proj",),

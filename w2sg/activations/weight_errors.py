@@ -7,7 +7,8 @@ import json
 import pickle
 import re
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -38,7 +39,8 @@ def reading_weights(folder: Path, *, indexed: bool) -> Iterator[None]:
         indexed: Whether its reader needs the index of several weight files.
 
     Raises:
-        RevisionError: If a weight file is a pointer, a web page, cut, damaged, no file of tensors, or cannot be read.
+        RevisionError: If a weight file is a pointer, a web page, cut, damaged, no file of tensors, or cannot be read; or if the index
+            names other files, or another file for a tensor.
     """
     check_weights(folder)
     first = weight_files(folder)[0].name
@@ -46,6 +48,8 @@ def reading_weights(folder: Path, *, indexed: bool) -> Iterator[None]:
     if indexed and "-of-" in first and (fault := content_fault(index) or _index_fault(index)):
         raise RevisionError(f"{index} {fault}; it says which tensor lies in which of the weight files")
     try:
+        if indexed and "-of-" in first:
+            _check_places(index, folder)
         yield
     except (RevisionError, *_MEMORY):
         raise
@@ -58,18 +62,34 @@ def reading_weights(folder: Path, *, indexed: bool) -> Iterator[None]:
         ) from error
 
 
-def check_types(folder: Path, weights: Collection[str] | None) -> None:
+def check_types(folder: Path, tensors: Iterable[Stored], weights: Collection[str] | None) -> None:
     """Raises :class:`RevisionError` if a weight is no floating-point number: its reader would take counts for values.
 
     Args:
         folder: The revision.
+        tensors: What is stored there.
         weights: Names of weights in the files; others are buffers, such as a causal mask, of any type. None: all are weights.
     """
-    for path in weight_files(folder):
-        for name, kind, is_float in _stored_types(path):
-            if not is_float and (weights is None or name in weights):
-                text = f"{path}: {name} is of type {kind}, expected a float type; were the weights quantized"
-                raise RevisionError(f"{text}, write them out as floats")
+    for one in tensors:
+        if not one.is_float and (weights is None or one.name in weights):
+            text = f"{folder / one.file}: {one.name} is of type {one.kind}, expected a float type; were the weights quantized"
+            raise RevisionError(f"{text}, write them out as floats")
+
+
+def check_names(folder: Path, tensors: Iterable[Stored], prefix: str) -> None:
+    """Raises :class:`RevisionError` if a weight stands twice in the files: its reader would take one of them without a word.
+
+    Args:
+        folder: The revision.
+        tensors: What is stored there.
+        prefix: Regular expression of what the reader takes away from the beginning of names.
+    """
+    found: dict[str, Stored] = {}
+    for one in tensors:
+        bare = re.sub(f"^(?:{prefix})+", "", one.name)
+        if (other := found.setdefault(bare, one)) is not one:
+            text = f"{one.name} is the same weight as {other.name} in {other.file}, expected each once"
+            raise RevisionError(f"{folder / one.file}: {text}; remove the one that is not meant")
 
 
 def check_numbers(folder: Path, model: torch.nn.Module) -> None:
@@ -95,10 +115,8 @@ def check_numbers(folder: Path, model: torch.nn.Module) -> None:
 
 def _file_of(folder: Path, weight: str) -> Path:
     """Returns the file that holds a weight; the folder where it has another name in them all."""
-    for path in weight_files(folder):
-        if any(name.endswith(weight) or weight.endswith(name) for name, _, _ in _stored_types(path)):
-            return path
-    return folder
+    held = (one.file for one in stored(folder) if one.name.endswith(weight) or weight.endswith(one.name))
+    return folder / next(held, "")
 
 
 def _has_run(weight: torch.Tensor) -> bool:
@@ -125,17 +143,50 @@ def empty_rows(inner: torch.Tensor, outer: torch.Tensor | None) -> frozenset[int
     return frozenset(found)
 
 
-def _stored_types(path: Path) -> Iterator[tuple[str, str, bool]]:
-    """Yields name and type of a file's tensors, and whether it is one of floating point; reads no numbers."""
-    if path.suffix == ".safetensors":
-        with safe_open(path, framework="pt") as file:
-            for name in file.keys():  # noqa: SIM118 - not a mapping
-                kind = file.get_slice(name).get_dtype()
-                yield name, kind, kind.startswith(_FLOATS)
-        return
-    for name, tensor in torch.load(path, map_location="meta", weights_only=True, mmap=zipfile.is_zipfile(path)).items():
-        if isinstance(tensor, torch.Tensor):
-            yield name, str(tensor.dtype), tensor.is_floating_point()
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """A tensor in a weight file, without its numbers."""
+
+    file: str
+    """Name of the file."""
+    name: str
+    """Its name there."""
+    kind: str
+    """Its type, as the format calls it."""
+    is_float: bool
+    """Whether that is one of floating point."""
+    shape: tuple[int, ...]
+    """Its shape."""
+
+
+def stored(folder: Path) -> Iterator[Stored]:
+    """Yields the tensors of a revision's weight files; reads no numbers, except for ``.bin`` files from before torch 1.6."""
+    for path in weight_files(folder):
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                for name in file.keys():  # noqa: SIM118 - not a mapping
+                    part = file.get_slice(name)
+                    kind, shape = part.get_dtype(), tuple(part.get_shape())
+                    yield Stored(file=path.name, name=name, kind=kind, is_float=kind.startswith(_FLOATS), shape=shape)
+            continue
+        held = torch.load(path, map_location="meta", weights_only=True, mmap=zipfile.is_zipfile(path))
+        for name, one in held.items():
+            if isinstance(one, torch.Tensor):
+                kind, shape = str(one.dtype), tuple(one.shape)
+                yield Stored(file=path.name, name=name, kind=kind, is_float=one.is_floating_point(), shape=shape)
+
+
+def _check_places(index: Path, folder: Path) -> None:
+    """The library opens the files that an index names; the identity of a revision is that of its weight files."""
+    said = {name: str(file) for name, file in json.loads(index.read_text(encoding="utf-8-sig"))["weight_map"].items()}
+    files = [path.name for path in weight_files(folder)]
+    if others := sorted(set(said.values()).difference(files)):
+        raise RevisionError(f"{index} names {others[0]}, which is none of the weight files {', '.join(files)}")
+    tensors = list(stored(folder))
+    check_names(folder, tensors, prefix="")
+    for one in tensors:
+        if (other := said.get(one.name, one.file)) != one.file:
+            raise RevisionError(f"{index}: {one.name} is said to lie in {other}, and lies in {one.file}")
 
 
 def _index_fault(path: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +45,14 @@ class Checked:
     """Folder of the revisions of a model that is trained here."""
     kept: str
     """What audits learned of a Hub model."""
+    folders: Mapping[str, str] = field(default_factory=dict)
+    """Folders of a local model's used revisions, by name; of a random twin that of its configuration."""
 
 
 def check_revisions(models: Mapping[str, Checked], config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yields what an audit learned of the used revisions of Hub models: a fault for each that cannot be run as the study asks.
+    """Yields a fault for each used revision that cannot be run as the study asks, by what an audit learned of those of Hub models.
 
-    Local ones were read before, when the study was.
+    Configuration and tokenizer of local ones were read before, when the study was; here the library makes a model of them.
 
     Returns:
         States (:data:`STATES`) and texts.
@@ -58,7 +60,13 @@ def check_revisions(models: Mapping[str, Checked], config: Mapping[str, Any]) ->
     for name, model in models.items():
         used = [one for one in model.used if one != RANDOM]
         if model.entry["source"] == "local":
-            yield "ok", f"models.{name}: configuration and tokenizer of {len(used):,} revision{'s' * (len(used) > 1)}"
+            wrong = {one: text for one, folder in model.folders.items() if (text := _misfit(Path(folder), one))}
+            yield from (("fault", f"models.{name}: {line}") for line in together(wrong.items()))
+            if not wrong:
+                told = (
+                    f"configuration, tokenizer and shapes of weights of {len(used):,} revision{'s' * (len(used) > 1)}"
+                )
+                yield "ok", f"models.{name}: {told}"
         if model.entry["source"] != "hub":
             continue
         answers = read_answers(Path(model.kept), model.entry["repo"])
@@ -71,6 +79,17 @@ def check_revisions(models: Mapping[str, Checked], config: Mapping[str, Any]) ->
         good = len(known) - len(wrong) - len(unknown)
         text = f"models.{name}: {good:,} of {len(used):,} revisions have weights, a configuration and a tokenizer"
         yield "ok" if good == len(used) else "note", text
+
+
+def _misfit(folder: Path, revision: str) -> str:
+    """Returns why the library makes no model of a local revision; names of files are those in its folder."""
+    from w2sg.activations.models import check_fit
+
+    try:
+        check_fit(folder, drawn=revision == RANDOM)
+    except access.RevisionError as error:
+        return " ".join(str(error).replace(f"{folder}/", "").replace(str(folder), "its folder").split())
+    return ""
 
 
 def _fault(answer: Published, layers: str | Sequence[int], config: Mapping[str, Any]) -> str:
@@ -133,8 +152,9 @@ def try_smallest(models: Mapping[str, Checked], config: Mapping[str, Any]) -> tu
         return "note", f"no text was tried: the smallest revision is {name} {model.revision}, {file_size(sizes[name])}"
     from w2sg.activations import extraction
     from w2sg.activations.check import check_model
+    from w2sg.activations.configurations import read_model_config
     from w2sg.activations.forward import extract_states
-    from w2sg.activations.models import load_model, read_model_config
+    from w2sg.activations.models import load_model
     from w2sg.runtime import machine
 
     device = machine.pick_device(config["activations"]["device"])

@@ -173,13 +173,18 @@ def mark(path):
     return file_sha256(path) if facts.st_size <= 2**20 else f"{facts.st_size} bytes of {facts.st_mtime_ns}"
 
 
+def folder_of(model, revision):
+    """Returns the folder of a local model's revision; of a random twin that of its configuration."""
+    opened_one = models.files_of(revision, published_of(model))
+    return models.local_folder(config["models"][model], opened_one, place_of(model, revision))
+
+
 def local_revision(wildcards):
     """Returns the marks of all files of a revision that lies in a folder of the user's; its weights must be what they seem."""
     entry = config["models"][wildcards.model]
     if entry["source"] != "local":
         return []
-    at = place_of(wildcards.model, wildcards.revision)
-    folder = models.local_folder(entry, opened(wildcards), at)
+    folder = folder_of(wildcards.model, wildcards.revision)
     try:
         if wildcards.revision != rows.RANDOM:
             check_weights(folder)
@@ -552,11 +557,7 @@ def own_sizes(model):
         return sizes.trained_sizes(entry)
     if entry["source"] == "hub":
         return {}
-    return sizes.folder_sizes(
-        models.local_folder(
-            entry, models.files_of(USED[model][-1], published_of(model)), place_of(model, USED[model][-1])
-        )
-    )
+    return sizes.folder_sizes(folder_of(model, USED[model][-1]))
 
 
 def planned_jobs():
@@ -619,7 +620,8 @@ def planned_study():
 
 
 def checked_models():
-    """Returns what a check is told of each model: its entry, the last used revision, all of them, and where they are known."""
+    """Returns what a check is told of each model: its entry, the last used revision, all of them, and where they are known or lie."""
+    local_ones = [name for name in USED if config["models"][name]["source"] == "local"]
     return {
         name: {
             "entry": identity(Wildcards(fromdict={"model": name, "revision": used[-1]})),
@@ -627,6 +629,7 @@ def checked_models():
             "used": used,
             "root": f"results/pretrained/{name}",
             "kept": f"results/audit/{name}.json",
+            "folders": {one: str(folder_of(name, one)) for one in used if name in local_ones},
         }
         for name, used in USED.items()
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from tests import tiny
 from w2sg.command import checks
 from w2sg.command.checks import Checked
@@ -49,15 +51,26 @@ def test_revisions_without_an_answer_are_not_ok(tmp_path):
     assert state == "note" and text.startswith("models.m: 0 of 2 revisions have weights")
 
 
-def test_what_was_read_of_a_local_model_is_named():
-    told = {"entry": {"source": "local", "path": "m"}, "revision": "step8", "root": "", "kept": ""}
-    models = {
-        name: Checked(used=used, **told) for name, used in {"m": [RANDOM, "step8"], "n": ["step4", "step8"]}.items()
-    }
-    assert [text for _, text in checks.check_revisions(models, CONFIG)] == [
-        "models.m: configuration and tokenizer of 1 revision",
-        "models.n: configuration and tokenizer of 2 revisions",
-    ]
+def test_local_models_of_which_none_can_be_made_are_told_once_for_each_fault(tmp_path):
+    changes = {2: {"rms_norm_eps": "1e-5"}, 3: {"vocab_size": 400}, 4: {"vocab_size": 400}, 5: {"num_hidden_layers": 1}}
+    steps = range(1, 6)
+    tiny.save_revisions(tmp_path, "llama", list(steps))
+    for step, changed in changes.items():
+        path = tmp_path / f"step{step}" / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    told = {"entry": {"source": "local", "path": "m"}, "revision": "step5", "root": "", "kept": ""}
+    folders = {f"step{step}": str(tmp_path / f"step{step}") for step in steps}
+    broken = Checked(used=[*folders], folders=folders, **told)
+    good = Checked(used=[RANDOM, "step1"], folders={RANDOM: folders["step4"], "step1": folders["step1"]}, **told)
+    found = list(checks.check_revisions({"m": broken, "n": good}, CONFIG))
+    assert [state for state, _ in found] == ["fault", "fault", "fault", "ok"]
+    texts = [text for _, text in found]
+    assert texts[0].startswith("models.m: revision step2: config.json: ") and "rms_norm_eps" in texts[0]
+    shapes = "weights in its folder do not fit LlamaForCausalLM; shapes: lm_head.weight is (320, 16), by config.json (400, 16)"
+    assert texts[1].startswith(f"models.m: revision step3 and 1 more revision: {shapes}")
+    assert texts[2].startswith("models.m: revision step5: ") and "unexpected_keys: model.layers.1" in texts[2]
+    assert texts[3] == "models.n: configuration, tokenizer and shapes of weights of 1 revision"
+    assert not any("\n" in text for text in texts)
 
 
 def test_a_text_that_breaks_a_model_is_a_fault(tmp_path, monkeypatch):
