@@ -15,6 +15,7 @@ from w2sg.revisions.folders import (
     RevisionError,
     RevisionFolder,
     check_published,
+    combine_digests,
     hash_weights,
     is_weights,
     link_files,
@@ -80,18 +81,19 @@ def open_revision(
     opened = model.get("like", revision)
     local = model["source"] == "local"
     folder = local_folder(model, opened, model.get("at", {})) if local else root / opened
-    commit = DRAWN
+    commit, hashes = DRAWN, {}
     if "like" not in model:
-        digest = hash_weights(folder)
+        hashes = hash_weights(folder)
+        digest = combine_digests([*hashes.values()])
         if model["source"] == "pretrain":
             check_published(root / "manifest.tsv", folder, revision, digest)
         commit = f"sha256:{digest}"
     if "tokenizer" not in model:
-        yield RevisionFolder(path=folder, commit=commit)
+        yield RevisionFolder(path=folder, commit=commit, hashes=hashes)
         return
     with tempfile.TemporaryDirectory() as joined:
         link_files(Path(joined), folder, Path(model["tokenizer"]))
-        yield RevisionFolder(path=Path(joined), commit=commit)
+        yield RevisionFolder(path=Path(joined), commit=commit, hashes=hashes)
 
 
 @contextlib.contextmanager

@@ -14,13 +14,15 @@ gets a note and no flag: branches begin as copies of ``main``, whose file in the
 Tokenizer and configuration are compared as well: a revision that turns text into other ids, or is run with other settings, than
 most others is no further state of the same training. So are those without a tokenizer, or of a type that is not known.
 
+Of weights that were hashed here, a file that all revisions share is taken to hold what was not trained, and is no copy.
+
 A revision of which nothing is known (without a network: not in the cache) is compared with nothing and never flagged.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +41,7 @@ from w2sg.revisions.facts.descriptions import Description
 from w2sg.revisions.offline import Published
 from w2sg.study.lists.rows import HUB_DEFAULT
 from w2sg.tables.files import read_table
-from w2sg.tables.origins import read_reading
+from w2sg.tables.origins import read_origin, read_reading
 from w2sg.tables.schemas import AUDIT, RESULTS
 
 _log = logging.getLogger(__name__)
@@ -54,12 +56,15 @@ class _Finding:
     """What is not known of which is right; empty where the default branch tells."""
 
 
-def audit_table(model: str, published: Sequence[Published]) -> pd.DataFrame:
+def audit_table(model: str, published: Sequence[Published], *, frozen: Collection[str] = ()) -> pd.DataFrame:
     """Returns the audit of one model, schema AUDIT.
 
-    ``published``: its revisions in order of their steps; ``main`` may be among them and gets no row.
+    Args:
+        model: Its name.
+        published: Its revisions in order of their steps; ``main`` may be among them and gets no row.
+        frozen: Hashes of files that are nobody's copy.
     """
-    findings = _findings(published)
+    findings = _findings(published, frozen)
     odd: dict[str, list[str]] = {}
     for name, reason in differences_from_most({item.revision: item.description for item in published}):
         odd.setdefault(name, []).append(reason)
@@ -125,7 +130,8 @@ def join_audits(audits: Sequence[str], losses: Sequence[str], datasets: Sequence
     """
     tables = [read_table(path, RESULTS) for path in losses]
     empty = AUDIT.fields.empty_table().to_pandas()  # of a partial study there may be no other
-    frames = [empty, *(read_table(path, AUDIT) for path in audits), *audit_measured(tables)]
+    weights = [read_origin(path).get("weights", {}) for path in losses]
+    frames = [empty, *(read_table(path, AUDIT) for path in audits), *audit_measured(tables, weights)]
     readings = {
         (table["model"].iloc[0], table["revision"].iloc[0]): read_reading(path, datasets)
         for path, table in zip(losses, tables, strict=True)
@@ -133,18 +139,27 @@ def join_audits(audits: Sequence[str], losses: Sequence[str], datasets: Sequence
     return compare_readings(pd.concat(frames, ignore_index=True), readings)
 
 
-def audit_measured(losses: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+def audit_measured(losses: Sequence[pd.DataFrame], weights: Sequence[Mapping[str, str]]) -> list[pd.DataFrame]:
     """Returns the audits of models whose weights were hashed when they were opened.
 
-    ``losses``: tables of the evaluation loss, schema RESULTS, of their revisions by step; ``commit`` is ``sha256:`` and the weights' hash.
+    Args:
+        losses: Tables of the evaluation loss, schema RESULTS, of their revisions by step; ``commit`` is ``sha256:`` and the weights' hash.
+        weights: SHA-256 per weight file of each; an extraction by an earlier version says none, and its revision is compared as a whole.
     """
     found: dict[str, list[Published]] = {}
-    for table in losses:
+    for table, hashes in zip(losses, weights, strict=True):
         row = table.iloc[0]
-        hashes = {"weights": row["commit"].removeprefix("sha256:")}
-        published = Published(revision=row["revision"], commit=row["commit"], hashes=hashes)
+        known = hashes or {"weights": row["commit"].removeprefix("sha256:")}
+        published = Published(revision=row["revision"], commit=row["commit"], hashes=known)
         found.setdefault(row["model"], []).append(published)
-    return [audit_table(model, published) for model, published in found.items()]
+    return [audit_table(model, published, frozen=_shared_by_all(published)) for model, published in found.items()]
+
+
+def _shared_by_all(published: Sequence[Published]) -> frozenset[str]:
+    """Hashes of files that three or more revisions all share beside others: of what was not trained, such as embeddings."""
+    every = [frozenset(item.hashes.values()) for item in published]
+    shared = frozenset.intersection(*every)
+    return shared if len(every) > 2 and all(one > shared for one in every) else frozenset()
 
 
 def compare_readings(audit: pd.DataFrame, readings: Mapping[tuple[str, str], Mapping[str, Any]]) -> pd.DataFrame:
@@ -175,14 +190,14 @@ def compare_readings(audit: pd.DataFrame, readings: Mapping[tuple[str, str], Map
     return audit.assign(reason=told, flagged=flagged).astype({"flagged": bool})
 
 
-def _findings(published: Sequence[Published]) -> dict[str, list[_Finding]]:
+def _findings(published: Sequence[Published], frozen: Collection[str]) -> dict[str, list[_Finding]]:
     """Returns what each revision shares with which other one that is right, or may be."""
     listed = [item.revision for item in published if item.revision != HUB_DEFAULT]
     items = {item.revision: item for item in published}
     owners: dict[str, list[str]] = {}
     for item in published:
         # A hash that nobody knows is empty, and equal to nothing.
-        for digest in {*item.hashes.values(), *item.spare.values()} - {""}:
+        for digest in {*item.hashes.values(), *item.spare.values()}.difference([""], frozen):
             owners.setdefault(digest, []).append(item.revision)
     groups: dict[tuple[str, ...], set[str]] = {}
     for digest, names in owners.items():

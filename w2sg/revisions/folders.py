@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import re
 from codecs import BOM_UTF8
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from w2sg.runtime.contents import content_fault
@@ -45,6 +45,8 @@ class RevisionFolder:
     """Folder with config, tokenizer and weights."""
     commit: str
     """What identifies the content: the Hub's commit hash, or ``sha256:`` and the hash of the weight files."""
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 per weight file, where they were hashed here."""
 
 
 def choose_weights(names: Collection[str]) -> list[str]:
@@ -163,9 +165,9 @@ def _check_content(path: Path) -> None:
         raise RevisionError(f"{path} {fault}")
 
 
-def hash_weights(folder: Path) -> str:
-    """Returns the SHA-256 of a folder's weight files: of the file if there is one, else of their hashes in name order."""
-    return combine_digests([file_sha256(path) for path in weight_files(folder)])
+def hash_weights(folder: Path) -> dict[str, str]:
+    """Returns the SHA-256 of each of a folder's weight files, by name and in that order."""
+    return {path.name: file_sha256(path) for path in weight_files(folder)}
 
 
 def combine_digests(digests: Sequence[str]) -> str:
@@ -174,7 +176,7 @@ def combine_digests(digests: Sequence[str]) -> str:
 
 
 def check_published(manifest: Path, folder: Path, revision: str, digest: str) -> None:
-    """Raises :class:`RevisionError` unless a manifest lists the :func:`hash_weights` of a folder for this revision."""
+    """Raises :class:`RevisionError` unless a manifest lists the digest of a folder's weights for this revision."""
     with manifest.open(newline="", encoding="utf-8") as file:
         rows = {row["revision"]: row for row in csv.DictReader(file, delimiter="\t")}
     if revision not in rows:

@@ -71,7 +71,7 @@ def main(
                 options = {"outputs": features, "entries": entries, "settings": settings, "origins": made_of}
                 read["texts"] = extraction.write_all_features(loaded, frames, keys=keys | read, **options)
         rows = pd.DataFrame(measured).assign(**keys, dataset=evaluation["corpus"], tested_on=evaluation["corpus"])
-        write_table(rows, loss, schemas.RESULTS, provenance=loss_origin | {"read": read})
+        write_table(rows, loss, schemas.RESULTS, provenance=loss_origin | {"read": read, "weights": folder.hashes})
 
 
 def by_dataset(paths: Sequence[str]) -> dict[str, str]:

@@ -9,8 +9,10 @@ import pytest
 
 from w2sg.report import sentences
 from w2sg.revisions import audit
+from w2sg.revisions.access import open_revision
 from w2sg.revisions.audit import audit_table
 from w2sg.revisions.offline import Published
+from w2sg.revisions.scratch import Store
 from w2sg.tables import schemas
 from w2sg.tables.files import read_table, write_table
 from w2sg.trajectories import coverage
@@ -121,10 +123,42 @@ def test_models_that_are_not_on_the_hub_are_compared_by_what_was_opened(tmp_path
         pd.DataFrame([{"model": "m", "revision": f"step{step}", "commit": f"sha256:{digest}"}])
         for step, digest in enumerate("abca")
     ]
-    (table,) = audit.audit_measured(losses)
+    (table,) = audit.audit_measured(losses, [{}] * 4)
     assert list(table.loc[table["flagged"], "revision"]) == ["step0"]
     write_table(table, tmp_path / "audit.parquet", schemas.AUDIT, provenance={})
     assert read_table(tmp_path / "audit.parquet", schemas.AUDIT)["weights_hash"].tolist() == list("abca")
+
+
+@pytest.mark.parametrize(
+    ("shards", "wrong"),
+    [
+        (["ap", "bq", "cq", "dr", "es"], {"step2": "1 of 2 weight files equal to those of step1"}),
+        (["as", "bq", "cr", "ds"], {"step0": "1 of 2 weight files equal to those of step3; the last revision is taken to be right"}),
+        (["ap", "bq", "cr", "ap"], {"step0": "weights equal to those of step3; the last revision is taken to be right"}),
+        (["ax", "bx", "cx", "dx"], {}),  # a file of what was not trained
+        (["axp", "bxq", "cxq", "dxr"], {"step2": "1 of 3 weight files equal to those of step1"}),
+        (["ax", "bx"], {"step0": "1 of 2 weight files equal to those of step1; the last revision is taken to be right"}),
+        (["a", "a", "a"], {"step0": "", "step1": ""}),
+        (["", "bq", "cq", "dr"], {"step2": "1 of 2 weight files equal to those of step1"}),  # by an earlier version
+    ],
+)  # fmt: skip
+def test_single_files_of_local_models_are_compared(tmp_path, shards, wrong):
+    losses, weights = [], []
+    for step, text in enumerate(shards):
+        folder = tmp_path / f"step{step}"
+        folder.mkdir()
+        contents = text or "zz"
+        for number, content in enumerate(contents, start=1):
+            (folder / f"model-{number:05d}-of-{len(contents):05d}.safetensors").write_text(content)
+        model = {"source": "local", "path": str(tmp_path)}
+        with open_revision(model, folder.name, name="m", root=tmp_path, store=Store(root=tmp_path, limit=1)) as opened:
+            losses.append(pd.DataFrame([{"model": "m", "revision": folder.name, "commit": opened.commit}]))
+            weights.append(opened.hashes if text else {})
+    (table,) = audit.audit_measured(losses, weights)
+    assert [f"sha256:{one}" for one in table["weights_hash"]] == list(table["commit"])
+    assert table["files"].tolist() == [len(text) or 1 for text in shards]
+    found = dict(table.loc[table["flagged"], ["revision", "reason"]].itertuples(index=False, name=None))
+    assert list(found) == list(wrong) and all(wrong[name] in text for name, text in found.items())
 
 
 def test_of_nothing_that_was_opened_there_is_an_empty_audit(tmp_path, monkeypatch):
