@@ -75,9 +75,8 @@ try:
         for one in ROUNDS.values():
             logger.info(one.describe())
         for name in families.used_revisions(FAMILIES):
-            if others := models.unlisted_folders(name, config["models"][name], ROOT):
-                named = f"folders with a model that its list does not name ({len(others)})"
-                logger.warning(f"models.{name}: {named}: {', '.join(others)}")
+            for note in models.list_notes(name, config["models"][name], ROOT):
+                logger.warning(f"models.{name}: {note}")
     DEFINITIONS = definitions.shared_definitions(config, FAMILIES)
     definitions.check_others(config["study"], DEFINITIONS, Path("results"))
 except study.ConfigError as error:

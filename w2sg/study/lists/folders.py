@@ -94,6 +94,18 @@ def _revision(folder: Path, name: str, tokens_per_step: float | None, subfolder:
     return Revision(name=name, step=step, tokens=tokens, subfolder=subfolder)
 
 
+def check_step(folder: Path, step: int, giver: str) -> None:
+    """Raises ``ValueError`` if a folder's name or its ``trainer_state.json`` says another step than ``giver`` does."""
+    match = NAMED.fullmatch(folder.name)
+    said = {
+        "its name says step": int(match[1] or match[3]) if match else None,
+        "trainer_state.json says global_step": _trainer_state(folder / "trainer_state.json").get("global_step"),
+    }
+    for who, other in said.items():
+        if other not in (None, step):
+            raise ValueError(f"{folder}: {giver} says step {step}, {who} {other}")
+
+
 def _trainer_state(path: Path) -> dict[str, Any]:
     """What a Trainer of transformers noted beside a checkpoint; nothing where it did not."""
     if not path.is_file():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from w2sg.study.fields import ConfigError, Key, Mistake, did_you_mean
-from w2sg.study.lists.folders import HERE, is_model, read_folder
+from w2sg.study.lists.folders import HERE, check_step, is_model, read_folder
 from w2sg.study.lists.rows import HUB_DEFAULT, RANDOM, Revision, check_rising, read_revisions
 from w2sg.study.pretraining import pythia_schedule, revision_name
 
@@ -19,8 +20,8 @@ def revisions_of(name: str, model: Mapping[str, Any], root: Path) -> tuple[Revis
     Paths of lists are relative to ``root``, the project's folder; ``name`` is for messages.
 
     Raises:
-        ConfigError: If the list or the local folder cannot be read, two rows mean one local folder, tokens fall while steps
-            rise, or the model's seed is not one of the list's.
+        ConfigError: If the list or the local folder cannot be read, two revisions mean one local folder, a local folder says another
+            step than the list, tokens fall while steps rise, or the model's seed is not one of the list's.
     """
     if model["source"] == "pretrain":
         settings = model["pretraining"]
@@ -43,17 +44,27 @@ def revisions_of(name: str, model: Mapping[str, Any], root: Path) -> tuple[Revis
     except ValueError as error:
         raise ConfigError([Mistake(("models", name, "path"), str(error))]) from None
     check_rising(found, {one.name: str(folder / one.name) for one in found})
+    _check_folders(found, model, ("models", name, "path"))
     return found
 
 
 def _check_folders(rows: Sequence[Revision], model: Mapping[str, Any], place: Key) -> None:
-    """Raises an error if two rows mean one folder; on the Hub one subfolder of two branches holds two states."""
-    names: dict[Path, str] = {}
+    """Raises an error if two rows mean one folder, also by links, or a folder says another step than its row.
+
+    On the Hub one subfolder of two branches holds two states.
+    """
+    names: dict[str, str] = {}
+    giver = f"the list {model['revisions']}" if "revisions" in model else f"a link in {model['path']}"
     for row in rows:
         folder = local_folder(model, row.name, row.place)
-        if (other := names.setdefault(folder, row.name)) != row.name:
-            text = f"the list {model['revisions']} gives {other} and {row.name} the same folder {folder}"
-            raise ConfigError([Mistake(place, text)])
+        real = os.path.realpath(folder)
+        try:
+            if (other := names.setdefault(real, row.name)) != row.name:
+                raise ValueError(f"{giver} gives {other} and {row.name} the same folder {real}")
+            if "revisions" in model:
+                check_step(folder, row.step, f"{giver}, row {row.name},")
+        except ValueError as error:
+            raise ConfigError([Mistake(place, str(error))]) from None
 
 
 def _of_seed(rows: Sequence[Revision], model: Mapping[str, Any], place: Key) -> tuple[Revision, ...]:
@@ -71,13 +82,20 @@ def _of_seed(rows: Sequence[Revision], model: Mapping[str, Any], place: Key) -> 
     return tuple(row for row in rows if row.seed == wanted)
 
 
-def unlisted_folders(name: str, model: Mapping[str, Any], root: Path) -> list[str]:
-    """Returns the folders of a local model that hold a model and that its revision list does not name; none without a list."""
+def list_notes(name: str, model: Mapping[str, Any], root: Path) -> list[str]:
+    """Returns what a local model's revision list leaves out, and which of its columns do not count, in words; nothing without a list."""
     folder = Path(model.get("path", ""))
     if model["source"] != "local" or "revisions" not in model or not folder.is_dir():
         return []
-    named = {local_folder(model, one.name, one.place) for one in revisions_of(name, model, root)}
-    return sorted(child.name for child in folder.iterdir() if is_model(child) and child not in named)
+    listed = revisions_of(name, model, root)
+    named = {local_folder(model, one.name, one.place) for one in listed}
+    others = sorted(child.name for child in folder.iterdir() if is_model(child) and child not in named)
+    unread = [column for column in ("repo", "commit") if any(getattr(one, column) for one in listed)]
+    said = {
+        f"folders with a model that its list does not name ({len(others)})": others,
+        "columns of its list that count for models on the Hub alone; what lies in the folder is read": unread,
+    }
+    return [f"{text}: {', '.join(names)}" for text, names in said.items() if names]
 
 
 def supervises_as_main(model: Mapping[str, Any]) -> bool:

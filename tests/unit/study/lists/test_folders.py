@@ -11,7 +11,7 @@ import pytest
 from tests.dag.conftest import ROOT
 from w2sg.study.families import resolve_family
 from w2sg.study.fields import ConfigError
-from w2sg.study.lists.models import local_folder, place_of, revisions_of, unlisted_folders
+from w2sg.study.lists.models import list_notes, local_folder, place_of, revisions_of
 
 
 def checkpoint(folder: Path, *, state: dict | str | None = None) -> None:
@@ -158,9 +158,51 @@ def test_models_that_a_list_leaves_out_are_named(tmp_path):
     path = tmp_path / "list.tsv"
     path.write_text("revision\tstep\ttokens_billion\tsubfolder\nearly\t1\t1\tstep1\nstep3\t3\t3\t-\n")
     model = {"source": "local", "path": str(tmp_path / "run"), "revisions": str(path)}
-    assert unlisted_folders("m", model, ROOT) == ["final", "step2"]
-    assert unlisted_folders("m", {"source": "local", "path": str(tmp_path / "run")}, ROOT) == []
-    assert unlisted_folders("m", {"source": "hub", "repo": "o/m", "revisions": str(path)}, ROOT) == []
+    assert list_notes("m", model, ROOT) == ["folders with a model that its list does not name (2): final, step2"]
+    assert list_notes("m", {"source": "local", "path": str(tmp_path / "run")}, ROOT) == []
+    assert list_notes("m", {"source": "hub", "repo": "o/m", "revisions": str(path)}, ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("columns", "named"), [("repo", "repo"), ("commit", "commit"), ("commit repo", "repo, commit")]
+)
+def test_columns_that_count_on_the_hub_alone_are_named(tmp_path, columns, named):
+    cells = {"repo": "o/m", "commit": "a" * 40}
+    path = tmp_path / "list.tsv"
+    rows = ["\t".join(["revision", "step", "tokens_billion", *columns.split()])]
+    rows += ["\t".join(["a", "1", "1", *(cells[column] for column in columns.split())])]
+    path.write_text("\n".join([*rows, "b\t2\t2" + "\t-" * len(columns.split())]) + "\n")
+    model = {"source": "local", "path": str(tmp_path), "revisions": str(path)}
+    (note,) = list_notes("m", model, ROOT)
+    assert note.startswith("columns of its list that count for models on the Hub alone") and note.endswith(f": {named}")
+    path.write_text(path.read_text().replace("o/m", "-").replace("a" * 40, ""))
+    assert list_notes("m", model, ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "said", "message"),
+    [
+        ("checkpoint-300", None, "its name says step 300"),
+        ("step300", None, "its name says step 300"),
+        ("global_step300", 300, "its name says step 300"),
+        ("step-300-tokens4B", 100, "its name says step 300"),
+        ("checkpoint-100", 300, "trainer_state.json says global_step 300"),
+        ("early", 300, "trainer_state.json says global_step 300"),
+        ("runs/early", 0, "trainer_state.json says global_step 0"),
+    ],
+)
+def test_a_list_that_contradicts_a_folder_is_refused(tmp_path, folder, said, message):
+    checkpoint(tmp_path / folder, state=None if said is None else {"global_step": said})
+    for name in ("good", "step400", "runs/checkpoint-500"):
+        checkpoint(tmp_path / name, state={"global_step": {"step400": 400, "good": 7}.get(name, 500)})
+    good = "good\t7\t0.5\t-\nstep400\t400\t4\t-\nlater\t500\t5\truns/checkpoint-500\n"
+    path = tmp_path / "list.tsv"
+    path.write_text("revision\tstep\ttokens_billion\tsubfolder\n" + good)
+    assert [step for _, step, _ in found(tmp_path, revisions=str(path))] == [7, 400, 500]
+    path.write_text(path.read_text() + f"odd\t100\t1\t{folder}\n")
+    where = rf"models\.m\.revisions: {tmp_path}/{folder}: the list {path}, row odd, says step 100, {message}"
+    with pytest.raises(ConfigError, match=where):
+        found(tmp_path, revisions=str(path))
 
 
 def test_a_link_that_leads_nowhere_and_a_file_are_named(tmp_path):
@@ -186,5 +228,21 @@ def test_two_rows_of_a_list_that_mean_one_folder_are_refused(tmp_path):
     listed.write_text("revision\tstep\ttokens_billion\tsubfolder\na\t1\t1\tx\nb\t2\t2\tx\n")
     with pytest.raises(ConfigError, match=r"models.m.revisions: .*list.tsv gives a and b the same folder .*/x"):
         found(tmp_path, revisions=str(listed))
+    checkpoint(tmp_path / "x")
+    checkpoint(tmp_path / "run" / "step4")
+    (tmp_path / "y").symlink_to("x")
+    (tmp_path / "far").symlink_to(tmp_path / "run")
+    (tmp_path / "loop").symlink_to("loop")
+    for first, second in (("x", "y"), ("run/step4", "far/step4"), ("y", "x")):
+        listed.write_text(
+            f"revision\tstep\ttokens_billion\tsubfolder\na\t4\t1\t{first}\nb\t4\t2\t{second}\nc\t6\t3\tloop\n"
+        )
+        with pytest.raises(ConfigError, match=r"models.m.revisions: .*list.tsv gives a and b the same folder .*"):
+            found(tmp_path, revisions=str(listed))
+    (tmp_path / "run" / "step8").symlink_to("step4")
+    with pytest.raises(
+        ConfigError, match=r"models.m.path: a link in .*run gives step4 and step8 the same folder .*step4"
+    ):
+        found(tmp_path / "run")
     on_hub = {"source": "hub", "repo": "o/m", "revisions": str(listed)}
-    assert len(revisions_of("m", on_hub, Path("/"))) == 2  # branches
+    assert len(revisions_of("m", on_hub, Path("/"))) == 3  # branches
