@@ -75,11 +75,20 @@ def choose_weights(names: Collection[str]) -> list[str]:
     return []
 
 
-def mixed_fault(folder: Path) -> str:
-    """Returns why a user's folder leaves open which weights are meant, in words; empty text if it does not."""
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+def folder_fault(folder: Path) -> str:
+    """Returns why a user's folder holds no model, or leaves open which weights are meant, in words; empty text if neither."""
+    if not folder.is_dir():
+        return f"no folder {folder}"
+    names = sorted(path.name for path in folder.iterdir())
     if ADAPTER in names:
         return IS_ADAPTER
+    if not names:
+        return "the folder is empty"
+    if "config.json" not in names:
+        held = f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
+        return f"no config.json; the folder holds {held}, expected what save_pretrained writes: configuration, weights, tokenizer"
+    if not (folder / "config.json").is_file():
+        return f"config.json {content_fault(folder / 'config.json')}"
     for pattern in WEIGHTS:
         found = sorted(name for name in names if pattern.fullmatch(name))
         shards = [name for name in found if "-of-" in name]

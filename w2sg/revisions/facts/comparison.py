@@ -20,7 +20,7 @@ from w2sg.revisions.facts.descriptions import (
     target_fault,
     window_note,
 )
-from w2sg.revisions.folders import mixed_fault
+from w2sg.revisions.folders import folder_fault
 from w2sg.revisions.offline import read_answers
 from w2sg.study.families import Family, kept_layers, members, used_revisions
 from w2sg.study.fields import ConfigError, Mistake
@@ -104,7 +104,7 @@ def check_local(
         faults, notes = [], []
         for name, one in known.items():
             layers = kept_layers(config["activations"]["layers"], families, model, name)
-            fault = mixed_fault(folders[name]) or one.fault
+            fault = folder_fault(folders[name]) or one.fault
             fault = fault or asked_fault(config, layers, one) or chat_fault(config, one)
             unread, note = ("", "") if fault else reader.fault_and_note(folders[name], tokenizer)
             faults.append((name, fault or unread))
