@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from w2sg.activations import olmo
-from w2sg.activations.configurations import empty_model, read_model_config, read_raw
+from w2sg.activations import olmo, weight_errors
 from w2sg.activations.packing import Packed
 from w2sg.activations.tokens import check_ids, load_tokenizer
-from w2sg.activations.weight_errors import check_names, check_numbers, check_types, empty_rows, reading_weights, stored
 from w2sg.revisions.facts.descriptions import CONTEXTS
 from w2sg.revisions.folders import RevisionError, check_side_files, weight_files
+from w2sg.runtime.contents import content_fault
 
 WINDOWS = ("sliding_window", "attention_chunk_size")
 """Settings that keep a token from seeing all before it."""
@@ -27,11 +27,6 @@ CAPS = ("attn_logit_softcapping", "final_logit_softcapping", "logits_soft_cap")
 
 SCALES = ("logit_scale", "logits_scaling", "lm_head_multiplier")
 """Settings that scale logits outside the output embedding."""
-
-EMPTY_ROWS = 0.01
-"""Largest share of the tokenizer's ids, special ones aside, whose rows of an embedding may hold zeros, if no text has them."""
-
-NOT_WHOLE = "a weight file was not copied whole, or has holes; copy it again"
 
 SEED = 0
 """Seed of weights that are drawn."""
@@ -135,7 +130,7 @@ class LoadedModel:
         if used := sorted(self.empty.intersection(set().union(*texts))) if self.empty else []:
             first = f"{self.tokenizer.convert_ids_to_tokens(used[0])!r}, id {used[0]}"
             text = f"its embeddings hold zeros for {len(used)} tokens of the texts (first {first})"
-            raise ValueError(f"{text}: {NOT_WHOLE}")
+            raise ValueError(f"{text}: {weight_errors.NOT_WHOLE}")
 
     def final_states(self, batch: Packed) -> torch.Tensor:
         """Returns the states of a packed batch's rows after the final norm, (1, T, width)."""
@@ -155,7 +150,7 @@ def load_model(folder: Path, *, dtype: str, device: str, drawn: bool = False) ->
         drawn: Whether the weights are drawn by the library's own initialisation instead of read: the same on every device.
 
     Raises:
-        RevisionError: If a weight is missing, left over, of another shape, no float, or zeros of an unfinished copy; the
+        RevisionError: If a weight is missing, left over, there twice, of another shape, no float, or zeros of an unfinished copy; the
             configuration is not of a known model; or the tokenizer is missing, not a fast one, or has ids that the embedding lacks.
     """
     check_side_files(folder)
@@ -163,12 +158,12 @@ def load_model(folder: Path, *, dtype: str, device: str, drawn: bool = False) ->
     loaded = take_apart(model, load_tokenizer(folder))
     check_ids(loaded.tokenizer, loaded.embedding.weight.shape[0], place=folder)
     ids, output = len(loaded.tokenizer), getattr(loaded.output, "weight", None)
-    empty = empty_rows(loaded.embedding.weight[:ids], None if output is None else output[:ids])
+    empty = weight_errors.empty_rows(loaded.embedding.weight[:ids], None if output is None else output[:ids])
     padding = {loaded.embedding.padding_idx, *loaded.tokenizer.all_special_ids}
     empty -= padding
-    if len(empty) > EMPTY_ROWS * ids:
+    if len(empty) > weight_errors.EMPTY_ROWS * ids:
         text = f"{len(empty)} of {ids} rows of its embeddings that the tokenizer has ids of hold zeros"
-        raise RevisionError(f"{folder}: {text}: {NOT_WHOLE}")
+        raise RevisionError(f"{folder}: {text}: {weight_errors.NOT_WHOLE}")
     return replace(loaded, empty=empty)
 
 
@@ -214,6 +209,47 @@ def _embeddings(model: Any) -> tuple[Any, Any]:
     return found[0], found[1]
 
 
+def read_model_config(folder: Path) -> Any:
+    """Returns a revision's configuration, without its weights; of the format of ``hf_olmo`` the native one.
+
+    Raises:
+        RevisionError: If it cannot be read, or is not of a model that the library knows.
+    """
+    from transformers import AutoConfig
+
+    raw = _read_config(folder)
+    try:
+        if olmo.matches(raw):
+            return olmo.native_config(raw)
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except RevisionError as error:
+        raise RevisionError(f"{folder}: {error}") from None
+    except Exception as error:  # classes of the library check their settings with errors of several kinds
+        said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise RevisionError(f"{folder / 'config.json'}: {said}") from None
+
+
+def count_parameters(config: Any) -> int:
+    """Returns the number of weights of a causal language model, without making any."""
+    return sum(parameter.numel() for parameter in _empty_model(config).parameters())
+
+
+def _empty_model(config: Any) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    fault = content_fault(path)
+    found = None if fault else json.loads(path.read_text(encoding="utf-8-sig"))
+    if not isinstance(found, dict):
+        raise RevisionError(f"{path} {fault or 'is no JSON object'}; a model configuration was expected")
+    return found
+
+
 def check_fit(folder: Path, *, drawn: bool) -> None:
     """Raises :class:`RevisionError` unless the library makes a model of a revision's configuration, and its weights are that model's.
 
@@ -225,7 +261,7 @@ def check_fit(folder: Path, *, drawn: bool) -> None:
     """
     config = read_model_config(folder)
     try:
-        empty_model(config)
+        _empty_model(config)
     except Exception as error:  # as in read_model_config
         raise RevisionError(
             f"{folder / 'config.json'}: no model can be made of it ({type(error).__name__}: {error})"
@@ -250,37 +286,28 @@ def _load_weights(folder: Path, *, dtype: torch.dtype, device: str) -> Any:
 
     options = {"dtype": dtype, "device_map": device, "output_loading_info": True}
     options["ignore_mismatched_sizes"] = True  # they are in the report, which is refused below, by name
-    raw = read_raw(folder)
+    raw = _read_config(folder)
     safe = weight_files(folder)[0].suffix == ".safetensors"
     old = olmo.matches(raw)
-    with reading_weights(folder, indexed=not old):
+    with weight_errors.reading_weights(folder, indexed=not old):
         if old:
             given: Any = {"config": olmo.native_config(raw), "state_dict": olmo.native_weights(folder, raw)}
             loaded: Any = olmo.native_class(raw).from_pretrained(None, **given, **options)
         elif device == "meta":
             config = read_model_config(folder)
-            empty = {one.name: torch.empty(one.shape, device=device) for one in stored(folder)}
-            loaded = type(empty_model(config)).from_pretrained(None, config=config, state_dict=empty, **options)
+            empty = {one.name: torch.empty(one.shape, device=device) for one in weight_errors.stored(folder)}
+            loaded = type(_empty_model(config)).from_pretrained(None, config=config, state_dict=empty, **options)
         else:
             options |= {"trust_remote_code": False, "local_files_only": True, "weights_only": True}
             loaded = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=safe, **options)
     model, report = loaded
-    _check_report(folder, report, type(model).__name__)
+    weight_errors.check_report(folder, report, type(model).__name__)
     names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
     prefix = f"{model.base_model_prefix}."  # which the library adds where a file lacks it, and takes away where it has it twice
     known = {form for name in names for form in (name, name.removeprefix(prefix), prefix + name)}
-    tensors = list(stored(folder))
-    check_names(folder, tensors, olmo.PREFIX if old else re.escape(prefix))
-    check_types(folder, tensors, None if old else known)
+    tensors = list(weight_errors.stored(folder))
+    weight_errors.check_names(folder, tensors, olmo.PREFIX if old else re.escape(prefix))
+    weight_errors.check_types(folder, tensors, None if old else known)
     if device != "meta":
-        check_numbers(folder, model)
+        weight_errors.check_numbers(folder, model)
     return model
-
-
-def _check_report(folder: Path, report: Mapping[str, Any], kind: str) -> None:
-    """Raises an error if weights were missing, left over or of another shape, naming the first three of each."""
-    shapes = [f"{name} is {tuple(a)}, by config.json {tuple(b)}" for name, a, b in report["mismatched_keys"]]
-    found = {key: sorted(report[key]) for key in ("missing_keys", "unexpected_keys")} | {"shapes": sorted(shapes)}
-    wrong = [f"{key}: {', '.join(names[:3])} ({len(names)} in all)" for key, names in found.items() if names]
-    if wrong:
-        raise RevisionError(f"weights in {folder} do not fit {kind}; {'; '.join(wrong)}")

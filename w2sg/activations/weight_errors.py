@@ -7,9 +7,10 @@ import json
 import pickle
 import re
 import zipfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -26,6 +27,11 @@ LARGEST = 2.0**20
 
 _SPAN = 256
 """Numbers of an embedding's row that are looked at together: a page of a file without numbers covers some of them wholly."""
+
+EMPTY_ROWS = 0.01
+"""Largest share of the tokenizer's ids, special ones aside, whose rows of an embedding may hold zeros, if no text has them."""
+
+NOT_WHOLE = "a weight file was not copied whole, or has holes; copy it again"
 
 _MEMORY = (MemoryError, torch.OutOfMemoryError)
 
@@ -60,6 +66,21 @@ def reading_weights(folder: Path, *, indexed: bool) -> Iterator[None]:
         raise RevisionError(
             f"{folder}: no model can be made of its config.json and weight files ({type(error).__name__}: {error})"
         ) from error
+
+
+def check_report(folder: Path, report: Mapping[str, Any], kind: str) -> None:
+    """Raises :class:`RevisionError` if weights were missing, left over or of another shape, naming the first three of each.
+
+    Args:
+        folder: The revision.
+        report: What the library says of its load.
+        kind: Class of the model.
+    """
+    shapes = [f"{name} is {tuple(a)}, by config.json {tuple(b)}" for name, a, b in report["mismatched_keys"]]
+    found = {key: sorted(report[key]) for key in ("missing_keys", "unexpected_keys")} | {"shapes": sorted(shapes)}
+    wrong = [f"{key}: {', '.join(names[:3])} ({len(names)} in all)" for key, names in found.items() if names]
+    if wrong:
+        raise RevisionError(f"weights in {folder} do not fit {kind}; {'; '.join(wrong)}")
 
 
 def check_types(folder: Path, tensors: Iterable[Stored], weights: Collection[str] | None) -> None:

@@ -152,9 +152,8 @@ def try_smallest(models: Mapping[str, Checked], config: Mapping[str, Any]) -> tu
         return "note", f"no text was tried: the smallest revision is {name} {model.revision}, {file_size(sizes[name])}"
     from w2sg.activations import extraction
     from w2sg.activations.check import check_model
-    from w2sg.activations.configurations import read_model_config
     from w2sg.activations.forward import extract_states
-    from w2sg.activations.models import load_model
+    from w2sg.activations.models import load_model, read_model_config
     from w2sg.runtime import machine
 
     device = machine.pick_device(config["activations"]["device"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from w2sg.activations.configurations import count_parameters
+from w2sg.activations.models import count_parameters
 from w2sg.study.protocols import StudentKind
 from w2sg.study.sections import Students
 

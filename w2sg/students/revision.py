@@ -13,8 +13,7 @@ import torch
 
 from w2sg.activations import extraction
 from w2sg.activations.check import check_model
-from w2sg.activations.configurations import read_model_config
-from w2sg.activations.models import context_of, load_model
+from w2sg.activations.models import context_of, load_model, read_model_config
 from w2sg.activations.tokens import load_tokenizer, read_pairs
 from w2sg.runtime.files import sha256
 from w2sg.students.classroom import Classroom, split_texts

@@ -41,8 +41,7 @@ def main(
     with jobs.log_to(log), access.take_ticket(ticket, store, keep=shared) as fetched:
         from w2sg.activations import extraction
         from w2sg.activations.check import check_model
-        from w2sg.activations.configurations import read_model_config
-        from w2sg.activations.models import load_model
+        from w2sg.activations.models import load_model, read_model_config
         from w2sg.runtime import machine
 
         device = machine.pick_device(activations["device"])

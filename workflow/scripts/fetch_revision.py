@@ -48,7 +48,7 @@ def refuse_unfit(folder: Path, *, model: Mapping[str, Any], config: Mapping[str,
 
 
 def refuse_too_large(folder: Path, *, model: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    from w2sg.activations.configurations import read_model_config
+    from w2sg.activations.models import read_model_config
     from w2sg.runtime import machine
     from w2sg.students.memory import check_memory
     from w2sg.study.sections import Students

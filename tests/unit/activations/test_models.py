@@ -12,8 +12,7 @@ from safetensors.torch import load_file, save_file
 from tests import tiny
 from w2sg.activations import forward
 from w2sg.activations.check import check_model
-from w2sg.activations.configurations import read_model_config
-from w2sg.activations.models import load_model
+from w2sg.activations.models import load_model, read_model_config
 from w2sg.revisions.folders import RevisionError
 
 IDS = [[5, 9, 2, 7], [5, 9, 3], [250]]

@@ -15,9 +15,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests import tiny
-from w2sg.activations.configurations import read_model_config
 from w2sg.activations.extraction import Settings, measure_loss
-from w2sg.activations.models import load_model
+from w2sg.activations.models import load_model, read_model_config
 from w2sg.activations.weight_errors import empty_rows
 from w2sg.revisions.folders import RevisionError
 from w2sg.runtime.zeros import RUN
