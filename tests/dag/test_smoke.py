@@ -18,9 +18,11 @@ from tests.results_layout import schema_of
 from w2sg.activations.features import open_features
 from w2sg.report.catalogue import FIGURES
 from w2sg.runtime import machine
+from w2sg.runtime.files import file_sha256
 from w2sg.study.sections import Activations
 from w2sg.tables import schemas
 from w2sg.tables.files import read_provenance, read_table
+from w2sg.tables.origins import read_origin
 from w2sg.trajectories.selection import own_rows
 
 AGGREGATES = dict.fromkeys(
@@ -195,3 +197,5 @@ def test_a_model_goes_to_the_device_that_its_job_claimed(finished, tmp_path, mon
         log=str(tmp_path / "log"),
     )
     assert open_features(made).width == 32
+    weights = here / "results/pretrained/smoke-strong/step8/model.safetensors"
+    assert read_origin(tmp_path / "loss.parquet")["weights"] == {weights.name: file_sha256(weights)}

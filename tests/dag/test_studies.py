@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests import tiny
 from tests.dag.conftest import ROOT, Workflow
 from tests.dag.test_smoke import planned
 from tests.dag.test_stale import costly
@@ -91,6 +93,27 @@ def test_seeds_reuse_the_model_that_is_there_and_share_the_supervisor(workflow):
     assert jobs["train_heads"] == 2 * 3 * 2
     assert "train_supervisor" not in jobs
     assert jobs["correlate"] == jobs["summarize_sweep"] == jobs["write_report"] == 1
+
+
+def test_a_check_makes_models_of_local_revisions_and_of_a_random_twin_without_their_numbers(workflow):
+    runs = workflow.folder / "runs"
+    tiny.save_revisions(runs, "llama", [8, 16, 32])
+    for step in (8, 32):  # that of the twin, and one of two
+        path = runs / f"step{step}" / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"vocab_size": 400}))
+    listed = workflow.folder / "late.tsv"
+    listed.write_text("revision\tstep\ttokens_billion\tsubfolder\na\t8\t1\tstep8\nb\t16\t2\tstep16\nc\t32\t3\tstep32\n")
+    entry = {"source": "local", "dtype": "float32", "path": str(runs), "revisions": str(listed)}
+    workflow.config["models"]["llama"] = entry
+    workflow.config["families"]["llama"] |= {"weak": "small", "weak_revision": "last", "select": {"add": ["b", "c"]}}
+    workflow.config["sweep"] = {"families": ["llama"], "datasets": ["mine", "posts"]}
+    text = workflow.run("--quiet", "all", "--", "check", check=False)
+    (line,) = [line for line in text.splitlines() if line.startswith("fault: models.llama")]
+    assert (
+        "revision a and 1 more revision: weights in its folder do not fit LlamaForCausalLM; shapes: lm_head.weight"
+        in line
+    )
+    assert "ok: models.small: configuration, tokenizer and shapes of weights of 1 revision" in text
 
 
 def test_a_family_without_step_0_begins_with_a_random_twin(workflow):
