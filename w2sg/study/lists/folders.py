@@ -94,16 +94,11 @@ def _revision(folder: Path, name: str, tokens_per_step: float | None, subfolder:
     return Revision(name=name, step=step, tokens=tokens, subfolder=subfolder)
 
 
-def check_step(folder: Path, step: int, giver: str) -> None:
-    """Raises ``ValueError`` if a folder's name or its ``trainer_state.json`` says another step than ``giver`` does."""
+def said_step(folder: Path) -> int | None:
+    """Returns the step that ``trainer_state.json`` or a folder's name says, which may be counted from elsewhere; None where neither does."""
     match = NAMED.fullmatch(folder.name)
-    said = {
-        "its name says step": int(match[1] or match[3]) if match else None,
-        "trainer_state.json says global_step": _trainer_state(folder / "trainer_state.json").get("global_step"),
-    }
-    for who, other in said.items():
-        if other not in (None, step):
-            raise ValueError(f"{folder}: {giver} says step {step}, {who} {other}")
+    named = int(match[1] or match[3]) if match else None
+    return _trainer_state(folder / "trainer_state.json").get("global_step", named)
 
 
 def _trainer_state(path: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from w2sg.study.fields import ConfigError, Key, Mistake, did_you_mean
-from w2sg.study.lists.folders import HERE, check_step, is_model, read_folder
+from w2sg.study.lists.folders import HERE, is_model, read_folder, said_step
 from w2sg.study.lists.rows import HUB_DEFAULT, RANDOM, Revision, check_rising, read_revisions
 from w2sg.study.pretraining import pythia_schedule, revision_name
 
@@ -20,8 +20,8 @@ def revisions_of(name: str, model: Mapping[str, Any], root: Path) -> tuple[Revis
     Paths of lists are relative to ``root``, the project's folder; ``name`` is for messages.
 
     Raises:
-        ConfigError: If the list or the local folder cannot be read, two revisions mean one local folder, a local folder says another
-            step than the list, tokens fall while steps rise, or the model's seed is not one of the list's.
+        ConfigError: If the list or the local folder cannot be read, two revisions mean one local folder, local folders say another
+            order than the list, tokens fall while steps rise, or the model's seed is not one of the list's.
     """
     if model["source"] == "pretrain":
         settings = model["pretraining"]
@@ -49,20 +49,27 @@ def revisions_of(name: str, model: Mapping[str, Any], root: Path) -> tuple[Revis
 
 
 def _check_folders(rows: Sequence[Revision], model: Mapping[str, Any], place: Key) -> None:
-    """Raises an error if two rows mean one folder, also by links, or a folder says another step than its row.
+    """Raises an error if two rows mean one folder, also by links, or the folders say another order than the rows' steps.
 
-    On the Hub one subfolder of two branches holds two states.
+    On the Hub one subfolder of two branches holds two states. A list may count steps otherwise, such as from an earlier training.
     """
     names: dict[str, str] = {}
+    before: tuple[Revision, int] | None = None
     giver = f"the list {model['revisions']}" if "revisions" in model else f"a link in {model['path']}"
-    for row in rows:
+    for row in sorted(rows, key=lambda one: one.step):
         folder = local_folder(model, row.name, row.place)
         real = os.path.realpath(folder)
         try:
             if (other := names.setdefault(real, row.name)) != row.name:
                 raise ValueError(f"{giver} gives {other} and {row.name} the same folder {real}")
-            if "revisions" in model:
-                check_step(folder, row.step, f"{giver}, row {row.name},")
+            if (said := said_step(folder)) is None:
+                continue
+            if before and said < before[1]:
+                rows_say = f"{before[0].name} is step {before[0].step} and {row.name} step {row.step}"
+                raise ValueError(
+                    f"{giver} says that {rows_say}; by name or trainer_state.json they are steps {before[1]} and {said}"
+                )
+            before = row, said
         except ValueError as error:
             raise ConfigError([Mistake(place, str(error))]) from None
 

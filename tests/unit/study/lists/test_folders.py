@@ -180,29 +180,34 @@ def test_columns_that_count_on_the_hub_alone_are_named(tmp_path, columns, named)
 
 
 @pytest.mark.parametrize(
-    ("folder", "said", "message"),
+    ("folders", "listed"),
     [
-        ("checkpoint-300", None, "its name says step 300"),
-        ("step300", None, "its name says step 300"),
-        ("global_step300", 300, "its name says step 300"),
-        ("step-300-tokens4B", 100, "its name says step 300"),
-        ("checkpoint-100", 300, "trainer_state.json says global_step 300"),
-        ("early", 300, "trainer_state.json says global_step 300"),
-        ("runs/early", 0, "trainer_state.json says global_step 0"),
+        ({"checkpoint-100": 100, "checkpoint-200": 200, "checkpoint-300": 300}, (3, 2, 1)),
+        ({"step100": None, "step200": None, "step300": None}, (100, 300, 250)),
+        ({"early": 100, "runs/middle": 300, "late": 200}, (1, 2, 3)),
+        ({"global_step100": None, "b": None, "late": 50}, (100, 200, 300)),
     ],
 )
-def test_a_list_that_contradicts_a_folder_is_refused(tmp_path, folder, said, message):
-    checkpoint(tmp_path / folder, state=None if said is None else {"global_step": said})
-    for name in ("good", "step400", "runs/checkpoint-500"):
-        checkpoint(tmp_path / name, state={"global_step": {"step400": 400, "good": 7}.get(name, 500)})
-    good = "good\t7\t0.5\t-\nstep400\t400\t4\t-\nlater\t500\t5\truns/checkpoint-500\n"
+def test_a_list_that_contradicts_the_order_of_its_folders_is_refused(tmp_path, folders, listed):
+    for name, said in folders.items():
+        checkpoint(tmp_path / name, state=None if said is None else {"global_step": said})
     path = tmp_path / "list.tsv"
-    path.write_text("revision\tstep\ttokens_billion\tsubfolder\n" + good)
-    assert [step for _, step, _ in found(tmp_path, revisions=str(path))] == [7, 400, 500]
-    path.write_text(path.read_text() + f"odd\t100\t1\t{folder}\n")
-    where = rf"models\.m\.revisions: {tmp_path}/{folder}: the list {path}, row odd, says step 100, {message}"
-    with pytest.raises(ConfigError, match=where):
+    rows = [f"r{n}\t{step}\t{step}\t{folder}\n" for n, (step, folder) in enumerate(zip(listed, folders, strict=True))]
+    path.write_text(
+        "revision\tstep\ttokens_billion\tsubfolder\n" + "".join(sorted(rows, key=lambda row: int(row.split("\t")[1])))
+    )
+    with pytest.raises(
+        ConfigError, match=r"models\.m\.revisions: the list .*list.tsv says that r\d is step \d+ and r\d step"
+    ):
         found(tmp_path, revisions=str(path))
+
+
+def test_a_list_may_count_steps_otherwise_than_its_folders(tmp_path):
+    for name, said in {"step1": None, "checkpoint-2": 2, "last": 3}.items():
+        checkpoint(tmp_path / name, state=None if said is None else {"global_step": said})
+    path = tmp_path / "list.tsv"
+    path.write_text("revision\tstep\ttokens_billion\nstep1\t1001\t1\ncheckpoint-2\t2000\t2\nlast\t3500\t3\n")
+    assert [step for _, step, _ in found(tmp_path, revisions=str(path))] == [1001, 2000, 3500]
 
 
 def test_a_link_that_leads_nowhere_and_a_file_are_named(tmp_path):
