@@ -14,7 +14,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
 LIGHT = [
-    "data.door",
+    "data.door.files",
+    "data.door.labels",
     "study.config",
     "study.definitions",
     "study.families",

@@ -14,7 +14,8 @@ from snakemake.logging import logger
 from w2sg.command import ending, record, sizes
 from w2sg.command.partial import write_partial
 from w2sg.command.places import CommandError
-from w2sg.data.door import check_enough, check_files, check_labels, first_dialogues, first_texts
+from w2sg.data.door.files import check_enough, check_files, first_dialogues, first_texts
+from w2sg.data.door.labels import check_labels
 from w2sg.report.catalogue import FIGURES, GROUP_FIGURES, as_percent
 from w2sg.revisions import environment, offline, scratch
 from w2sg.revisions.facts import comparison, examples

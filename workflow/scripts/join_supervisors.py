@@ -26,7 +26,7 @@ def main(
     log: str,
 ) -> None:
     with jobs.log_to(log):
-        from w2sg.data.door import match_labels, read_labels
+        from w2sg.data.door.labels import match_labels, read_labels
         from w2sg.heads.supervision.tables import given_labels, label_rows, mean_labels
         from w2sg.runtime import machine
         from w2sg.study.sections import Heads, Intervals

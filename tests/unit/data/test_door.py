@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from w2sg.data.door import check_enough, check_files, first_dialogues, first_texts
+from w2sg.data.door.files import check_enough, check_files, first_dialogues, first_texts
 from w2sg.study.datasets import DatasetEntry, least_pairs
 from w2sg.study.fields import ConfigError, read
 from w2sg.study.texts.corpora import CorpusEntry

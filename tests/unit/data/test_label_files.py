@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from w2sg.data.door import match_labels, read_labels
+from w2sg.data.door.labels import match_labels, read_labels
 
 SPLITS = {"a": "ground_truth", "b": "weak_supervision", "c": "test"}
 

@@ -18,7 +18,7 @@ from tests.pair_corpus import documents
 from tests.unit.data.test_door import config
 from w2sg.data import rows as rows_of_sources
 from w2sg.data.dialogues import Unusable
-from w2sg.data.door import check_files, first_texts
+from w2sg.data.door.files import check_files, first_texts
 from w2sg.data.duplicates import compare_texts
 from w2sg.data.pairs import UNDERSAMPLED
 from w2sg.data.parsers import parse_cosmos_qa, parse_labelled, parse_sciq

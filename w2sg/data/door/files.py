@@ -6,7 +6,6 @@ counted as far as they are wanted.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
@@ -15,13 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from w2sg.data.dialogues import AS_TEXT, READ_TWICE, WRITTEN_OUT, pair_fault, repeats_prompt, text_fault, wrapped
-from w2sg.data.parsers import absent, holds_messages, parse_columns, parse_labelled, quoted
-from w2sg.data.rows import brief, check_exists, file_rows
+from w2sg.data.parsers import absent, holds_messages, parse_columns, parse_labelled
+from w2sg.data.rows import check_exists, file_rows
 from w2sg.data.texts import count_documents
 from w2sg.study.datasets import DatasetEntry
 from w2sg.study.fields import ConfigError, Key, Mistake, read
-from w2sg.study.labels.supervisors import Supervisor, label_files
-from w2sg.study.lists.rows import PLAIN
 from w2sg.study.protocols import FIELDS, SPLITS
 from w2sg.study.texts.corpora import TextFile
 from w2sg.study.texts.files import DATA_SUFFIXES, data_files
@@ -63,88 +60,6 @@ def check_files(config: Mapping[str, Any], datasets: Sequence[str]) -> list[str]
     return notes
 
 
-def check_labels(
-    config: Mapping[str, Any], supervisors: Iterable[Supervisor], datasets: Sequence[str], pairs: Path
-) -> None:
-    """Raises :class:`ConfigError`, a line per file, if labels out of a file cannot be used.
-
-    Which pairs they must be of is known once the datasets are made.
-
-    Args:
-        config: The checked configuration.
-        supervisors: Those of the study's families.
-        datasets: Names of the datasets that the study uses.
-        pairs: Folder of the datasets' tables.
-    """
-    mistakes = []
-    for key, (dataset, path) in label_files(config, supervisors, datasets).items():
-        table = pairs / f"{dataset}.parquet"
-        if _unread([path]):
-            continue
-        try:
-            found = read_labels(path)
-            if table.is_file() and find_spec("pyarrow") is not None:
-                from pyarrow import parquet  # an environment that has Snakemake alone may lack it
-
-                columns = parquet.read_table(table, columns=["row_id", "split"]).to_pydict().values()
-                match_labels(found, dict(zip(*columns, strict=True)), path)
-        except (ValueError, RuntimeError) as error:
-            mistakes.append(Mistake(key, str(error)))
-    if mistakes:
-        raise ConfigError(mistakes)
-
-
-def read_labels(path: str) -> dict[str, tuple[int, float]]:
-    """Returns number of the row and probability by row id, of a file with columns row_id and probability.
-
-    Raises:
-        RuntimeError: If there is no such file.
-        ValueError: Naming file and row, if a column is absent, a probability is none, or a row id comes twice.
-    """
-    found: dict[str, tuple[int, float]] = {}
-    for number, row in file_rows(Path(path), path):
-        place = f"{path}, row {number}"
-        for column in ("row_id", "probability"):
-            if column not in row:
-                raise ValueError(f"{place}: no column {column!r}; columns are {quoted(row)}")
-        name: str = str(row["row_id"])
-        value: Any = row["probability"]
-        try:
-            written = not isinstance(value, str) or PLAIN.fullmatch(value.strip())
-            probability = math.nan if isinstance(value, bool) or not written else float(value)
-        except (TypeError, ValueError):
-            probability = math.nan
-        if not 0.0 <= probability <= 1.0:
-            raise ValueError(f"{place}: probability is {brief(str(value))}, expected a number from 0 to 1")
-        if name in found:
-            raise ValueError(f"{place}: row id {brief(name)} is that of row {found[name][0]} too")
-        found[name] = number, probability
-    return found
-
-
-def match_labels(found: Mapping[str, tuple[int, float]], splits: Mapping[str, str], path: str) -> dict[str, float]:
-    """Returns the probability of each pair that a supervisor labels, by row id.
-
-    Args:
-        found: As of :func:`read_labels`.
-        splits: Split of each pair of the dataset by row id.
-        path: The file, for messages.
-
-    Raises:
-        ValueError: Naming file and row, if a row is of no pair, or of one that true labels teach; or if a pair has no label.
-    """
-    wanted = [name for name, split in splits.items() if split != SPLITS[0]]
-    for name, (number, _) in found.items():
-        if splits.get(name, SPLITS[0]) == SPLITS[0]:
-            what = f"a pair of split {SPLITS[0]}" if name in splits else "no pair of the dataset"
-            text = f"row id {brief(name)} is that of {what}; expected pairs of splits {' and '.join(SPLITS[1:])}"
-            raise ValueError(f"{path}, row {number}: {text}")
-    if missing := [name for name in wanted if name not in found]:
-        text = f"{len(missing)} of {len(wanted)} pairs have no label, such as row id {missing[0]} of split {splits[missing[0]]}"
-        raise ValueError(f"{path}: {text}")
-    return {name: found[name][1] for name in wanted}
-
-
 def first_texts(config: Mapping[str, Any], datasets: Sequence[str]) -> dict[str, str | tuple[str, str]]:
     """Returns per dataset the text that a model reads of its first pair; where a chat template writes it, prompt and response.
 
@@ -184,7 +99,7 @@ def _first_rows(name: str, entry: Mapping[str, Any]) -> Iterator[tuple[str, dict
     path = ""
     if entry["source"] == "files":
         path = next((file for _, place in _places(name, entry) for file in data_files(place)), "")
-    if not path or _unread([path]):
+    if not path or unread([path]):
         return
     for number, row in islice(file_rows(Path(path), path), _FIRST):
         texts = _texts(row, entry)
@@ -220,7 +135,7 @@ def _of_classes(name: str, entry: Mapping[str, Any], notes: list[str]) -> Iterat
     """Yields what is wrong with the classes of labelled texts: not two of them, or too few rows of one."""
     wanted = read(DatasetEntry, entry, ("datasets", name))
     files = {key: data_files(path) for key, path in _places(name, entry)}
-    if not wanted.labelled or _unread(file for own in files.values() for file in own):
+    if not wanted.labelled or unread(file for own in files.values() for file in own):
         return
     labels: dict[Key, Counter[str]] = {key: Counter() for key in files}
     try:
@@ -269,7 +184,7 @@ def _of_pairs(name: str, entry: Mapping[str, Any], least: int = 0) -> Iterator[M
     least_rows = splits * each_split
     for key, path in _places(name, entry):
         files = data_files(path)
-        if _unread(files):
+        if unread(files):
             continue
         try:
             count = sum(1 for _ in islice((row for file in files for row in file_rows(Path(file), file)), least_rows))
@@ -288,7 +203,7 @@ def _of_pairs(name: str, entry: Mapping[str, Any], least: int = 0) -> Iterator[M
 
 def _of_documents(name: str, entry: Mapping[str, Any], wanted: int) -> Iterator[Mistake]:
     """Yields that a text has fewer documents than are to be scored."""
-    if _unread([entry["path"]]):
+    if unread([entry["path"]]):
         return
     try:
         count = count_documents(read(TextFile, entry, ("corpora", name)), name=name, most=wanted)
@@ -302,7 +217,7 @@ def _of_documents(name: str, entry: Mapping[str, Any], wanted: int) -> Iterator[
         yield Mistake(("evaluation", "documents"), text)
 
 
-def _unread(files: Iterable[str]) -> bool:
+def unread(files: Iterable[str]) -> bool:
     """Returns whether one of the files cannot be read here, for want of pyarrow."""
     return find_spec("pyarrow") is None and any(file.endswith(".parquet") for file in files)
 
