@@ -46,6 +46,8 @@ def simulate(workflow: Workflow) -> None:
                 table[column] = f"step{step}"
             if "commit" in table:
                 table["commit"] = f"sha256:{STEPS[-1] if step == WRONG else step}"
+            if "weights" in origin:
+                origin = origin | {"weights": dict.fromkeys(origin["weights"], table["commit"].iloc[0])}
             if "metrics/" in place:
                 rows = (table["head"] == "w2s") & (table["metric"] == "gain")
                 table.loc[rows, ["value", "low", "high"]] = [gain, gain - 0.04, gain + 0.04]
