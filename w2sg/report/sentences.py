@@ -127,7 +127,7 @@ def _gains(found: Sequence[Case]) -> list[str]:
         *_told(found, _saturation, SATURATIONS, _saturated),
         *_judged(_with(found, "gain_beyond_weak_on_weak"), "gain_beyond_weak_on_weak"),
         *_listed(
-            [case for case in found if case["ceiling_late"].value < case["weak"].value], BENEATH, "ceiling_late", ".3f"
+            [case for case in found if case["ceiling_late"].high < case["weak"].low], BENEATH, "ceiling_late", ".3f"
         ),
     ]
 

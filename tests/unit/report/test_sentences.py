@@ -143,6 +143,8 @@ def test_a_gain_without_an_interval_is_not_called_unclear():
 
 def test_a_ceiling_below_the_supervisor_is_told():
     assert "the ceiling ends below the supervisor" in told({"ceiling_late": (0.6, 0.58, 0.62)})
+    for ends in ((0.58, 0.76), (NONE, NONE)):  # intervals that overlap, or none, tell nothing
+        assert "the ceiling" not in told({"ceiling_late": (0.6, *ends)})
 
 
 def test_errors_of_some_revisions_only_say_so():
