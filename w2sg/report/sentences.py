@@ -101,14 +101,13 @@ def answer(summary: pd.DataFrame) -> list[str]:
 
 def _levels(found: Sequence[Case]) -> str:
     """Returns on what the conclusions of several cases rest."""
-    levels = sorted({_level(case) for case in found})
-    if len(levels) > 1:
-        return (
-            "In single runs and over pre-training seeds"
-            if not all(case.pooled for case in found)
-            else "Over pre-training seeds"
-        )
-    return levels[0] if found[0].pooled or len({case.family for case in found}) == 1 else "In one run of each family"
+    single = {case.family for case in found if not case.pooled}
+    pooled = {_level(case) for case in found if case.pooled}
+    if single and pooled:
+        return "In single runs and over pre-training seeds"
+    if single:
+        return "In this run" if len(single) == 1 else "In one run of each family"
+    return pooled.pop() if len(pooled) == 1 else "Over pre-training seeds"
 
 
 def _gains(found: Sequence[Case]) -> list[str]:

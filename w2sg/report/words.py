@@ -14,8 +14,8 @@ FADES = "an onset can be placed, but whether the gain lasts cannot be told (step
 SATURATIONS = {
     "dated": "accuracy saturates: a sigmoid reaches 95 % of its rise (tokens)",
     "open": "when accuracy saturates is not bounded by the revisions (95 % of a sigmoid's rise, tokens)",
-    "after": "accuracy is not saturated by the last revision (95 % of a sigmoid's rise)",
-    "some": "accuracy saturates by the last revision (95 % of a sigmoid's rise) with some seeds only",
+    "after": "a sigmoid fitted to accuracy reaches 95 % of its rise only after the last revision",
+    "some": "a sigmoid fitted to accuracy reaches 95 % of its rise by the last revision with some seeds only",
 }
 
 WORDS: dict[str, dict[str, str]] = {

@@ -47,10 +47,10 @@ def alone(model: LoadedModel, ids: list[int]) -> np.ndarray:
     return torch.stack([state[0] for state in out.hidden_states]).cpu().numpy()  # (layers, tokens, width)
 
 
-def close(got: np.ndarray, expected: np.ndarray) -> None:
-    """Equal within 1e-5 of the largest state of each layer."""
+def close(got: np.ndarray, expected: np.ndarray) -> bool:
+    """Whether states are equal within 1e-5 of the largest state of each layer."""
     error = np.abs(got - expected).max(axis=-1) / np.abs(expected).max(axis=-1)
-    assert error.max() < 1e-5
+    return bool(error.max() < 1e-5)
 
 
 @pytest.mark.parametrize("batch_tokens", [2, 64, 10_000])
@@ -59,7 +59,7 @@ def test_last_token_states_equal_each_text_alone_whatever_the_batching(loaded, b
     got = forward.extract_states(loaded, ids, layers=(0, 1, 2), batch_tokens=batch_tokens)
     for position, row in enumerate(ids):
         expected = alone(loaded, row)[:, -1]
-        close(got[:, position], expected)
+        assert close(got[:, position], expected)
 
 
 def test_a_wrong_position_would_be_noticed(loaded):
@@ -73,14 +73,14 @@ def test_mean_pool_averages_real_tokens_only(loaded):
     got = forward.extract_states(loaded, ids, layers=(0, 2), batch_tokens=1000, pool="mean")
     for position, row in enumerate(ids):
         expected = alone(loaded, row)[[0, 2]].mean(axis=1)
-        close(got[:, position], expected)
+        assert close(got[:, position], expected)
 
 
 def test_id_zero_inside_a_text_is_a_token_like_any_other(loaded):
     ids = [[0, 5, 0, 7], [3, 0]]
     got = forward.extract_states(loaded, ids, layers=(2,), batch_tokens=1000)
     for position, row in enumerate(ids):
-        close(got[:, position], alone(loaded, row)[[2], -1])
+        assert close(got[:, position], alone(loaded, row)[[2], -1])
 
 
 def test_long_texts_lose_their_beginning_and_keep_the_start_mark(loaded):
@@ -100,7 +100,7 @@ def test_models_without_a_replaced_attention_go_through_the_library_interface(lo
     ids = encode_texts(loaded.tokenizer, texts(), max_tokens=32)[0]
     got = forward.extract_states(loaded, ids, layers=(0, 1, 2), batch_tokens=64)
     for position, row in enumerate(ids):
-        close(got[:, position], alone(loaded, row)[:, -1])
+        assert close(got[:, position], alone(loaded, row)[:, -1])
 
 
 def test_states_that_are_not_finite_name_the_text(loaded, monkeypatch):
@@ -163,7 +163,7 @@ def test_edge_cases_equal_each_text_alone_whatever_the_batching(loaded, seed):
     expected = np.stack([alone(loaded, row)[:, -1] for row in ids], axis=1)
     for batch_tokens in (1, 50, 10_000):
         got = forward.extract_states(loaded, ids, layers=(0, 1, 2), batch_tokens=batch_tokens)
-        close(got, expected)
+        assert close(got, expected)
 
 
 def test_bfloat16_states_are_as_near_to_the_exact_ones_as_the_librarys(tmp_path, loaded):
@@ -194,7 +194,7 @@ def test_truncated_texts_equal_what_is_left_of_them_alone(loaded):
     assert [len(row) for row in ids[:2]] == [20, 20]
     got = forward.extract_states(loaded, ids, layers=(0, 1, 2), batch_tokens=64)
     for position, row in enumerate(ids):
-        close(got[:, position], alone(loaded, row)[:, -1])
+        assert close(got[:, position], alone(loaded, row)[:, -1])
 
 
 def test_memory_that_runs_out_inside_the_model_changes_no_state(loaded, monkeypatch, caplog):
@@ -211,7 +211,7 @@ def test_memory_that_runs_out_inside_the_model_changes_no_state(loaded, monkeypa
     monkeypatch.setattr(loaded.blocks[0].mlp, "forward", narrow)
     counted: list[int] = []
     got = forward.extract_states(loaded, ids, layers=(0, 1, 2), batch_tokens=512, on_batch=counted.append)
-    close(got, expected)
+    assert close(got, expected)
     assert max(sizes) > 150
     assert "going on with batches of 128 tokens" in caplog.text
     assert sum(counted) == sum(map(len, ids))

@@ -122,10 +122,10 @@ def test_saturation_is_told_only_with_both_bounds():
         text = told({"saturation_tokens": ends})
         assert "accuracy saturates:" not in text and "is not bounded by the revisions" in text
     late = told({"saturation_tokens": (NONE, NONE, NONE, UNSATURATED)})
-    assert "accuracy is not saturated by the last revision" in late and "(paper; converged)" in late
+    assert "reaches 95 % of its rise only after the last revision" in late and "(paper; converged)" in late
     some = told({"saturation_tokens": (NONE, NONE, NONE, f"{SOME} (1 of 3 have none): {UNSATURATED}")})
-    assert "accuracy saturates by the last revision (95 % of a sigmoid's rise) with some seeds only" in some
-    assert "saturat" not in told({"saturation_tokens": (NONE, NONE, NONE, "no sigmoid")})
+    assert "reaches 95 % of its rise by the last revision with some seeds only" in some
+    assert "sigmoid" not in told({"saturation_tokens": (NONE, NONE, NONE, "no fit")})
 
 
 def test_an_onset_whose_gain_may_not_last_is_no_setting_in():

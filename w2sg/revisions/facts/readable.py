@@ -97,9 +97,8 @@ class Reader:
         Raises:
             ValueError: Naming the template's file and the row, if it cannot write one.
         """
-        from w2sg.revisions.facts.chat import (
-            write_chat,
-        )  # audits import this module in an environment without transformers
+        # Audits import this module in an environment without transformers.
+        from w2sg.revisions.facts.chat import write_chat
 
         texts = []
         tokens = {f"{name}_token": text for name, text in named_marks(home, vocabulary).items()}
