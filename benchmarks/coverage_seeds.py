@@ -21,7 +21,7 @@ import held
 import machine
 import numpy as np
 import pandas as pd
-from scipy.special import expit
+from scipy.special import expit, logit
 from scipy.stats import norm
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -133,7 +133,7 @@ def draw_run(design: Design, pairs: tuple[np.ndarray, np.ndarray, np.ndarray], r
         for taken, name in _TAKEN.items()
         if name in ("w2s_late", "gain", "pgr", "onset_tokens")
     }
-    shared["onset_tokens_before"] = estimates["onset_tokens_before"].value
+    shared["onset_tokens_crossing"] = estimates["onset_tokens_crossing"].value
     return Run(
         series=series,
         equal=equal,
@@ -166,11 +166,18 @@ def _truth(design: Design, shift: float, level: float) -> dict[str, float]:
     return truth | {"saturation_tokens": saturation, "fluctuation": design.fluctuation}
 
 
+def _crossing(design: Design, shift: float, level: float) -> float:
+    """Returns the tokens at which a seed's accuracy passes its supervisor's, between revisions too; NaN where it never does."""
+    share = (SUPERVISOR - FLOOR - level) / design.rise if design.rise else np.nan
+    return design.midpoint * TOKENS * 2.0 ** (shift + design.scale * float(logit(share)))
+
+
 @cache
 def _population(design: Design) -> dict[str, float]:
-    """Returns the means over seeds; of positions those of their logarithms."""
-    rng = np.random.default_rng(1)
-    many = [_truth(design, design.shift * a, design.level * b) for a, b in rng.standard_normal((4000, 2))]
+    """Returns the means over seeds; of positions those of their logarithms. An onset over seeds is no revision, but where they cross."""
+    rng, many = np.random.default_rng(1), []
+    for shift, level in rng.standard_normal((4000, 2)) * (design.shift, design.level):
+        many.append(_truth(design, shift, level) | {"onset_tokens": _crossing(design, shift, level)})
     means = {}
     for name in many[0]:
         values = np.array([one[name] for one in many])
@@ -201,7 +208,8 @@ def run_study(design: Design, seeds: int, rng: np.random.Generator) -> Iterator[
     judged = {name: (found[name], truth[name]) for name in truth if name in found and np.isfinite(truth[name])}
     if seeds > 1:
         judged.pop("fluctuation", None)
-    judged["error_probe_minus_loss"] = (errors["probe_minus_loss"], np.nan)
+    # Without an effect neither predictor tells anything: they are equal too.
+    judged["error_probe_minus_loss"] = (errors["probe_minus_loss"], np.nan if design.rise else 0.0)
     judged["equal: error_probe_minus_loss"] = (one := equal["probe_minus_loss"], 0.0)
     if seeds > 1:  # the interval that takes the seeds' differences for independent
         ends = {

@@ -34,7 +34,7 @@ TAKEN = {
     "onset_step": ("transitions", {"estimate": "onset_step"}),
     "onset_tokens": ("transitions", {"estimate": "onset_tokens"}),
     "onset_tokens_shared": ("transitions", {"estimate": "onset_tokens_shared"}),
-    "onset_tokens_before": ("transitions", {"estimate": "onset_tokens_before"}),
+    "onset_tokens_crossing": ("transitions", {"estimate": "onset_tokens_crossing"}),
     "saturation_tokens": ("transitions", {"estimate": "saturation_tokens"}),
     "fluctuation": ("transitions", {"estimate": "fluctuation"}),
     **{f"error_{name}": ("prediction", {"predictor": name}) for name in (*RISING, *COMPARED)},
@@ -77,7 +77,7 @@ class Conclusions:
     found: dict[str, Estimate]
     """Every quantity."""
     shared: dict[str, float]
-    """Half widths by what pairs make of all revisions alike, of quantities that have another error too; revision before the onset."""
+    """Half widths by what pairs make of all revisions alike, of quantities that have another error too; tokens at which the gain crosses zero."""
     last_tokens: float
     """Tokens of the last revision, in billions."""
 
@@ -199,26 +199,28 @@ def _pool_positions(name: str, found: Sequence[Estimate], seeds: Sequence[Conclu
         return undefined(note, len(found))
     with np.errstate(divide="ignore"):
         logs = [replace(one, **{end: float(np.log2(getattr(one, end))) for end in INTERVAL}) for one in found]
+        if name in ONSETS:
+            logs, ends = _crossings(logs, seeds)
         one = pool_seeds(logs, shared=_shared(name, logs, seeds), confidence=confidence)
-        if name in ONSETS:  # an onset lies after the revision before it
-            before = [each.shared["onset_tokens_before"] / each.found["onset_tokens"].value for each in seeds]
-            one = replace(one, low=one.low + float(np.log2(before).mean()))
+        if name in ONSETS and ends:
+            one = replace(one, low=float(np.min(ends)))
     gaps = [each.note for each in found if GAP in each.note]
     note = f"{len(gaps)} of {len(found)} seeds: {'; '.join(dict.fromkeys(gaps))}" if gaps else one.note
     placed = replace(one, **{end: float(np.exp2(getattr(one, end))) for end in INTERVAL}, note=note)
-    return placed if name in ONSETS else _within_revisions(placed, found, seeds)
+    if name in ONSETS or not placed.high > max(one.last_tokens for one in seeds):
+        return placed
+    return replace(placed, high=float("nan"), note=f"{note}; {open_note(['above'])}")
 
 
-def _within_revisions(one: Estimate, found: Sequence[Estimate], seeds: Sequence[Conclusions]) -> Estimate:
-    """Returns a position over seeds whose interval ends where the revisions do: beyond the last one, or with a seed's end open, it is open."""
-    if np.isnan(one.value):
-        return one
-    last = max(each.last_tokens for each in seeds)
-    ends = {end: [getattr(each, end) for each in found] for end in ("low", "high")}
-    still = {end for end, values in ends.items() if np.isnan(values).any()} | ({"high"} if one.high > last else set())
-    sides = [{"low": "below", "high": "above"}[end] for end in ("low", "high") if end in still]
-    note = "; ".join(filter(None, [one.note, open_note(sides)]))
-    return replace(one, **dict.fromkeys(still, float("nan")), note=note)
+def _crossings(onsets: Sequence[Estimate], seeds: Sequence[Conclusions]) -> tuple[list[Estimate], list[float]]:
+    """Returns onsets in doublings, moved back to where the gain crosses zero, and lower ends of those that have no such place."""
+    moved, ends = [], []
+    for onset, one in zip(onsets, seeds, strict=True):
+        back = float(np.log2(one.shared["onset_tokens_crossing"] / one.found["onset_tokens"].value))
+        moved.append(replace(onset, value=onset.value + back) if np.isfinite(back) else onset)
+        if np.isnan(back) and np.isfinite(onset.value):
+            ends.append(onset.low)
+    return moved, ends
 
 
 def _shared(name: str, found: Sequence[Estimate], seeds: Sequence[Conclusions]) -> tuple[float, float]:

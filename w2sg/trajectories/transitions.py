@@ -27,7 +27,7 @@ UNSATURATED = "not saturated by the last revision"
 POSITION_NAMES = ("onset_tokens", "sigmoid_midpoint", "saturation_tokens", "change_point")
 """Estimates in tokens; they are compared in doublings."""
 
-WITHIN_RUN = ("_shared", "_before")
+WITHIN_RUN = ("_shared", "_crossing")
 """How names of estimates end that only serve to pool pre-training seeds."""
 
 
@@ -91,7 +91,7 @@ def estimate_curve(
         "change_point": _at(find_change(curve.accuracy, confidence=confidence), series.tokens),
         **levels,
         "onset_tokens_shared": _moved_onset(fitted, curve, levels["saturation_gain_shared"]),
-        "onset_tokens_before": _at(_before(onset), series.tokens),
+        "onset_tokens_crossing": _crossing(onset, curve.gain, series.doublings),
     }
 
 
@@ -106,11 +106,17 @@ def _moved_onset(fitted: sigmoid.Sigmoid | str, curve: Curve, gain: Estimate) ->
     return replace(gain, value=gain.value / slope)
 
 
-def _before(onset: Estimate) -> Estimate:
-    """Returns the place of the revision before an onset; undefined where there is none."""
-    if not onset.value >= 1:
-        return undefined("no revision before the onset", onset.n)
-    return Estimate(value=onset.value - 1, n=onset.n, note="the revision before the onset")
+def _crossing(onset: Estimate, gain: np.ndarray, doublings: np.ndarray) -> Estimate:
+    """Returns the tokens at which the gain crosses zero before an onset (a place), on a straight line in log tokens.
+
+    Undefined where there is no revision before the onset, or none with tokens. The gain is not positive at the revision before: it would
+    be the likelier onset.
+    """
+    at = int(onset.value) if onset.value >= 1 else 0
+    if at == 0 or not np.isfinite(doublings[at - 1]):
+        return undefined("no revision with tokens before the onset", onset.n)
+    crossed = np.interp(0.0, gain[at - 1 : at + 1], doublings[at - 1 : at + 1])
+    return Estimate(value=float(np.exp2(crossed)), n=onset.n, note="where the gain crosses zero, on a straight line")
 
 
 def _tell_gap(onset: Estimate, steps: np.ndarray) -> Estimate:

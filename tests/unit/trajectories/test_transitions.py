@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import ruptures
+from scipy import stats
 from scipy.optimize import curve_fit
 from statsmodels.stats.multitest import multipletests
 
@@ -198,9 +199,9 @@ def test_late_level_and_fluctuation_have_their_textbook_intervals():
         "fluctuation"
     ]
     assert (level.value, level.note) == (0.0, "at the level of sampling noise")
-    wider = describe_late(curve, late=10, factor=3.0, confidence=0.95)
+    wider = describe_late(curve, late=10, factor=3.0, confidence=0.95)  # nine degrees of freedom are worth 5.4
     assert wider["saturation"].high > found["saturation"].high
-    assert wider["fluctuation"].high > spread.high
+    assert wider["fluctuation"].high == pytest.approx(spread.value * np.sqrt(5.4 / stats.chi2.ppf(0.025, 5.4)))
 
 
 def test_noise_on_a_process_hides_memory_that_the_variance_of_means_has():
@@ -244,8 +245,20 @@ def test_an_error_of_all_gains_moves_the_onset_by_the_slope_of_the_sigmoid():
     per_gain = (crossings[1] - crossings[0]) / (2 * half)
     expected = found["saturation_gain_shared"].value * per_gain
     assert found["onset_tokens_shared"].value == pytest.approx(expected, rel=1e-3)
-    place = int(np.flatnonzero(series.tokens == found["onset_tokens"].value)[0])
-    assert found["onset_tokens_before"].value == series.tokens[place - 1]
+
+
+def test_the_gain_crosses_zero_on_a_straight_line_in_log_tokens_before_the_onset():
+    series = made_series()
+    gain = np.where(np.arange(len(STEPS)) < 10, -0.03, 0.01)
+    curve = replace(series.curves[0], gain=gain, gain_error=np.full(len(STEPS), 0.001))
+    found = estimate_curve(series, curve, SETTINGS)
+    assert found["onset_tokens"].value == series.tokens[10]
+    before, at = series.doublings[9:11]
+    crossing = found["onset_tokens_crossing"]
+    assert crossing.value == pytest.approx(2.0 ** (before + 0.75 * (at - before)))
+    for place in (0, 1):  # nothing before it, or step 0, which has no logarithm
+        early = replace(curve, gain=np.where(np.arange(len(STEPS)) < place, -0.03, 0.01))
+        assert np.isnan(estimate_curve(series, early, SETTINGS)["onset_tokens_crossing"].value)
 
 
 def test_a_ratio_has_fiellers_interval():

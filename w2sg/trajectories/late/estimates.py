@@ -83,7 +83,7 @@ def describe_late(
     The level's error has two parts: test pairs, which all revisions share, so that it does not shrink with their number,
     and fluctuation, which shrinks with their effective number m = n / f. Half widths add as
     variances do. The fluctuation is the standard deviation, less what test pairs alone would make it; its interval
-    is that of a normal sample of size m.
+    is that of a normal sample whose variance has (n - 1) / f₂ degrees of freedom, with f₂ = (f + 1 / f) / 2 (Bartlett 1946).
 
     Args:
         curve: W2SG over all revisions, R of them.
@@ -114,8 +114,9 @@ def describe_late(
     if late < 2:
         return found | {"fluctuation": undefined("one revision does not fluctuate", late)}
     total = float(curve.accuracy[-late:].var(ddof=1))
-    tails = stats.chi2.ppf([0.5 + confidence / 2, 0.5 - confidence / 2], degrees)
-    factors = np.concatenate([[1.0], degrees / tails])
+    own = max(1.0, (late - 1) / ((factor + 1.0 / factor) / 2.0))  # memory costs a variance less than a mean
+    tails = stats.chi2.ppf([0.5 + confidence / 2, 0.5 - confidence / 2], own)
+    factors = np.concatenate([[1.0], own / tails])
     value, low, high = np.sqrt(np.maximum(total * factors - noise[0], 0.0))
     note = "not separated from sampling noise" if pairs is None else "" if value else "at the level of sampling noise"
     fluctuation = Estimate(value=float(value), low=float(low), high=float(high), n=late, note=note)
