@@ -70,8 +70,8 @@ SUMMARY_NOTE = (
     "ones, as is the ceiling's. gain: late accuracy minus the supervisor's. beyond weak on weak: gain minus that of a student of the "
     "supervisor's own features. errors cost: what a student of the same labels, permuted over pairs, is better by. PGR: share of the gap "
     "between supervisor and ceiling that is recovered; a dash where there is none. onset: the likeliest step at which the student passes its "
-    "supervisor; its interval ends where the student is found above, all revisions tested together. error: root mean square of predicting "
-    "held-out W2SG accuracy by a monotone fit on probe accuracy or evaluation loss."
+    "supervisor; its interval ends where the student is found above, all revisions tested together (over pre-training seeds: where their gains "
+    "cross zero, a mean). error: root mean square of predicting held-out W2SG accuracy by a monotone fit on probe accuracy or evaluation loss."
 )
 """What the columns of the summary mean."""
 

@@ -227,8 +227,9 @@ def _shared(name: str, found: Sequence[Estimate], seeds: Sequence[Conclusions]) 
     """Returns the half widths, below and above, of the error that all seeds share: means over the seeds' own."""
     half = np.array([one.shared.get("onset_tokens" if name in ONSETS else name, 0.0) for one in seeds])
     own = np.array([(one.value - one.low, one.high - one.value) for one in found])
-    if name in ONSETS:  # where there is no slope, or no end, it is that of the run
-        own = np.where(np.isfinite(half[:, None]) & ~np.isnan(own), half[:, None], own)
+    if name in ONSETS:  # where there is no slope, no end, or a gap without revisions, it is that of the run
+        known = np.isfinite(half) & [GAP not in one.note for one in found]
+        own = np.where(known[:, None] & ~np.isnan(own), half[:, None], own)
     below, above = own.mean(0) if name in (*OWN_ERROR, *ONSETS) else (half.mean(), half.mean())
     return float(below), float(above)
 

@@ -207,8 +207,9 @@ def test_the_status_of_an_onset_over_seeds_is_that_of_all_of_them_in_any_order(f
 
 def test_an_onset_between_two_revisions_says_so_over_seeds_too():
     gap = f"the onset lies between steps 1,000 and 3,048; {onset.GAP}"
-    one = _pooled("onset_step", *[Estimate(value=3048, low=1000, high=3048, n=2, note=gap)] * 3)
+    one = _pooled("onset_step", *[Estimate(value=3048, low=1000, high=3048, n=2, note=gap)] * 3, crossing=0.5)
     assert one.note == f"3 of 3 seeds: {gap}"
+    assert (one.low, one.high) == pytest.approx((1000, 3048))  # a line between them tells nothing of such a gap
 
 
 def test_the_draw_of_the_permutation_is_in_the_interval_of_what_errors_cost():
