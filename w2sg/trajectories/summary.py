@@ -200,10 +200,10 @@ def _pool_positions(name: str, found: Sequence[Estimate], seeds: Sequence[Conclu
     with np.errstate(divide="ignore"):
         logs = [replace(one, **{end: float(np.log2(getattr(one, end))) for end in INTERVAL}) for one in found]
         if name in ONSETS:
-            logs, ends = _crossings(logs, seeds)
+            logs = [_crossing(each, one) for each, one in zip(logs, seeds, strict=True)]
         one = pool_seeds(logs, shared=_shared(name, logs, seeds), confidence=confidence)
-        if name in ONSETS and ends:
-            one = replace(one, low=float(np.min(ends)))
+        if name in ONSETS and np.isfinite(one.value):
+            one = replace(one, note=f"where the gains cross zero: {one.note}")
     gaps = [each.note for each in found if GAP in each.note]
     note = f"{len(gaps)} of {len(found)} seeds: {'; '.join(dict.fromkeys(gaps))}" if gaps else one.note
     placed = replace(one, **{end: float(np.exp2(getattr(one, end))) for end in INTERVAL}, note=note)
@@ -212,23 +212,19 @@ def _pool_positions(name: str, found: Sequence[Estimate], seeds: Sequence[Conclu
     return replace(placed, high=float("nan"), note=f"{note}; {open_note(['above'])}")
 
 
-def _crossings(onsets: Sequence[Estimate], seeds: Sequence[Conclusions]) -> tuple[list[Estimate], list[float]]:
-    """Returns onsets in doublings, moved back to where the gain crosses zero, and lower ends of those that have no such place."""
-    moved, ends = [], []
-    for onset, one in zip(onsets, seeds, strict=True):
-        back = float(np.log2(one.shared["onset_tokens_crossing"] / one.found["onset_tokens"].value))
-        moved.append(replace(onset, value=onset.value + back) if np.isfinite(back) else onset)
-        if np.isnan(back) and np.isfinite(onset.value):
-            ends.append(onset.low)
-    return moved, ends
+def _crossing(onset: Estimate, seed: Conclusions) -> Estimate:
+    """Returns the onset of a seed in doublings, moved back to where its gain crosses zero."""
+    back = float(np.log2(seed.shared["onset_tokens_crossing"] / seed.found["onset_tokens"].value))
+    return replace(onset, value=onset.value + back) if np.isfinite(back) else onset
 
 
 def _shared(name: str, found: Sequence[Estimate], seeds: Sequence[Conclusions]) -> tuple[float, float]:
     """Returns the half widths, below and above, of the error that all seeds share: means over the seeds' own."""
     half = np.array([one.shared.get("onset_tokens" if name in ONSETS else name, 0.0) for one in seeds])
     own = np.array([(one.value - one.low, one.high - one.value) for one in found])
-    if name in ONSETS:  # where there is no slope, no end, or a gap without revisions, it is that of the run
-        known = np.isfinite(half) & [GAP not in one.note for one in found]
+    if name in ONSETS:  # where there is no slope, no end, no line to a revision before, or a gap, it is that of the run
+        crossed = np.isfinite([one.shared["onset_tokens_crossing"] for one in seeds])
+        known = np.isfinite(half) & crossed & [GAP not in one.note for one in found]
         own = np.where(known[:, None] & ~np.isnan(own), half[:, None], own)
     below, above = own.mean(0) if name in (*OWN_ERROR, *ONSETS) else (half.mean(), half.mean())
     return float(below), float(above)
