@@ -35,7 +35,7 @@ from w2sg.trajectories.prediction import predict_revisions, predict_seeds  # noq
 from w2sg.trajectories.series import Curve, Series  # noqa: E402
 from w2sg.trajectories.sigmoid import TO_SATURATION  # noqa: E402
 from w2sg.trajectories.summary import Conclusions, pool_runs  # noqa: E402
-from w2sg.trajectories.transitions import estimate_curve  # noqa: E402
+from w2sg.trajectories.transitions import CROSSINGS, estimate_curve  # noqa: E402
 
 SETTINGS = Statistics()
 PAIRS, SUPERVISOR, FLOOR, TOKENS = 2000, 0.74, 0.54, 0.002
@@ -133,7 +133,7 @@ def draw_run(design: Design, pairs: tuple[np.ndarray, np.ndarray, np.ndarray], r
         for taken, name in _TAKEN.items()
         if name in ("w2s_late", "gain", "pgr", "onset_tokens")
     }
-    shared["onset_tokens_crossing"] = estimates["onset_tokens_crossing"].value
+    shared |= {name: estimates[name].value for name in CROSSINGS}
     return Run(
         series=series,
         equal=equal,
@@ -229,6 +229,8 @@ PYTHIA = np.array([*FIRST, *range(1000, 143001, 1000)])
 STEEP = Design(name="steep", steps=EMBEDDED, midpoint=700, scale=0.3)
 GRADUAL = Design(name="gradual, memory 0.5", steps=EMBEDDED, midpoint=300, scale=0.7, memory=0.5)
 LONG = Design(name="154 revisions, memory 0.5", steps=PYTHIA, midpoint=6000, scale=0.6, memory=0.5)
+SPARSE = Design(name="revisions a doubling apart", steps=EMBEDDED, midpoint=280, scale=0.3, rise=0.28)
+"""Seeds cross between steps 256 and 512."""
 ABSENT = Design(name="no effect", steps=EMBEDDED, midpoint=700, scale=0.3, rise=0.0)
 STUDIES = [
     (STEEP, 1),
@@ -240,6 +242,7 @@ STUDIES = [
     (ABSENT, 3),
     (STEEP, 8),
     (GRADUAL, 8),
+    (SPARSE, 8),
 ]
 """Designs with their numbers of pre-training seeds."""
 

@@ -70,19 +70,25 @@ SUMMARY_NOTE = (
     "ones, as is the ceiling's. gain: late accuracy minus the supervisor's. beyond weak on weak: gain minus that of a student of the "
     "supervisor's own features. errors cost: what a student of the same labels, permuted over pairs, is better by. PGR: share of the gap "
     "between supervisor and ceiling that is recovered; a dash where there is none. onset: the likeliest step at which the student passes its "
-    "supervisor; its interval ends where the student is found above, all revisions tested together (over pre-training seeds: where their gains "
-    "cross zero, a mean). error: root mean square of predicting held-out W2SG accuracy by a monotone fit on probe accuracy or evaluation loss."
+    "supervisor; its interval ends where the student is found above, all revisions tested together. error: root mean square of predicting "
+    "held-out W2SG accuracy by a monotone fit on probe accuracy or evaluation loss."
 )
 """What the columns of the summary mean."""
 
-MARKS = (
+_SEEDS_NOTE = "Over pre-training seeds the onset is the mean of the places, between revisions too, at which their gains cross zero, with Student's interval."
+
+_MARKS = (
     f"Brackets: intervals. {STAR}: the interval excludes zero; at an error, that of the difference does, and it is the smaller one. "
     "†: the interval may be too short, and nothing is concluded from it."
 )
-"""What marks mean."""
 
 FIRST_NOTE = "random twin"
 """In the note of the first revision's accuracy: its weights are random."""
+
+
+def marks(summary: pd.DataFrame) -> str:
+    """Returns what marks in the table of conclusions mean, and what is different in its rows over seeds, if there are any."""
+    return f"{_MARKS} {_SEEDS_NOTE}" if (summary["level"] == "seeds").any() else _MARKS
 
 
 def records(table: pd.DataFrame) -> list[Any]:

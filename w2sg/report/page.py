@@ -127,7 +127,7 @@ def _plots(evidence: Evidence) -> dict[str, Any]:
 def _tables(evidence: Evidence) -> dict[str, Any]:
     shown = {
         "summary": cells.format_summary(evidence.summary),
-        "summary_note": f"{cells.SUMMARY_NOTE} {cells.MARKS}",
+        "summary_note": f"{cells.SUMMARY_NOTE} {cells.marks(evidence.summary)}",
         "conclusions": cells.format_conclusions(evidence.summary),
         "controls": controls.control_table(evidence.metrics, evidence.floors),
         "twin": bool((evidence.metrics["step"] == 0).any()),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from w2sg.report.cells import MARKS, SUMMARY_NOTE, format_summary
+from w2sg.report.cells import SUMMARY_NOTE, format_summary, marks
 from w2sg.report.sentences import short_answer
 from w2sg.runtime.files import atomic_path
 from w2sg.trajectories.summary import read_summary
@@ -39,7 +39,7 @@ def result_block(summary: pd.DataFrame) -> str:
     heads = [name.replace("\n", " ") for name in shown.columns]
     rows = [heads, ["---"] * len(heads), *shown.to_numpy().tolist()]
     table = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
-    return "\n".join([START, *said, "", *table, "", f"{SUMMARY_NOTE} {MARKS}", END])
+    return "\n".join([START, *said, "", *table, "", f"{SUMMARY_NOTE} {marks(summary)}", END])
 
 
 def with_block(text: str, block: str) -> str:

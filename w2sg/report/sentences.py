@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from w2sg.measures.verdicts import SOME
-from w2sg.report.cells import FIRST_NOTE, MARKS, SI, aligned, format_summary, formatted, interval, records
+from w2sg.report.cells import FIRST_NOTE, SI, aligned, format_summary, formatted, interval, marks, records
 from w2sg.report.conclusions import Case, Finding, answering, cases
 from w2sg.report.onsets import ONSETS, onset_number, onset_of
 from w2sg.report.words import BENEATH, FADES, FADING, SATURATIONS, SHORT, UNKNOWING, WORDS, WRONG_WAY
@@ -269,7 +269,7 @@ def summary_text(summary: pd.DataFrame, *, bands: pd.DataFrame, completeness: pd
         named: Columns model, revision, reason, excluded: revisions with doubtful weights.
     """
     lines = [f"missing: {sentence}" for sentence in describe_missing(completeness)]
-    lines += [*aligned(format_summary(summary)), MARKS, ""] if len(summary) else []
+    lines += [*aligned(format_summary(summary)), marks(summary), ""] if len(summary) else []
     lines += [f"- {sentence}" for sentence in answer(summary)]
     if len(bands):
         failed = records(bands[~bands["holds"].astype(bool)])

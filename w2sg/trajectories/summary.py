@@ -34,6 +34,7 @@ TAKEN = {
     "onset_step": ("transitions", {"estimate": "onset_step"}),
     "onset_tokens": ("transitions", {"estimate": "onset_tokens"}),
     "onset_tokens_shared": ("transitions", {"estimate": "onset_tokens_shared"}),
+    "onset_step_crossing": ("transitions", {"estimate": "onset_step_crossing"}),
     "onset_tokens_crossing": ("transitions", {"estimate": "onset_tokens_crossing"}),
     "saturation_tokens": ("transitions", {"estimate": "saturation_tokens"}),
     "fluctuation": ("transitions", {"estimate": "fluctuation"}),
@@ -77,7 +78,7 @@ class Conclusions:
     found: dict[str, Estimate]
     """Every quantity."""
     shared: dict[str, float]
-    """Half widths by what pairs make of all revisions alike, of quantities that have another error too; tokens at which the gain crosses zero."""
+    """Half widths by what pairs make of all revisions alike, of quantities that have another error too; where the gain crosses zero."""
     last_tokens: float
     """Tokens of the last revision, in billions."""
 
@@ -200,10 +201,18 @@ def _pool_positions(name: str, found: Sequence[Estimate], seeds: Sequence[Conclu
     with np.errstate(divide="ignore"):
         logs = [replace(one, **{end: float(np.log2(getattr(one, end))) for end in INTERVAL}) for one in found]
         if name in ONSETS:
-            logs = [_crossing(each, one) for each, one in zip(logs, seeds, strict=True)]
+            places = np.log2([one.shared[f"{name}_crossing"] for one in seeds])
+            logs = [
+                one if np.isnan(at) else replace(one, value=float(at)) for one, at in zip(logs, places, strict=True)
+            ]
         one = pool_seeds(logs, shared=_shared(name, logs, seeds), confidence=confidence)
-        if name in ONSETS and np.isfinite(one.value):
-            one = replace(one, note=f"where the gains cross zero: {one.note}")
+        if name in ONSETS and np.isfinite(one.value) and (crossed := int(np.isfinite(places).sum())):
+            some = (
+                f" ({len(seeds) - crossed} of {len(seeds)} seeds: the first revision after)"
+                if crossed < len(seeds)
+                else ""
+            )
+            one = replace(one, note=f"where the gains cross zero{some}: {one.note}")
     gaps = [each.note for each in found if GAP in each.note]
     note = f"{len(gaps)} of {len(found)} seeds: {'; '.join(dict.fromkeys(gaps))}" if gaps else one.note
     placed = replace(one, **{end: float(np.exp2(getattr(one, end))) for end in INTERVAL}, note=note)
@@ -212,20 +221,14 @@ def _pool_positions(name: str, found: Sequence[Estimate], seeds: Sequence[Conclu
     return replace(placed, high=float("nan"), note=f"{note}; {open_note(['above'])}")
 
 
-def _crossing(onset: Estimate, seed: Conclusions) -> Estimate:
-    """Returns the onset of a seed in doublings, moved back to where its gain crosses zero."""
-    back = float(np.log2(seed.shared["onset_tokens_crossing"] / seed.found["onset_tokens"].value))
-    return replace(onset, value=onset.value + back) if np.isfinite(back) else onset
-
-
 def _shared(name: str, found: Sequence[Estimate], seeds: Sequence[Conclusions]) -> tuple[float, float]:
     """Returns the half widths, below and above, of the error that all seeds share: means over the seeds' own."""
     half = np.array([one.shared.get("onset_tokens" if name in ONSETS else name, 0.0) for one in seeds])
     own = np.array([(one.value - one.low, one.high - one.value) for one in found])
-    if name in ONSETS:  # where there is no slope, no end, no line to a revision before, or a gap, it is that of the run
-        crossed = np.isfinite([one.shared["onset_tokens_crossing"] for one in seeds])
-        known = np.isfinite(half) & crossed & [GAP not in one.note for one in found]
-        own = np.where(known[:, None] & ~np.isnan(own), half[:, None], own)
+    if name in ONSETS:  # where there is no slope, no crossing, or an end is open, it is that of the run
+        crossed = np.isfinite([one.shared[f"{name}_crossing"] for one in seeds])
+        known = np.isfinite(half) & crossed & ~np.isnan(own).any(1)
+        own = np.where(known[:, None], half[:, None], own)
     below, above = own.mean(0) if name in (*OWN_ERROR, *ONSETS) else (half.mean(), half.mean())
     return float(below), float(above)
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
+from scipy.special import expit, logit
 
 from w2sg.measures.agreement import HEADS, Answers
 from w2sg.measures.bootstrap import FEWEST, is_constant, lag_one, variance_factor
@@ -29,6 +30,12 @@ POSITION_NAMES = ("onset_tokens", "sigmoid_midpoint", "saturation_tokens", "chan
 
 WITHIN_RUN = ("_shared", "_crossing")
 """How names of estimates end that only serve to pool pre-training seeds."""
+
+CROSSINGS = ("onset_step_crossing", "onset_tokens_crossing")
+"""Where the gain crosses zero, in steps and tokens."""
+
+FARTHEST = 1.0 + 1e-9
+"""Doublings of tokens between neighbours up to which a crossing between them is placed: one, and rounding."""
 
 
 def estimate_transition(
@@ -91,7 +98,7 @@ def estimate_curve(
         "change_point": _at(find_change(curve.accuracy, confidence=confidence), series.tokens),
         **levels,
         "onset_tokens_shared": _moved_onset(fitted, curve, levels["saturation_gain_shared"]),
-        "onset_tokens_crossing": _crossing(onset, curve.gain, series.doublings),
+        **_crossings(onset, curve.gain, fitted, series),
     }
 
 
@@ -106,17 +113,30 @@ def _moved_onset(fitted: sigmoid.Sigmoid | str, curve: Curve, gain: Estimate) ->
     return replace(gain, value=gain.value / slope)
 
 
-def _crossing(onset: Estimate, gain: np.ndarray, doublings: np.ndarray) -> Estimate:
-    """Returns the tokens at which the gain crosses zero before an onset (a place), on a straight line in log tokens.
+def _crossings(onset: Estimate, gain: np.ndarray, fitted: sigmoid.Sigmoid | str, series: Series) -> dict[str, Estimate]:
+    """Returns step and tokens at which the gain crosses zero, between an onset (a place) and the revision before it.
 
-    Undefined where there is no revision before the onset, or none with tokens. The gain is not positive at the revision before: it would
-    be the likelier onset.
+    The gain is not positive at the revision before, which would be the likelier onset. Between the two it is taken to follow the fitted
+    sigmoid, stretched so that it meets both: (R21). Undefined without a sigmoid, or without a revision of at least half the tokens before.
     """
     at = int(onset.value) if onset.value >= 1 else 0
-    if at == 0 or not np.isfinite(doublings[at - 1]):
-        return undefined("no revision with tokens before the onset", onset.n)
-    crossed = np.interp(0.0, gain[at - 1 : at + 1], doublings[at - 1 : at + 1])
-    return Estimate(value=float(np.exp2(crossed)), n=onset.n, note="where the gain crosses zero, on a straight line")
+    with np.errstate(divide="ignore"):
+        steps, tokens = np.log2([series.steps, series.tokens])[:, max(at - 1, 0) : at + 1]
+    if isinstance(fitted, str) or at == 0:
+        crossed = undefined(onset.note or str(fitted), onset.n)
+        return dict.fromkeys(CROSSINGS, crossed)
+    if not (np.isfinite(steps[0]) and tokens[1] - tokens[0] <= FARTHEST):
+        return dict.fromkeys(CROSSINGS, undefined("no revision of at least half the tokens before the onset", onset.n))
+    levels = expit((tokens - fitted.midpoint.value) / fitted.scale.value)
+    share = gain[at - 1] / (gain[at - 1] - gain[at])
+    level = levels[0] + share * (levels[1] - levels[0])
+    place = np.clip(fitted.midpoint.value + fitted.scale.value * logit(level), *tokens)
+    places = (np.interp(place, tokens, steps), place)
+    note = "where the gain crosses zero"
+    return {
+        name: Estimate(value=float(np.exp2(one)), n=onset.n, note=note)
+        for name, one in zip(CROSSINGS, places, strict=True)
+    }
 
 
 def _tell_gap(onset: Estimate, steps: np.ndarray) -> Estimate:

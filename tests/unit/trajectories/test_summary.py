@@ -16,6 +16,7 @@ from w2sg.study.sections import Statistics
 from w2sg.tables.schemas import CORRELATIONS, METRICS, PREDICTION, TRANSITIONS
 from w2sg.trajectories import bands, onset, summary
 from w2sg.trajectories.late.estimates import gap_recovered, late_revisions
+from w2sg.trajectories.transitions import CROSSINGS
 
 SETTINGS = Statistics(resamples=200, first=10)
 
@@ -150,7 +151,7 @@ def _pooled(name, *found, shared=0.0, crossing=1.0):
     seeds = [
         summary.Conclusions(
             found={**rest, "onset_tokens": one, name: one},
-            shared={"onset_tokens": shared, "onset_tokens_crossing": crossing * one.value},
+            shared={"onset_tokens": shared, **dict.fromkeys(CROSSINGS, crossing * one.value)},
             last_tokens=2000.0,
         )
         for one in found
@@ -167,6 +168,9 @@ def test_seeds_share_what_moves_all_gains_and_an_onset_is_where_they_cross():
     assert (run.low, run.high) == pytest.approx((512.0, 1024.0))
     first = _pooled("onset_tokens", *[replace(one, low=0.0) for one in same], shared=0.1, crossing=np.nan)
     assert (first.value, first.low) == (pytest.approx(640.0), 0.0)  # step 0 is before it
+    assert "cross" in one.note and "cross" not in first.note
+    opened = _pooled("onset_tokens", *same[:2], replace(same[0], low=np.nan), shared=0.1, crossing=0.9)
+    assert np.isnan(opened.low) and opened.high > one.high
     apart = [replace(one, value=value) for one, value in zip(same, (640.0, 768.0, 896.0), strict=True)]
     assert _pooled("onset_tokens", *apart, shared=0.1).high > one.high
 
@@ -207,9 +211,9 @@ def test_the_status_of_an_onset_over_seeds_is_that_of_all_of_them_in_any_order(f
 
 def test_an_onset_between_two_revisions_says_so_over_seeds_too():
     gap = f"the onset lies between steps 1,000 and 3,048; {onset.GAP}"
-    one = _pooled("onset_step", *[Estimate(value=3048, low=1000, high=3048, n=2, note=gap)] * 3, crossing=0.5)
+    one = _pooled("onset_step", *[Estimate(value=3048, low=1000, high=3048, n=2, note=gap)] * 3, crossing=np.nan)
     assert one.note == f"3 of 3 seeds: {gap}"
-    assert (one.low, one.high) == pytest.approx((1000, 3048))  # a line between them tells nothing of such a gap
+    assert (one.low, one.high) == pytest.approx((1000, 3048))
 
 
 def test_the_draw_of_the_permutation_is_in_the_interval_of_what_errors_cost():

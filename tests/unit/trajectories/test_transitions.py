@@ -247,18 +247,45 @@ def test_an_error_of_all_gains_moves_the_onset_by_the_slope_of_the_sigmoid():
     assert found["onset_tokens_shared"].value == pytest.approx(expected, rel=1e-3)
 
 
-def test_the_gain_crosses_zero_on_a_straight_line_in_log_tokens_before_the_onset():
+def _crossed(series, place, before=-0.03, after=0.01):
+    gain = np.where(np.arange(len(series.steps)) < place, before, after)
+    curve = replace(series.curves[0], gain=gain, gain_error=np.full(len(gain), 0.001))
+    return estimate_curve(series, curve, SETTINGS)
+
+
+def test_the_gain_crosses_zero_on_the_sigmoid_stretched_to_the_revisions_beside():
     series = made_series()
-    gain = np.where(np.arange(len(STEPS)) < 10, -0.03, 0.01)
-    curve = replace(series.curves[0], gain=gain, gain_error=np.full(len(STEPS), 0.001))
-    found = estimate_curve(series, curve, SETTINGS)
+    found = _crossed(series, 10)
     assert found["onset_tokens"].value == series.tokens[10]
-    before, at = series.doublings[9:11]
-    crossing = found["onset_tokens_crossing"]
-    assert crossing.value == pytest.approx(2.0 ** (before + 0.75 * (at - before)))
-    for place in (0, 1):  # nothing before it, or step 0, which has no logarithm
-        early = replace(curve, gain=np.where(np.arange(len(STEPS)) < place, -0.03, 0.01))
-        assert np.isnan(estimate_curve(series, early, SETTINGS)["onset_tokens_crossing"].value)
+    crossing = np.log2(found["onset_tokens_crossing"].value)
+    before, after = series.doublings[9:11]
+    assert before < crossing < after
+    middle, scale = np.log2(found["sigmoid_midpoint"].value), found["sigmoid_width"].value / (2 * np.log(9))
+    first, here, last = 1 / (1 + np.exp(-(np.array([before, crossing, after]) - middle) / scale))
+    assert (here - first) / (last - first) == pytest.approx(0.75)  # as the gain goes from -0.03 to 0.01
+    share = (crossing - before) / (after - before)
+    steps = np.log2(series.steps[9:11])
+    assert np.log2(found["onset_step_crossing"].value) == pytest.approx(steps[0] + share * (steps[1] - steps[0]))
+    assert _crossed(series, 10, before=0.0)["onset_tokens_crossing"].value == pytest.approx(series.tokens[9])
+
+
+def test_a_crossing_in_steps_lies_between_the_revisions_whatever_their_tokens():
+    series = made_series()
+    ramp = replace(series, tokens=series.tokens**2)  # batches grow
+    step = _crossed(ramp, 10)["onset_step_crossing"].value
+    assert series.steps[9] < step < series.steps[10]
+
+
+def test_a_crossing_needs_a_revision_before_that_is_near_and_a_sigmoid():
+    series = made_series()
+    assert all(
+        np.isnan(_crossed(series, place)["onset_tokens_crossing"].value) for place in (0, 1)
+    )  # step 0 has no logarithm
+    far = replace(series, tokens=np.where(np.arange(len(STEPS)) < 10, series.tokens / 2, series.tokens))
+    assert "half the tokens" in _crossed(far, 10)["onset_step_crossing"].note
+    flat = replace(series.curves[0], accuracy=np.full(len(STEPS), 0.7))
+    found = estimate_curve(replace(series, curves=(flat,)), flat, SETTINGS)
+    assert np.isnan(found["onset_tokens_crossing"].value)
 
 
 def test_a_ratio_has_fiellers_interval():

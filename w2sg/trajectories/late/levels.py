@@ -53,7 +53,7 @@ class Levels:
     found: dict[str, Estimate]
     """By name."""
     pairs: dict[str, float]
-    """Half widths of those of the late revisions by what test and training pairs make of all of them alike; tokens before the onset."""
+    """Half widths of those of the late revisions by what test and training pairs make of all of them alike; where the gain crosses zero."""
     revisions: int
     """Number of revisions."""
     last_step: int
