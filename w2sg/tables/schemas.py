@@ -248,7 +248,7 @@ Doublings of tokens: ``sigmoid_width`` (from 10 to 90 % of the rise). Accuracy: 
 ``saturation`` (level of the late revisions), ``saturation_gain`` (above the supervisor), ``fluctuation`` (standard deviation over
 the late revisions, sampling noise of the pairs taken out unless the note says that it is not). Share: ``pgr``. Those ending in ``_shared``
 are half widths of intervals by what test and training pairs make of all revisions alike (of the onset in doublings), ``onset_step_crossing`` and
-``onset_tokens_crossing`` are where the gain crosses zero before it (R21). ``converged_minus_paper`` compares
+``onset_tokens_crossing`` are where the gain crosses zero before it (R22). ``converged_minus_paper`` compares
 the protocols: differences of accuracies, and of positions in doublings. An onset lies after ``low``, the last revision below its
 supervisor.
 """

@@ -117,7 +117,7 @@ def _crossings(onset: Estimate, gain: np.ndarray, fitted: sigmoid.Sigmoid | str,
     """Returns step and tokens at which the gain crosses zero, between an onset (a place) and the revision before it.
 
     The gain is not positive at the revision before, which would be the likelier onset. Between the two it is taken to follow the fitted
-    sigmoid, stretched so that it meets both: (R21). Undefined without a sigmoid, or without a revision of at least half the tokens before.
+    sigmoid, stretched so that it meets both: (R22). Undefined without a sigmoid, or without a revision of at least half the tokens before.
     """
     at = int(onset.value) if onset.value >= 1 else 0
     with np.errstate(divide="ignore"):
