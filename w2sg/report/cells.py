@@ -75,7 +75,10 @@ SUMMARY_NOTE = (
 )
 """What the columns of the summary mean."""
 
-_SEEDS_NOTE = "Over pre-training seeds the onset is the mean of the places, between revisions too, at which their gains cross zero, with Student's interval."
+_SEEDS_NOTE = (
+    "Over pre-training seeds the onset is the mean of the places, between revisions too, at which their gains cross zero, "
+    "with Student's interval."
+)
 
 _MARKS = (
     f"Brackets: intervals. {STAR}: the interval excludes zero; at an error, that of the difference does, and it is the smaller one. "
