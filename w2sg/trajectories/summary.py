@@ -207,11 +207,8 @@ def _pool_positions(name: str, found: Sequence[Estimate], seeds: Sequence[Conclu
             ]
         one = pool_seeds(logs, shared=_shared(name, logs, seeds), confidence=confidence)
         if name in ONSETS and np.isfinite(one.value) and (crossed := int(np.isfinite(places).sum())):
-            some = (
-                f" ({len(seeds) - crossed} of {len(seeds)} seeds: the first revision after)"
-                if crossed < len(seeds)
-                else ""
-            )
+            rest = len(seeds) - crossed
+            some = f" ({rest} of {len(seeds)} seeds: the first revision after)" if rest else ""
             one = replace(one, note=f"where the gains cross zero{some}: {one.note}")
     gaps = [each.note for each in found if GAP in each.note]
     note = f"{len(gaps)} of {len(found)} seeds: {'; '.join(dict.fromkeys(gaps))}" if gaps else one.note

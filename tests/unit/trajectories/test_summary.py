@@ -151,10 +151,10 @@ def _pooled(name, *found, shared=0.0, crossing=1.0):
     seeds = [
         summary.Conclusions(
             found={**rest, "onset_tokens": one, name: one},
-            shared={"onset_tokens": shared, **dict.fromkeys(CROSSINGS, crossing * one.value)},
+            shared={"onset_tokens": shared, **dict.fromkeys(CROSSINGS, at * one.value)},
             last_tokens=2000.0,
         )
-        for one in found
+        for one, at in zip(found, np.broadcast_to(crossing, len(found)), strict=True)
     ]
     return summary.pool_runs(seeds, 0.95)[name]
 
@@ -169,6 +169,8 @@ def test_seeds_share_what_moves_all_gains_and_an_onset_is_where_they_cross():
     first = _pooled("onset_tokens", *[replace(one, low=0.0) for one in same], shared=0.1, crossing=np.nan)
     assert (first.value, first.low) == (pytest.approx(640.0), 0.0)  # step 0 is before it
     assert "cross" in one.note and "cross" not in first.note
+    mixed = _pooled("onset_tokens", *same, shared=0.1, crossing=(0.9, 0.9, np.nan))
+    assert one.value < mixed.value < first.value and "(1 of 3 seeds: the first revision after)" in mixed.note
     opened = _pooled("onset_tokens", *same[:2], replace(same[0], low=np.nan), shared=0.1, crossing=0.9)
     assert np.isnan(opened.low) and opened.high > one.high
     apart = [replace(one, value=value) for one, value in zip(same, (640.0, 768.0, 896.0), strict=True)]
