@@ -61,9 +61,6 @@ JUDGED = (
 )  # fmt: skip
 """Quantities that are compared with zero."""
 
-IN_DOUBLINGS = ("onset_step", "onset_tokens", "saturation_tokens")
-"""Positions, whose means over seeds are those of their logarithms."""
-
 OWN_ERROR = ("weak", "w2s_first", "gain_first", "weak_on_weak_gain")
 """Quantities whose interval within a run is mostly that of the pairs, so that all seeds share its error."""
 
@@ -176,8 +173,10 @@ def pool_runs(seeds: Sequence[Conclusions], confidence: float) -> dict[str, Esti
         if name in COUNTS:
             most = float(max(one.value for one in found))
             pooled[name] = Estimate(value=float(len(seeds)) if name == "seeds" else most, n=len(seeds))
-        elif name in IN_DOUBLINGS:
-            pooled[name] = _pool_positions(name, found, seeds, confidence)
+        elif name in ONSETS:
+            pooled[name] = _pool_onset(name, found, seeds, confidence)
+        elif name == "saturation_tokens":
+            pooled[name] = _pool_saturation(name, found, seeds, confidence)
         elif name in DESCRIPTIVE:
             mean = pool_seeds(found, confidence=confidence)
             note = "mean over seeds, without interval" if np.isfinite(mean.value) else mean.note
@@ -194,28 +193,35 @@ def pool_runs(seeds: Sequence[Conclusions], confidence: float) -> dict[str, Esti
 
 
 def _pool_positions(name: str, found: Sequence[Estimate], seeds: Sequence[Conclusions], confidence: float) -> Estimate:
-    """Returns a position over seeds, the mean in doublings; its note says with how many seeds it cannot be placed well."""
-    if start := sum(one.value == 0.0 for one in found):
-        note = f"{UNPLACED}: with {start} of {len(found)} seeds it may lie before any training"
-        return undefined(note, len(found))
+    """Returns a position over seeds, the mean in doublings."""
     with np.errstate(divide="ignore"):
         logs = [replace(one, **{end: float(np.log2(getattr(one, end))) for end in INTERVAL}) for one in found]
-        if name in ONSETS:
-            places = np.log2([one.shared[f"{name}_crossing"] for one in seeds])
-            logs = [
-                one if np.isnan(at) else replace(one, value=float(at)) for one, at in zip(logs, places, strict=True)
-            ]
         one = pool_seeds(logs, shared=_shared(name, logs, seeds), confidence=confidence)
-        if name in ONSETS and np.isfinite(one.value) and (crossed := int(np.isfinite(places).sum())):
-            rest = len(seeds) - crossed
-            some = f" ({rest} of {len(seeds)} seeds: the first revision after)" if rest else ""
-            one = replace(one, note=f"where the gains cross zero{some}: {one.note}")
-    gaps = [each.note for each in found if GAP in each.note]
-    note = f"{len(gaps)} of {len(found)} seeds: {'; '.join(dict.fromkeys(gaps))}" if gaps else one.note
-    placed = replace(one, **{end: float(np.exp2(getattr(one, end))) for end in INTERVAL}, note=note)
-    if name in ONSETS or not placed.high > max(one.last_tokens for one in seeds):
-        return placed
-    return replace(placed, high=float("nan"), note=f"{note}; {open_note(['above'])}")
+    return replace(one, **{end: float(np.exp2(getattr(one, end))) for end in INTERVAL})
+
+
+def _pool_onset(name: str, found: Sequence[Estimate], seeds: Sequence[Conclusions], confidence: float) -> Estimate:
+    """Returns the onset over seeds; its note says of how many seeds it is no crossing, and with how many it cannot be placed well."""
+    count, start = len(seeds), sum(one.value == 0.0 for one in found)
+    if start:
+        return undefined(f"{UNPLACED}: with {start} of {count} seeds it may lie before any training", count)
+    places = [one.shared[f"{name}_crossing"] for one in seeds]
+    moved = [one if np.isnan(at) else replace(one, value=at) for one, at in zip(found, places, strict=True)]
+    one, rest = _pool_positions(name, moved, seeds, confidence), int(np.isnan(places).sum())
+    if gaps := [each.note for each in found if GAP in each.note]:
+        return replace(one, note=f"{len(gaps)} of {count} seeds: {'; '.join(dict.fromkeys(gaps))}")
+    if np.isnan(one.value) or rest == count:
+        return one
+    some = f" ({rest} of {count} seeds: the first revision after)" if rest else ""
+    return replace(one, note=f"where the gains cross zero{some}: {one.note}")
+
+
+def _pool_saturation(name: str, found: Sequence[Estimate], seeds: Sequence[Conclusions], confidence: float) -> Estimate:
+    """Returns the saturation over seeds; an interval that passes the last revision is open there."""
+    one = _pool_positions(name, found, seeds, confidence)
+    if not one.high > max(each.last_tokens for each in seeds):
+        return one
+    return replace(one, high=float("nan"), note=f"{one.note}; {open_note(['above'])}")
 
 
 def _shared(name: str, found: Sequence[Estimate], seeds: Sequence[Conclusions]) -> tuple[float, float]:

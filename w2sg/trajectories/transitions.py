@@ -119,12 +119,11 @@ def _crossings(onset: Estimate, gain: np.ndarray, fitted: sigmoid.Sigmoid | str,
     The gain is not positive at the revision before, which would be the likelier onset. Between the two it is taken to follow the fitted
     sigmoid, stretched so that it meets both: (R22). Undefined without a sigmoid, or without a revision of at least half the tokens before.
     """
-    at = int(onset.value) if onset.value >= 1 else 0
+    if isinstance(fitted, str) or not onset.value >= 1:
+        return dict.fromkeys(CROSSINGS, undefined(onset.note or str(fitted), onset.n))
+    at = int(onset.value)
     with np.errstate(divide="ignore"):
-        steps, tokens = np.log2([series.steps, series.tokens])[:, max(at - 1, 0) : at + 1]
-    if isinstance(fitted, str) or at == 0:
-        crossed = undefined(onset.note or str(fitted), onset.n)
-        return dict.fromkeys(CROSSINGS, crossed)
+        steps, tokens = np.log2([series.steps, series.tokens])[:, at - 1 : at + 1]
     if not (np.isfinite(steps[0]) and tokens[1] - tokens[0] <= FARTHEST):
         return dict.fromkeys(CROSSINGS, undefined("no revision of at least half the tokens before the onset", onset.n))
     levels = expit((tokens - fitted.midpoint.value) / fitted.scale.value)
