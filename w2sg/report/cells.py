@@ -76,8 +76,8 @@ SUMMARY_NOTE = (
 """What the columns of the summary mean."""
 
 _SEEDS_NOTE = (
-    "Over pre-training seeds the onset is the mean of the places, between revisions too, at which their gains cross zero, "
-    "with Student's interval."
+    "Over pre-training seeds the onset is the mean of the places, between revisions too, at which their gains cross zero (of their "
+    "onsets, where no sigmoid fits or the revision before is far), with Student's interval."
 )
 
 _MARKS = (
