@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,8 @@ KINDS = {
     "notice": "SIGTERM to everything, as schedulers send it before the end",
 }
 LASTING = (".parquet", ".safetensors", ".csv")
+TOPS = ("results", "resources", "logs")
+"""Where writers leave temporary files, as the Makefile names it."""
 
 
 def parents() -> dict[int, int]:
@@ -95,11 +97,8 @@ class Attacked:
             return
         for step in ("--unlock", "--delete-temp-output"):
             self.workflow.run(step)
-        for path in temporary_files(self.workflow.folder):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+        words = ("find", *TOPS, "-name", ".*.tmp", "-prune", "-exec", "rm", "-rf", "{}", "+")
+        subprocess.run(words, cwd=self.workflow.folder, stderr=subprocess.DEVNULL, check=False)
 
     def finished(self) -> dict[Path, int]:
         """Returns the results that are whole by Snakemake's own marks, with the time of their last change (ns).
@@ -112,17 +111,24 @@ class Attacked:
         results = self.workflow.folder / "results"
         listed = [path.parent for path in results.glob("pretrained/*/manifest.tsv")]
         found = {}
-        for path in results.rglob("*"):
+        for path in paths_below(results):
             name = str(path.relative_to(results.parent))
             trained = name.startswith("results/pretrained/") and not any(model in path.parents for model in listed)
             if path.suffix in LASTING and "/." not in name and name not in named and not trained:
-                found[path] = path.stat().st_mtime_ns
+                with contextlib.suppress(FileNotFoundError):  # of a job that lives on
+                    found[path] = path.stat().st_mtime_ns
         return found
+
+
+def paths_below(folder: Path) -> Iterator[Path]:
+    """Yields the files and folders below a folder that are there at this moment; ``rglob`` fails where one vanishes."""
+    for parent, folders, files in os.walk(folder):
+        yield from (Path(parent, name) for name in (*folders, *files))
 
 
 def temporary_files(folder: Path) -> list[Path]:
     """Returns the temporary files and folders of writers, as ``make clean`` finds them."""
-    return [p for top in ("results", "resources", "logs") for p in (folder / top).rglob(".*.tmp")]
+    return [p for top in TOPS for p in paths_below(folder / top) if fnmatch(p.name, ".*.tmp")]
 
 
 def left_behind(folder: Path) -> list[str]:

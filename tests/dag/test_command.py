@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -64,9 +65,10 @@ def wait_for(workflow: Workflow, run: subprocess.Popen, condition, seconds: floa
 
 def kill_job(run: subprocess.Popen, log: Path) -> None:
     for child in psutil.Process(run.pid).children(recursive=True):
-        if any(Path(file.path) == log for file in child.open_files()):
-            child.kill()
-            return
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ended meanwhile
+            if any(Path(file.path) == log for file in child.open_files()):
+                child.kill()
+                return
     raise AssertionError(f"nobody writes {log}")
 
 

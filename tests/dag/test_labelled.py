@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 
 from tests import tiny
 from tests.dag.conftest import Workflow, study
-from tests.dag.kills import Attacked, left_behind
+from tests.dag.kills import Attacked, left_behind, paths_below
 from w2sg.study.protocols import SPLITS
 from w2sg.tables import schemas
 from w2sg.tables.files import read_table
@@ -112,14 +113,19 @@ def kill_when(attacked: Attacked, folder: Path, count: int) -> list[str]:
     options: Any = {"start_new_session": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     command = attacked.workflow.command("--", *attacked.targets)
     process = subprocess.Popen(command, cwd=attacked.workflow.folder, **options)
-    while process.poll() is None and len(list(folder.glob("**/[!.]*.safetensors"))) < count:
+    while process.poll() is None and len(kept_weights(folder)) < count:
         time.sleep(0.005)
     assert process.poll() is None, "it was done before the blow"
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     attacked.bring_back()
-    return [path.name for path in folder.glob("**/[!.]*.safetensors")]
+    return kept_weights(folder)
+
+
+def kept_weights(folder: Path) -> list[str]:
+    """Returns the names of the whole files of weights below a folder, while a job writes there."""
+    return [path.name for path in paths_below(folder) if fnmatch(path.name, "[!.]*.safetensors")]
 
 
 def test_killed_students_of_all_kinds_go_on_where_they_were(labelled, tmp_path):
