@@ -111,6 +111,21 @@ def variance_factor(correlation: float, *, noise: float = 0.0) -> float:
     return 1.0 + 2.0 * correlation / (1.0 - own)
 
 
+def spread_factor(factor: float, *, noise: float = 0.0) -> float:
+    """Returns by how much a memory that inflates the variance of a mean by f inflates that of a sample variance, which is less.
+
+    Equation: 1 + 2 Σ r_k² over the autocorrelations r_k = (1 - w) φ^k (Bartlett 1946), with the φ that
+    :func:`variance_factor` makes f of.
+
+    Args:
+        factor: The inflation f of the variance of a mean, at least 1.
+        noise: Share w of the variance that is noise without memory.
+    """
+    share = max(1.0 - noise, 1e-9)
+    own = (factor - 1.0) / (factor - 1.0 + 2.0 * share)
+    return 1.0 + 2.0 * (share * own) ** 2 / (1.0 - own**2)
+
+
 def effective_number(first: np.ndarray, second: np.ndarray) -> float:
     """Returns the number of independent pairs that n autocorrelated ones are worth in a correlation; NaN for a trend.
 

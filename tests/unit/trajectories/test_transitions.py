@@ -15,7 +15,7 @@ from statsmodels.stats.multitest import multipletests
 from tests.studies import made_metrics
 from tests.unit.trajectories.test_correlations import SETTINGS, STEPS, made_series
 from w2sg.measures.agreement import PairErrors
-from w2sg.measures.bootstrap import variance_factor
+from w2sg.measures.bootstrap import spread_factor, variance_factor
 from w2sg.tables.files import read_table, write_table
 from w2sg.tables.schemas import TRANSITIONS
 from w2sg.trajectories.late.estimates import describe_late, gap_recovered, late_pairs, late_revisions
@@ -202,6 +202,10 @@ def test_late_level_and_fluctuation_have_their_textbook_intervals():
     wider = describe_late(curve, late=10, factor=3.0, confidence=0.95)  # nine degrees of freedom are worth 5.4
     assert wider["saturation"].high > found["saturation"].high
     assert wider["fluctuation"].high == pytest.approx(spread.value * np.sqrt(5.4 / stats.chi2.ppf(0.025, 5.4)))
+    # 0.36 of the variance is noise: autocorrelations 0.64 φ^k, whose sum is 1 at φ = 1 / 1.64.
+    hidden = describe_late(curve, late=10, factor=3.0, pairs=noise, confidence=0.95)["fluctuation"]
+    own = 9 / (1 + 2 * 0.64**2 / (1.64**2 - 1))
+    assert (hidden.high / spread.value) ** 2 == pytest.approx(own / stats.chi2.ppf(0.025, own) - 0.36)
 
 
 def test_noise_on_a_process_hides_memory_that_the_variance_of_means_has():
@@ -211,6 +215,10 @@ def test_noise_on_a_process_hides_memory_that_the_variance_of_means_has():
     assert variance_factor(correlations[0], noise=1.0 - share) == pytest.approx(exact)
     assert variance_factor(memory) == pytest.approx((1 + memory) / (1 - memory))
     assert variance_factor(0.0, noise=1.0) == 1.0
+    of_spread = 1.0 + 2.0 * (correlations**2).sum()
+    assert spread_factor(exact, noise=1.0 - share) == pytest.approx(of_spread)
+    assert spread_factor(1.0) == spread_factor(1.0, noise=1.0) == 1.0
+    assert spread_factor(exact, noise=1.0) == pytest.approx(1.0)
 
 
 def test_answers_of_single_pairs_shorten_the_late_intervals():

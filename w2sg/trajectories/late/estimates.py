@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from w2sg.measures.agreement import HEADS, PairErrors, pair_errors, semidefinite
-from w2sg.measures.bootstrap import lag_one, variance_factor
+from w2sg.measures.bootstrap import lag_one, spread_factor, variance_factor
 from w2sg.measures.estimates import Estimate, undefined
 from w2sg.trajectories.onset import least_late
 from w2sg.trajectories.series import Curve, Listed
@@ -83,7 +83,7 @@ def describe_late(
     The level's error has two parts: test pairs, which all revisions share, so that it does not shrink with their number,
     and fluctuation, which shrinks with their effective number m = n / f. Half widths add as
     variances do. The fluctuation is the standard deviation, less what test pairs alone would make it; its interval
-    is that of a normal sample whose variance has (n - 1) / f₂ degrees of freedom, with f₂ = (f + 1 / f) / 2 (Bartlett 1946).
+    is that of a normal sample whose variance has (n - 1) / f₂ degrees of freedom, with f₂ of :func:`spread_factor`.
 
     Args:
         curve: W2SG over all revisions, R of them.
@@ -114,7 +114,7 @@ def describe_late(
     if late < 2:
         return found | {"fluctuation": undefined("one revision does not fluctuate", late)}
     total = float(curve.accuracy[-late:].var(ddof=1))
-    own = max(1.0, (late - 1) / ((factor + 1.0 / factor) / 2.0))  # memory costs a variance less than a mean
+    own = max(1.0, (late - 1) / spread_factor(factor, noise=noise[0] / total if total > 0 else 0.0))
     tails = stats.chi2.ppf([0.5 + confidence / 2, 0.5 - confidence / 2], own)
     factors = np.concatenate([[1.0], own / tails])
     value, low, high = np.sqrt(np.maximum(total * factors - noise[0], 0.0))
