@@ -10,7 +10,7 @@ FEWEST = 8
 """Revisions that an interval needs at least."""
 
 TOO_SHORT = "the interval may be too short"
-"""How the note of an interval begins whose blocks had to be cut."""
+"""How the note of an interval begins whose blocks had to be cut, or that lacks a part of the error."""
 
 _LARGEST = 0.97
 _FEWEST_PAIRS = 3.0
@@ -114,12 +114,12 @@ def variance_factor(correlation: float, *, noise: float = 0.0) -> float:
 def spread_factor(factor: float, *, noise: float = 0.0) -> float:
     """Returns by how much a memory that inflates the variance of a mean by f inflates that of a sample variance, which is less.
 
-    Equation: 1 + 2 Σ r_k² over the autocorrelations r_k = (1 - w) φ^k (Bartlett 1946), with the φ that
-    :func:`variance_factor` makes f of.
+    Equation: 1 + 2 Σ r_k² over the autocorrelations r_k = (1 - w) φ^k (Bartlett 1946), with the φ for which
+    f = 1 + 2 Σ r_k.
 
     Args:
         factor: The inflation f of the variance of a mean, at least 1.
-        noise: Share w of the variance that is noise without memory.
+        noise: Share w of the variance that is noise without memory; above 1 it counts as 1.
     """
     share = max(1.0 - noise, 1e-9)
     own = (factor - 1.0) / (factor - 1.0 + 2.0 * share)

@@ -131,7 +131,7 @@ def format_summary(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def _starred(finding: Finding, form: str) -> str:
-    return number(finding, form) + (STAR if finding.decided in ("above", "below") else "")
+    return number(finding, form) + (STAR if finding.decided in ("above", "below") else "†" if finding.cut else "")
 
 
 def _error(case: Case, predictor: str, smaller: str) -> str:

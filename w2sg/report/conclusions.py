@@ -51,7 +51,7 @@ class Finding:
 
     @property
     def cut(self) -> bool:
-        """Whether the interval comes from blocks that were cut: it never decides."""
+        """Whether the interval may be too short (blocks that were cut, one draw of a permutation): it never decides."""
         return TOO_SHORT in self.note
 
     @property

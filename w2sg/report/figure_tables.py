@@ -154,7 +154,8 @@ def caption(name: str, table: pd.DataFrame, *, family: str, dataset: str, covera
         if banded
         else "Thin lines: pre-training seeds; thick ones: their mean"
     )
-    where = f"{family} on {dataset}, {len(steps)} revisions, steps {steps[0]:,} to {steps[-1]:,}; {coverage} intervals"
+    intervals = "" if name == "layers" else f"; {coverage} intervals"  # colours have none
+    where = f"{family} on {dataset}, {len(steps)} revisions, steps {steps[0]:,} to {steps[-1]:,}{intervals}"
     lead = f"{CAPTIONS[name].format(lines=lines)} {where}."
     said = [
         f"{place}: {'; '.join(found)}." for place, part in _captioned(name, table) if (found := list(_numbers(part)))

@@ -40,7 +40,8 @@ def short_answer(summary: pd.DataFrame) -> list[str]:
         values = [one.value for one in onsets]
         ends = f"{min(values):,.0f}" + (f" to {max(values):,.0f}" if min(values) < max(values) else "")
         span = f"{min(one.low for one in onsets):,.0f} to {max(one.high for one in onsets):,.0f}"
-        onset = f"the gain sets in at step {ends} (intervals reach from {span}) in the {len(onsets)} of them where an onset can be placed"
+        counted = "case" if len(onsets) == 1 else "cases"
+        onset = f"the gain sets in at step {ends} (intervals reach from {span}) in the {len(onsets)} {counted} with a gain whose onset can be placed"
     if fading := len(dated) - len(onsets):
         onset += f"; in {fading} an onset can be placed, but whether the gain lasts cannot be told"
     if chance := _at_chance(found):

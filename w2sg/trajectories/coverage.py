@@ -107,7 +107,7 @@ def _unit(others: np.ndarray, at: int) -> float:
     nearer, bends = np.minimum(steps[:-1], steps[1:]), np.abs(np.diff(others, 2)) / np.sqrt(6.0)
 
     def usual(sizes: np.ndarray) -> float:
-        return float(max(np.median(sizes), np.median(sizes[max(0, at - 1 - AROUND) : at + AROUND])))
+        return float(max(np.median(sizes), np.median(sizes[max(0, at - 1 - AROUND) : at - 1 + AROUND])))
 
     return max(usual(nearer) / 3.0, _TYPICAL * usual(bends))
 

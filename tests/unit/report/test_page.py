@@ -265,7 +265,7 @@ def test_the_short_answer_counts_the_verdicts_and_names_its_level():
     said = short_answer(made_conclusions())
     assert said == [
         "In this run, the student ends above its supervisor in 2 of 2 cases (late gain +0.044); the gain sets in at step 896 "
-        "(intervals reach from 768 to 1,664) in the 2 of them where an onset can be placed.",
+        "(intervals reach from 768 to 1,664) in the 2 cases with a gain whose onset can be placed.",
         "The student gains more than a student of the supervisor's own features in 2 of 2 cases; a random twin's student stays below the supervisor "
         "in 2 of 2 cases.",
         "Which of linear probe and evaluation loss predicts held-out W2SG accuracy better cannot be told in 2 of 2 cases.",

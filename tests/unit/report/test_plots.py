@@ -147,9 +147,9 @@ def test_captions_give_the_numbers_of_the_figure(metrics):
     assert f"W2SG (weak labels) {last['value']:.3f} [{last['low']:.3f}, {last['high']:.3f}]" in text
     assert "onset at step 896 [768, 1,664]" in text and "23 revisions, steps 0 to 2,048" in text
     for name in set(FIGURES) - {"trajectory"}:
-        assert figure_tables.caption(name, shown(name, metrics), coverage="95 %", **CHOICE).startswith(
-            figure_tables.CAPTIONS[name]
-        )
+        text = figure_tables.caption(name, shown(name, metrics), coverage="95 %", **CHOICE)
+        assert text.startswith(figure_tables.CAPTIONS[name])
+        assert ("95 % intervals" in text) == (name != "layers")
 
 
 @pytest.mark.parametrize(

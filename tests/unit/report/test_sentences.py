@@ -79,6 +79,12 @@ def test_better_is_said_only_where_the_verdict_says_it(ends, verdict, note, expe
     assert stars == ["the linear probe predicts" in expected, "evaluation loss predicts" in expected]
 
 
+def test_an_interval_that_may_be_too_short_has_a_dagger_for_its_star():
+    for note, verdict, mark in (("", "below", "*"), (f"{TOO_SHORT}: one draw", "unclear", "†")):
+        shown = format_summary(made_conclusions({"systematic_cost": (-0.05, -0.08, -0.02, note, verdict)}))
+        assert set(shown["errors\ncost"]) == {f"-0.050{mark}"}
+
+
 def test_errors_that_were_not_compared_are_told_with_their_reason():
     text = told({"error_probe_minus_loss": (NONE, NONE, NONE, "probe was not measured", "undefined")})
     assert "predicts held-out W2SG accuracy better cannot be judged: nano on newsgroups_tech (paper" in text
