@@ -58,6 +58,10 @@ def pool_seeds(
         return Estimate(
             value=float(values.mean()), n=count, note=f"no interval: {count} seeds predict each other, 3 are needed"
         )
+    if not np.ptp(values) and not any(shared):  # copies of one seed are no sample
+        return Estimate(
+            value=float(values[0]), n=count, note=f"no interval: the same with all {count} pre-training seeds"
+        )
     own = values.var(ddof=1) / count * ((count + 1) / (count - 1) if of_fits else 1.0)
     normal = stats.norm.ppf(0.5 + confidence / 2)
     halves = []
@@ -69,4 +73,7 @@ def pool_seeds(
     note = f"mean over {count} pre-training seeds, interval by Student's t over seeds"
     if not np.ptp(values):
         note = f"the same with all {count} pre-training seeds"
+    if np.isnan([low, high]).all():
+        note = "no interval: some seeds have none"
+    note = "; ".join(dict.fromkeys([*(one.note for one in found if TOO_SHORT in one.note), note]))
     return Estimate(value=float(values.mean()), low=float(low), high=float(high), n=count, note=note)

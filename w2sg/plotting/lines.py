@@ -60,7 +60,7 @@ def finish_step_axis(axis: Axes, tokens: dict[int, float], *, below: bool, above
     for one, labels in named.values():
         one.set_xscale("function", functions=(partial(_bent, bend=bend), partial(_unbent, bend=bend)))
         one.set_xticks(ticks, labels=labels)
-        one.set_xlim(-0.15 * bend, bend * float(np.expm1(1.03 * np.log1p(max(*tokens, 1) / bend))))
+        one.set_xlim(-0.15 * bend, bend * float(np.expm1(1.03 * np.log1p(max([*tokens, 1]) / bend))))
 
 
 def _bent(x: np.ndarray, *, bend: float) -> np.ndarray:

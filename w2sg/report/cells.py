@@ -152,7 +152,11 @@ def format_conclusions(summary: pd.DataFrame) -> pd.DataFrame:
 
 def _unpooled(finding: Finding) -> Finding:
     """Returns a finding without the note that says how seeds were pooled, which is said once for all of them."""
-    return replace(finding, note="") if finding.level == SEEDS and finding.known else finding
+    return (
+        replace(finding, note="")
+        if finding.level == SEEDS and np.isfinite([finding.low, finding.high]).any()
+        else finding
+    )
 
 
 def aligned(shown: pd.DataFrame) -> list[str]:

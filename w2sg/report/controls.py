@@ -69,14 +69,13 @@ def control_table(metrics: pd.DataFrame, floors: pd.DataFrame) -> pd.DataFrame:
 
 def describe_floors(summary: pd.DataFrame, floors: pd.DataFrame) -> list[str]:
     """Returns a sentence for each dataset on which a bag of words scores more than any student of the table of conclusions does late."""
-    reached = summary[summary["quantity"] == "w2s_late"].groupby("dataset")["value"].max()
-    late = {str(dataset): float(value) for dataset, value in reached.items()}
+    reached = summary[summary["quantity"] == "w2s_late"].groupby("dataset")[["value", "high"]].max()
     words = rows_with(floors, floor="tfidf", metric="accuracy").to_dict("records")
     return [
         f"On {row['dataset']} a bag of words (TF-IDF), without a language model, scores {row['value']:.3f} "
-        f"[{row['low']:.3f}, {row['high']:.3f}], more than any student does late ({late[row['dataset']]:.3f} at most)."
+        f"[{row['low']:.3f}, {row['high']:.3f}], more than any student does late ({reached['value'][row['dataset']]:.3f} at most)."
         for row in words
-        if row["low"] > late.get(row["dataset"], 1.0)
+        if row["dataset"] in reached.index and row["low"] > reached.loc[row["dataset"]].max()
     ]
 
 

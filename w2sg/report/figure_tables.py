@@ -148,12 +148,11 @@ def caption(name: str, table: pd.DataFrame, *, family: str, dataset: str, covera
     if table.empty:
         return f"{family} on {dataset}: no revision is left to show.\n"
     steps = sorted(set(table.loc[table["step"] >= 0, "step"]))
-    banded = np.isfinite(rows_with(table, series="w2s")["low"]).any()
-    lines = (
-        "Bands: intervals, averaged over head seeds"
-        if banded
-        else "Thin lines: pre-training seeds; thick ones: their mean"
-    )
+    lines = "Means over head seeds"
+    if table["series"].str.contains("@", regex=False).any():
+        lines = "Thin lines: pre-training seeds; thick ones: their mean"
+    elif np.isfinite(rows_with(table, series="w2s")["low"]).any():
+        lines = "Bands: intervals, averaged over head seeds"
     intervals = "" if name == "layers" else f"; {coverage} intervals"  # colours have none
     where = f"{family} on {dataset}, {len(steps)} revisions, steps {steps[0]:,} to {steps[-1]:,}{intervals}"
     lead = f"{CAPTIONS[name].format(lines=lines)} {where}."

@@ -36,7 +36,7 @@ ONSETS: dict[Place, Wording] = {
     ),
     "gap": Wording(
         cell="by {onset.high:,.0f}",
-        phrase="W2SG sets in between two revisions that lie too far apart for an onset to be placed",
+        phrase="the onset lies between two revisions too far apart for it to be placed",
         number="{onset.note}",
     ),
     "first": Wording(
@@ -46,8 +46,7 @@ ONSETS: dict[Place, Wording] = {
     ),
     "open": Wording(
         cell="by {onset.high:,.0f}",
-        phrase="the student is above its supervisor by a step and below beyond sampling error at none, so that the onset may lie "
-        "before the first revision",
+        phrase="the student is above its supervisor by a step, but the onset may lie before the first revision",
         number="{onset.high:,.0f} of {last:,.0f}",
     ),
     "fleeting": Wording(
@@ -55,7 +54,7 @@ ONSETS: dict[Place, Wording] = {
     ),
     "some": Wording(
         cell="some seeds",
-        phrase="an onset can be placed with some seeds only",
+        phrase="the student comes to exceed its supervisor with some seeds only",
         number="{onset.note}",
     ),
     "few": Wording(cell="?", phrase="there are too few revisions to say whether W2SG sets in"),

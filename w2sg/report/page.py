@@ -105,8 +105,8 @@ def _plots(evidence: Evidence) -> dict[str, Any]:
         shown.append({"title": title, "name": name, "rows": rows, "menus": marks.menus(rows), "charts": drawn})
         layers[title] = trained_layers(case_rows(metrics, **where))
     for family, members in evidence.groups.items():
-        found = [dataset for name, dataset in keys.itertuples(index=False, name=None) if name in members]
-        pooled += [f"{family} on {dataset}, {len(members)} pre-training seeds" for dataset in dict.fromkeys(found)]
+        counts = keys.loc[keys["family"].isin(members), "dataset"].value_counts(sort=False)
+        pooled += [f"{family} on {name}, {count} pre-training seeds" for name, count in counts.items() if count > 1]
     over: dict[str, Any] = {"overview": [], "overview_rows": None, "overview_key": []}
     if shown:
         rows, lines = charts.overview_rows(metrics, evidence.summary, evidence.groups)

@@ -35,26 +35,28 @@ def short_answer(summary: pd.DataFrame) -> list[str]:
     level = _levels(found)
     dated = [case for case in found if onset_of(case["onset_step"]) == "bounded"]
     onsets = [case["onset_step"] for case in dated if case["gain"].decided == "above"]
-    onset = "no onset can be placed"
+    onset = [] if dated else ["no onset can be placed"]
     if onsets:
         values = [one.value for one in onsets]
         ends = f"{min(values):,.0f}" + (f" to {max(values):,.0f}" if min(values) < max(values) else "")
         span = f"{min(one.low for one in onsets):,.0f} to {max(one.high for one in onsets):,.0f}"
         counted = "case" if len(onsets) == 1 else "cases"
-        onset = f"the gain sets in at step {ends} (intervals reach from {span}) in the {len(onsets)} {counted} with a gain whose onset can be placed"
+        where = f"in the {len(onsets)} {counted} with a gain whose onset can be placed"
+        onset.append(f"the gain sets in at step {ends} (intervals reach from {span}) {where}")
     if fading := len(dated) - len(onsets):
-        onset += f"; in {fading} an onset can be placed, but whether the gain lasts cannot be told"
+        onset.append(f"in {fading} an onset can be placed, but whether the gain lasts cannot be told")
     if chance := _at_chance(found):
         level += f", in {len(chance)} of {len(found)} cases {UNKNOWING}"
     if wrong := [case for case in found if case["weak"].high < CHANCE]:
-        onset += f"; in {len(wrong)} of {len(found)} {WRONG_WAY}"
+        onset.append(f"in {len(wrong)} of {len(found)} {WRONG_WAY}")
     twins = [case for case in _with(found, "gain_first") if FIRST_NOTE in case["w2s_first"].note]
     controls = [
         *_counted(_with(found, "gain_beyond_weak_on_weak"), "gain_beyond_weak_on_weak"),
         *_counted(twins, "gain_first"),
     ]
     predicted = "; ".join(_counted(found, "error_probe_minus_loss"))
-    said = [f"{level}, {', '.join(_counted(found, 'gain'))}; {onset}", "; ".join(controls), predicted]
+    gains = "; ".join([f"{level}, {', '.join(_counted(found, 'gain'))}", *onset])
+    said = [gains, "; ".join(controls), predicted]
     return [f"{sentence[0].upper()}{sentence[1:]}." for sentence in said if sentence]
 
 
@@ -87,9 +89,9 @@ def answer(summary: pd.DataFrame) -> list[str]:
     for case in found:
         levels.setdefault(_level(case), []).append(case)
     said = [
-        f"{level} {text}"
+        f"{_levels(same)} {text}"
         for words in (_gains, _controls, _errors)
-        for level, same in levels.items()
+        for same in levels.values()
         for text in words(same)
     ]
     # A gain without an interval says neither; one that does not last was seen.
@@ -137,7 +139,7 @@ def _saturation(case: Case) -> str:
     found = case["saturation_tokens"]
     if found.known:
         return "dated" if found.bounded else "open"
-    return "some" if found.note.startswith(SOME) else "after" if UNSATURATED in found.note else ""
+    return "some" if found.note.startswith(SOME) else "after" if found.note == UNSATURATED else ""
 
 
 def _saturated(case: Case) -> str:

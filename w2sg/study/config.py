@@ -101,6 +101,10 @@ def complete_config(config: Mapping[str, Any], origins: Origins) -> dict[str, An
     if READ_SPLIT not in study.probe.splits:
         text = f"got {study.probe.splits}, {READ_SPLIT!r} must be one of them; statistics read the pair split"
         mistakes.append(Mistake(("probe", "splits"), text))
+    coverages = study.intervals.confidence, study.statistics.confidence
+    if coverages[0] != coverages[1]:
+        text = f"got {coverages[1]}, intervals.confidence is {coverages[0]}: they must be equal; conclusions take intervals of both kinds"
+        mistakes.append(Mistake(("statistics", "confidence"), text))
     if mistakes:
         raise ConfigError(mistakes)
     return expand_seeds(name_lists(study.model_dump()))

@@ -218,7 +218,7 @@ class Intervals(Section):
     seed: Seed = 0
     """Seed of the resamples; the same for all heads, so differences are paired."""
     confidence: Share = 0.95
-    """Coverage of the percentile intervals."""
+    """Coverage of the percentile intervals; the same as `statistics.confidence`."""
 
     @model_validator(mode="after")
     def _resamples_reach(self) -> Self:
@@ -237,7 +237,7 @@ class Statistics(Section):
     resamples: Annotated[int, Field(ge=100, le=100_000)] = 1000
     """Bootstrap resamples of revisions."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    """Coverage of the intervals."""
+    """Coverage of the intervals; the same as `intervals.confidence`."""
     block: Natural = 0
     """Neighbouring revisions that a resample draws together, cut to a quarter of them all; 0: chosen by their
     autocorrelation.

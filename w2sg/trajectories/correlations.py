@@ -104,7 +104,7 @@ def compare_predictors(
     found = {
         name: associate(measured[name][used], target, statistic, settings, block=asked, control=control)
         if name in measured
-        else _nothing(f"{name} was not measured")
+        else _nothing(f"{name} was not measured", len(target))
         for name in predictors
     }
     return found | {"difference": _compare(found["probe"], found["loss"])}
@@ -195,7 +195,7 @@ def _resample(
     known = np.isfinite(drawn)
     if known.mean() < settings.confidence:
         return float("nan"), nothing, "no interval: a series is constant in too many resamples"
-    if np.ptp(drawn[known]) < 1e-9:
+    if np.ptp(np.clip(drawn[known], -most, most)) < 1e-9:
         return float("nan"), nothing, "no interval: all resamples agree"
     spread = float(np.arctanh(np.clip(drawn[known], -most, most)).std())
     half = float(stats.t.ppf(0.5 + settings.confidence / 2, max(2.0, n / kept - 1.0))) * spread

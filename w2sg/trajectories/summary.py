@@ -208,9 +208,11 @@ def _pool_onset(name: str, found: Sequence[Estimate], seeds: Sequence[Conclusion
     places = [one.shared[f"{name}_crossing"] for one in seeds]
     moved = [one if np.isnan(at) else replace(one, value=at) for one, at in zip(found, places, strict=True)]
     one, rest = _pool_positions(name, moved, seeds, confidence), int(np.isnan(places).sum())
+    if np.isnan(one.value):
+        return one
     if gaps := [each.note for each in found if GAP in each.note]:
         return replace(one, note=f"{len(gaps)} of {count} seeds: {'; '.join(dict.fromkeys(gaps))}")
-    if np.isnan(one.value) or rest == count:
+    if rest == count:
         return one
     some = f" ({rest} of {count} seeds: the first revision after)" if rest else ""
     return replace(one, note=f"where the gains cross zero{some}: {one.note}")

@@ -83,6 +83,8 @@ def test_a_bag_of_words_that_beats_every_student_is_told(found):
         "On newsgroups_tech a bag of words (TF-IDF), without a language model, scores 0.950 [0.940, 0.960]"
     )
     assert controls.describe_floors(found.summary, floors.assign(low=0.5)) == []
+    highest = found.summary.loc[found.summary["quantity"] == "w2s_late", "high"].max()
+    assert controls.describe_floors(found.summary, floors.assign(low=highest)) == []
     table = controls.control_table(found.metrics, floors)
     assert table.loc[table["what"].str.contains("TF-IDF"), "last revision"].tolist() == ["0.950 (0.940 to 0.960)"]
 
@@ -385,6 +387,9 @@ def test_the_overview_lays_cases_over_each_other_and_seeds_under_one_name(found)
     assert lines == ["nano on newsgroups_tech"] and len(rows_with(rows, metric="onset")) == 2
     assert set(rows_with(rows, metric="gain")["family"]) == {"nano-seed0", "nano-seed1"}
     assert [chart.title for chart in overview.overview_charts(rows, lines)] == ["paper heads", "converged heads"]
+    alone = made_conclusions(family="nano-seed0")  # of the other seed nothing is left
+    rows, _ = charts.overview_rows(rows_with(seeds, family="nano-seed0"), alone, {"nano": ["nano-seed0", "nano-seed1"]})
+    assert len(rows_with(rows, metric="onset", line="nano on newsgroups_tech")) == 2
     looks = overview.line_looks([str(k) for k in range(24)])
     assert len({(look.colour, look.shape, look.dash) for look in looks}) == 24
 

@@ -150,6 +150,8 @@ def test_captions_give_the_numbers_of_the_figure(metrics):
         text = figure_tables.caption(name, shown(name, metrics), coverage="95 %", **CHOICE)
         assert text.startswith(figure_tables.CAPTIONS[name])
         assert ("95 % intervals" in text) == (name != "layers")
+    bare = figure_tables.figure_table("trajectory", metrics.assign(low=np.nan, high=np.nan), made_floors(), **CHOICE)
+    assert "Means over head seeds" in figure_tables.caption("trajectory", bare, coverage="95 %", **CHOICE)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tests.conclusions import ABSENT, NOISE, made_conclusions, nothing
 from w2sg.measures.bootstrap import TOO_SHORT
 from w2sg.measures.verdicts import SOME
 from w2sg.report.cells import aligned, format_conclusions, format_summary
-from w2sg.report.sentences import answer, summary_text
+from w2sg.report.sentences import answer, short_answer, summary_text
 from w2sg.trajectories import onset, summary
 from w2sg.trajectories.transitions import UNSATURATED
 
@@ -79,6 +79,17 @@ def test_better_is_said_only_where_the_verdict_says_it(ends, verdict, note, expe
     assert stars == ["the linear probe predicts" in expected, "evaluation loss predicts" in expected]
 
 
+def test_gains_that_may_not_last_are_not_said_to_set_in():
+    table = made_conclusions({"gain": (0.02, -0.1, 0.14, "", "unclear")})
+    assert short_answer(table)[0].endswith("in 2 an onset can be placed, but whether the gain lasts cannot be told.")
+    assert "no onset" not in short_answer(table)[0] and "sets in" not in "".join(answer(table))
+
+
+def test_single_runs_of_two_families_are_called_so_throughout():
+    table = pd.concat([made_conclusions(), made_conclusions(family="other")])
+    assert all(said.startswith("In one run of each family") for said in (*answer(table), short_answer(table)[0]))
+
+
 def test_an_interval_that_may_be_too_short_has_a_dagger_for_its_star():
     for note, verdict, mark in (("", "below", "*"), (f"{TOO_SHORT}: one draw", "unclear", "†")):
         shown = format_summary(made_conclusions({"systematic_cost": (-0.05, -0.08, -0.02, note, verdict)}))
@@ -103,7 +114,7 @@ def test_errors_that_were_not_compared_are_told_with_their_reason():
         ((512, 256, 1024, f"{TOO_SHORT}: blocks are cut"), "when W2SG sets in cannot be told", "?"),
         ((512, 256, 1024, "", "unclear"), "when W2SG sets in cannot be told", "?"),
         ((0, NONE, 0, f"{onset.FIRST}: x"), "already above its supervisor at the first revision", "by 0"),
-        ((512, NONE, 1024, f"{onset.OPEN}: x"), "so that the onset may lie before the first revision", "by 1,024"),
+        ((512, NONE, 1024, f"{onset.OPEN}: x"), "but the onset may lie before the first revision", "by 1,024"),
         ((NONE, NONE, NONE, f"{onset.FLEETING}: x"), "at some revision, but the gain does not last", "not lasting"),
         ((NONE, NONE, NONE, f"{onset.FEW}: x"), "too few revisions to say", "?"),
         ((NONE, NONE, NONE, f"{onset.NEVER} (x)"), "above its supervisor at no revision beyond sampling error", "none"),
@@ -129,6 +140,8 @@ def test_saturation_is_told_only_with_both_bounds():
         assert "accuracy saturates:" not in text and "is not bounded by the revisions" in text
     late = told({"saturation_tokens": (NONE, NONE, NONE, UNSATURATED)})
     assert "reaches 95 % of its rise only after the last revision" in late and "(paper; converged)" in late
+    other = told({"saturation_tokens": (NONE, NONE, NONE, f"{UNSATURATED}; no rise that differs from noise")})
+    assert "only after the last revision" not in other  # of all seeds
     some = told({"saturation_tokens": (NONE, NONE, NONE, f"{SOME} (1 of 3 have none): {UNSATURATED}")})
     assert "reaches 95 % of its rise by the last revision with some seeds only" in some
     assert "sigmoid" not in told({"saturation_tokens": (NONE, NONE, NONE, "no fit")})

@@ -123,6 +123,7 @@ def test_neither_order_nor_a_default_that_is_written_out_changes_what_jobs_see()
         ("heads/paper/learning_rates", [math.nan], ["heads.paper.learning_rates.0: got nan", "that is finite"]),
         ("intervals/bootstrap", 1000.0, ["intervals.bootstrap: got 1000.0 (a number), expected an integer (write 1000)"]),
         ("intervals/confidence", math.nan, ["intervals.confidence: got nan", "that is finite"]),
+        ("statistics/confidence", 0.99, ["statistics.confidence: got 0.99, intervals.confidence is 0.95", "must be equal"]),
         ("statistics/late", math.inf, ["statistics.late: got inf", "that is finite"]),
         ("activations/layers", [99, 99], ["activations.layers: [99, 99] repeats a value"]),
         ("activations/layers", [0, 99], ["activations.layers: got [99], allowed: 0 to 4", "models.nano-strong"]),

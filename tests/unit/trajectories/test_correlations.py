@@ -142,6 +142,12 @@ def test_what_is_undefined_says_why():
         for name in ("probe", "difference"):
             assert np.isnan(found[name].signed.value)
             assert note in found[name].signed.note
+    lost = [row for row in correlate(rows["probe was not measured"], SETTINGS, saturation=2.5)]
+    assert all(row["n"] > 0 for row in lost if row["predictor"] == "probe")  # of the loss's revisions
+    for sign in (1.0, -1.0):
+        perfect = associate(np.arange(12.0), sign * np.arange(12.0), "spearman", SETTINGS, block=2).signed
+        assert perfect.value == sign and np.isnan(perfect.low)
+        assert perfect.note == "no interval: all resamples agree"
     short = whole(made_series(n=6), "r2")["probe"].signed
     assert np.isfinite(short.value) and np.isnan(short.low)
     assert short.note == "no interval: 6 revisions, 8 are needed"

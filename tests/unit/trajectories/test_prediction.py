@@ -133,6 +133,12 @@ def test_seeds_are_pooled_by_students_t_with_what_they_share():
     quantile = stats.t.ppf(0.975, (own + known) ** 2 / (own**2 / 2.0))  # Welch and Satterthwaite
     assert shared.high - 2.0 == pytest.approx(quantile * np.sqrt(own + known), rel=1e-5)
     assert 2.0 - shared.low < shared.high - 2.0
+    same = pool_seeds(found[:1] * 3, confidence=0.95)
+    assert (same.value, same.note) == (1.0, "no interval: the same with all 3 pre-training seeds") and np.isnan(
+        same.low
+    )
+    lacking = pool_seeds(found, shared=(np.nan, np.nan), confidence=0.95)
+    assert lacking.note == "no interval: some seeds have none"
 
 
 def test_the_interval_of_fits_on_other_seeds_allows_for_the_variance_of_their_mean():

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conclusions import with_controls
 from tests.studies import HALF, STEPS, WEAK, made_metrics, made_statistics
-from w2sg.measures.estimates import Estimate
+from w2sg.measures.estimates import Estimate, undefined
 from w2sg.measures.verdicts import SOME
 from w2sg.study.sections import Statistics
 from w2sg.tables.schemas import CORRELATIONS, METRICS, PREDICTION, TRANSITIONS
@@ -216,6 +216,9 @@ def test_an_onset_between_two_revisions_says_so_over_seeds_too():
     one = _pooled("onset_step", *[Estimate(value=3048, low=1000, high=3048, n=2, note=gap)] * 3, crossing=np.nan)
     assert one.note == f"3 of 3 seeds: {gap}"
     assert (one.low, one.high) == pytest.approx((1000, 3048))
+    seeds = [Estimate(value=3048, low=1000, high=3048, n=2, note=gap), undefined(f"{onset.NEVER} (x)", 2)]
+    some = _pooled("onset_step", *seeds, crossing=np.nan)
+    assert onset.onset_status(some.value, some.low, some.note) == "some"
 
 
 def test_the_draw_of_the_permutation_is_in_the_interval_of_what_errors_cost():
@@ -236,6 +239,10 @@ def test_the_draw_of_the_permutation_is_in_the_interval_of_what_errors_cost():
     assert apart["high"] - apart["low"] == pytest.approx(2 * np.hypot(0.01, half), rel=1e-3)
     alone = concluded(pd.concat([metrics, cost[cost["seed"] == cost["seed"].min()]]))
     assert "one draw" in alone.loc[("nano", "paper", "systematic_cost"), "note"]
+    members = ["nano-seed0", "nano-seed1"]
+    seeds = [pd.concat([metrics, cost[cost["seed"] == 0]]).assign(family=name) for name in members]
+    pooled = concluded(pd.concat(seeds), {"nano": members}).loc[("nano", "paper", "systematic_cost")]
+    assert pooled["verdict"] == "unclear" and "one draw" in pooled["note"]
 
 
 def test_gains_without_intervals_place_no_onset_and_fail_nothing():
@@ -244,6 +251,8 @@ def test_gains_without_intervals_place_no_onset_and_fail_nothing():
     found = rows.loc["onset_step"]
     assert onset.onset_status(found["value"], found["low"], found["note"]) == "unknown"
     assert rows.loc["gain", "verdict"] == "undefined" and np.isfinite(rows.loc["gain", "value"])
+    for name in ("weak", "w2s_late", "gain"):
+        assert "no interval: the test pairs give none" in rows.loc[name, "note"]
 
 
 def test_a_family_that_is_empty_leaves_the_other_as_it_is():

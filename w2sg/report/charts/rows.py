@@ -165,7 +165,8 @@ def overview_rows(
     onsets = placed(rows_with(summary, quantity="onset_tokens"))
     onsets = onsets[onsets["level"] != ONE_SEED]
     ends = {name: 1e9 * onsets[name] for name in INTERVAL}
-    parts.append(onsets.assign(line=onsets["family"] + " on " + onsets["dataset"], metric="onset", **ends))
+    families = onsets["family"].replace(pooled)
+    parts.append(onsets.assign(line=families + " on " + onsets["dataset"], metric="onset", **ends))
     whole = pd.concat([part.reindex(columns=OVERVIEW) for part in parts if len(part)], ignore_index=True)
     lines = list(dict.fromkeys(whole.loc[whole["metric"] != "onset", "line"]))
     return whole[whole["line"].isin(lines)], lines

@@ -138,12 +138,19 @@ def measure_levels(
         "gain_beyond_weak_on_weak": _minus(found["gain"], weak_on_weak),
     }
     return Levels(
-        found=found,
+        found={name: _explained(one) for name, one in found.items()},
         pairs=pairs,
         revisions=len(table),
         last_step=int(table["step"].iloc[-1]),
         last_tokens=float(table["tokens"].iloc[-1]),
     )
+
+
+def _explained(one: Estimate) -> Estimate:
+    """Returns an estimate that says so where single revisions have no intervals, of too few test pairs, and it has none for that reason."""
+    if np.isnan(one.value) or "no interval" in one.note or not np.isnan([one.low, one.high]).all():
+        return one
+    return replace(one, note="; ".join(filter(None, [one.note, "no interval: the test pairs give none"])))
 
 
 def _draw_error(rows: pd.DataFrame, head: str, metric: str, protocol: str, steps: Sequence[int]) -> float:
