@@ -148,7 +148,8 @@ def measure_levels(
 
 def _explained(one: Estimate) -> Estimate:
     """Returns an estimate that says so where single revisions have no intervals, of too few test pairs, and it has none for that reason."""
-    if np.isnan(one.value) or "no interval" in one.note or not np.isnan([one.low, one.high]).all():
+    told = any(reason in one.note for reason in ("no interval", "unbounded"))
+    if told or np.isnan(one.value) or not np.isnan([one.low, one.high]).all():
         return one
     return replace(one, note="; ".join(filter(None, [one.note, "no interval: the test pairs give none"])))
 
