@@ -129,7 +129,7 @@ def summarize(
     over = headline_statistics(rows_with(prediction, held_out="seed"))
     rows, pooled = [], set()
     for name, members in groups.items():
-        for dataset, protocol in sorted({key[1:] for key in runs if key[0] in members}):
+        for dataset, protocol in dict.fromkeys(key[1:] for key in runs if key[0] in members):
             seeds = [key for member in members if (key := (member, dataset, protocol)) in runs]
             if len(seeds) < 2:  # it speaks for itself
                 continue
