@@ -74,6 +74,7 @@ def pool_seeds(
     if not np.ptp(values):
         note = f"the same with all {count} pre-training seeds"
     if np.isnan([low, high]).all():
-        note = "no interval: some seeds have none"
+        reasons = [one.note for one in found if one.note and np.isnan([one.low, one.high]).all()]
+        note = "; ".join(dict.fromkeys(reasons)) if len(reasons) == count else "no interval: not known with all seeds"
     note = "; ".join(dict.fromkeys([*(one.note for one in found if TOO_SHORT in one.note), note]))
     return Estimate(value=float(values.mean()), low=float(low), high=float(high), n=count, note=note)

@@ -152,11 +152,9 @@ def format_conclusions(summary: pd.DataFrame) -> pd.DataFrame:
 
 def _unpooled(finding: Finding) -> Finding:
     """Returns a finding without the note that says how seeds were pooled, which is said once for all of them."""
-    return (
-        replace(finding, note="")
-        if finding.level == SEEDS and np.isfinite([finding.low, finding.high]).any()
-        else finding
-    )
+    if finding.level != SEEDS or finding.cut or np.isnan([finding.low, finding.high]).all():
+        return finding
+    return replace(finding, note="")
 
 
 def aligned(shown: pd.DataFrame) -> list[str]:

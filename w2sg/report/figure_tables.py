@@ -153,7 +153,8 @@ def caption(name: str, table: pd.DataFrame, *, family: str, dataset: str, covera
         lines = "Thin lines: pre-training seeds; thick ones: their mean"
     elif np.isfinite(rows_with(table, series="w2s")["low"]).any():
         lines = "Bands: intervals, averaged over head seeds"
-    intervals = "" if name == "layers" else f"; {coverage} intervals"  # colours have none
+    drawn = name != "layers" and np.isfinite(table[["low", "x_low"]]).any(axis=None)  # colours have none
+    intervals = f"; {coverage} intervals" if drawn else ""
     where = f"{family} on {dataset}, {len(steps)} revisions, steps {steps[0]:,} to {steps[-1]:,}{intervals}"
     lead = f"{CAPTIONS[name].format(lines=lines)} {where}."
     said = [

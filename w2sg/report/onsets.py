@@ -54,7 +54,7 @@ ONSETS: dict[Place, Wording] = {
     ),
     "some": Wording(
         cell="some seeds",
-        phrase="the student comes to exceed its supervisor with some seeds only",
+        phrase="an onset is found with some seeds only",
         number="{onset.note}",
     ),
     "few": Wording(cell="?", phrase="there are too few revisions to say whether W2SG sets in"),

@@ -138,7 +138,7 @@ def _saturation(case: Case) -> str:
     """Returns what can be said of a case's saturation: a key of SATURATIONS, or empty text."""
     found = case["saturation_tokens"]
     if found.known:
-        return "dated" if found.bounded else "open"
+        return "dated" if found.bounded else "" if found.note.startswith("no interval") else "open"
     return "some" if found.note.startswith(SOME) else "after" if found.note == UNSATURATED else ""
 
 

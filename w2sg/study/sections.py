@@ -217,7 +217,7 @@ class Intervals(Section):
     """Resamples of test pairs."""
     seed: Seed = 0
     """Seed of the resamples; the same for all heads, so differences are paired."""
-    confidence: Share = 0.95
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     """Coverage of the percentile intervals; the same as `statistics.confidence`."""
 
     @model_validator(mode="after")

@@ -186,7 +186,9 @@ def pool_runs(seeds: Sequence[Conclusions], confidence: float) -> dict[str, Esti
     twins = {one.found["w2s_first"].note for one in seeds}
     if len(twins) == 1:  # whether the first revision is a random twin holds of all seeds
         for name in ("w2s_first", "gain_first"):
-            pooled[name] = replace(pooled[name], note="; ".join(filter(None, [*twins, pooled[name].note])))
+            pooled[name] = replace(
+                pooled[name], note="; ".join(dict.fromkeys(filter(None, [*twins, pooled[name].note])))
+            )
     beyond = difference(pooled["gain"], pooled["weak_on_weak_gain"], n=len(seeds))
     note = pooled["weak_on_weak_gain"].note if np.isnan(beyond.value) else pooled["gain"].note
     return pooled | {"gain_beyond_weak_on_weak": replace(beyond, note=note)}

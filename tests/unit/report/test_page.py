@@ -248,12 +248,12 @@ def test_the_page_names_the_coverages_that_were_asked_for_exactly():
         "study": "nano",
         "evaluation": {"corpus": "c4"},
         "intervals": {"confidence": 0.995},
-        "statistics": {"confidence": 0.9},
+        "statistics": {"confidence": 0.995},
     }
     html = page.render(made_evidence(effect=True, study=study))
     assert "evaluation loss on c4" in html
     assert "Intervals are 99.5 % intervals over the test pairs" in html
-    assert "90 % intervals resample blocks" in html and "With 90 % intervals." in html
+    assert "99.5 % intervals resample blocks" in html and "With 99.5 % intervals." in html
 
 
 def test_equal_evidence_gives_an_equal_page_and_costs_stand_apart(found):

@@ -92,8 +92,10 @@ def test_single_runs_of_two_families_are_called_so_throughout():
 
 def test_an_interval_that_may_be_too_short_has_a_dagger_for_its_star():
     for note, verdict, mark in (("", "below", "*"), (f"{TOO_SHORT}: one draw", "unclear", "†")):
-        shown = format_summary(made_conclusions({"systematic_cost": (-0.05, -0.08, -0.02, note, verdict)}))
-        assert set(shown["errors\ncost"]) == {f"-0.050{mark}"}
+        table = made_conclusions({"systematic_cost": (-0.05, -0.08, -0.02, note, verdict)}, level="seeds")
+        assert set(format_summary(table)["errors\ncost"]) == {f"-0.050{mark}"}
+        cells = format_conclusions(table).set_index("quantity").filter(like="errors", axis=0)
+        assert set(cells.to_numpy().ravel()) == {f"-0.050 (-0.080 to -0.020){mark.strip('*')}"}
 
 
 def test_errors_that_were_not_compared_are_told_with_their_reason():

@@ -137,8 +137,9 @@ def test_seeds_are_pooled_by_students_t_with_what_they_share():
     assert (same.value, same.note) == (1.0, "no interval: the same with all 3 pre-training seeds") and np.isnan(
         same.low
     )
-    lacking = pool_seeds(found, shared=(np.nan, np.nan), confidence=0.95)
-    assert lacking.note == "no interval: some seeds have none"
+    bare = [replace(one, note="no interval: one revision") for one in found]
+    lacking = [pool_seeds(seeds, shared=(np.nan, np.nan), confidence=0.95) for seeds in (bare, [*bare[:2], found[2]])]
+    assert [one.note for one in lacking] == ["no interval: one revision", "no interval: not known with all seeds"]
 
 
 def test_the_interval_of_fits_on_other_seeds_allows_for_the_variance_of_their_mean():

@@ -60,7 +60,7 @@ class SaturationState:
         rise = np.maximum(centred @ (shape - mean), 0.0) / power
         squares = np.maximum(centred @ centred - rise**2 * power, 1e-300)
         degrees = len(gain) - PARAMETERS
-        weights = np.exp(-degrees / 2 / fitted.factor * (np.log(squares) - np.log(squares.min())))
+        weights = (squares / squares.min()) ** (-degrees / 2 / fitted.factor)
         curves = gain.mean() + rise * (expit((free[:, None] - midpoint) / scale) - mean)  # (f, G)
         both = np.vstack([curves, midpoint + TO_SATURATION * scale])
         # Of the candidates' gains, then of saturation, (f + 1, f + 1).

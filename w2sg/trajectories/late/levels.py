@@ -166,7 +166,7 @@ def _widen(level: Estimate, half: float) -> Estimate:
     """Returns a level whose interval holds the error of the draws too; of one draw the note says that it does not."""
     if np.isnan(half):
         note = f"{TOO_SHORT}: it does not hold the error of the permutation, of which there is one draw"
-        return replace(level, note="; ".join(filter(None, [level.note, note]))) if np.isfinite(level.value) else level
+        return replace(level, note="; ".join(filter(None, [level.note, note]))) if np.isfinite(level.high) else level
     below, above = level.value - level.low, level.high - level.value
     return replace(
         level, low=level.value - float(np.hypot(below, half)), high=level.value + float(np.hypot(above, half))
