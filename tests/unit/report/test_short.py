@@ -63,6 +63,11 @@ def test_a_page_and_figures_of_one_revision():
     for name in ("trajectory", "prediction"):
         plots.plot_figure(name, figure_table(name, metrics, made_floors(), **CASE))
         plt.close("all")
+    assert f"Figures for print of nano on {CASE['dataset']}, 2 pre-training seeds lie" in html
+    alone = metrics[metrics["family"] == SEEDS[0]]
+    shown = {name: made_statistics(alone, QUICK, groups={"nano": SEEDS})[name] for name in shown}
+    html = page.render(made_evidence(effect=True, metrics=alone, groups={"nano": SEEDS}, **shown))
+    assert "Figures for print of" not in html  # one seed is no group
 
 
 @pytest.mark.parametrize("head", ["w2s", "weak", "model"])

@@ -16,6 +16,7 @@ from w2sg.study.sections import Statistics
 from w2sg.tables.schemas import CORRELATIONS, METRICS, PREDICTION, TRANSITIONS
 from w2sg.trajectories import bands, onset, summary
 from w2sg.trajectories.late.estimates import gap_recovered, late_revisions
+from w2sg.trajectories.selection import rows_with
 from w2sg.trajectories.transitions import CROSSINGS
 
 SETTINGS = Statistics(resamples=200, first=10)
@@ -130,6 +131,12 @@ def test_pre_training_seeds_are_a_level_of_their_own():
     assert over.loc["error_probe", "n"] == 3 and single.loc["error_probe", "n"] == 23
     onsets = np.log2([rows.loc[(member, "paper", "onset_tokens"), "value"] for member in members])
     assert onsets.mean() - 1 < np.log2(over.loc["onset_tokens", "value"]) < onsets.mean()
+
+
+def test_seeds_together_stand_in_the_order_of_single_runs():
+    metrics, groups = pd.concat([run(0), run(1)]), {"nano": ["nano-seed0", "nano-seed1"]}
+    table = made_statistics(metrics, SETTINGS, groups)["summary"]
+    assert rows_with(table, family="nano")["protocol"].unique().tolist() == ["paper", "converged"]
 
 
 def test_an_onset_that_some_seeds_lack_is_undefined_over_seeds():
