@@ -114,6 +114,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
+Coverage = Annotated[float, Field(gt=0.5, lt=1)]
 Listed = Annotated[list[T], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_unlike)]
 """A list of at least one value, none of them twice."""
 Named = Annotated[dict[Name, T], AfterValidator(lambda entries: dict(sorted(entries.items())))]

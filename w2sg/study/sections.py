@@ -11,6 +11,7 @@ from w2sg.study.datasets import DatasetEntry
 from w2sg.study.families import FamilyEntry, ModelEntry
 from w2sg.study.fields import (
     Count,
+    Coverage,
     FilePath,
     KeyMistake,
     Listed,
@@ -217,7 +218,7 @@ class Intervals(Section):
     """Resamples of test pairs."""
     seed: Seed = 0
     """Seed of the resamples; the same for all heads, so differences are paired."""
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    confidence: Coverage = 0.95
     """Coverage of the percentile intervals; the same as `statistics.confidence`."""
 
     @model_validator(mode="after")
@@ -236,7 +237,7 @@ class Statistics(Section):
 
     resamples: Annotated[int, Field(ge=100, le=100_000)] = 1000
     """Bootstrap resamples of revisions."""
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    confidence: Coverage = 0.95
     """Coverage of the intervals; the same as `intervals.confidence`."""
     block: Natural = 0
     """Neighbouring revisions that a resample draws together, cut to a quarter of them all; 0: chosen by their
